@@ -1,0 +1,52 @@
+# One static library per directory; links are explicit, so that an arrow that turns back fails to link.
+
+# tg_library(NAME SOURCES… [LINK …]): a static library with this project's flags.
+function(tg_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
+  target_link_libraries(${name} PUBLIC ${A_LINK} PRIVATE tg_flags)
+endfunction()
+
+# tg_plugin(NAME SOURCES… [LINK …]): a loadable plugin NAME.so that exports one symbol.
+function(tg_plugin name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_library(plugin_${name} MODULE ${A_SOURCES})
+  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins")
+  target_include_directories(plugin_${name} PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
+  target_link_libraries(plugin_${name} PRIVATE ${A_LINK} tg_flags)
+  target_link_options(plugin_${name} PRIVATE -Wl,--exclude-libs,ALL)
+  install(TARGETS plugin_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tidegate)
+endfunction()
+
+# tg_test(NAME SOURCES… [LINK …] [LABELS …] [TIMEOUT s] [ENV K=V…]): a cmocka program run by ctest.
+function(tg_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;LABELS;ENV" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(${name} PRIVATE ${A_LINK} PkgConfig::CMOCKA tg_flags)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 60)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}"
+    ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR};${A_ENV}")
+endfunction()
+
+# tg_fuzz(NAME SOURCE… [LINK …] SEEDS dir): a libFuzzer target under TG_FUZZ; otherwise the same
+# function linked with a replay main that ctest runs over every committed seed.
+function(tg_fuzz name)
+  cmake_parse_arguments(A "" "SEEDS" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(${name} PRIVATE ${A_LINK} tg_flags)
+  if(TG_FUZZ)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/support/fuzz_replay.c")
+    add_test(NAME ${name}_replay COMMAND ${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/seeds/${A_SEEDS}")
+    set_tests_properties(${name}_replay PROPERTIES TIMEOUT 60 LABELS "fuzz")
+  endif()
+endfunction()

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/base/clock.h"
+
+#include <string.h>
+#include <time.h>
+
+/* 2026-01-01: no build of this program is older. A fixed date keeps builds reproducible. */
+#define OLDEST_PLAUSIBLE_MS 1767225600000
+
+int64_t tg_clock_mono_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t tg_clock_mono_ms(void)
+{
+    return tg_clock_mono_us() / 1000;
+}
+
+int64_t tg_clock_wall_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+bool tg_clock_plausible(int64_t wall_ms)
+{
+    return wall_ms >= OLDEST_PLAUSIBLE_MS;
+}
+
+static void digits(char *at, unsigned value, int count)
+{
+    while (count-- > 0) {
+        at[count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+void tg_clock_iso8601(int64_t wall_ms, char ret_text[TG_CLOCK_ISO8601_BYTES])
+{
+    const int64_t least = -62135596800000, most = 253402300799999; /* 0001-01-01 … 9999-12-31 */
+    int64_t ms = wall_ms < least ? least : wall_ms > most ? most : wall_ms;
+    int64_t days = ms / 86400000, rest = ms % 86400000;
+    if (rest < 0)
+        rest += 86400000, days--;
+    /* Civil date from a day number, proleptic Gregorian: shift to years that begin in March. */
+    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+    unsigned doe = (unsigned)(z - era * 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    unsigned day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
+    unsigned year = (unsigned)((int64_t)yoe + era * 400 + (month <= 2));
+    unsigned r = (unsigned)rest;
+    memcpy(ret_text, "0000-00-00T00:00:00.000Z", TG_CLOCK_ISO8601_BYTES);
+    digits(ret_text, year, 4);
+    digits(ret_text + 5, month, 2);
+    digits(ret_text + 8, day, 2);
+    digits(ret_text + 11, r / 3600000, 2);
+    digits(ret_text + 14, r / 60000 % 60, 2);
+    digits(ret_text + 17, r / 1000 % 60, 2);
+    digits(ret_text + 20, r % 1000, 3);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * stream - one client connection to a cloud: name resolution, TCP and TLS (wolfSSL, non-blocking) on the loop.
+ *
+ * Always verified: chain, host name (or IP SAN when `host` is an address) and time; TLS 1.2 or 1.3 with an
+ * AEAD suite list; see docs/tls.md and the chain matrix in the tests. wolfSSL as Debian builds it verifies
+ * nothing by default and trusts look-alikes of its CAs (CVE-2026-93302): tls_context sets what that needs.
+ * A stream without TLS exists for local brokers in tests and plants (`tls: off`), never by fallback.
+ *
+ *     open() ──► resolving ──► connecting ──► handshaking ──► on_ready ──► on_data … ──► on_end
+ *                    └──────────────┴──────────────┴─────── on_end(error) ─────────────────┘
+ *
+ * on_end comes exactly once unless tg_stream_close() was called before; after it the owner still calls
+ * tg_stream_close(). Resolution, connect (each address in turn) and handshake are bounded in time.
+ * All on the loop thread. TCP_NODELAY is on; sockets live at descriptors ≥ 1024 (libmodbus aborts there, so
+ * the low ones are left to it). Callbacks may call tg_stream_close().
+ */
+#ifndef TG_NET_STREAM_H
+#define TG_NET_STREAM_H
+
+#include "core/base/bytes.h"
+#include "core/net/loop.h"
+
+/* What all connections to one cloud share: roots, versions, suites. One per cloud, not per device: the
+ * root store is some hundred kilobytes. */
+struct tg_tls_context;
+
+struct tg_tls_options {
+    const char *ca_file; /* PEM; NULL = the system's roots (/etc/ssl/certs/ca-certificates.crt) */
+    bool tls12_only;     /* smaller sessions, and what the hubs speak */
+};
+int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **ret_ctx, struct tg_error *err) TG_CHECKED;
+void tg_tls_context_free(struct tg_tls_context *ctx); /* after its last stream is closed */
+
+/* A client certificate with its key, loaded once per identity and shared by its connections. PEM texts, the
+ * leaf first, then the chain. TG_ECERT when key and certificate do not belong together, when it cannot be
+ * parsed. The key's memory is wiped when freed. */
+struct tg_tls_credential;
+int tg_tls_credential_new(struct tg_bytes certificate_pem, struct tg_bytes key_pem,
+                          struct tg_tls_credential **ret_credential, struct tg_error *err) TG_CHECKED;
+void tg_tls_credential_free(struct tg_tls_credential *c);
+/* Upper-case hexadecimal thumbprints of the leaf (as hubs list them), its common name, and its validity. */
+#define TG_TLS_NAME_BYTES 136
+struct tg_tls_credential_info {
+    char sha1[41], sha256[65], common_name[TG_TLS_NAME_BYTES];
+    int64_t not_before_s, not_after_s;
+};
+void tg_tls_credential_info(const struct tg_tls_credential *c, struct tg_tls_credential_info *ret_info);
+
+/* Where a stream keeps its TLS session between connections, for resumption. Zero-initialise; owned by the
+ * session; free with tg_tls_ticket_fini(). */
+struct tg_tls_ticket {
+    void *session;
+};
+void tg_tls_ticket_fini(struct tg_tls_ticket *t);
+
+struct tg_stream_options {
+    const char *host;                           /* name or IP address; also SNI and the verified name */
+    uint16_t port;
+    struct tg_tls_context *tls;                 /* NULL = no TLS */
+    const struct tg_tls_credential *credential; /* NULL = no client certificate */
+    struct tg_tls_ticket *ticket;               /* NULL = no resumption */
+    uint32_t connect_timeout_ms;                /* resolution and TCP together; default 10000 when 0 */
+    uint32_t handshake_timeout_ms;              /* default 10000 when 0 */
+};
+
+struct tg_stream;
+
+struct tg_stream_callbacks {
+    void (*on_ready)(void *user);
+    /* Decrypted bytes, borrowed for the call. Everything must be taken or copied. */
+    void (*on_data)(void *user, struct tg_bytes data);
+    /* There is room again after tg_stream_write() said TG_EFULL. */
+    void (*on_writable)(void *user);
+    /* err: why it ended, for people ("certificate of hub.example is expired (chain: …)"). TG_EOF = the peer
+     * closed in order. */
+    void (*on_end)(void *user, const struct tg_error *err);
+};
+
+int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o, const struct tg_stream_callbacks *cb,
+                   void *user, struct tg_stream **ret_stream, struct tg_error *err) TG_CHECKED;
+
+/* Sends all of `data` as one TLS record per 16 KiB; copies what the socket does not take at once. TG_EFULL when
+ * TG_STREAM_QUEUE_BYTES are already waiting (nothing is taken), TG_ESTATE before on_ready and after on_end. */
+#define TG_STREAM_QUEUE_BYTES (256 * 1024)
+int tg_stream_write(struct tg_stream *s, struct tg_bytes data) TG_CHECKED;
+/* Bytes accepted but not yet taken by the kernel. */
+size_t tg_stream_queued(const struct tg_stream *s);
+
+struct tg_stream_stats {
+    uint64_t bytes_in, bytes_out; /* on the wire, TLS included */
+    bool resumed;
+    char version[12], cipher[48];
+};
+void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stats);
+
+/* Ends the connection: queued bytes are flushed for at most `linger_ms`, then close_notify and FIN. `closed`
+ * (may be NULL) runs when the stream's memory is gone; no other callback comes after this call. */
+void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(void *user), void *user);
+
+/* wolfSSL_Init, SIGPIPE ignored process-wide; once per process. */
+int tg_tls_global_init(struct tg_error *err) TG_CHECKED;
+void tg_tls_global_fini(void);
+
+#endif
