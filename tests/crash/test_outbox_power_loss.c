@@ -103,8 +103,9 @@ static void boot_again(const char *dir)
 {
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(tg_test_path(dir, TG_OUTBOX_FILE), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL),
-                     SQLITE_OK);
+    /* Before the first commit there is no table, and nothing to be told. */
+    int rc = sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL);
+    assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -125,7 +126,8 @@ static uint64_t judge(struct world *w, enum tg_durability durability)
         for (int c = 0; c < CLOUDS; c++) {
             struct tg_outbox_cursor_state s;
             assert_int_equal(tg_outbox_cursor_state(w->ob, w->cursor[d][c], &s), TG_OK);
-            /* An acknowledgement may be forgotten, never invented (a cursor that was made anew begins further up). */
+            /* An acknowledgement may be forgotten, never invented (a cursor that was made anew begins further
+             * up). */
             assert_true(s.acked_seq <= w->acked_seen[d][c] || s.acked == 0);
             if (durability == TG_DURABILITY_FULL)
                 assert_true(s.acked_seq >= w->acked[d][c]);
