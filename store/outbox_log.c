@@ -134,6 +134,7 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     ob->t.rows_since_mark++;
     ob->t.appended++;
     ob->t.tx_rows++;
+    ob->t.tx_bytes += row->body.len + 32;
     return TG_OK;
 }
 

@@ -73,8 +73,8 @@ struct tg_outbox_totals {
     uint64_t rows, rows_since_mark, appended;
     uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
     uint64_t acked_since_trim;
-    uint64_t tx_rows, tx_acked; /* of this transaction */
-    bool must_mark;             /* it counts drops, which live in the marks */
+    uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
+    bool must_mark;                       /* it counts drops, which live in the marks */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -125,7 +125,7 @@ struct tg_outbox {
     uint64_t committed_id;
     uint64_t floor_seq;                      /* seq of new devices begins above it */
     uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
-    uint64_t rows_since_sync, rows_since_check;
+    uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
     int64_t pages, free_pages; /* as last looked */
