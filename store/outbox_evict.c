@@ -9,10 +9,11 @@
 
 #include "core/base/clock.h"
 
-#define COMPACT_MIN_ROWS 16384 /* rows nobody waits for, before looking for them between others */
 #define COMPACT_RUNS     256
 #define ENFORCE_CHUNKS   64
 #define MAKE_ROOM_CHUNKS 1024
+#define TABLE_PAGES      16 /* of the database, beside rows */
+#define SLACK_BYTES      (64 << 10)
 
 /* Room that is kept free below the hard limit, for the largest usual transaction. */
 static int64_t reserve_pages(const struct tg_outbox *ob)
@@ -144,9 +145,9 @@ static void plan_compaction(struct tg_outbox *ob, uint64_t floor, uint64_t waste
 {
     if (ob->t.compact_id < floor)
         ob->t.compact_id = floor;
-    if (ob->t.compact_id < ob->t.compact_to || waste < COMPACT_MIN_ROWS)
+    if (ob->t.compact_id < ob->t.compact_to || waste < ob->compact_rows)
         return;
-    if (ob->t.mark_id > ob->t.compact_id && ob->t.mark_id - ob->t.compact_id >= 2 * COMPACT_MIN_ROWS) {
+    if (ob->t.mark_id > ob->t.compact_id && ob->t.mark_id - ob->t.compact_id >= 2 * ob->compact_rows) {
         ob->t.compact_to = ob->t.mark_id;
     } else if (waste > ob->t.rows / 2) {
         ob->t.compact_id = floor;
@@ -378,8 +379,9 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
     return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
 }
 
-/* Frees the space that the disk has none of: the ballast's for the checkpoint, then pages for what comes. */
-static int prepare_full_disk(struct tg_outbox *ob, struct tg_error *err)
+/* Gives up the ballast, so that a checkpoint can make the database grow, and then bounds the database by what
+ * the disk can hold beside the write-ahead log: a commit that is accepted must not fail at its checkpoint. */
+static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
 {
     char sql[64];
     (void)tg_outbox_ballast_drop(ob);
@@ -392,14 +394,28 @@ static int prepare_full_disk(struct tg_outbox *ob, struct tg_error *err)
     int code = look_at_size(ob, err);
     if (code != TG_OK)
         return code;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)ob->pages);
-    return tg_outbox_exec(ob, sql, err);
+    int64_t wal_to_come = ob->wal_limit - tg_outbox_wal_bytes(ob);
+    int64_t spare = tg_outbox_disk_free(ob) - (wal_to_come > 0 ? wal_to_come : 0) - SLACK_BYTES;
+    int64_t most = ob->pages + (spare > 0 ? spare / TG_OUTBOX_PAGE : 0);
+    if (ob->quota_pages > 0 && most > ob->quota_pages)
+        most = ob->quota_pages;
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)(most < INT32_MAX ? most : INT32_MAX));
+    if ((code = tg_outbox_exec(ob, sql, err)) == TG_OK)
+        *ret_most = most;
+    return code;
+}
+
+static int no_room(const struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)
+{
+    return tg_error_set(err, TG_ENOSPACE, "%s: no room for %zu more bytes%s", ob->path, need_bytes,
+                        ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST ? " (when_full: drop-newest)" : "");
 }
 
 int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)
 {
     /* A row fills its page to two thirds at worst; a few pages for the tables' own. */
-    int64_t need = (int64_t)(need_bytes + need_bytes / 2) / TG_OUTBOX_PAGE + 16, most;
+    int64_t need = (int64_t)(need_bytes + need_bytes / 2) / TG_OUTBOX_PAGE + TABLE_PAGES,
+            most = ob->quota_pages;
     bool more = true, done = false, full;
     int code;
     if (ob->tx == TG_OUTBOX_TX_OPEN)
@@ -411,16 +427,18 @@ int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error
         return code;
     /* Our own limit, or the disk's? */
     full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need;
-    if (full && (code = prepare_full_disk(ob, err)) != TG_OK)
+    if (full && (code = prepare_full_disk(ob, &most, err)) != TG_OK)
         return code;
     for (int i = 0; i < MAKE_ROOM_CHUNKS && code == TG_OK; i++) {
         if ((code = look_at_size(ob, err)) != TG_OK)
             break;
-        most = full ? ob->pages : ob->quota_pages;
         if (most - (ob->pages - ob->free_pages) >= need) {
             ob->over_limit = false;
             return TG_OK;
         }
+        /* Evicting everything would not do. */
+        if (most < need + TABLE_PAGES)
+            break;
         if (more)
             code = trim_chunk(ob, &more, err);
         else if (done || ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST)
@@ -429,10 +447,7 @@ int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error
             code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, full ? TG_DROP_DISK_FULL : TG_DROP_LIMIT,
                                ob->committed_id, &done, err);
         if (code == TG_ENOSPACE && full)
-            code = prepare_full_disk(ob, err);
+            code = prepare_full_disk(ob, &most, err);
     }
-    if (code != TG_OK)
-        return code;
-    return tg_error_set(err, TG_ENOSPACE, "%s: no room for %zu more bytes%s", ob->path, need_bytes,
-                        ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST ? " (when_full: drop-newest)" : "");
+    return code == TG_OK ? no_room(ob, need_bytes, err) : code;
 }
