@@ -473,6 +473,8 @@ static int read_options(struct tg_session *s, struct tg_error *err)
 
 static void free_session(struct tg_session *s)
 {
+    if (s->cloud)
+        tg_set_leave_cloud(s);
     tg_session_send_fini(s);
     tg_tls_ticket_fini(&s->ticket);
     tg_identity_free(&s->identity);
