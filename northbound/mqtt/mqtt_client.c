@@ -53,7 +53,7 @@ static bool is_open(const struct tg_mqtt_client *c)
 /* The peer broke a rule: the connection ends [MQTT-4.8.0-1]. */
 static int break_off(struct tg_mqtt_client *c, int code, const char *flaw)
 {
-    set_reason(c, "the server sent a ", flaw);
+    set_reason(c, "from the server: ", flaw);
     close_connection(c);
     return code;
 }
@@ -96,7 +96,7 @@ int tg_mqtt_client_connect(struct tg_mqtt_client *c, int64_t now_ms, const struc
     if (r == TG_EINVAL)
         set_reason(c, "CONNECT: ", flaw);
     else if (r == TG_ETOOBIG)
-        set_reason(c, "CONNECT: ", "packet is larger than the limit");
+        set_reason(c, "CONNECT: ", "packet larger than the limit");
     if (r < 0)
         return r;
     c->state = TG_MQTT_CONNECTING;
@@ -286,7 +286,7 @@ static int sent(struct tg_mqtt_client *c, int64_t now_ms, int r, const char *wha
         c->last_out_ms = now_ms;
         c->ping_blocked = false;
     } else if (r == TG_EINVAL || r == TG_ETOOBIG) {
-        set_reason(c, what, flaw ? flaw : "packet is larger than the limit");
+        set_reason(c, what, flaw ? flaw : "packet larger than the limit");
     }
     return r;
 }

@@ -138,7 +138,7 @@ int tg_mqtt_decode(struct tg_bytes in, uint32_t max_bytes, struct tg_mqtt_packet
     if (flaw)
         return refuse(ret_flaw, flaw);
     if (header + remaining > max_bytes) {
-        *ret_flaw = "packet is larger than the limit";
+        *ret_flaw = "packet larger than the limit";
         return TG_ETOOBIG;
     }
     if (in.len < header + remaining)
