@@ -2,8 +2,11 @@
 #include "support/vectors.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static int is_dir(const char *path)
@@ -29,12 +32,77 @@ const char *tg_vectors_dir(void)
     return dir;
 }
 
+static char *read_text(const char *path, size_t *ret_len)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return NULL;
+    char *text = NULL;
+    long len = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+    if (len >= 0 && fseek(f, 0, SEEK_SET) == 0 && (text = malloc((size_t)len + 1)) != NULL) {
+        *ret_len = fread(text, 1, (size_t)len, f);
+        text[*ret_len] = 0;
+    }
+    fclose(f);
+    return text;
+}
+
+/* Length of the integer at `p` when it does not fit jansson's 64 signed bits, else 0. */
+static size_t big_integer(const char *p)
+{
+    size_t n = *p == '-' ? 1 : 0;
+    while (isdigit((unsigned char)p[n]))
+        n++;
+    if (n < 19 || p[n] == '.' || p[n] == 'e' || p[n] == 'E')
+        return 0;
+    errno = 0;
+    (void)strtoll(p, NULL, 10);
+    return errno == ERANGE ? n : 0;
+}
+
+/* Puts quotes around integers that jansson would refuse; the result is the caller's. */
+static char *quote_big_integers(const char *text, size_t len)
+{
+    char *out = malloc(3 * len + 1);
+    size_t o = 0;
+    bool in_string = false, in_number = false;
+    for (size_t i = 0; out && i < len; i++) {
+        char c = text[i];
+        if (in_string && c == '\\' && i + 1 < len) {
+            out[o++] = c;
+            c = text[++i];
+        } else if (c == '"') {
+            in_string = !in_string;
+        }
+        bool number = !in_string && (isdigit((unsigned char)c) || c == '-');
+        size_t n = number && !in_number ? big_integer(text + i) : 0;
+        in_number = number;
+        if (n > 0) {
+            out[o++] = '"';
+            memcpy(out + o, text + i, n);
+            o += n;
+            out[o++] = '"';
+            i += n - 1;
+            continue;
+        }
+        out[o++] = c;
+    }
+    if (out)
+        out[o] = 0;
+    return out;
+}
+
 json_t *tg_vectors_load(const char *relative_path)
 {
     char path[4608];
-    json_error_t why;
+    size_t len = 0;
+    json_error_t why = {.line = 0, .text = "cannot be read"};
     snprintf(path, sizeof path, "%s/%s", tg_vectors_dir(), relative_path);
-    json_t *root = json_load_file(path, 0, &why);
+    char *text = read_text(path, &len);
+    char *quoted = text ? quote_big_integers(text, len) : NULL;
+    json_t *root = quoted ? json_loads(quoted, 0, &why) : NULL;
+    free(quoted);
+    free(text);
     if (!root) {
         fprintf(stderr, "vectors: %s:%d: %s\n", path, why.line, why.text);
         exit(1);

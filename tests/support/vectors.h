@@ -10,6 +10,7 @@
  *     json_array_foreach(json_object_get(root, "vectors"), i, vector) …
  *     json_decref(root);
  *
+ * An integer that exceeds 64 signed bits (jansson refuses it) arrives as a string of its digits.
  * A file that is absent or no JSON is a broken test set-up: it prints why and ends the process with 1.
  */
 #ifndef TG_TESTS_SUPPORT_VECTORS_H
