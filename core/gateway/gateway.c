@@ -10,6 +10,8 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/sample.h"
+#include "core/net/stream.h"
 
 #define STORE_CLOSE_MS 5000
 
