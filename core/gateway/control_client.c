@@ -38,10 +38,10 @@ int tg_control_send(struct tg_control_client *c, const char *line)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return TG_EOF;
+            return TG_EEOF;
         done += (size_t)n;
     }
-    return send(c->fd, "\n", 1, MSG_NOSIGNAL) == 1 ? TG_OK : TG_EOF;
+    return send(c->fd, "\n", 1, MSG_NOSIGNAL) == 1 ? TG_OK : TG_EEOF;
 }
 
 int tg_control_line(struct tg_control_client *c, int timeout_ms, char **ret_line)
@@ -70,7 +70,7 @@ int tg_control_line(struct tg_control_client *c, int timeout_ms, char **ret_line
         if (n < 0 && errno == EINTR)
             return TG_ECANCELED;
         if (n <= 0)
-            return TG_EOF;
+            return TG_EEOF;
         c->in.len += (size_t)n;
     }
 }
