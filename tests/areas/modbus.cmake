@@ -1,0 +1,6 @@
+# The Modbus source: pure cores, vectors, the plugin against real and lying peers.
+set(modbus_vectors support/vectors.c)
+foreach(name values coalesce frames)
+  tg_test(vector_modbus_${name} SOURCES unit/vector_modbus_${name}.c ${modbus_vectors}
+    LINK tg_modbus PkgConfig::JANSSON m LABELS vector modbus)
+endforeach()
