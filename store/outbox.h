@@ -75,6 +75,7 @@ struct tg_outbox_cursor_state {
     uint32_t device;
     uint64_t acked_seq, acked_id; /* everything of the device up to here is acknowledged or evicted */
     uint64_t pending;             /* rows of the device above it */
+    uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
 };
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor, struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
