@@ -364,8 +364,8 @@ static void on_data(void *user, struct tg_bytes data)
 
 static void renew_now(struct tg_session *s)
 {
-    (void)tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out);
-    (void)tg_session_flush(s); /* the connection ends either way */
+    if (tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out) == TG_OK)
+        (void)tg_session_flush(s); /* the connection ends either way */
     tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s renewing the credential", s->device_id, s->route->cloud->name);
     drop_connection(s, DISCONNECT_LINGER_MS);
     ask_for_slot(s);
@@ -473,6 +473,8 @@ static int read_options(struct tg_session *s, struct tg_error *err)
 
 static void free_session(struct tg_session *s)
 {
+    if (s->cloud)
+        tg_set_leave_cloud(s);
     tg_session_send_fini(s);
     tg_tls_ticket_fini(&s->ticket);
     tg_identity_free(&s->identity);
