@@ -307,7 +307,9 @@ int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint
                 break;
             }
             next = row.id + 1;
-            if (device != UINT32_MAX && row.device != device)
+            /* A row whose numbers cannot be right was damaged on the disk: nobody could acknowledge it. */
+            if ((device != UINT32_MAX && row.device != device) || row.device >= ob->device_count ||
+                row.seq > ob->devices[row.device].last_seq)
                 continue;
             const void *body = sqlite3_column_blob(st, 4);
             row.body = tg_bytes(body, (size_t)sqlite3_column_bytes(st, 4));
