@@ -27,7 +27,8 @@ class Side(asyncio.Protocol):
     def __init__(self, relay, direction):
         self.relay, self.direction = relay, direction
         self.transport = self.other = None
-        self.held = self.full = False
+        self.held = self.full = self.ended = False
+        self.early = bytearray()  # came before it could be passed on
 
     def connection_made(self, transport):
         self.transport = transport
@@ -36,7 +37,10 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data):
         self.relay.bytes[self.direction] += len(data)
-        if self.other and not self.other.transport.is_closing():
+        if self.other is None or self.direction in self.relay.stalled:
+            self.early += data
+            self.flow()
+        elif not self.other.transport.is_closing():
             self.other.transport.write(data)
         if self.relay.rate:
             self.held = True
@@ -60,11 +64,17 @@ class Side(asyncio.Protocol):
             return
         if self.held or self.full or self.other is None or self.direction in self.relay.stalled:
             self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
+            return
+        if self.early and not self.other.transport.is_closing():
+            self.other.transport.write(bytes(self.early))
+            self.early.clear()
+        self.transport.resume_reading()
 
     def eof_received(self):
-        if self.other and self.other.transport.can_write_eof() and not self.other.transport.is_closing():
+        self.ended = True
+        if self.other is None or self.other.ended:
+            return False  # both directions are over: close
+        if not self.other.transport.is_closing():
             self.other.transport.write_eof()
         return True
 
@@ -109,7 +119,6 @@ class Relay:
         return side
 
     async def connect(self, client):
-        client.flow()
         try:
             _, server = await asyncio.get_running_loop().create_connection(lambda: Side(self, "down"), *self.target)
         except OSError:

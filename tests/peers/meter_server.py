@@ -89,14 +89,15 @@ class Meters:
             holding = ModbusSequentialDataBlock(0, [0] * 128)
             self.slaves[unit] = ModbusSlaveContext(di=coils, co=coils, hr=holding, zero_mode=True,
                                                    ir=Parameters(unit, tags, max_read))
-        self.context = ModbusServerContext(
-            slaves={unit: slave for unit, slave in self.slaves.items() if unit not in dead}, single=False)
+        self.silent = set(dead)
+        self.context = ModbusServerContext(slaves=self.slaves, single=False)
 
     def answer(self, response):
         """pymodbus hands every response through here before it is encoded."""
         unit = response.unit_id
         self.requests[unit] = self.requests.get(unit, 0) + 1
-        code = self.exceptions.get(unit, 0)
+        response.should_respond = unit not in self.silent
+        code = self.exceptions.get(unit, 0) if response.should_respond else 0
         if code:
             refusal = ExceptionResponse(response.function_code & 0x7f, code)
             refusal.transaction_id, refusal.unit_id = response.transaction_id, unit
@@ -104,11 +105,10 @@ class Meters:
         return response, False
 
     def dead(self, unit):
-        if int(unit) in self.context.slaves():
-            del self.context[int(unit)]
+        self.silent.add(int(unit))
 
     def alive(self, unit):
-        self.context[int(unit)] = self.slaves[int(unit)]
+        self.silent.discard(int(unit))
 
     def fail(self, unit, code):
         self.exceptions[int(unit)] = int(code)
