@@ -64,7 +64,7 @@ struct tg_session {
     struct tg_session *next, *queue_next;
 
     enum tg_session_state state;
-    bool holds_slot, started, subscribed;
+    bool holds_slot, started, subscribed, input_held;
     struct tg_identity identity;
     struct tg_cloud_target target;
     struct tg_backoff backoff;
