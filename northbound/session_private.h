@@ -7,6 +7,7 @@
 #define TG_NORTHBOUND_SESSION_PRIVATE_H
 
 #include "core/base/backoff.h"
+#include "core/base/histogram.h"
 #include "northbound/identity.h"
 #include "northbound/session_set.h"
 
@@ -30,6 +31,7 @@ struct tg_set_cloud {
     const struct tg_config_cloud *config; /* NULL = free place */
     const struct tg_cloud_type *type;
     uint32_t sessions;
+    struct tg_histogram ack_latency; /* sample taken → PUBACK */
     struct tg_tls_context *tls; /* NULL = `tls: off` */
     double tokens, tokens_per_ms, tokens_max;
     int64_t refilled_ms;
@@ -62,7 +64,7 @@ struct tg_session {
     struct tg_session *next, *queue_next;
 
     enum tg_session_state state;
-    bool holds_slot, started, subscribed;
+    bool holds_slot, started, subscribed, input_held;
     struct tg_identity identity;
     struct tg_cloud_target target;
     struct tg_backoff backoff;

@@ -219,6 +219,23 @@ void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, st
     }
 }
 
+void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
+{
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        const struct tg_set_cloud *c = &set->clouds[i];
+        struct tg_cloud_stats st;
+        if (!c->config)
+            continue;
+        st = (struct tg_cloud_stats){.name = c->config->name, .sessions = c->sessions, .acked = c->ack_latency.count,
+                                     .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
+                                     .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
+                                     .latency_max_ms = c->ack_latency.max_ms};
+        for (const struct tg_session *s = set->sessions; s; s = s->next)
+            st.online += s->cloud == c && s->state == TG_SESSION_ONLINE;
+        each(user, &st);
+    }
+}
+
 uint32_t tg_session_set_count(const struct tg_session_set *set)
 {
     return set->session_count;

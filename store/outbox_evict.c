@@ -227,13 +227,9 @@ static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
             done = true;
             break;
         }
-        if (device < 0 || device >= ob->device_count) {
-            tg_outbox_suspect(ob);
-            code = tg_error_set(err, TG_ECORRUPT, "%s: row %llu names a device that does not exist", ob->path,
-                                (unsigned long long)id);
-        } else {
+        /* A damaged row belongs to nobody and goes without an entry. */
+        if (device >= 0 && device < ob->device_count && seq <= ob->devices[device].last_seq)
             code = drop_row(ob, (uint32_t)device, seq, id, reason, err);
-        }
         last = id;
     }
     if (code == TG_OK && !done && rc != SQLITE_DONE)

@@ -74,6 +74,7 @@ struct tg_outbox_totals {
     uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
     uint64_t acked_since_trim;
     uint64_t tx_rows, tx_acked; /* of this transaction */
+    bool must_mark;             /* it counts drops, which live in the marks */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -171,6 +172,13 @@ void tg_outbox_abort(struct tg_outbox *ob);
 int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err) TG_CHECKED;
 struct tg_outbox_device_entry *tg_outbox_touch_device(struct tg_outbox *ob, uint32_t device);
 struct tg_outbox_cursor_entry *tg_outbox_touch_cursor(struct tg_outbox *ob, uint32_t cursor);
+int tg_outbox_write_marks(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+int tg_outbox_write_meta(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+int tg_outbox_pragma(struct tg_outbox *ob, enum tg_outbox_statement st, int64_t *ret,
+                     struct tg_error *err) TG_CHECKED;
+void tg_outbox_checkpoint(struct tg_outbox *ob);
+
+/* --- outbox_log.c ------------------------------------------------------------------------------- */
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
 /* True when no active cursor of the device waits for anything. */
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d);
@@ -178,11 +186,6 @@ bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_en
 int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
                       struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
-int tg_outbox_write_marks(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
-int tg_outbox_write_meta(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
-int tg_outbox_pragma(struct tg_outbox *ob, enum tg_outbox_statement st, int64_t *ret,
-                     struct tg_error *err) TG_CHECKED;
-void tg_outbox_checkpoint(struct tg_outbox *ob);
 
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */

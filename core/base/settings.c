@@ -3,21 +3,29 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 
-/* One option's value. `text` is owned; numbers are kept beside the text they came from where both are read.
+struct list {
+    uint32_t count;
+    char *items[];
+};
+
+/* One option's value, kept small: a big site has two tables of about ten options for each of 10,000 points.
  */
 struct value {
-    bool present;
-    struct tg_settings_position pos;
-    int64_t integer;
-    double real;
-    char *text;
-    char **items;
-    uint32_t item_count;
+    union {
+        int64_t integer; /* BOOL, INT, ENUM (its text is the table's), DURATION, SIZE */
+        double real;
+        char *text;        /* TEXT, PATH, SECRET_FILE: owned */
+        struct list *list; /* owned; NULL = empty */
+    } as;
+    uint32_t line;
+    uint32_t column : 31;
+    uint32_t present : 1;
 };
 
 struct tg_settings {
@@ -43,13 +51,21 @@ struct tg_settings *tg_settings_new(const struct tg_option *table)
     return s;
 }
 
-static void clear(struct value *v)
+static bool holds_text(uint32_t type)
 {
-    for (uint32_t i = 0; i < v->item_count; i++)
-        tg_free(v->items[i]);
-    tg_free(v->items);
-    tg_free(v->text);
-    *v = (struct value){.present = false};
+    return type == TG_OPTION_TEXT || type == TG_OPTION_PATH || type == TG_OPTION_SECRET_FILE;
+}
+
+static void clear(const struct tg_option *o, struct value *v)
+{
+    if (v->present && holds_text(o->type)) {
+        tg_free(v->as.text);
+    } else if (v->present && o->type == TG_OPTION_TEXT_LIST && v->as.list) {
+        for (uint32_t i = 0; i < v->as.list->count; i++)
+            tg_free(v->as.list->items[i]);
+        tg_free(v->as.list);
+    }
+    *v = (struct value){.present = 0};
 }
 
 void tg_settings_free(struct tg_settings *s)
@@ -57,7 +73,7 @@ void tg_settings_free(struct tg_settings *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->count; i++)
-        clear(&s->values[i]);
+        clear(&s->table[i], &s->values[i]);
     tg_free(s);
 }
 
@@ -108,7 +124,7 @@ static int set_enum(struct value *v, const struct tg_option *o, const char *text
     const char *near;
     for (; o->choices && o->choices[count]; count++) {
         if (strcmp(o->choices[count], text) == 0) {
-            v->integer = (int64_t)count;
+            v->as.integer = (int64_t)count;
             return TG_OK;
         }
         if (used < sizeof list)
@@ -124,27 +140,47 @@ static int set_enum(struct value *v, const struct tg_option *o, const char *text
 
 static int copy_text(struct value *v, const char *text, struct tg_error *err)
 {
-    v->text = tg_strdup(text);
-    return v->text ? TG_OK : tg_error_set(err, TG_ENOMEM, "out of memory");
+    char *copy = tg_strdup(text);
+    if (!copy)
+        return tg_error_set(err, TG_ENOMEM, "out of memory");
+    v->as.text = copy;
+    return TG_OK;
 }
 
-static int set_path(struct value *v, const char *text, const char *base_dir, struct tg_error *err)
+static int join_path(struct value *v, const char *dir, const char *name, struct tg_error *err)
 {
-    size_t dir_len, len = strlen(text);
-    if (len == 0)
-        return tg_error_set(err, TG_EINVAL, "the path is empty");
-    /* A PKCS#11 URI names an object on a token, not a file. */
-    if (text[0] == '/' || !base_dir || strncmp(text, "pkcs11:", 7) == 0)
-        return copy_text(v, text, err);
-    dir_len = strlen(base_dir);
-    v->text = tg_malloc(dir_len + 1 + len + 1);
-    if (!v->text)
+    size_t dir_len = strlen(dir), len = strlen(name);
+    char *path = tg_malloc(dir_len + 1 + len + 1);
+    if (!path)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
-    memcpy(v->text, base_dir, dir_len);
-    if (dir_len == 0 || base_dir[dir_len - 1] != '/')
-        v->text[dir_len++] = '/';
-    memcpy(v->text + dir_len, text, len + 1);
+    memcpy(path, dir, dir_len);
+    if (dir_len == 0 || dir[dir_len - 1] != '/')
+        path[dir_len++] = '/';
+    memcpy(path + dir_len, name, len + 1);
+    v->as.text = path;
     return TG_OK;
+}
+
+static int set_path(struct value *v, uint32_t type, const char *text, const char *base_dir,
+                    struct tg_error *err)
+{
+    static const char credential[] = "credential:", pkcs11[] = "pkcs11:";
+    if (text[0] == '\0')
+        return tg_error_set(err, TG_EINVAL, "the path is empty");
+    if (type == TG_OPTION_SECRET_FILE && strncmp(text, credential, sizeof credential - 1) == 0) {
+        const char *dir = getenv("CREDENTIALS_DIRECTORY"), *name = text + sizeof credential - 1;
+        if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))
+            return tg_error_set(err, TG_EINVAL, "the name of a systemd credential is missing or has a '/'");
+        if (!dir || dir[0] != '/')
+            return tg_error_set(err, TG_EINVAL,
+                                "a systemd credential needs LoadCredential= in the service: "
+                                "CREDENTIALS_DIRECTORY is not set");
+        return join_path(v, dir, name, err);
+    }
+    /* A PKCS#11 URI names an object on a token, not a file. */
+    if (text[0] == '/' || !base_dir || strncmp(text, pkcs11, sizeof pkcs11 - 1) == 0)
+        return copy_text(v, text, err);
+    return join_path(v, base_dir, text, err);
 }
 
 static int parse(struct value *v, const struct tg_option *o, const char *text, const char *base_dir,
@@ -155,28 +191,27 @@ static int parse(struct value *v, const struct tg_option *o, const char *text, c
     switch (o->type) {
     case TG_OPTION_BOOL:
         rc = tg_parse_bool(text, &boolean, err);
-        v->integer = boolean;
+        v->as.integer = boolean;
         return rc;
     case TG_OPTION_INT:
-        rc = tg_parse_int(text, &v->integer, err);
-        return rc < 0 ? rc : check_limits(o, v->integer, "", err);
+        rc = tg_parse_int(text, &v->as.integer, err);
+        return rc < 0 ? rc : check_limits(o, v->as.integer, "", err);
     case TG_OPTION_REAL:
-        return tg_parse_real(text, &v->real, err);
+        return tg_parse_real(text, &v->as.real, err);
     case TG_OPTION_DURATION:
-        rc = tg_parse_duration_ms(text, &v->integer, err);
-        return rc < 0 ? rc : check_limits(o, v->integer, "", err);
+        rc = tg_parse_duration_ms(text, &v->as.integer, err);
+        return rc < 0 ? rc : check_limits(o, v->as.integer, "", err);
     case TG_OPTION_SIZE:
-        rc = tg_parse_size_bytes(text, &v->integer, err);
-        return rc < 0 ? rc : check_limits(o, v->integer, "", err);
+        rc = tg_parse_size_bytes(text, &v->as.integer, err);
+        return rc < 0 ? rc : check_limits(o, v->as.integer, "", err);
     case TG_OPTION_TEXT:
         rc = check_limits(o, (int64_t)strlen(text), "the text's length of ", err);
         return rc < 0 ? rc : copy_text(v, text, err);
     case TG_OPTION_ENUM:
-        rc = set_enum(v, o, text, err);
-        return rc < 0 ? rc : copy_text(v, text, err);
+        return set_enum(v, o, text, err);
     case TG_OPTION_PATH:
     case TG_OPTION_SECRET_FILE:
-        return set_path(v, text, base_dir, err);
+        return set_path(v, o->type, text, base_dir, err);
     case TG_OPTION_TEXT_LIST:
         return tg_error_set(err, TG_EINVAL, "a sequence of texts is needed: [a, b]");
     default:
@@ -188,17 +223,16 @@ static int parse(struct value *v, const struct tg_option *o, const char *text, c
 int tg_settings_set(struct tg_settings *s, const char *name, const char *text, const char *base_dir,
                     struct tg_settings_position pos, struct tg_error *err)
 {
-    struct value fresh = {.present = true, .pos = pos};
+    struct value fresh = {
+        .present = 1, .line = (uint32_t)pos.line, .column = (uint32_t)pos.column & INT32_MAX};
     size_t i = find(s, name);
     int rc;
     if (i == s->count)
         return unknown(s, name, err);
     rc = parse(&fresh, &s->table[i], text, base_dir, err);
-    if (rc < 0) {
-        clear(&fresh);
-        return rc;
-    }
-    clear(&s->values[i]);
+    if (rc < 0)
+        return rc; /* nothing is owned by `fresh` yet */
+    clear(&s->table[i], &s->values[i]);
     s->values[i] = fresh;
     return TG_OK;
 }
@@ -208,33 +242,39 @@ int tg_settings_append(struct tg_settings *s, const char *name, const char *text
 {
     size_t i = find(s, name);
     struct value *v;
-    char **items;
+    struct list *list;
+    uint32_t count;
     if (i == s->count)
         return unknown(s, name, err);
-    v = &s->values[i];
     if (s->table[i].type != TG_OPTION_TEXT_LIST)
         return tg_error_set(err, TG_EINVAL, "one value is needed, not a sequence");
-    if (v->item_count >= TG_SETTINGS_MAX_ITEMS)
+    v = &s->values[i];
+    count = v->as.list ? v->as.list->count : 0;
+    if (count >= TG_SETTINGS_MAX_ITEMS)
         return tg_error_set(err, TG_ETOOBIG, "more than %d entries", TG_SETTINGS_MAX_ITEMS);
-    items = tg_realloc(v->items, (v->item_count + 1) * sizeof items[0]);
-    if (!items)
+    list = tg_realloc(v->as.list, sizeof *list + (count + 1) * sizeof list->items[0]);
+    if (!list)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
-    v->items = items;
-    items[v->item_count] = tg_strdup(text);
-    if (!items[v->item_count])
-        return tg_error_set(err, TG_ENOMEM, "out of memory");
-    v->item_count++;
+    list->count = count;
+    v->as.list = list;
     if (!v->present)
-        v->pos = pos;
-    v->present = true;
+        *v = (struct value){
+            .as.list = list, .line = (uint32_t)pos.line, .column = (uint32_t)pos.column & INT32_MAX};
+    v->present = 1;
+    list->items[count] = tg_strdup(text);
+    if (!list->items[count])
+        return tg_error_set(err, TG_ENOMEM, "out of memory");
+    list->count++;
     return TG_OK;
 }
 
-void tg_settings_clear(struct tg_settings *s, const char *name)
+void tg_settings_set_empty_list(struct tg_settings *s, const char *name, struct tg_settings_position pos)
 {
     size_t i = find(s, name);
-    TG_ASSERT(i < s->count);
-    clear(&s->values[i]);
+    TG_ASSERT(i < s->count && s->table[i].type == TG_OPTION_TEXT_LIST);
+    clear(&s->table[i], &s->values[i]);
+    s->values[i] =
+        (struct value){.line = (uint32_t)pos.line, .column = (uint32_t)pos.column & INT32_MAX, .present = 1};
 }
 
 /* "[a, b]" as a default: texts without commas or quotes are enough for a table. */
@@ -256,7 +296,7 @@ static int default_list(struct tg_settings *s, const struct tg_option *o, struct
             return rc;
         at += len;
     }
-    s->values[o - s->table].present = true;
+    s->values[o - s->table].present = 1;
     return TG_OK;
 }
 
@@ -303,32 +343,36 @@ int64_t tg_settings_int(const struct tg_settings *s, const char *name)
     return get(s, name,
                1u << TG_OPTION_BOOL | 1u << TG_OPTION_INT | 1u << TG_OPTION_ENUM | 1u << TG_OPTION_DURATION |
                    1u << TG_OPTION_SIZE)
-        ->integer;
+        ->as.integer;
 }
 
 double tg_settings_real(const struct tg_settings *s, const char *name)
 {
-    return get(s, name, 1u << TG_OPTION_REAL)->real;
+    return get(s, name, 1u << TG_OPTION_REAL)->as.real;
 }
 
 const char *tg_settings_text(const struct tg_settings *s, const char *name)
 {
-    return get(s, name,
-               1u << TG_OPTION_TEXT | 1u << TG_OPTION_ENUM | 1u << TG_OPTION_PATH |
-                   1u << TG_OPTION_SECRET_FILE)
-        ->text;
+    const struct value *v =
+        get(s, name,
+            1u << TG_OPTION_TEXT | 1u << TG_OPTION_ENUM | 1u << TG_OPTION_PATH | 1u << TG_OPTION_SECRET_FILE);
+    const struct tg_option *o = &s->table[v - s->values];
+    if (!v->present)
+        return NULL;
+    return o->type == TG_OPTION_ENUM ? o->choices[v->as.integer] : v->as.text;
 }
 
 uint32_t tg_settings_list(const struct tg_settings *s, const char *name, const char *const **ret_items)
 {
     const struct value *v = get(s, name, 1u << TG_OPTION_TEXT_LIST);
-    *ret_items = (const char *const *)v->items;
-    return v->item_count;
+    *ret_items = v->as.list ? (const char *const *)v->as.list->items : NULL;
+    return v->as.list ? v->as.list->count : 0;
 }
 
 struct tg_settings_position tg_settings_position(const struct tg_settings *s, const char *name)
 {
-    return get(s, name, 0)->pos;
+    const struct value *v = get(s, name, 0);
+    return (struct tg_settings_position){(int)v->line, (int)v->column};
 }
 
 const struct tg_option *tg_settings_table(const struct tg_settings *s)

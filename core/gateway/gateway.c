@@ -113,6 +113,8 @@ static void on_committed(void *user, uint64_t committed_id)
 {
     struct tg_gateway *g = checked(user);
     (void)committed_id;
+    if (!g->first_accepted_ms)
+        g->first_accepted_ms = tg_clock_mono_ms();
     for (struct tg_running_source *rs = g->sources; rs && !g->stopping; rs = rs->next)
         if (rs->host)
             tg_source_host_resume(rs->host);

@@ -90,6 +90,14 @@ static json_t *source_status(const struct tg_running_source *rs)
     return j;
 }
 
+static void cloud_status(void *user, const struct tg_cloud_stats *c)
+{
+    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "name", c->name, "sessions", (json_int_t)c->sessions,
+                                          "online", (json_int_t)c->online, "acked_samples", (json_int_t)c->acked, "ack_latency_ms",
+                                          "p50", (json_int_t)c->latency_p50_ms, "p99", (json_int_t)c->latency_p99_ms, "max",
+                                          (json_int_t)c->latency_max_ms));
+}
+
 /* Sources are linked newest first; people expect the order of the file. */
 static void append_in_order(const struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
 {
@@ -107,13 +115,14 @@ static void append_in_order(const struct tg_running_source *rs, json_t *sources,
 char *tg_gateway_status_json(struct tg_gateway *g)
 {
     int64_t now = tg_clock_mono_ms();
-    json_t *sources = json_array(), *devices = json_array(), *j;
+    json_t *sources = json_array(), *devices = json_array(), *clouds = json_array(), *j;
     char *text, *ours;
     append_in_order(g->sources, sources, devices, now);
-    j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I},s:o,s:o,s:o}", "gateway", "name",
+    tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
+    j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
                   tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid", (json_int_t)getpid(),
-                  "uptime_ms", (json_int_t)(now - g->started_ms), "resident_bytes", (json_int_t)resident_bytes(), "outbox",
-                  outbox_status(g), "sources", sources, "devices", devices);
+                  "uptime_ms", (json_int_t)(now - g->started_ms), "resident_bytes", (json_int_t)resident_bytes(),
+                  "first_accepted_boot_ms", (json_int_t)g->first_accepted_ms, "outbox", outbox_status(g), "clouds", clouds, "sources", sources, "devices", devices);
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     ours = text ? tg_strdup(text) : NULL;

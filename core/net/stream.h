@@ -108,5 +108,10 @@ void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(voi
 /* wolfSSL_Init, SIGPIPE ignored process-wide; once per process. */
 int tg_tls_global_init(struct tg_error *err) TG_CHECKED;
 void tg_tls_global_fini(void);
+/* Gives back what wolfSSL keeps for the next handshake: its tables of curve points, which belong to the calling
+ * thread (up to 12 MB after work with NIST curves), and spare session memory. For the loop thread when no
+ * handshake has run for a while; for any other thread that signs or verifies with EC keys before it ends, else
+ * its tables are lost. */
+void tg_tls_trim(void);
 
 #endif

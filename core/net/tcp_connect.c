@@ -173,10 +173,10 @@ static void on_socket_ready(uv_poll_t *poll, int status, int events)
     int failed = 0;
     socklen_t len = sizeof failed;
     (void)events;
-    if (status < 0)
-        failed = -status;
-    else if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
         failed = errno;
+    if (failed == 0 && status < 0)
+        failed = -status; /* libuv only knows that there was an error, and calls it EBADF */
     int fd = take_socket(c);
     if (failed == 0) {
         report(c, fd, NULL);

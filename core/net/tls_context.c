@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
@@ -39,7 +40,7 @@ static const char signature_algorithms[] =
     "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:"
     "ECDSA+SHA512:RSA-PSS+SHA512:RSA+SHA512:ED25519";
 
-static const word16 groups[] = {WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1,
+static const word16 groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1,
                                 WOLFSSL_ECC_SECP521R1};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -52,6 +53,18 @@ bool tg_tls_suite_allowed(uint16_t suite)
     return false;
 }
 
+/* Dates of roots are judged by load_root(), because a box without a clock must be able to load them; wolfSSL would
+ * refuse. While one is loaded its thread's time is a moment at which that root is valid. */
+static _Thread_local int64_t root_time_s;
+
+static time_t wolfssl_time(time_t *ret_time)
+{
+    time_t now = root_time_s ? (time_t)root_time_s : time(NULL);
+    if (ret_time)
+        *ret_time = now;
+    return now;
+}
+
 /* --- process --------------------------------------------------------------------------------- */
 
 int tg_tls_global_init(struct tg_error *err)
@@ -60,12 +73,19 @@ int tg_tls_global_init(struct tg_error *err)
     (void)tg_tls_memory_install(); /* false only means that sessions keep their memory */
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         return tg_error_set(err, TG_ETLS, "TLS library: initialisation failed (no entropy, or out of memory)");
+    wc_SetTimeCb(wolfssl_time);
     return TG_OK;
 }
 
 void tg_tls_global_fini(void)
 {
     wolfSSL_Cleanup();
+    tg_tls_memory_trim();
+}
+
+void tg_tls_trim(void)
+{
+    wc_ecc_fp_free();
     tg_tls_memory_trim();
 }
 
@@ -129,8 +149,9 @@ static int load_root(struct tg_tls_context *ctx, struct tg_bytes pem, struct tg_
         rc = tg_error_set(err, TG_ECERT, "\"%s\" expired on %.10s", facts.subject, date);
         goto out;
     }
-    loaded = wolfSSL_CTX_load_verify_buffer_ex(ctx->wolf, der->buffer, (long)der->length,
-                                               WOLFSSL_FILETYPE_ASN1, 0, WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY);
+    root_time_s = facts.not_after_s;
+    loaded = wolfSSL_CTX_load_verify_buffer(ctx->wolf, der->buffer, (long)der->length, WOLFSSL_FILETYPE_ASN1);
+    root_time_s = 0;
     /* CVE-2026-93302: each load also made the certificate a "trusted peer", matched by name and serial only: a
      * self-made clone of it would be accepted as a server certificate. */
     if (wolfSSL_CTX_Unload_trust_peers(ctx->wolf) != WOLFSSL_SUCCESS)
@@ -221,6 +242,7 @@ int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **r
     if (!ctx)
         return tg_error_set(err, TG_ENOMEM, "TLS context: out of memory");
     ctx->id = atomic_fetch_add(&next_id, 1);
+    ctx->tls12_only = o->tls12_only;
     ctx->ca_file = tg_strdup(o->ca_file ? o->ca_file : TG_TLS_SYSTEM_ROOTS);
     ctx->wolf = wolfSSL_CTX_new(o->tls12_only ? wolfTLSv1_2_client_method() : wolfTLS_client_method());
     if (!ctx->ca_file || !ctx->wolf) {

@@ -17,6 +17,7 @@
 struct tg_tls_context {
     WOLFSSL_CTX *wolf;
     char *ca_file;
+    bool tls12_only;
     uint64_t id; /* unlike the address, never the same again: a saved session belongs to one context */
     uint32_t roots, roots_skipped;
 };

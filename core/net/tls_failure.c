@@ -63,7 +63,11 @@ int tg_tls_failure_explain(const struct tg_tls_failure *f, struct tg_error *err)
             return tg_error_set(err, TG_ETLS, "%.120s does not speak TLS on this port", f->host);
         break;
     case HANDSHAKE_SIZE_ERROR:
-        return tg_error_set(err, TG_ETLS, "%.120s sent a certificate chain that is too long (the limit is about 9 KB)",
+        return tg_error_set(err, TG_ETLS, "%.120s sent a certificate chain longer than about 9 KB",
+                            f->host);
+    case DECODE_E:
+        return tg_error_set(err, TG_ETLS, "%.120s sent a TLS handshake message that cannot be decoded (a certificate "
+                                          "chain of more than about 9 KB ends like this)",
                             f->host);
     case UNSUPPORTED_SUITE:
     case MATCH_SUITE_ERROR:

@@ -28,12 +28,34 @@ static void look_for_issuer(struct tg_tls_verify *v, const WOLFSSL_X509_STORE_CT
     }
 }
 
+/* The compatibility layer translates some codes for callbacks; this is the way back. */
+static int wolfssl_code(int store_error)
+{
+    switch (store_error) {
+    case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+        return ASN_BEFORE_DATE_E;
+    case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+        return ASN_AFTER_DATE_E;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        return ASN_NO_SIGNER_E;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return ASN_SELF_SIGNED_E;
+    case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+        return ASN_PATHLEN_INV_E;
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        return ASN_SIG_CONFIRM_E;
+    default:
+        return store_error;
+    }
+}
+
 static int refuse(struct tg_tls_verify *v, enum tg_tls_refusal why, const WOLFSSL_X509_STORE_CTX *store,
                   const struct tg_certificate *c)
 {
     if (v->refusal != TG_TLS_NOT_REFUSED)
         return 0; /* the first one is the reason; later ones follow from it */
     v->refusal = why;
+    v->wolf_code = wolfssl_code(store->error);
     v->depth = store->error_depth;
     v->chain_len = store->totalCerts;
     if (c) {
@@ -128,9 +150,9 @@ static void explain_unknown_issuer(const struct tg_tls_verify *v, const char *wh
                      who, issuer, v->ca_file);
 }
 
-static int explain_wolfssl(const struct tg_tls_verify *v, const char *who, int wolf_code, struct tg_error *err)
+static int explain_wolfssl(const struct tg_tls_verify *v, const char *who, struct tg_error *err)
 {
-    switch (wolf_code) {
+    switch (v->wolf_code) {
     case ASN_AFTER_DATE_E:
         explain_dates(v, who, true, err);
         return TG_ECERT;
@@ -165,11 +187,11 @@ static int explain_wolfssl(const struct tg_tls_verify *v, const char *who, int w
         return tg_error_set(err, TG_ENOMEM, "%s could not be checked: out of memory", who);
     default:
         return tg_error_set(err, TG_ECERT, "%s was refused: %.100s (wolfSSL %d)", who,
-                            wolfSSL_ERR_reason_error_string((unsigned long)(unsigned)-wolf_code), wolf_code);
+                            wolfSSL_ERR_reason_error_string((unsigned long)(unsigned)-v->wolf_code), v->wolf_code);
     }
 }
 
-int tg_tls_verify_explain(const struct tg_tls_verify *v, int wolf_code, struct tg_error *err)
+int tg_tls_verify_explain(const struct tg_tls_verify *v, struct tg_error *err)
 {
     char who[WHO_BYTES];
     who_text(v, who);
@@ -191,11 +213,11 @@ int tg_tls_verify_explain(const struct tg_tls_verify *v, int wolf_code, struct t
     case TG_TLS_REFUSED_BY_WOLFSSL:
         break;
     }
-    if (wolf_code == DOMAIN_NAME_MISMATCH || wolf_code == IPADDR_MISMATCH) {
+    if (v->wolf_code == DOMAIN_NAME_MISMATCH || v->wolf_code == IPADDR_MISMATCH) {
         if (!v->refused.has_names)
             return tg_error_set(err, TG_ECERT, "%s has no subject alternative name and its common name is \"%.80s\"",
                                 who, v->refused.subject);
         return tg_error_set(err, TG_ECERT, "%s is for %s, not for this host", who, v->refused.names);
     }
-    return explain_wolfssl(v, who, wolf_code, err);
+    return explain_wolfssl(v, who, err);
 }

@@ -31,6 +31,7 @@ struct tg_tls_verify {
     int64_t leaf_not_after_s; /* valid once leaf_passed */
     /* The first certificate that was refused, and who the server says issued it. */
     enum tg_tls_refusal refusal;
+    int wolf_code; /* for TG_TLS_REFUSED_BY_WOLFSSL: of this certificate, not the one the handshake ends with */
     int depth; /* 0 = leaf */
     int chain_len;
     struct tg_certificate refused;
@@ -41,7 +42,7 @@ struct tg_tls_verify {
 /* For wolfSSL_CTX_set_verify(); the connection's tg_tls_verify is set with wolfSSL_SetCertCbCtx(). */
 int tg_tls_verify_callback(int preverified, WOLFSSL_X509_STORE_CTX *store);
 
-/* Explains a refusal (v->refusal is set): code and text go to *err. `wolf_code` is wolfSSL_get_error()'s. */
-int tg_tls_verify_explain(const struct tg_tls_verify *v, int wolf_code, struct tg_error *err);
+/* Explains a refusal (v->refusal is set): code and text go to *err. */
+int tg_tls_verify_explain(const struct tg_tls_verify *v, struct tg_error *err);
 
 #endif

@@ -162,6 +162,7 @@ static int take_message(struct tg_mqtt_client *c, const struct tg_mqtt_packet *p
         return break_off(c, TG_EPROTO, "PUBLISH with QoS 2, which was never granted");
     if (p->publish.qos == 1) {
         if (c->unacked_count == TG_MQTT_MAX_UNACKED_IN) {
+            set_reason_number(c, "", c->unacked_count, " messages wait for their acknowledgement");
             c->input_blocked = true;
             return TG_EFULL;
         }

@@ -105,7 +105,7 @@ struct tg_mqtt_client {
     bool acked_in[TG_MQTT_MAX_UNACKED_IN];
     uint8_t unacked_first, unacked_count;
     uint64_t unknown_acks; /* PUBACKs for ids not in flight: counted, ignored */
-    char reason[96];       /* why the last call said TG_EINVAL, TG_EPROTO, TG_ETOOBIG or TG_ETIMEOUT */
+    char reason[96];       /* why a call said TG_EINVAL, TG_EPROTO, TG_ETOOBIG or TG_ETIMEOUT */
 };
 
 /* `slots` (1 ≤ slot_count ≤ TG_MQTT_MAX_WINDOW, the in-flight window) is lent for the client's life. limits

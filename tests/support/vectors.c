@@ -100,7 +100,7 @@ json_t *tg_vectors_load(const char *relative_path)
     snprintf(path, sizeof path, "%s/%s", tg_vectors_dir(), relative_path);
     char *text = read_text(path, &len);
     char *quoted = text ? quote_big_integers(text, len) : NULL;
-    json_t *root = quoted ? json_loads(quoted, 0, &why) : NULL;
+    json_t *root = quoted ? json_loads(quoted, JSON_ALLOW_NUL, &why) : NULL;
     free(quoted);
     free(text);
     if (!root) {

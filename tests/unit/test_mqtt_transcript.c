@@ -223,7 +223,7 @@ static void a_slow_large_message_does_not_end_the_connection_and_pings_go_on(voi
     struct tg_mqtt_event event;
     size_t used, len = 10;
     (void)state;
-    for (int64_t at = 5000; at <= 400000; at += 5000, len += 100) { /* 100 bytes each 5 s */
+    for (int64_t at = 5000; at < 400000; at += 5000, len += 100) { /* 100 bytes each 5 s */
         assert_int_equal(tg_tale_until(t, at), 0);
         assert_int_equal(
             tg_mqtt_client_input(&t->client, at, tg_bytes(packet, len), &t->writer, &event, &used), 0);
@@ -233,7 +233,26 @@ static void a_slow_large_message_does_not_end_the_connection_and_pings_go_on(voi
     assert_int_equal(tg_tale_until(t, 800000), TG_ETIMEOUT);
     tg_tale_expect(t, "50000 C> PINGREQ\n100000 C> PINGREQ\n150000 C> PINGREQ\n200000 C> PINGREQ\n"
                       "250000 C> PINGREQ\n300000 C> PINGREQ\n350000 C> PINGREQ\n400000 C> PINGREQ\n"
-                      "420000 ! TIMEOUT: no PINGRESP within 20000 ms\n");
+                      "415000 ! TIMEOUT: no PINGRESP within 20000 ms\n");
+}
+
+static void the_next_message_in_pieces_counts_from_its_own_first_byte(void **state)
+{
+    static const uint8_t bytes[] = {0x30, 9,   0,    1, 'c', '1', '2', '3', '4',
+                                    '5',  '6', 0x30, 9, 0,   1,   'c', '1'};
+    struct tg_tale *t = connected(false, 60);
+    (void)state;
+    tg_tale_until(t, 50000);
+    assert_int_equal(tg_tale_server(t, bytes, 10), 0);
+    tg_tale_until(t, 60000);
+    tg_tale_server(t, bytes, 11);
+    assert_int_equal(tg_tale_server(t, bytes + 11, 3), 0);
+    tg_tale_until(t, 75000);
+    assert_int_equal(tg_tale_server(t, bytes + 11, 4), 0);
+    tg_tale_until(t, 200000);
+    tg_tale_expect(t, "50000 C> PINGREQ\n"
+                      "60000 ! message id=0 qos=0 dup=0 c '123456'\n"
+                      "95000 ! TIMEOUT: no PINGRESP within 20000 ms\n");
 }
 
 static void a_pingreq_without_room_goes_later_and_a_stuck_writer_is_a_dead_link(void **state)
@@ -322,6 +341,20 @@ static void messages_may_precede_the_suback(void **state)
                       "0 ! SUBACK id=1 code=0\n"
                       "0 C> SUBSCRIBE id=2 d qos=0\n"
                       "0 ! SUBACK id=2 code=0x80\n");
+}
+
+static void publishes_need_not_wait_for_the_suback(void **state)
+{
+    struct tg_tale *t = connected(false, 60);
+    (void)state;
+    tg_tale_subscribe(t, "c", 1);
+    tg_tale_publish(t, 1);
+    tg_tale_puback(t, 2);
+    tg_tale_server(t, "\x90\x03\x00\x01\x01", 5);
+    tg_tale_expect(t, "0 C> SUBSCRIBE id=1 c qos=1\n"
+                      "0 C> PUBLISH t id=2 qos=1 dup=0 retain=0 '1'\n"
+                      "0 S> PUBACK id=2\n0 ! done 1\n"
+                      "0 ! SUBACK id=1 code=0x1\n");
 }
 
 static void subscribe_without_suback_ends_the_connection_and_goes_again_after_it(void **state)
@@ -439,12 +472,14 @@ int main(void)
         cmocka_unit_test(pingreq_goes_also_while_qos_0_publishes_hide_a_dead_link),
         cmocka_unit_test(dead_link_is_found_within_one_and_a_half_keepalives),
         cmocka_unit_test(a_slow_large_message_does_not_end_the_connection_and_pings_go_on),
+        cmocka_unit_test(the_next_message_in_pieces_counts_from_its_own_first_byte),
         cmocka_unit_test(a_pingreq_without_room_goes_later_and_a_stuck_writer_is_a_dead_link),
         cmocka_unit_test(keepalive_0_means_no_pings),
         cmocka_unit_test(connack_that_never_comes),
         cmocka_unit_test(connack_twice),
         cmocka_unit_test(connack_refusals_are_data_rc_1_to_5_and_aws_7_and_clearblade_13),
         cmocka_unit_test(messages_may_precede_the_suback),
+        cmocka_unit_test(publishes_need_not_wait_for_the_suback),
         cmocka_unit_test(subscribe_without_suback_ends_the_connection_and_goes_again_after_it),
         cmocka_unit_test(inbound_qos_1_is_acknowledged_in_order_of_receipt_MQTT_4_6_0_2),
         cmocka_unit_test(redelivery_after_a_lost_link_comes_as_a_message_again_dup_is_no_filter),
