@@ -29,6 +29,7 @@ tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py)
 tg_scenario(scenario_peers_field          peers_field.py)
 tg_scenario(scenario_peers_link           peers_link.py)
 tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)
+tg_scenario(scenario_peers_verdict        peers_verdict.py)
 
 # What `./dev demo` runs; nothing else has to be built for it.
 add_custom_target(demo_programs DEPENDS tidegate hub_rules plugin_modbus plugin_at)

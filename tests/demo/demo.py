@@ -20,7 +20,7 @@ from gateway import PROGRAM, Gateway, configuration, run  # noqa: E402
 from harness import Expired, Stage, vectors, wait_until  # noqa: E402
 from hub import Hub  # noqa: E402
 from pki import Pki  # noqa: E402
-from verdict import delivered, judge, table  # noqa: E402
+from verdict import delivered, judge, ledger_of, table  # noqa: E402
 
 HUB_NAME = "tidegate-demo.azure-devices.net"
 DRAIN_S = 40
@@ -119,8 +119,7 @@ class Demo:
         return time.monotonic() - self.began
 
     def overview(self, status):
-        received = {device: sum(entry["payload"].count('"seq"') for entry in self.hub.record.telemetry(device))
-                    for device in IDENTITIES}
+        received = {device: len(ledger_of(self.hub.record).account(device).seen) for device in IDENTITIES}
         waiting = sum(session["pending"] for device in status["devices"] for session in device["clouds"])
         self.deepest = max(self.deepest, waiting)
         lines = [f"{self.elapsed():5.1f} s   link {self.link_state:<5} waiting {waiting:>5}  {'#' * min(waiting // 8, 60)}"]

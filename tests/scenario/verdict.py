@@ -9,20 +9,63 @@ import json
 
 
 class Row:
-    def __init__(self, device, collected):
+    def __init__(self, device, collected, account):
         self.device, self.collected = device, collected
-        self.delivered = self.duplicates = self.beyond = 0
-        self.missing = []      # seqs that did not arrive
-        self.conflicts = []    # seqs that arrived with two bodies
-        self.out_of_order = 0  # first deliveries behind a higher seq
+        self.missing = [] if account.prefix >= collected else [
+            seq for seq in range(account.prefix + 1, collected + 1) if seq not in account.seen]
+        self.delivered = collected - len(self.missing)
+        self.beyond = len(account.seen) - self.delivered  # accepted after the gateway was asked
+        self.duplicates = account.duplicates
+        self.conflicts = account.conflicts        # seqs that arrived with two bodies
+        self.out_of_order = account.out_of_order  # first deliveries behind a higher seq
 
     @property
     def lost(self):
-        return self.collected - self.delivered
+        return len(self.missing)
 
     @property
     def holds(self):
         return self.collected > 0 and self.lost == 0 and not self.conflicts and self.out_of_order == 0
+
+
+class Account:
+    """What came from one device, sample by sample."""
+
+    def __init__(self):
+        self.seen = {}  # seq: a hash of the body
+        self.prefix = self.highest = self.duplicates = self.out_of_order = 0
+        self.conflicts = []
+
+    def take(self, sample):
+        seq, body = sample["seq"], hash(json.dumps(sample, sort_keys=True))
+        if seq in self.seen:
+            self.duplicates += 1
+            if self.seen[seq] != body:
+                self.conflicts.append(seq)
+            return
+        self.seen[seq] = body
+        self.out_of_order += seq < self.highest
+        self.highest = max(self.highest, seq)
+        while self.prefix + 1 in self.seen:
+            self.prefix += 1
+
+
+class Ledger:
+    """The accounts of all devices in a hub's Record; reads each entry once, so that it may be asked often."""
+
+    def __init__(self, record):
+        self.record, self.read = record, 0
+        self.accounts = {}
+
+    def account(self, device):
+        entries = self.record.read()
+        for entry in entries[self.read:]:
+            if entry["ev"] == "publish" and "/messages/events/" in entry["topic"]:
+                account = self.accounts.setdefault(entry["device"], Account())
+                for sample in samples(entry):
+                    account.take(sample)
+        self.read = len(entries)
+        return self.accounts.setdefault(device, Account())
 
 
 def samples(entry):
@@ -32,28 +75,15 @@ def samples(entry):
     return [item for item in (body if isinstance(body, list) else [body]) if "seq" in item]
 
 
+def ledger_of(record):
+    if not hasattr(record, "ledger"):
+        record.ledger = Ledger(record)
+    return record.ledger
+
+
 def judge(record, accounts):
     """A row a device; accounts is {device: highest seq that the gateway accepted}, record the hub's Record."""
-    rows = []
-    for device, last in accounts.items():
-        row = Row(device, last)
-        seen, highest = {}, 0
-        for entry in record.telemetry(device):
-            for sample in samples(entry):
-                seq = sample["seq"]
-                if seq in seen:
-                    row.duplicates += 1
-                    if seen[seq] != sample:
-                        row.conflicts.append(seq)
-                    continue
-                seen[seq] = sample
-                row.out_of_order += seq < highest
-                highest = max(highest, seq)
-        row.delivered = sum(1 for seq in seen if 1 <= seq <= last)
-        row.beyond = sum(1 for seq in seen if seq > last)
-        row.missing = [seq for seq in range(1, last + 1) if seq not in seen]
-        rows.append(row)
-    return rows
+    return [Row(device, last, ledger_of(record).account(device)) for device, last in accounts.items()]
 
 
 def ranges(numbers):
@@ -86,4 +116,4 @@ def table(rows):
 
 def delivered(record, accounts):
     """Whether everything has arrived; for waiting."""
-    return all(row.lost == 0 for row in judge(record, accounts))
+    return all(ledger_of(record).account(device).prefix >= last for device, last in accounts.items())
