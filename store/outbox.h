@@ -109,14 +109,15 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
  * account once per cloud. */
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, struct tg_error *err) TG_CHECKED;
 /* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
- * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. */
+ * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
+ * back, nothing of it is stored. */
 int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_rollback(struct tg_outbox *ob);
 
 /* Committed rows with id ≥ from_id in id order, at most max_rows and about max_bytes; `device` UINT32_MAX = of all.
  * Calls `each` for every row (it must not call the outbox); *ret_next_id is where to go on. 0 when the end was reached,
  * 1 when there may be more: also without a row, when very many of other devices were passed over. Rows that every
- * cursor has passed may still be there. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
+ * cursor has passed may still be there; rows whose numbers are damaged are left out. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
 int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows, size_t max_bytes,
                    void (*each)(void *user, const struct tg_outbox_row *row), void *user, uint64_t *ret_next_id,
                    struct tg_error *err) TG_CHECKED;

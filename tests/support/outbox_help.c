@@ -14,13 +14,23 @@
 
 #include "core/base/sample.h"
 
+static char *make_dir(const char *parent)
+{
+    char *dir = NULL;
+    assert_true(asprintf(&dir, "%s/tg outbox XXXXXX", parent) > 0);
+    assert_non_null(mkdtemp(dir));
+    return dir;
+}
+
 char *tg_test_dir(void)
 {
     const char *tmp = getenv("TMPDIR");
-    char *dir = NULL;
-    assert_true(asprintf(&dir, "%s/tg outbox XXXXXX", tmp && *tmp ? tmp : "/tmp") > 0);
-    assert_non_null(mkdtemp(dir));
-    return dir;
+    return make_dir(tmp && *tmp ? tmp : "/tmp");
+}
+
+char *tg_test_memory_dir(void)
+{
+    return access("/dev/shm", W_OK) == 0 ? make_dir("/dev/shm") : tg_test_dir();
 }
 
 void tg_test_dir_remove(const char *dir)

@@ -10,6 +10,8 @@
 
 /* A fresh directory below TMPDIR or /tmp; the name is the caller's (free). */
 char *tg_test_dir(void);
+/* The same in memory (/dev/shm) where there is some: for tests whose VFS does the forgetting. */
+char *tg_test_memory_dir(void);
 /* Deletes a directory and the files in it (one level). */
 void tg_test_dir_remove(const char *dir);
 /* <dir>/<name> in static memory, four at a time. */
