@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * config_arena - many small pieces of memory that live and die together (the nodes of a YAML tree, the texts and arrays
- * of a model). Zero-initialised it is valid and empty. One thread at a time.
+ * config_arena - many small pieces of memory that live and die together (the nodes of a YAML tree, the texts
+ * and arrays of a model). Zero-initialised it is valid and empty. One thread at a time.
  */
 #ifndef TG_CONFIG_ARENA_H
 #define TG_CONFIG_ARENA_H
