@@ -69,6 +69,7 @@ static void drop_connection(struct tg_session *s, uint32_t linger_ms)
     s->set->out.len = 0;
     s->set->out.failed = false;
     s->generation++;
+    s->input_held = false;
     tg_mqtt_client_transport_lost(&s->mqtt);
     tg_feed_pause(s->feed);
     tg_buffer_fini(&s->in);
@@ -276,6 +277,8 @@ void tg_session_command_done(struct tg_session *s, uint64_t token)
     if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s))
         tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s the acknowledgement of a command could not be sent; it will come again",
                s->device_id, s->route->cloud->name);
+    if (s->input_held)
+        tg_deadline_set(&s->deadline, tg_clock_mono_ms());
 }
 
 static void on_suback(struct tg_session *s, const struct tg_mqtt_event *e)
@@ -296,6 +299,10 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
         size_t consumed = 0;
         int rc = tg_mqtt_client_input(&s->mqtt, now, tg_bytes(in.data + used, in.len - used), &s->set->out, &e, &consumed);
         used += consumed;
+        if (rc == TG_EFULL) { /* 32 commands wait for the device: the rest is read when one is done */
+            s->input_held = true;
+            return used;
+        }
         if (rc < 0) {
             fail(s, s->mqtt.reason);
             return SIZE_MAX;
@@ -326,6 +333,20 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
 }
 
 static void renew_now(struct tg_session *s);
+
+/* What is held back in `in`, once a command is done. False when the connection is gone. */
+static bool take_held(struct tg_session *s, int64_t now)
+{
+    size_t used;
+    if (!s->input_held || s->in.len == 0)
+        return true;
+    s->input_held = false;
+    used = take_packets(s, tg_buffer_view(&s->in), now);
+    if (used == SIZE_MAX)
+        return false;
+    tg_buffer_consume(&s->in, used);
+    return true;
+}
 
 static void on_data(void *user, struct tg_bytes data)
 {
@@ -364,8 +385,8 @@ static void on_data(void *user, struct tg_bytes data)
 
 static void renew_now(struct tg_session *s)
 {
-    (void)tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out);
-    (void)tg_session_flush(s); /* the connection ends either way */
+    if (tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out) == TG_OK)
+        (void)tg_session_flush(s); /* the connection ends either way */
     tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s renewing the credential", s->device_id, s->route->cloud->name);
     drop_connection(s, DISCONNECT_LINGER_MS);
     ask_for_slot(s);
@@ -402,7 +423,7 @@ static void on_deadline(void *user)
         begin_renewal(s, now);
     else if (s->state == TG_SESSION_RENEWING && now >= s->renew_limit_ms)
         renew_now(s);
-    if (!s->stream)
+    if (!s->stream || !take_held(s, now))
         return;
     if (!tg_session_pump(s, now))
         fail(s, "the stream does not take data");
@@ -473,6 +494,8 @@ static int read_options(struct tg_session *s, struct tg_error *err)
 
 static void free_session(struct tg_session *s)
 {
+    if (s->cloud)
+        tg_set_leave_cloud(s);
     tg_session_send_fini(s);
     tg_tls_ticket_fini(&s->ticket);
     tg_identity_free(&s->identity);

@@ -7,6 +7,7 @@
 #define TG_NORTHBOUND_SESSION_PRIVATE_H
 
 #include "core/base/backoff.h"
+#include "core/base/histogram.h"
 #include "northbound/identity.h"
 #include "northbound/session_set.h"
 
@@ -27,8 +28,10 @@ struct tg_batch {
 
 /* One cloud of the configuration, with its queue for connect slots. */
 struct tg_set_cloud {
-    const struct tg_config_cloud *config;
+    const struct tg_config_cloud *config; /* NULL = free place */
     const struct tg_cloud_type *type;
+    uint32_t sessions;
+    struct tg_histogram ack_latency; /* sample taken → PUBACK */
     struct tg_tls_context *tls; /* NULL = `tls: off` */
     double tokens, tokens_per_ms, tokens_max;
     int64_t refilled_ms;
@@ -39,7 +42,7 @@ struct tg_session_set {
     uint32_t magic;
     struct tg_loop *loop;
     struct tg_store *store;
-    const char *gateway;
+    char *gateway;
     struct tg_session_callbacks cb;
     void *user;
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
@@ -61,7 +64,7 @@ struct tg_session {
     struct tg_session *next, *queue_next;
 
     enum tg_session_state state;
-    bool holds_slot, started, subscribed;
+    bool holds_slot, started, subscribed, input_held;
     struct tg_identity identity;
     struct tg_cloud_target target;
     struct tg_backoff backoff;
@@ -104,6 +107,8 @@ void tg_set_want_slot(struct tg_session *s);
 void tg_set_cancel_slot(struct tg_session *s);
 void tg_set_release_slot(struct tg_session *s);
 void tg_set_remove(struct tg_session *s);
+/* The session's streams are closed: its cloud's TLS context goes with the last one. */
+void tg_set_leave_cloud(struct tg_session *s);
 struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err);
 
 /* session.c */

@@ -4,6 +4,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #define PACKET_OVERHEAD_BYTES 16 /* fixed header 5, topic length 2, packet id 2, and room */
@@ -46,6 +47,7 @@ void tg_session_send_fini(struct tg_session *s)
 void tg_session_acked(struct tg_session *s, uint64_t tag)
 {
     uint64_t seq = 0, id = 0;
+    int64_t wall_ms = tg_clock_wall_ms();
     if (tag < s->first_tag || tag >= s->next_tag)
         return;
     batch_of(s, tag)->acked = true;
@@ -55,6 +57,8 @@ void tg_session_acked(struct tg_session *s, uint64_t tag)
         seq = b->rows[b->count - 1]->seq;
         id = b->rows[b->count - 1]->id;
         s->stats.acked_samples += b->count;
+        for (uint32_t i = 0; i < b->count; i++)
+            tg_histogram_add(&s->cloud->ack_latency, wall_ms - b->rows[i]->time_ms, 1);
         s->stats.acked_messages++;
         let_go(b);
         s->first_tag++;

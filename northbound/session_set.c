@@ -17,10 +17,12 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
 {
     struct tg_session_set *set = tg_calloc(1, sizeof *set);
     uint8_t *out = tg_malloc(TG_STREAM_QUEUE_BYTES);
+    char *name = tg_strdup(gateway); /* the configuration may be loaded anew */
     if (set)
         set->body = tg_malloc(TG_SET_BODY_BYTES);
-    if (!set || !out || !set->body) {
+    if (!set || !out || !name || !set->body) {
         tg_free(out);
+        tg_free(name);
         if (set)
             tg_free(set->body);
         tg_free(set);
@@ -29,7 +31,7 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
     set->magic = TG_SESSION_SET_MAGIC;
     set->loop = loop;
     set->store = store;
-    set->gateway = gateway;
+    set->gateway = name;
     set->cb = *cb;
     set->user = user;
     set->sessions_tail = &set->sessions;
@@ -44,9 +46,8 @@ static void on_deadline_closed(void *user)
     struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
     void (*closed)(void *user) = set->closed;
     void *closed_user = set->closed_user;
-    for (uint32_t i = 0; i < set->cloud_count; i++)
-        tg_tls_context_free(set->clouds[i].tls);
     tg_free(set->out.data);
+    tg_free(set->gateway);
     tg_free(set->body);
     TG_OBJECT_POISON(set);
     tg_free(set);
@@ -67,21 +68,29 @@ struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct t
     const struct tg_settings *c = config->common;
     struct tg_set_cloud *cloud;
     double per_second;
+    uint32_t at;
     for (uint32_t i = 0; i < set->cloud_count; i++)
-        if (set->clouds[i].config == config)
+        if (set->clouds[i].config == config) {
+            set->clouds[i].sessions++;
             return &set->clouds[i];
-    if (set->cloud_count == TG_SET_MAX_CLOUDS) {
+        }
+    for (at = 0; at < set->cloud_count && set->clouds[at].config; at++)
+        ;
+    if (at == TG_SET_MAX_CLOUDS) {
         tg_error_set(err, TG_EFULL, "more than %d clouds", TG_SET_MAX_CLOUDS);
         return NULL;
     }
-    cloud = &set->clouds[set->cloud_count];
+    cloud = &set->clouds[at];
     *cloud = (struct tg_set_cloud){.config = config, .type = tg_cloud_type_find(config->type, err)};
-    if (!cloud->type)
+    if (!cloud->type) {
+        cloud->config = NULL;
         return NULL;
+    }
     if (tg_settings_int(c, "tls")) {
         struct tg_tls_options o = {.ca_file = tg_settings_has(c, "ca_file") ? tg_settings_text(c, "ca_file") : NULL};
         if (tg_tls_context_new(&o, &cloud->tls, err) < 0) {
             tg_error_wrap(err, "cloud %s", config->name);
+            cloud->config = NULL;
             return NULL;
         }
     }
@@ -90,7 +99,9 @@ struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct t
     cloud->tokens_per_ms = per_second / 1000.0;
     cloud->refilled_ms = tg_clock_mono_ms();
     cloud->queue_tail = &cloud->queue_head;
-    set->cloud_count++;
+    cloud->sessions = 1;
+    if (at == set->cloud_count)
+        set->cloud_count++;
     return cloud;
 }
 
@@ -122,7 +133,8 @@ static void grant(struct tg_session_set *set)
     while (idle < set->cloud_count && set->handshakes < TG_SET_MAX_HANDSHAKES) {
         struct tg_set_cloud *c = &set->clouds[set->next_cloud++ % set->cloud_count];
         struct tg_session *s;
-        refill(c, now);
+        if (c->config)
+            refill(c, now);
         if (!c->queue_head || c->tokens < 1.0) {
             idle++;
             continue;
@@ -176,6 +188,15 @@ void tg_set_release_slot(struct tg_session *s)
     tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
 }
 
+void tg_set_leave_cloud(struct tg_session *s)
+{
+    struct tg_set_cloud *c = s->cloud;
+    if (--c->sessions > 0)
+        return;
+    tg_tls_context_free(c->tls);
+    *c = (struct tg_set_cloud){0};
+}
+
 void tg_set_remove(struct tg_session *s)
 {
     struct tg_session_set *set = s->set;
@@ -195,6 +216,23 @@ void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, st
     for (struct tg_session *s = set->sessions, *next; s; s = next) {
         next = s->next;
         each(user, s);
+    }
+}
+
+void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
+{
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        const struct tg_set_cloud *c = &set->clouds[i];
+        struct tg_cloud_stats st;
+        if (!c->config)
+            continue;
+        st = (struct tg_cloud_stats){.name = c->config->name, .sessions = c->sessions, .acked = c->ack_latency.count,
+                                     .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
+                                     .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
+                                     .latency_max_ms = c->ack_latency.max_ms};
+        for (const struct tg_session *s = set->sessions; s; s = s->next)
+            st.online += s->cloud == c && s->state == TG_SESSION_ONLINE;
+        each(user, &st);
     }
 }
 

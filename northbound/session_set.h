@@ -24,6 +24,14 @@ void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user)
 
 /* All sessions of the set, in the order they were made. */
 void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, struct tg_session *session), void *user);
+/* One cloud: how many sessions it has and how many are online, and the time from a sample's moment to its PUBACK. */
+struct tg_cloud_stats {
+    const char *name;
+    uint32_t sessions, online;
+    uint64_t acked;
+    int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+};
+void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user);
 uint32_t tg_session_set_count(const struct tg_session_set *set);
 
 #endif

@@ -34,7 +34,7 @@ struct tg_outbox_options {
     const char *dir;          /* must exist; the database is <dir>/outbox.db */
     enum tg_durability durability;
     enum tg_when_full when_full;
-    int64_t limit_bytes;      /* of the database file; 0 = no limit of our own */
+    int64_t limit_bytes;      /* of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none */
     int64_t max_age_ms;       /* 0 = for ever; judged by id order and stored time, only while the clock is plausible */
     bool read_only;           /* `tidegate outbox stats` beside a running gateway */
     const char *vfs;          /* tests: a crash or fault VFS; NULL = SQLite's own */
@@ -42,7 +42,7 @@ struct tg_outbox_options {
 
 struct tg_outbox;
 
-/* A stored sample. `body` is a view, valid until the next call on the outbox. */
+/* A stored sample. `body` is a view: the caller's in append, the outbox's in a read callback until that returns. */
 struct tg_outbox_row {
     uint64_t id, seq;
     uint32_t device;
@@ -51,14 +51,18 @@ struct tg_outbox_row {
 };
 
 /* Opens or creates. A corrupt, foreign or unreadable database is renamed aside with -wal and -shm
- * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun; *ret_set_aside then holds its name
- * (may be NULL when the caller does not care) [C8]. A newer schema is refused untouched: TG_EVERSION [C15]. */
+ * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun, whose numbers go on above all
+ * that were ever given; *ret_set_aside then holds its name
+ * or is "" (it may be NULL when the caller does not care), `err` then says why [C8]. A newer schema is refused
+ * untouched: TG_EVERSION [C15]. A second writer is refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND
+ * when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */
 void tg_outbox_close(struct tg_outbox *ob, bool checkpoint);
 
-/* Finds or creates; committed at once. Device handles are small dense numbers, stable across restarts. */
+/* Finds or creates; committed at once, so not within a transaction (TG_ESTATE). Device handles are small dense
+ * numbers from 0, stable across restarts. */
 int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
 /* The cursor (cloud, device): where that cloud is. A new cursor begins behind the newest row of the device:
  * a cloud added later gets what comes from then on. */
@@ -67,6 +71,14 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
 /* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back. Call
  * once after all declarations. Device numbers and seq high-water marks are kept for ever. */
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it, unless it is
+ * declared again before. */
+void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
+/* In a database that was begun anew while the owner kept running: numbering goes on exactly behind last_id and, for
+ * devices 0 … count - 1, last_seqs[device], instead of far above what was given. After the devices, before any cursor
+ * or row (else TG_ESTATE). */
+int tg_outbox_continue(struct tg_outbox *ob, uint64_t last_id, const uint64_t *last_seqs, uint32_t count,
+                       struct tg_error *err) TG_CHECKED;
 
 uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                        /* 0 = none yet */
 uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device);      /* highest ever accepted */
@@ -75,21 +87,37 @@ struct tg_outbox_cursor_state {
     uint32_t device;
     uint64_t acked_seq, acked_id; /* everything of the device up to here is acknowledged or evicted */
     uint64_t pending;             /* rows of the device above it */
+    uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
 };
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor, struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
-/* --- within one transaction: any number of append and set_cursor, then commit ------------------- */
+/* --- within one transaction: any number of append and set_cursor, then commit -------------------
+ * The first of them begins it. When one fails the transaction is over and nothing of it is stored; the others and
+ * commit then give the same code until commit or rollback has been called. The getters above say what was committed. */
+/* TG_ENOSPACE: full, see tg_outbox_make_room(). TG_EINVAL: id or seq does not rise. TG_ETOOBIG: over 64 KiB. TG_EFULL:
+ * 65536 rows are in this transaction. A seq that is more than one above the last leaves a hole, which is recorded:
+ * its numbers count as never accepted. */
 int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err) TG_CHECKED;
 /* Never moves back. Unknown rows (already evicted) are fine. */
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were given to samples that are not stored (rejected, delivered from memory while
+ * the disk was gone): a hole, counted for the device under `reason`. */
+int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
+                     struct tg_error *err) TG_CHECKED;
+/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
+ * account once per cloud. */
+int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, struct tg_error *err) TG_CHECKED;
 /* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
- * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. */
+ * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
+ * back, nothing of it is stored. */
 int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_rollback(struct tg_outbox *ob);
 
-/* Rows with id ≥ from_id in id order, at most max_rows and about max_bytes; `device` UINT32_MAX = of all. Calls
- * `each` for every row; *ret_next_id is where to go on. 0 when the end was reached, 1 when there may be more. */
+/* Committed rows with id ≥ from_id in id order, at most max_rows and about max_bytes; `device` UINT32_MAX = of all.
+ * Calls `each` for every row (it must not call the outbox); *ret_next_id is where to go on. 0 when the end was reached,
+ * 1 when there may be more: also without a row, when very many of other devices were passed over. Rows that every
+ * cursor has passed may still be there; rows whose numbers are damaged are left out. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
 int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows, size_t max_bytes,
                    void (*each)(void *user, const struct tg_outbox_row *row), void *user, uint64_t *ret_next_id,
                    struct tg_error *err) TG_CHECKED;
@@ -102,14 +130,17 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
 int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error *err) TG_CHECKED;
 
 struct tg_outbox_stats {
-    uint64_t rows, last_id, appended, acked_rows, bytes_file, bytes_wal;
+    uint64_t rows;       /* in the log */
+    uint64_t acked_rows; /* of these nobody waits for any more; they are deleted in bulk, by and by */
+    uint64_t last_id, appended /* for ever */, bytes_file, bytes_wal;
     uint64_t dropped[TG_DROP_REASONS]; /* pending rows that were evicted, for ever (stored) */
     uint64_t oldest_id;
     int64_t oldest_time_ms;
     uint32_t devices, cursors;
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
-/* Per device: name, last seq, pending, drops by reason. */
+/* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
+ * (0 = none). */
 struct tg_outbox_device_stats {
     const char *name;
     uint64_t last_seq, pending, dropped[TG_DROP_REASONS], gap_first_seq, gap_last_seq;

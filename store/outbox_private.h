@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * outbox_private - the state of an open outbox, shared by the outbox_*.c files and nobody else.
+ *
+ * WHAT IS IN MEMORY   Devices and cursors, never rows. How many rows a cursor still waits for is arithmetic:
+ *     pending = device.last_seq - cursor.acked_seq - cursor.holes_ahead
+ * because seq rises by one per device; numbers that were never stored are recorded in the table `hole`.
+ *
+ * TRANSACTIONS   Whatever changes a device, a cursor or the totals within a transaction first saves the old
+ * value (tg_outbox_touch_*); a rollback puts it back, so memory never says more than the database.
+ *
+ * MARKS   last_seq and last_id of a device are written only every so often (a mark), not with every commit;
+ * an open reads the rows after the newest mark. Hence the rule that keeps them right after a crash: no row
+ * above mark_id is ever deleted; who wants to, writes a mark in the same transaction.
+ */
+#ifndef TG_STORE_OUTBOX_PRIVATE_H
+#define TG_STORE_OUTBOX_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "store/outbox.h"
+#include "store/schema.h"
+
+#define TG_OUTBOX_PAGE         4096
+#define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
+#define TG_OUTBOX_MARK_ROWS    2048  /* rows between two marks: what an open reads at most, about */
+#define TG_OUTBOX_COMPACT_ROWS 16384 /* rows nobody waits for, before looking for them between others */
+#define TG_OUTBOX_TX_ROWS      65536 /* rows in one transaction */
+#define TG_OUTBOX_SYNC_ROWS    8192  /* `normal`: rows after which one commit is fsynced */
+/* `normal`, after a power cut: seq and id go on this far above what is found, because what came after the
+ * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. */
+#define TG_OUTBOX_JUMP       (UINT64_C(1) << 18)
+#define TG_OUTBOX_TRIM_ROWS  2000 /* rows deleted by one commit, or twice what it brought */
+#define TG_OUTBOX_EVICT_ROWS 1000 /* rows evicted by one transaction */
+#define TG_OUTBOX_WAL_MAX    (8 << 20)
+#define TG_OUTBOX_WAL_MIN    (256 << 10)
+#define TG_OUTBOX_NONE       UINT32_MAX
+
+struct tg_outbox_device_entry {
+    char *name;
+    uint64_t last_seq, last_id;
+    /* What an active cursor still waits for has ids above hint_id, although its acked_id may be far below. */
+    uint64_t hint_id;
+    uint64_t floor_id; /* scratch of trim: rows of this device up to here are waited for by nobody */
+    uint64_t dropped[TG_DROP_REASONS], gap_first, gap_last;
+    uint32_t first_cursor;
+    uint32_t holes; /* rows in the table `hole` */
+    uint32_t undo;  /* index + 1 in the undo list of this transaction */
+    bool idle;      /* no active cursor waits for anything */
+    bool dirty;     /* differs from its mark */
+};
+
+struct tg_outbox_cursor_entry {
+    uint32_t device, cloud, next; /* next cursor of the device */
+    uint32_t undo;
+    bool active, declared;
+    uint64_t base_seq, acked_seq, acked_id;
+    uint64_t dropped, skipped; /* of the numbers between base_seq and acked_seq: evicted; never stored */
+    uint64_t holes_ahead;      /* numbers above acked_seq that were never stored */
+};
+
+struct tg_outbox_undo {
+    bool is_cursor;
+    uint32_t index;
+    union {
+        struct tg_outbox_device_entry device;
+        struct tg_outbox_cursor_entry cursor;
+    } was;
+};
+
+/* Changed by transactions; saved as a whole when one begins. */
+struct tg_outbox_totals {
+    uint64_t last_id, mark_id, oldest_id;
+    uint64_t rows, rows_since_mark, appended;
+    uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
+    uint64_t acked_since_trim;
+    uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
+    bool must_mark;                       /* it counts drops, which live in the marks */
+};
+
+enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
+
+enum tg_outbox_statement {
+    ST_BEGIN,
+    ST_COMMIT,
+    ST_ROLLBACK,
+    ST_INSERT,
+    ST_CURSOR,
+    ST_MARK,
+    ST_META,
+    ST_DELETE,
+    ST_READ,
+    ST_SCAN,
+    ST_FIRST,
+    ST_FIND_DEVICE,
+    ST_HOLE_ADD,
+    ST_HOLE_SUM,
+    ST_HOLE_DROP,
+    ST_PAGES,
+    ST_FREE_PAGES,
+    ST_COUNT
+};
+
+struct tg_outbox {
+    sqlite3 *db;
+    sqlite3_stmt *st[ST_COUNT];
+    struct tg_outbox_options o;
+    char *dir, *path;
+    int lock_fd, high_fd;
+
+    struct tg_outbox_device_entry *devices;
+    struct tg_outbox_cursor_entry *cursors;
+    char **clouds;
+    uint32_t device_count, device_cap, cursor_count, cursor_cap, cloud_count;
+
+    struct tg_outbox_totals t, saved;
+    struct tg_outbox_undo *undo;
+    uint32_t undo_count, undo_cap;
+    enum tg_outbox_tx tx;
+    int tx_code;     /* why it failed */
+    bool tx_synced;  /* `normal`: this one is fsynced */
+    bool dead;       /* a commit failed with unknown outcome: only close is left */
+    bool over_limit; /* drop-newest: appends are refused */
+    bool disk_full;  /* the recipe was needed; the page limit is lowered until there is space again */
+    bool trim_more;  /* the last trim stopped at its bound */
+    uint64_t committed_id;
+    uint64_t floor_seq;                      /* seq of new devices begins above it */
+    uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
+    uint64_t rows_since_sync, bytes_since_check;
+    int64_t quota_pages; /* 0 = none */
+    int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
+    int64_t pages, free_pages;        /* as last looked */
+    uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
+    struct tg_error trouble;          /* the last failed checkpoint */
+};
+
+/* --- outbox_files.c: everything beside the database file ---------------------------------------- */
+int tg_outbox_lock(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+void tg_outbox_unlock(struct tg_outbox *ob);
+/* outbox.high: what survives the loss of the database: no seq or id above what it says was ever given. */
+int tg_outbox_high_load(struct tg_outbox *ob, bool *ret_found, struct tg_error *err) TG_CHECKED;
+void tg_outbox_high_reserve(struct tg_outbox *ob, uint64_t seq, uint64_t id);
+int tg_outbox_set_aside(struct tg_outbox *ob, char ret_name[256], struct tg_error *err) TG_CHECKED;
+void tg_outbox_finish_set_aside(struct tg_outbox *ob);
+/* outbox.suspect: damage was seen while running; the next open checks everything. */
+void tg_outbox_suspect(struct tg_outbox *ob);
+bool tg_outbox_is_suspect(const struct tg_outbox *ob);
+void tg_outbox_unsuspect(struct tg_outbox *ob);
+/* True when there is something else than a readable and writable regular file where the database belongs. */
+bool tg_outbox_unusable(const struct tg_outbox *ob);
+bool tg_outbox_ballast_make(struct tg_outbox *ob);
+bool tg_outbox_ballast_drop(struct tg_outbox *ob);
+int64_t tg_outbox_disk_free(const struct tg_outbox *ob);
+int64_t tg_outbox_disk_size(const struct tg_outbox *ob);
+int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob);
+void tg_outbox_sync_dir(const struct tg_outbox *ob);
+
+/* --- outbox_load.c ------------------------------------------------------------------------------ */
+int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+void tg_outbox_unload(struct tg_outbox *ob);
+
+/* --- outbox_sqlite.c ---------------------------------------------------------------------------- */
+int tg_outbox_prepare(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+void tg_outbox_finalize(struct tg_outbox *ob);
+/* Text and code for an SQLite result; remembers damage for the next open. */
+int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const char *what);
+/* Steps a statement that yields no row, resets it. */
+int tg_outbox_run(struct tg_outbox *ob, enum tg_outbox_statement st, struct tg_error *err,
+                  const char *what) TG_CHECKED;
+int tg_outbox_exec(struct tg_outbox *ob, const char *sql, struct tg_error *err) TG_CHECKED;
+int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+void tg_outbox_abort(struct tg_outbox *ob);
+/* Writes touched cursors and, when `mark`, the marks; then commits. Errors as tg_outbox_commit(). */
+int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err) TG_CHECKED;
+struct tg_outbox_device_entry *tg_outbox_touch_device(struct tg_outbox *ob, uint32_t device);
+struct tg_outbox_cursor_entry *tg_outbox_touch_cursor(struct tg_outbox *ob, uint32_t cursor);
+int tg_outbox_write_marks(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+int tg_outbox_write_meta(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+int tg_outbox_pragma(struct tg_outbox *ob, enum tg_outbox_statement st, int64_t *ret,
+                     struct tg_error *err) TG_CHECKED;
+void tg_outbox_checkpoint(struct tg_outbox *ob);
+
+/* --- outbox_log.c ------------------------------------------------------------------------------- */
+uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
+/* True when no active cursor of the device waits for anything. */
+bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d);
+/* Moves a cursor; the rows it passes count as acknowledged or, when `dropped`, as dropped. */
+int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
+                      struct tg_error *err) TG_CHECKED;
+int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_evict.c ----------------------------------------------------------------------------- */
+/* Within a transaction: deletes rows that nobody waits for, at most `cap`. */
+int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err) TG_CHECKED;
+/* After a commit: looks at the file's size and evicts a little when it is over its limit. */
+void tg_outbox_after_commit(struct tg_outbox *ob);
+uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob);
+
+#endif
