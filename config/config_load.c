@@ -324,46 +324,60 @@ static void read_all(struct tg_config_load *l)
     l->model->config.source_count = l->source_fill;
 }
 
-/* `from_files`: `label` is a path; otherwise only `text` is read. */
-static int load(const char *label, const char *text, size_t len, bool from_files,
-                const struct tg_config_lookups *lookups, void (*say)(void *user, const char *line),
-                void *user, struct tg_config **ret_config)
+/* --- a load from beginning to end --- */
+
+/* NULL when out of memory. */
+static struct tg_config_load *begin(const char *label, const struct tg_config_lookups *lookups,
+                                    bool check_files)
 {
+    const char *slash = strrchr(label, '/');
     struct tg_config_load *l = tg_calloc(1, sizeof *l);
     struct tg_config_model *m = tg_calloc(1, sizeof *m);
-    const char *slash = strrchr(label, '/');
-    int rc = TG_ENOMEM;
-    if (!l || !m)
-        goto no_memory;
-    *l = (struct tg_config_load){.lookups = lookups, .model = m, .check_files = from_files};
+    if (!l || !m) {
+        tg_free(l);
+        tg_free(m);
+        return NULL;
+    }
+    l->lookups = lookups;
+    l->model = m;
+    l->check_files = check_files;
     l->files_tail = &l->files;
     m->config.file = tg_config_text(l, label);
     l->base_dir = !slash           ? "."
                   : slash == label ? "/"
                                    : tg_arena_text(&m->arena, label, (size_t)(slash - label));
-    if (!m->config.file || !l->base_dir)
-        goto no_memory;
-    if (from_files)
-        add_path(l, label);
-    else
-        (void)tg_config_add_file(l, label, text, len);
-    if (from_files && l->files)
-        add_fragments(l);
-    /* Without the main file there is nothing to go on with. */
-    if (!l->out_of_memory && l->files && (l->files->yaml.root || !l->incomplete))
-        read_all(l);
-    if (!l->out_of_memory && m->config.gateway)
-        tg_config_check(l);
-    if (!l->out_of_memory) {
-        say_reports(l, label, say, user);
-        rc = l->error_count ? TG_EINVAL : TG_OK;
-    }
-no_memory:
-    if (rc == TG_ENOMEM)
-        say(user, "out of memory while reading the configuration: nothing was changed");
+    if (!l->base_dir)
+        l->out_of_memory = true;
+    return l;
+}
+
+/* Frees all but the model. */
+static void end(struct tg_config_load *l)
+{
     for (struct tg_config_file *f = l ? l->files : NULL; f; f = f->next)
         tg_yaml_free(&f->yaml);
     tg_free(l);
+}
+
+/* Reads and checks what begin() and its files hold. The load is freed, the model goes to the caller or is
+ * freed. */
+static int finish(struct tg_config_load *l, void (*say)(void *user, const char *line), void *user,
+                  struct tg_config **ret_config)
+{
+    struct tg_config_model *m = l ? l->model : NULL;
+    int rc = TG_ENOMEM;
+    /* Without the main file there is nothing to go on with. */
+    if (l && !l->out_of_memory && l->files && (l->files->yaml.root || !l->incomplete))
+        read_all(l);
+    if (l && !l->out_of_memory && m->config.gateway)
+        tg_config_check(l);
+    if (l && !l->out_of_memory) {
+        say_reports(l, m->config.file, say, user);
+        rc = l->error_count ? TG_EINVAL : TG_OK;
+    } else {
+        say(user, "out of memory while reading the configuration: nothing was changed");
+    }
+    end(l);
     if (rc < 0)
         tg_config_free(m ? &m->config : NULL);
     else
@@ -374,12 +388,56 @@ no_memory:
 int tg_config_load(const char *path, const struct tg_config_lookups *lookups,
                    void (*say)(void *user, const char *line), void *user, struct tg_config **ret_config)
 {
-    return load(path, NULL, 0, true, lookups, say, user, ret_config);
+    struct tg_config_load *l = begin(path, lookups, true);
+    if (l && !l->out_of_memory)
+        add_path(l, path);
+    if (l && !l->out_of_memory && l->files)
+        add_fragments(l);
+    return finish(l, say, user, ret_config);
 }
 
 int tg_config_load_text(const char *label, const char *text, size_t len,
                         const struct tg_config_lookups *lookups, void (*say)(void *user, const char *line),
                         void *user, struct tg_config **ret_config)
 {
-    return load(label, text, len, false, lookups, say, user, ret_config);
+    struct tg_config_load *l = begin(label, lookups, false);
+    if (l && !l->out_of_memory && !tg_config_add_file(l, label, text, len))
+        l->out_of_memory = true;
+    return finish(l, say, user, ret_config);
+}
+
+static void first_line(void *user, const char *line)
+{
+    struct tg_error *err = user;
+    if (err && !err->code)
+        tg_error_set(err, TG_EINVAL, "%s", line);
+}
+
+int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway, struct tg_error *err)
+{
+    struct tg_config_load *l = begin(path, NULL, false);
+    struct tg_error first = {0};
+    int rc = TG_ENOMEM;
+    if (l && !l->out_of_memory)
+        add_path(l, path);
+    if (l && !l->out_of_memory && l->files && !l->incomplete)
+        tg_config_read_gateway(l, l->files->label, l->files->yaml.root);
+    if (l && !l->out_of_memory) {
+        say_reports(l, path, first_line, &first);
+        rc = l->error_count ? TG_EINVAL : TG_OK;
+    }
+    if (rc == TG_OK) {
+        *ret_gateway =
+            (struct tg_settings *)(uintptr_t)l->model->config.gateway; /* from here on the caller's */
+        l->model->config.gateway = NULL;
+    } else if (err) {
+        tg_error_set(err, rc, "%s",
+                     rc == TG_ENOMEM ? "out of memory while reading the configuration" : first.text);
+    }
+    if (l) {
+        struct tg_config_model *m = l->model;
+        end(l);
+        tg_config_free(&m->config);
+    }
+    return rc;
 }
