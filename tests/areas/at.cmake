@@ -26,3 +26,6 @@ if(TG_TESTS)
       ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
   endforeach()
 endif()
+
+tg_fuzz(fuzz_at_lines SOURCES fuzz/fuzz_at_lines.c LINK tg_at SEEDS at_lines)
+tg_fuzz(fuzz_at_chat SOURCES fuzz/fuzz_at_chat.c LINK tg_at SEEDS at_chat)
