@@ -4,7 +4,8 @@
 from field import accepted, all_online, hub_cloud, identity, simulated
 from gateway import Gateway, configuration
 from harness import Stage, wait_until
-from hub import Hub, Pki
+from hub import Hub
+from pki import Pki
 from verdict import delivered, judge, table
 
 KINDS = {"sas-1": "sas", "sas-2": "sas", "ca-1": "x509-ca", "ca-2": "x509-chain", "self-1": "x509-thumbprint"}

@@ -4,7 +4,8 @@
 from field import hub_cloud, identity, simulated
 from gateway import Gateway, configuration
 from harness import Stage, wait_until
-from hub import Hub, Pki
+from hub import Hub
+from pki import Pki
 from verdict import delivered, judge, table
 
 with Stage() as stage:

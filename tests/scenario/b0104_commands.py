@@ -7,7 +7,8 @@ import json
 from field import all_online, hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
 from harness import Stage, wait_until
-from hub import Hub, Pki
+from hub import Hub
+from pki import Pki
 from verdict import samples
 
 

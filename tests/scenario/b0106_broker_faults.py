@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A broker that stalls, lies, refuses or sends garbage costs time, never a sample; another cloud's sessions are not delayed; the
 operator reads what is wrong."""
+import base64
 import json
 
 from field import broker_cloud, simulated
@@ -14,8 +15,8 @@ with Stage() as stage:
 
     def collect():
         for packet in bad.command("seen")["packets"]:
-            if packet["type"] == "publish":
-                body = json.loads(packet["payload"])
+            if packet["packet"] == "publish":
+                body = json.loads(base64.b64decode(packet["payload"]))
                 for sample in body if isinstance(body, list) else [body]:
                     assert seen.setdefault(sample["seq"], sample) == sample, "another body under the same seq"
         return seen
