@@ -14,9 +14,11 @@ _Static_assert((TG_FEED_MAX_ROWS & (TG_FEED_MAX_ROWS - 1)) == 0, "a ring's capac
 
 /* --- the set ------------------------------------------------------------------------------------- */
 
-void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user), void *user)
+void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user),
+                   void *user)
 {
-    *fs = (struct tg_feeds){.limit_bytes = limit_bytes, .handed_id = last_id, .wake = wake, .wake_user = user};
+    *fs =
+        (struct tg_feeds){.limit_bytes = limit_bytes, .handed_id = last_id, .wake = wake, .wake_user = user};
     TAILQ_INIT(&fs->hungry);
     TAILQ_INIT(&fs->notified);
     TAILQ_INIT(&fs->dirty);
@@ -65,8 +67,8 @@ int tg_feeds_device(struct tg_feeds *fs, uint32_t device, uint64_t last_seq)
     return TG_OK;
 }
 
-int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user), void *user,
-                  struct tg_feed **ret_feed)
+int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
+                  void *user, struct tg_feed **ret_feed)
 {
     int rc = grow(&fs->by_cursor, &fs->cursor_cap, start->cursor, sizeof *fs->by_cursor);
     if (rc < 0)

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * feed - which rows each cloud is still to be given, and from where: the logic behind tg_feed_… of store.h.
- * Private to the store. No I/O, no clock, no thread: what happened comes in as calls, what to read from the log
- * comes out as a `struct tg_scan`. All on the loop thread.
+ * Private to the store. No I/O, no clock, no thread: what happened comes in as calls, what to read from the
+ * log comes out as a `struct tg_scan`. All on the loop thread.
  *
- * POSITIONS   A feed has offered every row of its device below `next_id` (and below `next_seq`). Ids rise over all
- *   devices, so a position in the log is one number, and "is this row new to this feed" is one comparison:
- *   that makes it harmless that a row may come twice (from memory and in a page) around the moment of catching up.
+ * POSITIONS   A feed has offered every row of its device below `next_id` (and below `next_seq`). Ids rise
+ * over all devices, so a position in the log is one number, and "is this row new to this feed" is one
+ * comparison: that makes it harmless that a row may come twice (from memory and in a page) around the moment
+ * of catching up.
  *
  *   PAUSED   nothing is wanted; holds no rows.                                    resume() ► LAGGING or LIVE
- *   LIVE     was offered all rows up to handed_id; gets each new one from memory. A row without room ► LAGGING
- *            pause() ► PAUSED; rewind() ► LAGGING
- *   LAGGING  reads the log. With room for half a ring it is *hungry*: it waits in a list for the next page.
- *            A page that reaches handed_id ► LIVE; pause() ► PAUSED
+ *   LIVE     was offered all rows up to handed_id; gets each new one from memory. A row without room ►
+ * LAGGING pause() ► PAUSED; rewind() ► LAGGING LAGGING  reads the log. With room for half a ring it is
+ * *hungry*: it waits in a list for the next page. A page that reaches handed_id ► LIVE; pause() ► PAUSED
  *
- * PAGES   One page is under way at a time, for the feed that has been hungry longest and all hungry feeds near its
- *   position: feeds that were away together are served by the same pages. Per row only the feeds of its device
- *   are looked at, per page only the hungry ones, per wake-up none.
+ * PAGES   One page is under way at a time, for the feed that has been hungry longest and all hungry feeds
+ * near its position: feeds that were away together are served by the same pages. Per row only the feeds of
+ * its device are looked at, per page only the hungry ones, per wake-up none.
  *
- * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever needs it,
- *   half is divided evenly between the feeds that are not paused, so that stuck sessions starve nobody.
+ * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever
+ * needs it, half is divided evenly between the feeds that are not paused, so that stuck sessions starve
+ * nobody.
  */
 #ifndef TG_STORE_FEED_H
 #define TG_STORE_FEED_H
@@ -40,17 +41,18 @@ struct tg_feed {
     struct tg_row **ring; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
     size_t bytes;
-    uint64_t next_id, next_seq;   /* the next row to be offered has at least these */
+    uint64_t next_id, next_seq; /* the next row to be offered has at least these */
     uint64_t acked_seq, acked_id;
-    uint64_t taken_seq;           /* highest seq that the session took */
-    uint64_t holes_ahead;         /* numbers above acked_seq that were never stored and not passed yet, … */
+    uint64_t taken_seq;   /* highest seq that the session took */
+    uint64_t holes_ahead; /* numbers above acked_seq that were never stored and not passed yet, … */
     uint64_t holes_seen, holes_at; /* … passed, the highest at holes_at */
-    int64_t oldest_ms, taken_ms;  /* time of the oldest row that is not acknowledged; of the newest one taken */
-    uint64_t probe_seq;           /* once this is acknowledged, oldest_ms becomes … */
-    int64_t probe_ms;             /* … this */
-    uint64_t scan;                /* number of the page it takes part in; 0 = none */
-    uint64_t walk;                /* number of the walk through memory in which it was stopped */
-    bool stopped;                 /* had no room for a row of this page */
+    int64_t oldest_ms,
+        taken_ms;       /* time of the oldest row that is not acknowledged; of the newest one taken */
+    uint64_t probe_seq; /* once this is acknowledged, oldest_ms becomes … */
+    int64_t probe_ms;   /* … this */
+    uint64_t scan;      /* number of the page it takes part in; 0 = none */
+    uint64_t walk;      /* number of the walk through memory in which it was stopped */
+    bool stopped;       /* had no room for a row of this page */
     bool hungry, notified, dirty;
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
@@ -62,11 +64,12 @@ TAILQ_HEAD(tg_feed_list, tg_feed);
 struct tg_feed_device {
     uint64_t last_seq;   /* highest ever given */
     uint64_t handed_seq; /* highest that was handed to the feeds */
+    uint64_t floor_seq;  /* scratch of the store */
     struct tg_feed *feeds;
 };
 
-/* A page to read: rows with id ≥ from_id whose device d has want[d] ≤ id. Belongs to the set; it does not change
- * until tg_feeds_page_end(). */
+/* A page to read: rows with id ≥ from_id whose device d has want[d] ≤ id. Belongs to the set; it does not
+ * change until tg_feeds_page_end(). */
 struct tg_scan {
     uint64_t from_id;
     uint32_t max_rows;
@@ -86,15 +89,18 @@ struct tg_feeds {
     struct tg_scan scan;
     uint64_t scan_number, walk_number;
     bool scanning;
-    bool starved;  /* the last look found no hungry feed with room; something has to happen first */
+    bool starved;   /* the last look found no hungry feed with room; something has to happen first */
     bool walked;    /* the same for a walk through memory */
     bool no_memory; /* an allocation failed: the owner clears it after a while */
-    /* Called when there may be something to do (a page to ask for, acknowledgements to store). Must not call back. */
+    /* Called when there may be something to do (a page to ask for, acknowledgements to store). Must not call
+     * back. */
     void (*wake)(void *user);
     void *wake_user;
+    void *owner; /* the store */
 };
 
-void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user), void *user);
+void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user),
+                   void *user);
 /* All feeds must be closed. */
 void tg_feeds_fini(struct tg_feeds *fs);
 
@@ -106,8 +112,8 @@ struct tg_feed_start {
     uint64_t holes;    /* numbers above acked_seq that were never stored */
     int64_t oldest_ms; /* 0 = not known */
 };
-int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user), void *user,
-                  struct tg_feed **ret_feed) TG_CHECKED;
+int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
+                  void *user, struct tg_feed **ret_feed) TG_CHECKED;
 /* Leaves every list, gives its rows back, frees it. */
 void tg_feeds_close(struct tg_feed *feed);
 
@@ -120,7 +126,8 @@ void tg_feeds_notify(struct tg_feeds *fs);
 /* True when the row is of no more use: every feed of its device has acknowledged it. */
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);
 
-/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start. */
+/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start.
+ */
 void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes);
 /* A row that no feed was offered yet was dropped from memory. */
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
@@ -131,8 +138,8 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
 
 /* What to read next; false = nothing. Only rows up to `stored_id` are in the log. */
 bool tg_feeds_scan(struct tg_feeds *fs, uint64_t stored_id, const struct tg_scan **ret_scan);
-/* The rows of the page in id order, then its end: every wanted row up to through_id was in it. through_id = 0:
- * the page could not be read. */
+/* The rows of the page in id order, then its end: every wanted row up to through_id was in it. through_id =
+ * 0: the page could not be read. */
 void tg_feeds_page_row(struct tg_feeds *fs, const struct tg_outbox_row *row);
 void tg_feeds_page_end(struct tg_feeds *fs, uint64_t through_id);
 /* Serves hungry feeds from the rows that are not stored yet (and were handed all the same). */

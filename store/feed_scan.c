@@ -41,7 +41,8 @@ static bool clear_want(struct tg_feeds *fs)
     return true;
 }
 
-/* Where the page begins: at the feed that waits longest, or at one shortly before it, so that the two meet. */
+/* Where the page begins: at the feed that waits longest, or at one shortly before it, so that the two meet.
+ */
 static bool choose_start(const struct tg_feeds *fs, uint64_t stored_id, uint64_t *ret_from)
 {
     const struct tg_feed *f;

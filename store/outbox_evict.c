@@ -9,11 +9,18 @@
 
 #include "core/base/clock.h"
 
-#define COMPACT_MIN_ROWS 16384 /* rows nobody waits for, before looking for them between others */
 #define COMPACT_RUNS     256
 #define ENFORCE_CHUNKS   64
 #define MAKE_ROOM_CHUNKS 1024
-#define NO_CUTOFF        INT64_MIN
+#define TABLE_PAGES      16 /* of the database, beside rows */
+#define SLACK_BYTES      (64 << 10)
+
+/* Room that is kept free below the hard limit, for the largest usual transaction. */
+static int64_t reserve_pages(const struct tg_outbox *ob)
+{
+    int64_t r = ob->quota_pages ? ob->quota_pages / 16 : 1024;
+    return r < 8 ? 8 : r > 1024 ? 1024 : r;
+}
 
 /* --- rows that nobody waits for ---------------------------------------------------------------------------
  */
@@ -138,9 +145,9 @@ static void plan_compaction(struct tg_outbox *ob, uint64_t floor, uint64_t waste
 {
     if (ob->t.compact_id < floor)
         ob->t.compact_id = floor;
-    if (ob->t.compact_id < ob->t.compact_to || waste < COMPACT_MIN_ROWS)
+    if (ob->t.compact_id < ob->t.compact_to || waste < ob->compact_rows)
         return;
-    if (ob->t.mark_id > ob->t.compact_id && ob->t.mark_id - ob->t.compact_id >= 2 * COMPACT_MIN_ROWS) {
+    if (ob->t.mark_id > ob->t.compact_id && ob->t.mark_id - ob->t.compact_id >= 2 * ob->compact_rows) {
         ob->t.compact_to = ob->t.mark_id;
     } else if (waste > ob->t.rows / 2) {
         ob->t.compact_id = floor;
@@ -205,42 +212,38 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     return TG_OK;
 }
 
-/* Drops up to `max_rows` of the oldest rows; with a cutoff only those before it, and *ret_done when a younger
- * one was met. *ret_last is the last id that goes. */
-static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_reason reason, int64_t cutoff_ms,
+/* Drops the oldest rows up to id `upto`, at most `max_rows`. *ret_last is the last id that goes, 0 = none. */
+static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_reason reason, uint64_t upto,
                        uint64_t *ret_last, bool *ret_done, struct tg_error *err)
 {
     sqlite3_stmt *st = ob->st[ST_SCAN];
-    uint64_t seen = 0, last = 0;
-    bool done = false;
-    int rc, code = TG_OK;
+    uint32_t seen = 0;
+    uint64_t last = 0, bytes = 0, max_bytes = (uint64_t)reserve_pages(ob) * TG_OUTBOX_PAGE;
+    bool enough = false;
+    int rc = SQLITE_DONE, code = TG_OK;
     (void)sqlite3_bind_int64(st, 1, 0);
-    (void)sqlite3_bind_int64(st, 2, (int64_t)ob->committed_id);
+    (void)sqlite3_bind_int64(st, 2, (int64_t)upto);
     (void)sqlite3_bind_int64(st, 3, (int64_t)max_rows);
-    while (code == TG_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        uint64_t id = (uint64_t)sqlite3_column_int64(st, 0), seq = (uint64_t)sqlite3_column_int64(st, 2);
-        int64_t device = sqlite3_column_int64(st, 1), time_ms = sqlite3_column_int64(st, 3);
-        seen++;
-        /* A stamp from before the clock was right says nothing about the age; the row goes with its
-         * neighbours. */
-        if (cutoff_ms != NO_CUTOFF && time_ms >= cutoff_ms) {
-            done = true;
-            break;
-        }
+    while (code == TG_OK && !enough && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        uint64_t seq = (uint64_t)sqlite3_column_int64(st, 2);
+        int64_t device = sqlite3_column_int64(st, 1);
+        last = (uint64_t)sqlite3_column_int64(st, 0);
+        bytes += (uint64_t)sqlite3_column_int64(st, 4);
+        enough = ++seen == max_rows || bytes >= max_bytes;
         /* A damaged row belongs to nobody and goes without an entry. */
         if (device >= 0 && device < ob->device_count && seq <= ob->devices[device].last_seq)
-            code = drop_row(ob, (uint32_t)device, seq, id, reason, err);
-        last = id;
+            code = drop_row(ob, (uint32_t)device, seq, last, reason, err);
     }
-    if (code == TG_OK && !done && rc != SQLITE_DONE)
+    if (code == TG_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
         code = tg_outbox_fail(ob, rc, err, "evicting samples");
     (void)sqlite3_reset(st);
     *ret_last = last;
-    *ret_done = done || seen < max_rows;
+    *ret_done = !enough;
     return code;
 }
 
-static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_reason reason, int64_t cutoff_ms,
+/* One transaction; *ret_done when no row up to `upto` is left. */
+static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_reason reason, uint64_t upto,
                        bool *ret_done, struct tg_error *err)
 {
     uint64_t last = 0, deleted = 0;
@@ -248,7 +251,7 @@ static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
     int code = tg_outbox_begin(ob, err);
     if (code != TG_OK)
         return code;
-    code = drop_oldest(ob, max_rows, reason, cutoff_ms, &last, &done, err);
+    code = drop_oldest(ob, max_rows, reason, upto, &last, &done, err);
     if (code == TG_OK && last > 0 && (code = delete_range(ob, 0, last, &deleted, err)) == TG_OK)
         ob->t.oldest_id = last + 1;
     if (code != TG_OK || last == 0) {
@@ -258,6 +261,31 @@ static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
     }
     if (code == TG_OK)
         *ret_done = done;
+    return code;
+}
+
+/* Up to which id rows are older than the cutoff. A stamp from before the clock was set says nothing of the
+ * age: such a row goes with the next one behind it that can be judged. */
+static int find_expired(struct tg_outbox *ob, int64_t cutoff_ms, uint64_t *ret_last, struct tg_error *err)
+{
+    sqlite3_stmt *st = ob->st[ST_SCAN];
+    uint64_t last = 0;
+    int rc, code = TG_OK;
+    (void)sqlite3_bind_int64(st, 1, 0);
+    (void)sqlite3_bind_int64(st, 2, (int64_t)ob->committed_id);
+    (void)sqlite3_bind_int64(st, 3, ENFORCE_CHUNKS * TG_OUTBOX_EVICT_ROWS);
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        int64_t time_ms = sqlite3_column_int64(st, 3);
+        if (!tg_clock_plausible(time_ms))
+            continue;
+        if (time_ms >= cutoff_ms)
+            break;
+        last = (uint64_t)sqlite3_column_int64(st, 0);
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        code = tg_outbox_fail(ob, rc, err, "looking for old samples");
+    (void)sqlite3_reset(st);
+    *ret_last = last;
     return code;
 }
 
@@ -285,15 +313,8 @@ static int look_at_size(struct tg_outbox *ob, struct tg_error *err)
     int code = tg_outbox_pragma(ob, ST_PAGES, &ob->pages, err);
     if (code == TG_OK)
         code = tg_outbox_pragma(ob, ST_FREE_PAGES, &ob->free_pages, err);
-    ob->rows_since_check = 0;
+    ob->bytes_since_check = 0;
     return code;
-}
-
-/* Room that is kept free below the hard limit, for the largest usual transaction. */
-static int64_t reserve_pages(const struct tg_outbox *ob)
-{
-    int64_t r = ob->quota_pages / 16;
-    return r < 8 ? 8 : r > 1024 ? 1024 : r;
 }
 
 static bool over(const struct tg_outbox *ob, int64_t reserve)
@@ -312,7 +333,7 @@ static int enforce_limit(struct tg_outbox *ob, int chunks, struct tg_error *err)
         else if (ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST)
             break;
         else
-            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_LIMIT, NO_CUTOFF, &done, err);
+            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_LIMIT, ob->committed_id, &done, err);
         if (code == TG_OK)
             code = look_at_size(ob, err);
     }
@@ -322,11 +343,12 @@ static int enforce_limit(struct tg_outbox *ob, int chunks, struct tg_error *err)
 
 void tg_outbox_after_commit(struct tg_outbox *ob)
 {
-    if (ob->quota_pages == 0 || (ob->rows_since_check < TG_OUTBOX_EVICT_ROWS / 4 && !ob->over_limit))
+    uint64_t reserve = (uint64_t)reserve_pages(ob) * TG_OUTBOX_PAGE;
+    if (ob->quota_pages == 0 || (ob->bytes_since_check < reserve / 4 && !ob->over_limit))
         return;
     /* What was committed is accepted, whatever happens here; a handle that breaks says so at the next call.
      */
-    (void)enforce_limit(ob, 2 + (int)(ob->rows_since_check / (TG_OUTBOX_EVICT_ROWS / 2)), NULL);
+    (void)enforce_limit(ob, 2 + (int)(ob->bytes_since_check / reserve), NULL);
 }
 
 static void restore_after_full(struct tg_outbox *ob)
@@ -349,14 +371,17 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
     if (ob->disk_full)
         restore_after_full(ob);
     if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
-        for (int i = 0; i < ENFORCE_CHUNKS && code == TG_OK && !done; i++)
-            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, wall_ms - ob->o.max_age_ms, &done, err);
+        uint64_t expired = 0;
+        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
+        while (code == TG_OK && !done && expired > 0)
+            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
     }
     return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
 }
 
-/* Frees the space that the disk has none of: the ballast's for the checkpoint, then pages for what comes. */
-static int prepare_full_disk(struct tg_outbox *ob, struct tg_error *err)
+/* Gives up the ballast, so that a checkpoint can make the database grow, and then bounds the database by what
+ * the disk can hold beside the write-ahead log: a commit that is accepted must not fail at its checkpoint. */
+static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
 {
     char sql[64];
     (void)tg_outbox_ballast_drop(ob);
@@ -369,14 +394,28 @@ static int prepare_full_disk(struct tg_outbox *ob, struct tg_error *err)
     int code = look_at_size(ob, err);
     if (code != TG_OK)
         return code;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)ob->pages);
-    return tg_outbox_exec(ob, sql, err);
+    int64_t wal_to_come = ob->wal_limit - tg_outbox_wal_bytes(ob);
+    int64_t spare = tg_outbox_disk_free(ob) - (wal_to_come > 0 ? wal_to_come : 0) - SLACK_BYTES;
+    int64_t most = ob->pages + (spare > 0 ? spare / TG_OUTBOX_PAGE : 0);
+    if (ob->quota_pages > 0 && most > ob->quota_pages)
+        most = ob->quota_pages;
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)(most < INT32_MAX ? most : INT32_MAX));
+    if ((code = tg_outbox_exec(ob, sql, err)) == TG_OK)
+        *ret_most = most;
+    return code;
+}
+
+static int no_room(const struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)
+{
+    return tg_error_set(err, TG_ENOSPACE, "%s: no room for %zu more bytes%s", ob->path, need_bytes,
+                        ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST ? " (when_full: drop-newest)" : "");
 }
 
 int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)
 {
     /* A row fills its page to two thirds at worst; a few pages for the tables' own. */
-    int64_t need = (int64_t)(need_bytes + need_bytes / 2) / TG_OUTBOX_PAGE + 16, most;
+    int64_t need = (int64_t)(need_bytes + need_bytes / 2) / TG_OUTBOX_PAGE + TABLE_PAGES,
+            most = ob->quota_pages;
     bool more = true, done = false, full;
     int code;
     if (ob->tx == TG_OUTBOX_TX_OPEN)
@@ -388,28 +427,27 @@ int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error
         return code;
     /* Our own limit, or the disk's? */
     full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need;
-    if (full && (code = prepare_full_disk(ob, err)) != TG_OK)
+    if (full && (code = prepare_full_disk(ob, &most, err)) != TG_OK)
         return code;
     for (int i = 0; i < MAKE_ROOM_CHUNKS && code == TG_OK; i++) {
         if ((code = look_at_size(ob, err)) != TG_OK)
             break;
-        most = full ? ob->pages : ob->quota_pages;
         if (most - (ob->pages - ob->free_pages) >= need) {
             ob->over_limit = false;
             return TG_OK;
         }
+        /* Evicting everything would not do. */
+        if (most < need + TABLE_PAGES)
+            break;
         if (more)
             code = trim_chunk(ob, &more, err);
         else if (done || ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST)
             break;
         else
-            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, full ? TG_DROP_DISK_FULL : TG_DROP_LIMIT, NO_CUTOFF,
-                               &done, err);
+            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, full ? TG_DROP_DISK_FULL : TG_DROP_LIMIT,
+                               ob->committed_id, &done, err);
         if (code == TG_ENOSPACE && full)
-            code = prepare_full_disk(ob, err);
+            code = prepare_full_disk(ob, &most, err);
     }
-    if (code != TG_OK)
-        return code;
-    return tg_error_set(err, TG_ENOSPACE, "%s: no room for %zu more bytes%s", ob->path, need_bytes,
-                        ob->o.when_full == TG_WHEN_FULL_DROP_NEWEST ? " (when_full: drop-newest)" : "");
+    return code == TG_OK ? no_room(ob, need_bytes, err) : code;
 }

@@ -134,6 +134,7 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     ob->t.rows_since_mark++;
     ob->t.appended++;
     ob->t.tx_rows++;
+    ob->t.tx_bytes += row->body.len + 32;
     return TG_OK;
 }
 
@@ -256,10 +257,10 @@ int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err)
         ob->tx = TG_OUTBOX_TX_NONE;
         return code;
     }
-    mark = ob->t.must_mark || ob->t.rows_since_mark >= TG_OUTBOX_MARK_ROWS;
+    mark = ob->t.must_mark || ob->t.rows_since_mark >= ob->mark_rows;
     if (mark)
         code = tg_outbox_write_marks(ob, err);
-    if (code == TG_OK && (mark || ob->trim_more || ob->t.acked_since_trim >= TG_OUTBOX_MARK_ROWS / 2)) {
+    if (code == TG_OK && (mark || ob->trim_more || ob->t.acked_since_trim >= ob->mark_rows / 2)) {
         uint64_t cap = 2 * (ob->t.tx_rows + ob->t.tx_acked);
         code = tg_outbox_trim(ob, cap > TG_OUTBOX_TRIM_ROWS ? cap : TG_OUTBOX_TRIM_ROWS, err);
     }

@@ -311,6 +311,8 @@ int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_out
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->dir);
     ob->o = *o;
     ob->lock_fd = ob->high_fd = -1;
+    ob->mark_rows = TG_OUTBOX_MARK_ROWS;
+    ob->compact_rows = TG_OUTBOX_COMPACT_ROWS;
     ob->dir = tg_strdup(o->dir);
     ob->path = ob->dir ? tg_malloc(strlen(o->dir) + sizeof "/" TG_OUTBOX_FILE) : NULL;
     if (!ob->path || strlen(o->dir) > PATH_MAX - 64) {

@@ -21,11 +21,12 @@
 #include "store/outbox.h"
 #include "store/schema.h"
 
-#define TG_OUTBOX_PAGE      4096
-#define TG_OUTBOX_BODY_MAX  65536 /* TG_SAMPLE_MAX_BYTES */
-#define TG_OUTBOX_MARK_ROWS 2048  /* rows between two marks: what an open reads at most, about */
-#define TG_OUTBOX_TX_ROWS   65536 /* rows in one transaction */
-#define TG_OUTBOX_SYNC_ROWS 8192  /* `normal`: rows after which one commit is fsynced */
+#define TG_OUTBOX_PAGE         4096
+#define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
+#define TG_OUTBOX_MARK_ROWS    2048  /* rows between two marks: what an open reads at most, about */
+#define TG_OUTBOX_COMPACT_ROWS 16384 /* rows nobody waits for, before looking for them between others */
+#define TG_OUTBOX_TX_ROWS      65536 /* rows in one transaction */
+#define TG_OUTBOX_SYNC_ROWS    8192  /* `normal`: rows after which one commit is fsynced */
 /* `normal`, after a power cut: seq and id go on this far above what is found, because what came after the
  * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. */
 #define TG_OUTBOX_JUMP       (UINT64_C(1) << 18)
@@ -73,8 +74,8 @@ struct tg_outbox_totals {
     uint64_t rows, rows_since_mark, appended;
     uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
     uint64_t acked_since_trim;
-    uint64_t tx_rows, tx_acked; /* of this transaction */
-    bool must_mark;             /* it counts drops, which live in the marks */
+    uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
+    bool must_mark;                       /* it counts drops, which live in the marks */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -125,11 +126,12 @@ struct tg_outbox {
     uint64_t committed_id;
     uint64_t floor_seq;                      /* seq of new devices begins above it */
     uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
-    uint64_t rows_since_sync, rows_since_check;
+    uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
-    int64_t pages, free_pages; /* as last looked */
-    struct tg_error trouble;   /* the last failed checkpoint */
+    int64_t pages, free_pages;        /* as last looked */
+    uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
+    struct tg_error trouble;          /* the last failed checkpoint */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */

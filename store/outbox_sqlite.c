@@ -21,7 +21,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_META] = "UPDATE meta SET mark_id=?1, last_id=?2, rows=?3, appended=?4 WHERE id=1",
     [ST_DELETE] = "DELETE FROM log WHERE id>=?1 AND id<=?2",
     [ST_READ] = "SELECT id, device, seq, time_ms, body FROM log WHERE id>=?1 AND id<=?2 ORDER BY id",
-    [ST_SCAN] = "SELECT id, device, seq, time_ms FROM log WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3",
+    [ST_SCAN] =
+        "SELECT id, device, seq, time_ms, length(body) FROM log WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3",
     [ST_FIND_DEVICE] = "SELECT id FROM device WHERE name=?1",
     [ST_FIRST] = "SELECT id, time_ms FROM log ORDER BY id LIMIT 1",
     [ST_HOLE_ADD] = "INSERT INTO hole(device, first_seq, last_seq) VALUES(?1, ?2, ?3)",
@@ -59,8 +60,8 @@ int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const cha
     if (code == TG_ECORRUPT) {
         tg_outbox_suspect(ob);
         return tg_error_set(err, code,
-                            "%s: %s: %s (%d); the next open sets the file aside and begins an empty one",
-                            ob->path, what, sqlite3_errmsg(ob->db), rc);
+                            "%s: %s: %s (%d); the next open checks it and sets it aside if need be", ob->path,
+                            what, sqlite3_errmsg(ob->db), rc);
     }
     return tg_error_set(err, code, "%s: %s: %s (%d)", ob->path, what, sqlite3_errmsg(ob->db), rc);
 }
@@ -175,7 +176,7 @@ int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err)
     if ((code = tg_outbox_run(ob, ST_BEGIN, err, "beginning a transaction")) != TG_OK)
         return code;
     ob->saved = ob->t;
-    ob->t.tx_rows = ob->t.tx_acked = 0;
+    ob->t.tx_rows = ob->t.tx_acked = ob->t.tx_bytes = 0;
     ob->tx = TG_OUTBOX_TX_OPEN;
     return TG_OK;
 }
@@ -282,7 +283,7 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
     ob->tx = TG_OUTBOX_TX_NONE;
     ob->committed_id = ob->t.last_id;
     ob->rows_since_sync = ob->tx_synced ? 0 : ob->rows_since_sync + ob->t.tx_rows;
-    ob->rows_since_check += ob->t.tx_rows;
+    ob->bytes_since_check += ob->t.tx_bytes;
     if (ob->tx_synced && ob->o.durability != TG_DURABILITY_FULL)
         (void)sqlite3_exec(ob->db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
     if (ob->wal_frames >= ob->wal_next_frames)

@@ -9,8 +9,12 @@ struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t ti
     struct tg_row *row = tg_malloc(sizeof *row + body.len);
     if (!row)
         return NULL;
-    *row = (struct tg_row){
-        .refs = 1, .device = device, .id = id, .seq = seq, .time_ms = time_ms, .body_len = (uint32_t)body.len};
+    *row = (struct tg_row){.refs = 1,
+                           .device = device,
+                           .id = id,
+                           .seq = seq,
+                           .time_ms = time_ms,
+                           .body_len = (uint32_t)body.len};
     if (body.len > 0)
         memcpy(row->body, body.data, body.len);
     return row;

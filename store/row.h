@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * row - making the counted rows of store.h, and the list of those that are not stored yet. Private to the store.
- * Loop thread; the store thread reads rows of the list (never their counts) while the loop keeps them alive.
+ * row - making the counted rows of store.h, and the list of those that are not stored yet. Private to the
+ * store. Loop thread; the store thread reads rows of the list (never their counts) while the loop keeps them
+ * alive.
  */
 #ifndef TG_STORE_ROW_H
 #define TG_STORE_ROW_H

@@ -5,7 +5,7 @@
  */
 #include "store/store_thread.h"
 
-#include <stdio.h>
+#include <signal.h>
 #include <time.h>
 
 #include "core/base/allocator.h"
@@ -29,6 +29,8 @@ static int64_t commit_at(const struct tg_store_thread *t, int64_t now)
     int64_t ack_wait = t->o.commit_interval_ms > ACK_WAIT_MS ? t->o.commit_interval_ms : ACK_WAIT_MS;
     int64_t at = INT64_MAX;
     bool acks = t->ack_count > 0 || t->todo_count > 0;
+    if (!t->ob && !t->trouble)
+        return now;
     if (t->count == 0 && !acks && t->ob)
         return INT64_MAX;
     if (t->stopping)
@@ -61,8 +63,8 @@ static enum job next_job(struct tg_store_thread *t, int64_t now, int64_t *ret_un
     return JOB_WAIT;
 }
 
-/* The condition counts CLOCK_MONOTONIC, our deadlines the boot time: they differ by time spent suspended, after
- * which this merely wakes once too late by less than the wait. */
+/* The condition counts CLOCK_MONOTONIC, our deadlines the boot time: they differ by time spent suspended,
+ * after which this merely wakes once too late by less than the wait. */
 static void wait_until(struct tg_store_thread *t, int64_t now, int64_t until)
 {
     struct timespec ts;
@@ -84,6 +86,7 @@ static void wait_until(struct tg_store_thread *t, int64_t now, int64_t until)
 static void answer(struct tg_store_thread *t)
 {
     struct tg_thread_call *c = t->call;
+    tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
     c->rc = TG_OK;
     switch (c->kind) {
@@ -95,16 +98,9 @@ static void answer(struct tg_store_thread *t)
     case TG_CALL_CURSOR:
         c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
         break;
-    case TG_CALL_UNDECLARE:
-        t->cursors[c->slot].declared = false;
-        if (t->ob)
-            tg_outbox_undeclare(t->ob, t->cursors[c->slot].number);
-        break;
     case TG_CALL_RETIRE:
         c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
                       : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
-        break;
-    case TG_CALL_NONE:
         break;
     }
     pthread_mutex_lock(&t->lock);
@@ -173,6 +169,7 @@ static void free_tables(struct tg_store_thread *t)
     tg_free(t->acks);
     tg_free(t->moves);
     tg_free(t->ack_queue);
+    tg_free(t->lost);
     tg_buffer_fini(&t->page);
     tg_free(t->dir);
 }
@@ -213,8 +210,9 @@ static int create_thread(struct tg_store_thread *t)
     return rc;
 }
 
-int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_options *o, void (*wake)(void *user),
-                          void *wake_user, char ret_set_aside[256], struct tg_error *err)
+int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_options *o,
+                          void (*wake)(void *user), void *wake_user, char ret_set_aside[256],
+                          struct tg_error *err)
 {
     int rc;
     *t = (struct tg_store_thread){.o = *o, .wake = wake, .wake_user = wake_user};
@@ -232,7 +230,8 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
     t->news.readable = true;
     init_lock(t);
     if ((rc = create_thread(t)) != 0) {
-        rc = tg_error_set(err, tg_code_from_errno(rc), "the store's thread cannot be started: %s", strerror(rc));
+        rc = tg_error_set(err, tg_code_from_errno(rc), "the store's thread cannot be started: %s",
+                          strerror(rc));
         fini_lock(t);
         goto no_thread;
     }
@@ -301,15 +300,26 @@ void tg_store_thread_ack_begin(struct tg_store_thread *t)
     }
 }
 
-void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id)
+static struct tg_thread_slot *ack_slot(struct tg_store_thread *t, uint32_t cursor)
 {
     struct tg_thread_slot *slot = &t->acks[cursor];
     if (!slot->set) {
-        slot->set = true;
+        *slot = (struct tg_thread_slot){.set = true};
         t->ack_queue[t->ack_count++] = cursor;
     }
+    return slot;
+}
+
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id)
+{
+    struct tg_thread_slot *slot = ack_slot(t, cursor);
     slot->seq = seq;
     slot->id = id;
+}
+
+void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor)
+{
+    ack_slot(t, cursor)->closed = true;
 }
 
 void tg_store_thread_ack_end(struct tg_store_thread *t)
@@ -346,10 +356,10 @@ int tg_store_thread_call(struct tg_store_thread *t, struct tg_thread_call *call)
     return call->rc;
 }
 
-bool tg_store_thread_borrow(struct tg_store_thread *t)
+bool tg_store_thread_borrow(struct tg_store_thread *t, const struct tg_row *first)
 {
     pthread_mutex_lock(&t->lock);
-    if (!t->in_transaction)
+    if (!t->in_transaction && t->first == first)
         return true;
     pthread_mutex_unlock(&t->lock);
     return false;
@@ -362,8 +372,15 @@ void tg_store_thread_return(struct tg_store_thread *t, struct tg_row *first, uin
     pthread_mutex_unlock(&t->lock);
 }
 
+void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row)
+{
+    t->lost[row->device] = row->seq;
+    t->any_lost = true;
+}
+
 void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *ret_news,
-                             void (*move)(void *user, uint32_t cursor, const struct tg_thread_slot *to), void *user)
+                             void (*move)(void *user, uint32_t cursor, const struct tg_thread_slot *to),
+                             void *user)
 {
     pthread_mutex_lock(&t->lock);
     *ret_news = t->news;

@@ -149,11 +149,19 @@ static uint64_t judge(struct world *w, enum tg_durability durability)
     return lost;
 }
 
+/* Checkpoints, marks and compaction every few commits. */
+static void make_small(struct world *w)
+{
+    w->ob->wal_soft_frames = w->ob->wal_next_frames = 16;
+    w->ob->mark_rows = 50;
+    w->ob->compact_rows = 100;
+}
+
 /* A first life that ends well, so that there is something to lose. */
 static void live_once(struct world *w, const struct tg_outbox_options *o)
 {
     w->ob = tg_test_open(o);
-    w->ob->wal_soft_frames = w->ob->wal_next_frames = 16; /* checkpoints every few commits */
+    make_small(w);
     assert_int_equal(declare(w), 0);
     for (int i = 0; i < 5; i++)
         assert_int_equal(work(w), 0);
@@ -181,7 +189,7 @@ static void trial(enum tg_durability durability, bool lie, uint64_t seed, struct
     tg_crash_arm(1 + tg_test_random(&w.random) % 400, lie);
     w.ob = NULL;
     if (tg_outbox_open(&o, &w.ob, NULL, NULL) == TG_OK) {
-        w.ob->wal_soft_frames = w.ob->wal_next_frames = 16;
+        make_small(&w);
         if (declare(&w) == 0) {
             while (work(&w) == 0)
                 continue;

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append, skip, reject,
+ * acknowledge, commit, roll back, crash, restart, expire, make room, new clouds and clouds that leave.
+ *
+ * After every step, for every cursor: accepted = acknowledged + dropped + pending, each number is the
+ * model's, and what is pending can be read, in order, every row of it.
+ */
+#include "support/outbox_fixture.h"
+
+#include "store/outbox_private.h"
+
+#define DEVICES  4
+#define CLOUDS   3
+#define MAX_ROWS 20000
+#define START_MS INT64_C(1900000000000)
+
+struct model_cursor {
+    bool exists;
+    uint32_t handle;
+    uint64_t base, acked_seq; /* acked_seq as the outbox says after each step */
+    uint64_t acked, dropped;
+};
+
+struct model_device {
+    uint32_t handle;
+    uint64_t last_seq, highest_given;
+    uint64_t *seqs; /* accepted, ascending */
+    uint32_t count;
+    uint64_t rejected, dropped;
+    struct model_cursor cursor[CLOUDS];
+};
+
+struct model {
+    struct fixture *f;
+    uint64_t random, last_id, highest_id;
+    int64_t now_ms;
+    uint32_t full; /* times the outbox had no room */
+    struct model_device d[DEVICES];
+};
+
+static uint32_t pick(struct model *m, uint32_t n)
+{
+    return tg_test_random(&m->random) % n;
+}
+
+/* Accepted rows with above < seq ≤ upto. */
+static uint64_t rows_between(const struct model_device *d, uint64_t above, uint64_t upto)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < d->count; i++)
+        n += d->seqs[i] > above && d->seqs[i] <= upto;
+    return n;
+}
+
+static void declare_cursor(struct model *m, int d, int c, bool anew)
+{
+    static const char *const clouds[CLOUDS] = {"hub", "lake", "broker"};
+    struct model_cursor *mc = &m->d[d].cursor[c];
+    struct fixture *f = m->f;
+    OK(tg_outbox_cursor(f->ob, m->d[d].handle, clouds[c], &mc->handle, &f->err));
+    if (anew)
+        *mc = (struct model_cursor){
+            .exists = true, .handle = mc->handle, .base = m->d[d].last_seq, .acked_seq = m->d[d].last_seq};
+}
+
+static void declare_all(struct model *m)
+{
+    static const char *const names[DEVICES] = {"a", "b", "c", "d"};
+    struct fixture *f = m->f;
+    for (int d = 0; d < DEVICES; d++) {
+        OK(tg_outbox_device(f->ob, names[d], &m->d[d].handle, &f->err));
+        for (int c = 0; c < CLOUDS; c++) {
+            if (m->d[d].cursor[c].exists)
+                declare_cursor(m, d, c, false);
+        }
+    }
+}
+
+/* --- the outbox against the model -------------------------------------------------------------------------
+ */
+
+struct walk {
+    struct model *m;
+    uint32_t at[DEVICES]; /* index of the next expected row */
+};
+
+static void walk_row(void *user, const struct tg_outbox_row *row)
+{
+    struct walk *w = user;
+    tg_test_check_body(row);
+    for (int d = 0; d < DEVICES; d++) {
+        const struct model_device *md = &w->m->d[d];
+        if (row->device != md->handle || w->at[d] == md->count || row->seq < md->seqs[w->at[d]])
+            continue;
+        assert_int_equal(row->seq, md->seqs[w->at[d]]);
+        w->at[d]++;
+    }
+}
+
+static void compare_rows(struct model *m)
+{
+    struct walk w = {.m = m};
+    struct fixture *f = m->f;
+    uint64_t next = 0;
+    int rc = 1;
+    for (int d = 0; d < DEVICES; d++) {
+        uint64_t low = m->d[d].last_seq;
+        for (int c = 0; c < CLOUDS; c++) {
+            if (m->d[d].cursor[c].exists && m->d[d].cursor[c].acked_seq < low)
+                low = m->d[d].cursor[c].acked_seq;
+        }
+        while (w.at[d] < m->d[d].count && m->d[d].seqs[w.at[d]] <= low)
+            w.at[d]++;
+    }
+    while (rc == 1)
+        rc = tg_outbox_read(f->ob, next, UINT32_MAX, 1 + pick(m, 400), 1 + pick(m, 100000), walk_row, &w,
+                            &next, &f->err);
+    assert_int_equal(rc, 0);
+    for (int d = 0; d < DEVICES; d++)
+        assert_int_equal(w.at[d], m->d[d].count);
+}
+
+static void sum_dropped(void *user, const struct tg_outbox_device_stats *s)
+{
+    uint64_t *sums = user;
+    for (int r = 0; r < TG_DROP_REASONS; r++)
+        sums[s->name[0] - 'a'] += s->dropped[r];
+}
+
+/* `before`: the acked_seq of each cursor when eviction could begin. */
+static void compare(struct model *m)
+{
+    struct fixture *f = m->f;
+    uint64_t dropped[DEVICES] = {0};
+    assert_int_equal(tg_outbox_last_id(f->ob), m->last_id);
+    for (int d = 0; d < DEVICES; d++) {
+        struct model_device *md = &m->d[d];
+        uint64_t evicted_to = 0, low = UINT64_MAX;
+        assert_int_equal(tg_outbox_last_seq(f->ob, md->handle), md->last_seq);
+        for (int c = 0; c < CLOUDS; c++) {
+            struct model_cursor *mc = &md->cursor[c];
+            if (!mc->exists)
+                continue;
+            struct tg_outbox_cursor_state s = state_of(f, mc->handle);
+            assert_true(s.acked_seq >= mc->acked_seq);
+            low = mc->acked_seq < low ? mc->acked_seq : low;
+            if (s.dropped > mc->dropped) {
+                assert_int_equal(s.dropped - mc->dropped, rows_between(md, mc->acked_seq, s.acked_seq));
+                evicted_to = s.acked_seq;
+            } else {
+                assert_int_equal(s.acked_seq, mc->acked_seq);
+            }
+            mc->acked_seq = s.acked_seq;
+            mc->dropped = s.dropped;
+            assert_int_equal(s.acked, mc->acked);
+            assert_int_equal(s.accepted, rows_between(md, mc->base, UINT64_MAX));
+            assert_int_equal(s.pending, rows_between(md, mc->acked_seq, UINT64_MAX));
+        }
+        if (evicted_to > 0)
+            md->dropped += rows_between(md, low, evicted_to);
+    }
+    OK(tg_outbox_each_device(f->ob, sum_dropped, dropped, &f->err));
+    for (int d = 0; d < DEVICES; d++)
+        assert_int_equal(dropped[d], m->d[d].dropped + m->d[d].rejected);
+    compare_rows(m);
+}
+
+/* --- steps
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Small enough that marks and compaction happen all the time. */
+static void reopen_small(struct model *m, bool clean)
+{
+    struct fixture *f = m->f;
+    reopen(f, clean);
+    f->ob->mark_rows = 16 + pick(m, 200);
+    f->ob->compact_rows = 16 + pick(m, 300);
+}
+
+static int append_some(struct model *m, struct model_device *d, uint32_t n)
+{
+    struct fixture *f = m->f;
+    for (uint32_t i = 0; i < n && d->count < MAX_ROWS; i++) {
+        uint64_t skip = pick(m, 60) == 0 ? 1 + pick(m, 5) : 0;
+        struct tg_outbox_row row = {.id = m->last_id + 1 + pick(m, 3) * pick(m, 2),
+                                    .seq = d->last_seq + 1 + skip};
+        row.device = d->handle;
+        row.time_ms = m->now_ms;
+        row.body = tg_test_body(row.device, row.seq, 40 + pick(m, pick(m, 20) == 0 ? 9000 : 600));
+        /* Neither a number nor an id is ever given twice. */
+        assert_true(row.seq > d->highest_given || row.seq > d->last_seq);
+        int code = tg_outbox_append(f->ob, &row, &f->err);
+        if (code == TG_ENOSPACE)
+            return code;
+        OK(code);
+        m->last_id = row.id;
+        d->last_seq = row.seq;
+        d->seqs[d->count++] = row.seq;
+    }
+    return TG_OK;
+}
+
+static void transact(struct model *m)
+{
+    struct model was = *m;
+    struct fixture *f = m->f;
+    uint32_t parts = 1 + pick(m, 6);
+    int code = TG_OK;
+    for (uint32_t p = 0; p < parts && code == TG_OK; p++) {
+        struct model_device *d = &m->d[pick(m, DEVICES)];
+        struct model_cursor *c = &d->cursor[pick(m, CLOUDS)];
+        uint32_t what = pick(m, 10);
+        if (what < 6) {
+            code = append_some(m, d, pick(m, 60));
+        } else if (what == 6 && pick(m, 4) == 0) {
+            uint64_t n = 1 + pick(m, 4);
+            OK(tg_outbox_reject(f->ob, d->handle, d->last_seq + n, TG_DROP_LIMIT, &f->err));
+            d->last_seq += n;
+            d->rejected += n;
+        } else if (c->exists && d->last_seq > c->acked_seq) {
+            uint64_t to = pick(m, 3) == 0
+                              ? d->last_seq
+                              : c->acked_seq + 1 + pick(m, (uint32_t)(d->last_seq - c->acked_seq));
+            OK(tg_outbox_set_cursor(f->ob, c->handle, to, 0, &f->err));
+            c->acked += rows_between(d, c->acked_seq, to);
+            c->acked_seq = to;
+        }
+    }
+    uint32_t end = code == TG_OK ? pick(m, 12) : 0;
+    if (end >= 2) {
+        code = tg_outbox_commit(f->ob, &f->err);
+        if (code == TG_OK)
+            return;
+        assert_int_equal(code, TG_ENOSPACE);
+    }
+    /* Full, rolled back, or crashed before the commit: nothing of it happened. */
+    uint64_t random = m->random;
+    *m = was;
+    m->random = random;
+    if (end == 1) {
+        reopen_small(m, false);
+        declare_all(m);
+        return;
+    }
+    tg_outbox_rollback(f->ob);
+    if (code == TG_ENOSPACE) {
+        m->full++;
+        OK(tg_outbox_make_room(f->ob, 150000, &f->err));
+    }
+}
+
+static void retire_one(struct model *m)
+{
+    struct model_device *d = &m->d[pick(m, DEVICES)];
+    struct model_cursor *c = &d->cursor[1 + pick(m, CLOUDS - 1)];
+    struct fixture *f = m->f;
+    if (!c->exists) {
+        declare_cursor(m, (int)(d - m->d), (int)(c - d->cursor), true);
+        return;
+    }
+    reopen_small(m, pick(m, 2) == 0);
+    c->exists = false;
+    declare_all(m);
+    OK(tg_outbox_retire_undeclared(f->ob, &f->err));
+}
+
+static void step(struct model *m)
+{
+    struct fixture *f = m->f;
+    uint32_t what = pick(m, 40);
+    m->now_ms += pick(m, 60000);
+    if (what < 33) {
+        transact(m);
+    } else if (what < 36) {
+        reopen_small(m, pick(m, 2) == 0);
+        declare_all(m);
+    } else if (what == 36) {
+        OK(tg_outbox_enforce(f->ob, m->now_ms, &f->err));
+    } else if (what == 37) {
+        int code = tg_outbox_make_room(f->ob, pick(m, 60000), &f->err);
+        assert_true(code == TG_OK || code == TG_ENOSPACE);
+    } else if (what == 38 && pick(m, 3) == 0) {
+        retire_one(m);
+    } else {
+        tg_test_verify(f->ob);
+    }
+}
+
+static void live(struct fixture *f, uint64_t seed)
+{
+    struct model m = {.f = f, .random = seed, .now_ms = START_MS};
+    f->o.limit_bytes = 640 << 10;
+    f->o.max_age_ms = 45 * 60000;
+    reopen_small(&m, true);
+    for (int d = 0; d < DEVICES; d++) {
+        m.d[d].seqs = calloc(MAX_ROWS, sizeof *m.d[d].seqs);
+        assert_non_null(m.d[d].seqs);
+    }
+    declare_all(&m);
+    for (int d = 0; d < DEVICES - 1; d++) { /* the last device has no cloud at first */
+        for (int c = 0; c <= d % CLOUDS; c++)
+            declare_cursor(&m, d, c, true);
+    }
+    for (int i = 0; i < 250; i++) {
+        step(&m);
+        compare(&m);
+    }
+    tg_test_verify(f->ob);
+    uint64_t dropped = 0, acked = 0;
+    for (int d = 0; d < DEVICES; d++) {
+        dropped += m.d[d].dropped;
+        acked += m.d[d].cursor[0].acked;
+        free(m.d[d].seqs);
+    }
+    /* The life was a full one. */
+    assert_true(dropped > 100);
+    assert_true(acked > 100);
+}
+
+static void test_random_lives(void **state)
+{
+    const char *text = getenv("TIDEGATE_MODEL_SEED");
+    (void)state;
+    uint64_t last = getenv("TIDEGATE_MODEL_LIVES") ? strtoull(getenv("TIDEGATE_MODEL_LIVES"), NULL, 10) : 24;
+    for (uint64_t seed = 1; seed <= last; seed++) {
+        struct fixture *f = NULL;
+        if (text)
+            seed = strtoull(text, NULL, 10);
+        assert_int_equal(set_up((void **)&f), 0);
+        /* Read it when the test fails: TIDEGATE_MODEL_SEED repeats this one. */
+        print_message("seed %llu\n", (unsigned long long)seed);
+        live(f, seed);
+        tear_down((void **)&f);
+        if (text)
+            break;
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_lives)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
