@@ -67,7 +67,7 @@ static void print_device(const json_t *d, bool colours)
 {
     const char *off = colours ? "\033[0m" : "", *state = text(d, "state"), *note = text(d, "text");
     json_t *clouds = json_object_get(d, "clouds"), *c;
-    char last[16] = "-";
+    char last[24] = "-";
     size_t i;
     if (json_object_get(d, "last_sample_ago_ms"))
         print_duration(last, sizeof last, number(d, "last_sample_ago_ms"));
@@ -94,7 +94,7 @@ static void print_status(const json_t *s, bool colours)
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"), *dropped = json_object_get(o, "dropped");
     const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
     json_t *item;
-    char up[16];
+    char up[24];
     size_t i;
     print_duration(up, sizeof up, number(g, "uptime_ms"));
     printf("gateway %s, tidegate %s, up %s, %.1f MB resident\n", text(g, "name"), text(g, "version"), up,

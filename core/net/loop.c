@@ -156,14 +156,20 @@ static void on_timer(uv_timer_t *timer)
         arm(d);
         return;
     }
+    struct tg_loop *loop = d->loop;
     d->at_ms = INT64_MAX;
+    loop->in_deadline = true;
     d->cb(d->user);
+    loop->in_deadline = false;
 }
 
 static void arm(struct tg_deadline *d)
 {
     int64_t now = tg_loop_now_ms(d->loop);
     uint64_t wait = d->at_ms > now ? (uint64_t)d->at_ms - (uint64_t)now : 0;
+    /* libuv runs a timer of 0 ms that is set by a timer in the same turn: one that sets itself would never end it. */
+    if (wait == 0 && d->loop->in_deadline)
+        wait = 1;
     int rc = uv_timer_start(&d->timer, on_timer, wait, 0);
     TG_ASSERT(rc == 0); /* fails only on a closing handle */
 }

@@ -62,14 +62,19 @@ static void on_timer_closed(void *user)
     free_if_idle(c);
 }
 
+static void try_next(struct tg_tcp_connect *c);
+
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct tg_tcp_connect *c = TG_OBJECT(handle->data, struct tg_tcp_connect, CONNECT_MAGIC);
     c->polling = false;
-    free_if_idle(c);
+    if (c->finished)
+        free_if_idle(c);
+    else
+        try_next(c); /* an attempt has failed: its handle is free for the next one */
 }
 
-/* Stops watching the socket; returns it. */
+/* Stops watching the socket; returns it. on_poll_closed() goes on. */
 static int take_socket(struct tg_tcp_connect *c)
 {
     int fd = c->fd;
@@ -165,8 +170,6 @@ static int start_socket(struct tg_tcp_connect *c, const struct sockaddr_storage 
     return 0;
 }
 
-static void try_next(struct tg_tcp_connect *c);
-
 static void on_socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct tg_tcp_connect *c = TG_OBJECT(poll->data, struct tg_tcp_connect, CONNECT_MAGIC);
@@ -184,7 +187,6 @@ static void on_socket_ready(uv_poll_t *poll, int status, int events)
     }
     close(fd);
     c->last_errno = failed;
-    tg_deadline_set(&c->timer, tg_loop_now_ms(c->loop)); /* the next one when the poll handle is closed */
 }
 
 static void report_last(struct tg_tcp_connect *c, bool in_time)
@@ -301,7 +303,7 @@ static void begin(struct tg_tcp_connect *c)
         tg_deadline_set(&c->timer, c->deadline_ms);
 }
 
-/* The one timer: first "begin", then "this address is silent", "that handle is closed, go on", or "all is over". */
+/* The one timer: first "begin", then "the lookup takes too long" or "this address is silent". */
 static void on_time(void *user)
 {
     struct tg_tcp_connect *c = TG_OBJECT(user, struct tg_tcp_connect, CONNECT_MAGIC);
@@ -319,11 +321,6 @@ static void on_time(void *user)
         c->last_errno = 0;
         close(take_socket(c));
     }
-    if (c->polling) { /* its close callback comes at the end of this turn */
-        tg_deadline_set(&c->timer, tg_loop_now_ms(c->loop));
-        return;
-    }
-    try_next(c);
 }
 
 int tg_tcp_connect_start(struct tg_loop *loop, const char *host, uint16_t port, uint32_t timeout_ms,

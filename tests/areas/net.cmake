@@ -6,3 +6,8 @@ target_link_libraries(tls_probe PRIVATE tg_net tg_flags)
 add_executable(bench_tls_memory bench/bench_tls_memory.c support/net_peer.c)
 target_include_directories(bench_tls_memory PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(bench_tls_memory PRIVATE tg_net tg_flags)
+
+tg_test(test_loop SOURCES unit/test_loop.c LINK tg_net LABELS net)
+tg_test(test_tls_certificate SOURCES unit/test_tls_certificate.c LINK tg_net LABELS net)
+tg_test(test_tls_memory SOURCES unit/test_tls_memory.c LINK tg_net LABELS net)
+tg_test(test_stream SOURCES unit/test_stream.c support/net_client.c support/net_peer.c LINK tg_net LABELS net)

@@ -23,20 +23,13 @@ tg_test(vector_hub_sas
   LINK PkgConfig::OPENSSL PkgConfig::JANSSON
   LABELS vector)
 
-# tg_scenario(NAME FILE [TIMEOUT s]): a Python scenario of tests/scenario, against the programs of this build.
-function(tg_scenario name file)
-  cmake_parse_arguments(A "" "TIMEOUT" "" ${ARGN})
-  if(NOT A_TIMEOUT)
-    set(A_TIMEOUT 90)
-  endif()
-  add_test(NAME ${name} COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${file}")
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "scenario"
-    ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
-endfunction()
-
 tg_scenario(scenario_peers_hub_login      peers_hub_login.py)
 tg_scenario(scenario_peers_hub_rules      peers_hub_rules.py)
 tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py)
 tg_scenario(scenario_peers_field          peers_field.py)
 tg_scenario(scenario_peers_link           peers_link.py)
 tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)
+tg_scenario(scenario_peers_verdict        peers_verdict.py)
+
+# What `./dev demo` runs; nothing else has to be built for it.
+add_custom_target(demo_programs DEPENDS tidegate hub_rules plugin_modbus plugin_at)

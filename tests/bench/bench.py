@@ -54,8 +54,7 @@ class Gateway:
         self.stage, self.dir = stage, stage.path(name)
         os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         self.socket = os.path.join(self.dir, "s")
-        text = f"""gateway: {{name: bench, state_dir: state, control_socket: s}}
-log: {{level: warn}}
+        text = f"""gateway: {{name: bench, state_dir: state, control_socket: s, log: {{level: warn}}}}
 outbox: {{durability: {durability}, commit_interval: {commit}, limit: {limit}}}
 clouds:
   - {{name: hub, type: mqtt, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
@@ -65,7 +64,7 @@ sources:
         text += devices if devices else "  []\n"
         self.config = os.path.join(self.dir, "tidegate.yaml")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(text.replace("log: {level: warn}\n", "") if "log:" not in text else text)
+            file.write(text)
         self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.process = stage.process("tidegate", TIDEGATE, "run", "-c", self.config)
         wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")

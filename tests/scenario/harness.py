@@ -85,7 +85,8 @@ class Process:
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
         with open(self.errors, "wb") as errors:
             self.child = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=errors, cwd=stage.folder,
-                                          env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
+                                          env={**os.environ, **(env or {})}, preexec_fn=die_with_parent,
+                                          start_new_session=True)  # Ctrl-C is for this program: it ends its children
         stage.processes.append(self)
 
     @property

@@ -153,8 +153,11 @@ static void feed(struct tg_at_wire *w, struct tg_bytes in)
 void tg_at_wire_settle(struct tg_at_wire *w)
 {
     moments(w);
-    while (w->answer_probes && tg_at_chat_state(&w->chat) == TG_AT_PROBE && tg_at_wire_take(w, "AT\r", 3))
+    while (w->answer_probes && tg_at_chat_state(&w->chat) == TG_AT_PROBE && w->tx_len >= 3 &&
+           memcmp(w->tx + w->tx_len - 3, "AT\r", 3) == 0) {
+        w->tx_len -= 3;
         feed(w, tg_bytes_str("\r\nOK\r\n"));
+    }
 }
 
 static size_t next_chunk(struct tg_at_wire *w)
