@@ -193,7 +193,7 @@ def bench_memory():
     count = 300
     with Stage() as stage:
         broker = Broker(stage)
-        empty = Gateway(stage, "empty", broker.port, broker.ca, flood(1, ident="one").replace("clouds: [hub]", "clouds: []"))
+        empty = Gateway(stage, "empty", 1, broker.ca, flood(1, ident="one"))  # nobody there
         bare = empty.resident()
         empty.process.stop(30)
         devices = "  - name: many\n    plugin: simulator\n    devices:\n" + "".join(
