@@ -25,6 +25,7 @@ from verdict import delivered, judge, ledger_of, table  # noqa: E402
 HUB_NAME = "tidegate-demo.azure-devices.net"
 DRAIN_S = 40
 OUTAGE_S = 20
+QUIET_S = 12
 IDENTITIES = {"meter-1": "sas", "meter-2": "x509-ca", "feeder-1": "x509-chain", "feeder-2": "x509-thumbprint",
               "modem-1": "sas"}
 IDENTITY_NAMES = {"sas": "SAS key", "x509-ca": "CA-signed", "x509-chain": "CA, chain", "x509-thumbprint": "self-signed"}
@@ -97,6 +98,7 @@ class Demo:
         self.began = time.monotonic()
         self.link_state = "up"
         self.deepest = 0
+        self.shown = 0.0
         profiles = vectors("southbound/modbus_profiles.json")
         self.pki = Pki(stage.path("pki"))
         for device, kind in IDENTITIES.items():
@@ -136,14 +138,12 @@ class Demo:
 
     def watch(self, gateway, condition, seconds, what):
         """Shows the state twice a second (every 2 s without a terminal) until the condition holds."""
-        shown = 0.0
         step = 0.5 if self.screen.live else 2.0
 
         def look():
-            nonlocal shown
             status = gateway.status()
-            if time.monotonic() - shown >= step:
-                shown = time.monotonic()
+            if time.monotonic() - self.shown >= step:
+                self.shown = time.monotonic()
                 self.screen.block(self.overview(status))
             return condition(status)
 
@@ -170,7 +170,7 @@ class Demo:
         run("check", "-c", self.config, check=0)
         gateway = Gateway(self.stage, self.config)
         self.watch(gateway, self.all_online, 20, "every device to have its session")
-        self.watch(gateway, self.until(10), 30, "ten seconds")
+        self.watch(gateway, self.until(QUIET_S), 60, "the first part")
         self.command_from_the_cloud(gateway)
 
         say.title(f"The link to the cloud is cut for {OUTAGE_S} seconds")
@@ -185,7 +185,7 @@ class Demo:
         self.link.command("restore hub")
         self.link_state = "up"
         self.watch(gateway, self.all_online, DRAIN_S, "every session to come back")
-        self.watch(gateway, self.until(8), 30, "eight seconds")
+        self.watch(gateway, self.until(QUIET_S), 60, "the last part")
         accounts = gateway.accounts()
         self.watch(gateway, lambda status: delivered(self.hub.record, accounts), DRAIN_S, "the backlog to drain")
         code = gateway.stop()
@@ -225,7 +225,8 @@ def main():
     def interrupted(number, frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     try:
         with Stage(arguments.keep and os.path.abspath(arguments.keep)) as stage:
             return Demo(stage, Screen()).play()
