@@ -100,7 +100,7 @@ static void unknown_key(struct tg_config_load *l, struct tg_config_pos pos, cons
     if (n)
         tg_config_error(l, pos, "unknown key %s in %s; known are %s", quoted, s->what, list);
     else
-        tg_config_error(l, pos, "unknown key %s: %s takes none", quoted, s->what);
+        tg_config_error(l, pos, "unknown key %s: no key is known in %s", quoted, s->what);
 }
 
 /* A key pasted where its file should stand must not reach the terminal or the log through "… does not exist".
@@ -215,7 +215,7 @@ struct tg_settings *tg_config_new_settings(struct tg_config_load *l, const struc
 }
 
 void tg_config_finish(struct tg_config_load *l, struct tg_config_pos pos, const char *what,
-                      struct tg_settings *s, const char *hint)
+                      struct tg_settings *s, const struct tg_yaml_node *map, const char *hint)
 {
     struct tg_error err = {0};
     bool missing = false;
@@ -223,9 +223,10 @@ void tg_config_finish(struct tg_config_load *l, struct tg_config_pos pos, const 
     for (const struct tg_option *o = tg_settings_table(s); o->name; o++) {
         if (!(o->flags & TG_OPTION_REQUIRED) || o->default_text || tg_settings_has(s, o->name))
             continue;
-        tg_config_error(l, pos, "%s needs \"%s\": %s%s", what, o->name, o->doc ? o->doc : "it has no default",
-                        hint ? hint : "");
         missing = true;
+        if (!map || !tg_yaml_get(map, o->name)) /* else its value is wrong, and that is reported */
+            tg_config_error(l, pos, "missing \"%s\" in %s: %s%s", o->name, what,
+                            o->doc ? o->doc : "it has no default", hint ? hint : "");
     }
     rc = tg_settings_finish(s, &err);
     if (rc == TG_ENOMEM)
@@ -363,8 +364,8 @@ void tg_config_read_gateway(struct tg_config_load *l, const char *file, const st
         tg_config_read_section(l, file, n, &section);
     if (log)
         tg_config_read_section(l, file, log, &log_section);
-    tg_config_finish(l, tg_config_pos_of(file, n ? n : root), "gateway", gateway, NULL);
-    tg_config_finish(l, tg_config_pos_of(file, log ? log : root), "log", log_settings, NULL);
+    tg_config_finish(l, tg_config_pos_of(file, n ? n : root), "gateway", gateway, n, NULL);
+    tg_config_finish(l, tg_config_pos_of(file, log ? log : root), "log", log_settings, log, NULL);
 }
 
 void tg_config_read_outbox(struct tg_config_load *l, const char *file, const struct tg_yaml_node *root)
@@ -378,7 +379,7 @@ void tg_config_read_outbox(struct tg_config_load *l, const char *file, const str
         return;
     if (n)
         tg_config_read_section(l, file, n, &section);
-    tg_config_finish(l, tg_config_pos_of(file, n ? n : root), "outbox", s, NULL);
+    tg_config_finish(l, tg_config_pos_of(file, n ? n : root), "outbox", s, n, NULL);
 }
 
 static const struct tg_config_cloud_type *find_type(struct tg_config_load *l, const char *file,
@@ -411,9 +412,9 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
     c->name = tg_config_read_text(l, file, map, "name");
     c->type = tg_config_read_text(l, file, map, "type");
     if (!c->name && !tg_yaml_get(map, "name"))
-        tg_config_error(l, c->pos, "a cloud needs \"name\"");
+        tg_config_error(l, c->pos, "missing \"name\" in the cloud");
     if (!c->type && !tg_yaml_get(map, "type"))
-        tg_config_error(l, c->pos, "a cloud needs \"type\"");
+        tg_config_error(l, c->pos, "missing \"type\" in the cloud");
     type = find_type(l, file, map, c->type);
     c->common = common = tg_config_new_settings(l, tg_config_cloud_options);
     c->batch = batch_settings = tg_config_new_settings(l, tg_config_batch_options);
@@ -430,11 +431,11 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
     if (batch)
         tg_config_read_section(l, file, batch, &batch_section);
     tg_config_read_identity(l, file, map, &c->identity);
-    tg_config_finish(l, c->pos, "the cloud", common, NULL);
-    tg_config_finish(l, batch ? tg_config_pos_of(file, batch) : c->pos, "batch", batch_settings, NULL);
+    tg_config_finish(l, c->pos, "the cloud", common, map, NULL);
+    tg_config_finish(l, batch ? tg_config_pos_of(file, batch) : c->pos, "batch", batch_settings, batch, NULL);
     if (type)
-        tg_config_finish(l, c->pos, "the cloud", settings, NULL);
+        tg_config_finish(l, c->pos, "the cloud", settings, map, NULL);
     if (type && type->host_required && !tg_yaml_get(map, "host"))
-        tg_config_error(l, c->pos, "the cloud needs \"host\": The name or address to connect to.");
+        tg_config_error(l, c->pos, "missing \"host\" in the cloud: The name or address to connect to.");
     l->cloud_whole[at] = l->error_count == errors;
 }

@@ -56,7 +56,7 @@ static void read_point(struct tg_config_load *l, const struct place *at, const s
     p->name = tg_config_read_text(l, at->file, map, "name");
     p->unit = tg_config_read_text(l, at->file, map, "unit");
     if (!tg_yaml_get(map, "name"))
-        tg_config_error(l, p->pos, "a point needs \"name\"");
+        tg_config_error(l, p->pos, "missing \"name\" in the point");
     p->common = common = tg_config_new_settings(l, tg_config_point_options);
     p->settings = settings = tg_config_new_settings(l, at->plugin ? at->plugin->point_options : NULL);
     if (!common || !settings)
@@ -64,8 +64,8 @@ static void read_point(struct tg_config_load *l, const struct place *at, const s
     section.settings[0] = common;
     section.settings[1] = settings;
     tg_config_read_section(l, at->file, map, &section);
-    tg_config_finish(l, p->pos, "the point", common, NULL);
-    tg_config_finish(l, p->pos, "the point", settings,
+    tg_config_finish(l, p->pos, "the point", common, map, NULL);
+    tg_config_finish(l, p->pos, "the point", settings, map,
                      replaces
                          ? " (this entry takes the place of the profile's point, none of whose keys it keeps)"
                          : NULL);
@@ -205,7 +205,7 @@ static void read_route(struct tg_config_load *l, const char *file, const struct 
         id = tg_config_read_text(l, file, n, "id");
         r->cloud_device_id = id ? id : d->id;
         if (!tg_yaml_get(n, "name"))
-            tg_config_error(l, r->pos, "an entry of a device's \"clouds\" needs \"name\"");
+            tg_config_error(l, r->pos, "missing \"name\" in an entry of a device's \"clouds\"");
         tg_config_read_identity(l, file, n, &r->identity);
     } else {
         tg_config_error(
@@ -238,7 +238,7 @@ static void read_routes(struct tg_config_load *l, const char *file, const struct
     if (!tg_yaml_get(map, "clouds") || (list && list->count == 0))
         tg_config_error(
             l, list ? tg_config_pos_of(file, list) : d->pos,
-            "the device needs \"clouds\": at least one name of an entry of \"clouds\", such as [hub]");
+            "missing \"clouds\" in the device: at least one name of an entry of \"clouds\", such as [hub]");
     if (!list || list->count == 0)
         return;
     routes = tg_config_alloc(l, list->count, sizeof *routes);
@@ -298,7 +298,8 @@ static void read_device_settings(struct tg_config_load *l, const struct place *a
     section.no_positions = false;
     if (own)
         tg_config_read_section(l, at->file, own, &section);
-    tg_config_finish(l, own ? tg_config_pos_of(at->file, own) : d->pos, "the device's settings", s, NULL);
+    tg_config_finish(l, own ? tg_config_pos_of(at->file, own) : d->pos, "the device's settings", s, own,
+                     NULL);
 }
 
 static void read_device(struct tg_config_load *l, const struct place *at, const struct tg_yaml_node *map,
@@ -313,7 +314,7 @@ static void read_device(struct tg_config_load *l, const struct place *at, const 
     d->pos = tg_config_pos_of(at->file, map);
     d->id = tg_config_read_text(l, at->file, map, "id");
     if (!tg_yaml_get(map, "id"))
-        tg_config_error(l, d->pos, "a device needs \"id\"");
+        tg_config_error(l, d->pos, "missing \"id\" in the device");
     tg_config_read_section(l, at->file, map, &section);
     profile = read_profile(l, at, map, settings);
     errors = l->error_count;
@@ -375,9 +376,9 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     s->name = tg_config_read_text(l, file, map, "name");
     s->plugin_name = tg_config_read_text(l, file, map, "plugin");
     if (!tg_yaml_get(map, "name"))
-        tg_config_error(l, s->pos, "a source needs \"name\"");
+        tg_config_error(l, s->pos, "missing \"name\" in the source");
     if (!tg_yaml_get(map, "plugin"))
-        tg_config_error(l, s->pos, "a source needs \"plugin\"");
+        tg_config_error(l, s->pos, "missing \"plugin\" in the source");
     s->plugin = at.plugin = find_plugin(l, file, map, s->plugin_name);
     s->common = common = tg_config_new_settings(l, tg_config_source_options);
     s->settings = settings = tg_config_new_settings(l, at.plugin ? at.plugin->source_options : NULL);
@@ -389,10 +390,10 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     tg_config_read_section(l, file, map, &section);
     if (settings_map)
         tg_config_read_section(l, file, settings_map, &settings_section);
-    tg_config_finish(l, s->pos, "the source", common, NULL);
+    tg_config_finish(l, s->pos, "the source", common, map, NULL);
     if (at.plugin)
         tg_config_finish(l, settings_map ? tg_config_pos_of(file, settings_map) : s->pos,
-                         "the source's settings", settings, NULL);
+                         "the source's settings", settings, settings_map, NULL);
     if (devices)
         read_devices(l, &at, devices, s);
 }
