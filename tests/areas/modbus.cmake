@@ -13,7 +13,7 @@ tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
 
 # The plugin itself, loaded as the gateway loads it, against peers over TCP, RTU on a pty, and RTU over TCP.
 set(modbus_stage support/fake_host.c support/peer_process.c support/modbus_stage.c)
-foreach(name liar)
+foreach(name liar traps)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
     LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 120)
   add_dependencies(scenario_modbus_${name} plugin_modbus)
