@@ -274,7 +274,7 @@ static enum tg_modbus_outcome garbage(struct tg_modbus_link *l, enum tg_modbus_v
 
 static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_ms)
 {
-    if (l->len > 0 && !tg_modbus_link_has_ids(l))
+    if (l->len > 0) /* half a frame: on TCP too the rest cannot be told from the next one */
         return garbage(l, TG_MODBUS_INCOMPLETE);
     snprintf(l->problem, sizeof l->problem, "no answer in %lld ms", (long long)timeout_ms);
     /* The connection may be dead without a word (power cut, NAT): a fresh one tells. Late answers need no
