@@ -12,8 +12,8 @@ tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
   ALLOW "tg_write_(u8|u16be|u32be|bytes)" tg_utf8_valid tg_error_set tg_error_wrap)
 
 # The plugin itself, loaded as the gateway loads it, against peers over TCP, RTU on a pty, and RTU over TCP.
-set(modbus_stage support/fake_host.c support/peer_process.c support/modbus_stage.c)
-foreach(name liar)
+set(modbus_stage support/vectors.c support/fake_host.c support/peer_process.c support/modbus_stage.c)
+foreach(name liar traps writes meter)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
     LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 120)
   add_dependencies(scenario_modbus_${name} plugin_modbus)
