@@ -40,10 +40,13 @@ struct tg_router {
     struct tg_deadline deadline;
     uint8_t *body;
     char *watch_json;
+    bool telling;
     void (*closed)(void *user);
     void *closed_user;
 };
 
 void tg_router_expire(void *router);
+/* Ends the commands of a device that goes (NULL = of all): their outcome is not known. */
+void tg_router_abandon(struct tg_router *r, const char *device);
 
 #endif
