@@ -91,57 +91,10 @@ static void a_small_file_has_all_defaults(void **state)
     tg_config_free(c);
 }
 
-/* The file that the manual opens with, plus what this version refuses taken out. */
+/* The file that the manual opens with, without what this version refuses. */
 static void the_design_example_loads(void **state)
 {
-    static const char text[] =
-        "gateway:\n"
-        "  name: site-7\n"
-        "  state_dir: /var/lib/tidegate\n"
-        "  control_socket: /run/tidegate/control.sock\n"
-        "  http: 127.0.0.1:9180            # /metrics\n"
-        "  log: {level: info, format: text}\n"
-        "outbox:\n"
-        "  durability: full\n"
-        "  commit_interval: 50ms\n"
-        "  limit: 512MiB\n"
-        "  max_age: 30d\n"
-        "  when_full: drop-oldest\n"
-        "clouds:\n"
-        "  - name: hub\n"
-        "    type: azure-iot-hub\n"
-        "    host: contoso.azure-devices.net\n"
-        "    port: 8883\n"
-        "    ca_file: /etc/tidegate/ca.pem\n"
-        "    format: json\n"
-        "    batch: {max_samples: 20, max_bytes: 3900, max_delay: 2s}\n"
-        "    max_connects_per_second: 20\n"
-        "  - name: lake\n"
-        "    type: gcp-iot-core\n"
-        "    project: plant-one\n"
-        "    region: us-central1\n"
-        "    registry: meters\n"
-        "    host: us-central1-mqtt.clearblade.com\n"
-        "    identity: {jwt_key: keys/lake.pem}\n"
-        "sources:\n"
-        "  - name: boiler-room\n"
-        "    plugin: modbus\n"
-        "    settings: {transport: tcp, host: 10.0.0.5, port: 502, timeout: 500ms}\n"
-        "    devices:\n"
-        "      - id: meter-1\n"
-        "        clouds: [hub]\n"
-        "        identity: {sas_key_file: keys/meter-1.key}\n"
-        "        settings: {unit: 1, profile: eastron-sdm630}\n"
-        "        points:\n"
-        "          - {name: voltage, address: \"input:0\", type: float32, unit: V, every: 1s, deadband: "
-        "0.5}\n"
-        "          - {name: relay,   address: \"coil:0\",  type: bool, every: 5s, writable: true}\n"
-        "  - name: yard\n"
-        "    plugin: ble\n"
-        "    settings: {adapter: hci0, accept: [bthome, ruuvi]}\n"
-        "  - name: modem\n"
-        "    plugin: at\n"
-        "    settings: {port: /dev/serial/by-id/usb-modem, baud: 115200, script: cellular}\n";
+    char *text = read_source_file("tests/config/good/design.yaml");
     struct tg_config *c = load_text(text);
     const struct tg_config_device *d = &c->sources[0].devices[0];
     const char *const *items;
@@ -162,6 +115,19 @@ static void the_design_example_loads(void **state)
     assert_string_equal(tg_settings_text(c->sources[2].settings, "script"), "cellular");
     assert_int_equal(tg_settings_int(c->clouds[0].batch, "max_bytes"), 3900);
     tg_config_free(c);
+    free(text);
+}
+
+/* The other files of the folder, which the schema's test takes too. */
+static void the_good_files_load(void **state)
+{
+    static const char *const files[] = {"tests/config/good/aliases.yaml", "tests/config/good/texts.yaml"};
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *text = read_source_file(files[i]);
+        tg_config_free(load_text(text));
+        free(text);
+    }
 }
 
 static void the_annotated_example_loads(void **state)
@@ -440,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_file_has_all_defaults),
         cmocka_unit_test(the_design_example_loads),
+        cmocka_unit_test(the_good_files_load),
         cmocka_unit_test(the_annotated_example_loads),
         cmocka_unit_test(a_profile_brings_points_and_settings),
         cmocka_unit_test(identities_are_inherited),
