@@ -40,7 +40,7 @@ static void points(void **state)
          "address",
          "max_count is 3"},
         {{{"unit", "250"}}, {{"address", "holding:1"}}, false, "address", "unit 250 is reserved"},
-        {{{0}}, {{"address", "input:1"}}, true, "address", "a input cannot be written"},
+        {{{0}}, {{"address", "input:1"}}, true, "address", "writable: input cannot be written"},
         {{{0}}, {{"address", "holding:1"}, {"type", "uint16+sf"}}, true, "address", "cannot be written"},
         {{{0}},
          {{"address", "holding:1"}, {"type", "string"}, {"length", "250"}},
