@@ -437,7 +437,7 @@ static void on_rows(void *user)
     int64_t now = tg_clock_mono_ms();
     if (s->state != TG_SESSION_ONLINE)
         return;
-    if (now > s->batch_due_ms)
+    if (!s->had_rows)
         s->batch_due_ms = now + s->max_delay_ms; /* the first row of a new batch has just come */
     if (!tg_session_pump(s, now))
         fail(s, "the stream does not take data");

@@ -65,6 +65,7 @@ struct tg_session {
 
     enum tg_session_state state;
     bool holds_slot, started, subscribed, input_held;
+    bool had_rows; /* after the last pump some were left */
     struct tg_identity identity;
     struct tg_cloud_target target;
     struct tg_backoff backoff;

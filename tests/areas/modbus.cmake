@@ -18,7 +18,7 @@ tg_test(vector_modbus_decode SOURCES unit/vector_modbus_decode.c ${modbus_host}
 tg_test(test_modbus_config SOURCES unit/test_modbus_config.c ${modbus_host}
   LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS unit modbus)
 foreach(name vector_modbus_profiles vector_modbus_decode test_modbus_config)
-  if(TARGET ${name}) # not in the fuzz build
+  if(TG_TESTS)
     add_dependencies(${name} plugin_modbus)
   endif()
 endforeach()
@@ -31,7 +31,7 @@ set(modbus_stage support/vectors.c support/fake_host.c support/peer_process.c su
 foreach(name liar traps writes meter)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
     LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 120)
-  if(TARGET scenario_modbus_${name})
+  if(TG_TESTS)
     add_dependencies(scenario_modbus_${name} plugin_modbus)
   endif()
 endforeach()
