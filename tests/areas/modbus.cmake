@@ -8,6 +8,21 @@ endforeach()
 foreach(name points frame plan bus)
   tg_test(test_modbus_${name} SOURCES unit/test_modbus_${name}.c LINK tg_modbus m LABELS unit modbus)
 endforeach()
+
+# What the plugin says without a device: profiles, decode, configuration.
+set(modbus_host support/fake_host.c support/vectors.c)
+tg_test(vector_modbus_profiles SOURCES unit/vector_modbus_profiles.c ${modbus_host}
+  LINK tg_modbus PkgConfig::JANSSON PkgConfig::FYAML m ${CMAKE_DL_LIBS} LABELS vector modbus)
+tg_test(vector_modbus_decode SOURCES unit/vector_modbus_decode.c ${modbus_host}
+  LINK tg_base PkgConfig::JANSSON m ${CMAKE_DL_LIBS} LABELS vector modbus)
+tg_test(test_modbus_config SOURCES unit/test_modbus_config.c ${modbus_host}
+  LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS unit modbus)
+foreach(name vector_modbus_profiles vector_modbus_decode test_modbus_config)
+  if(TG_TESTS)
+    add_dependencies(${name} plugin_modbus)
+  endif()
+endforeach()
+
 tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
   ALLOW "tg_write_(u8|u16be|u32be|bytes)" tg_utf8_valid tg_error_set tg_error_wrap)
 
@@ -20,3 +35,6 @@ foreach(name liar traps writes meter)
     add_dependencies(scenario_modbus_${name} plugin_modbus)
   endif()
 endforeach()
+
+tg_fuzz(fuzz_modbus_frame SOURCES fuzz/fuzz_modbus_frame.c LINK tg_modbus SEEDS modbus_frame)
+tg_fuzz(fuzz_modbus_points SOURCES fuzz/fuzz_modbus_points.c LINK tg_modbus SEEDS modbus_points)
