@@ -265,6 +265,7 @@ static void test_payload(void **state)
  * below settle_ms. The next command gets neither. */
 static void test_late_result(void **state)
 {
+    stop(state);
     for (int64_t late = 0; late <= 480; late += 40) {
         start(state);
         ask("AT+SLOW", 300);
