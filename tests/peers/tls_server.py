@@ -26,6 +26,16 @@ def make_certificates(directory):
     p.issue("client2", "/CN=meter-2", "root", extensions=client)
     p.key("client-rsa", "rsa:2048")
     p.issue("client-rsa", "/CN=meter-3", "root", extensions=client)
+    for name, kind in (("client-p384", "P-384"), ("client-p384b", "P-384")):
+        p.key(name, kind)
+        p.issue(name, "/CN=meter-4", "root", extensions=client)
+    for name in ("client-ed", "client-edb"):
+        p.openssl("genpkey", "-algorithm", "ED25519", "-out", name + ".key")
+        p.issue(name, "/CN=meter-5", "root", extensions=client)
+    p.key("client-rsab", "rsa:2048")
+    # The two older forms of a private key file.
+    p.openssl("ec", "-in", "client.key", "-out", "client-sec1.key")
+    p.openssl("rsa", "-in", "client-rsa.key", "-traditional", "-out", "client-pkcs1.key")
     return p
 
 
