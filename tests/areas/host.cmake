@@ -8,3 +8,4 @@ target_include_directories(tg_test_parts PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_S
 target_link_libraries(tg_test_parts PUBLIC tg_filter tg_cloud tg_net tg_base PkgConfig::JANSSON m PRIVATE tg_flags)
 
 tg_test(test_plugin_host SOURCES unit/test_plugin_host.c LINK tg_test_parts tg_plugins LABELS unit threads)
+tg_test(test_router SOURCES unit/test_router.c support/fake_source.c LINK tg_test_parts tg_store LABELS unit threads)
