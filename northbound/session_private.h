@@ -48,7 +48,8 @@ struct tg_session_set {
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
     uint32_t cloud_count, next_cloud, handshakes, session_count;
     struct tg_session *sessions, **sessions_tail;
-    struct tg_deadline deadline; /* a bucket refills */
+    struct tg_deadline deadline; /* a bucket refills, or trim_ms */
+    int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
     struct tg_writer out;        /* packets of the session that is at work */
     uint8_t *body;
     void (*closed)(void *user);
