@@ -38,3 +38,11 @@ endforeach()
 
 tg_fuzz(fuzz_modbus_frame SOURCES fuzz/fuzz_modbus_frame.c LINK tg_modbus SEEDS modbus_frame)
 tg_fuzz(fuzz_modbus_points SOURCES fuzz/fuzz_modbus_points.c LINK tg_modbus SEEDS modbus_points)
+
+# Run by ./dev bench.
+if(TG_TESTS)
+  add_executable(bench_modbus bench/bench_modbus.c support/fake_host.c)
+  target_include_directories(bench_modbus PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(bench_modbus PRIVATE tg_base PkgConfig::MODBUS Threads::Threads ${CMAKE_DL_LIBS} tg_flags)
+  add_dependencies(bench_modbus plugin_modbus)
+endif()
