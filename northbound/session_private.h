@@ -85,7 +85,7 @@ struct tg_session {
     size_t max_bytes;
     int64_t max_delay_ms, batch_due_ms, pumped_ms;
 
-    int64_t retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
+    int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     uint64_t generation; /* of the connection: part of a command's token */
     uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
     uint32_t recent_next;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -243,7 +244,12 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
-    int rc = tg_store_open(&g->loop, &so, &callbacks, g, &g->store, aside, err);
+    struct stat st;
+    int rc;
+    if (stat(so.outbox.dir, &st) < 0 || !S_ISDIR(st.st_mode))
+        return tg_error_set(err, TG_ENOTFOUND, "state_dir %s is not there; create the folder, owned by the gateway's user: mkdir -m 700 '%s'",
+                            so.outbox.dir, so.outbox.dir);
+    rc = tg_store_open(&g->loop, &so, &callbacks, g, &g->store, aside, err);
     if (rc < 0)
         return tg_error_wrap(err, "outbox in %s", so.outbox.dir);
     if (aside[0])
