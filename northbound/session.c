@@ -12,6 +12,7 @@
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
 #define DISCONNECT_LINGER_MS 500
+#define TELL_AGAIN_MS        600000
 
 static void on_deadline(void *user);
 static void wait_and_retry(struct tg_session *s, int64_t wait_ms);
@@ -88,16 +89,19 @@ static void drop_connection(struct tg_session *s, uint32_t linger_ms)
 
 static void fail(struct tg_session *s, const char *text)
 {
-    uint64_t in_flight = s->next_tag - s->first_tag;
+    bool told = strcmp(text, s->stats.last_error) == 0 && tg_clock_mono_ms() - s->told_ms < TELL_AGAIN_MS;
     bool was_online = s->state == TG_SESSION_ONLINE || s->state == TG_SESSION_RENEWING;
     int64_t wait;
     snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
     s->stats.failures++;
     drop_connection(s, 0);
     wait = tg_backoff_next(&s->backoff, tg_random_u32());
-    tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s %s: %s; %llu messages in flight are kept, retrying in %.1f s", s->device_id,
-           s->route->cloud->name, was_online ? "connection lost" : "cannot connect", text, (unsigned long long)in_flight,
-           (double)wait / 1000.0);
+    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
+    tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session", "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s",
+           s->device_id, s->route->cloud->name, was_online ? "connection lost" : "cannot connect", text,
+           (unsigned long long)tg_feed_pending(s->feed), (double)wait / 1000.0);
+    if (!told)
+        s->told_ms = tg_clock_mono_ms();
     wait_and_retry(s, wait);
 }
 
@@ -212,6 +216,7 @@ static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int6
            s->cloud->tls ? st.version : "no TLS", st.resumed ? ", resumed" : "", e->session_present ? ", session present" : "",
            s->next_tag > s->first_tag ? ", sending again what was in flight" : "");
     s->stats.last_error[0] = '\0';
+    s->told_ms = 0;
     if (!e->session_present || !s->subscribed)
         subscribe(s, now);
     s->batch_due_ms = now;

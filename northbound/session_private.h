@@ -48,7 +48,8 @@ struct tg_session_set {
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
     uint32_t cloud_count, next_cloud, handshakes, session_count;
     struct tg_session *sessions, **sessions_tail;
-    struct tg_deadline deadline; /* a bucket refills */
+    struct tg_deadline deadline; /* a bucket refills, or trim_ms */
+    int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
     struct tg_writer out;        /* packets of the session that is at work */
     uint8_t *body;
     void (*closed)(void *user);
@@ -84,7 +85,7 @@ struct tg_session {
     size_t max_bytes;
     int64_t max_delay_ms, batch_due_ms, pumped_ms;
 
-    int64_t retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
+    int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     uint64_t generation; /* of the connection: part of a command's token */
     uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
     uint32_t recent_next;

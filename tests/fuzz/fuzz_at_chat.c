@@ -86,7 +86,7 @@ static void rx(const uint8_t *data, size_t len)
     while (in.len > 0 && tg_at_chat_state(&w.chat) != TG_AT_DATA) {
         size_t n = tg_at_chat_input(&w.chat, in, w.now_ms);
         TG_ASSERT(n <= in.len);
-        in = tg_bytes(in.data + n, in.len - n);
+        in = tg_at_rest(in, n);
         settle();
     }
     free(exact);

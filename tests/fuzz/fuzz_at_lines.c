@@ -25,7 +25,7 @@ static void tell(struct story *s, const struct tg_at_item *item)
 {
     TG_ASSERT(item->bytes.len <= TG_AT_LINE_MAX_BYTES || item->kind == TG_AT_ITEM_PAYLOAD);
     TG_ASSERT(item->kind != TG_AT_ITEM_LINE || item->bytes.len > 0);
-    if (item->kind != TG_AT_ITEM_PAYLOAD)
+    if (item->kind != TG_AT_ITEM_PAYLOAD && item->kind != TG_AT_ITEM_NONE)
         mix(s, (uint8_t)item->kind);
     for (size_t i = 0; i < item->bytes.len; i++)
         mix(s, item->bytes.data[i]);
@@ -41,7 +41,7 @@ static void feed(struct story *s, struct tg_bytes in)
         struct tg_at_item item;
         size_t n = tg_at_lines_input(&s->lines, in, &item);
         TG_ASSERT(n <= in.len && (n > 0 || item.kind != TG_AT_ITEM_NONE || in.len == 0));
-        in = tg_bytes(in.data + n, in.len - n);
+        in = tg_at_rest(in, n);
         tell(s, &item);
     } while (in.len > 0 || tg_at_lines_more(&s->lines));
 }

@@ -12,6 +12,7 @@ that is taken from another answer shows. It knows functions 1 to 6, 15, 16 and 2
     hole FROM TO           reading any of these registers is exception 2
     log                    {"log": [[unit, function, address, count], …]} of all requests
     connections            {"connections": how many there were}
+    drop                   closes all connections, in order
     unplug | plug          (RTU) the port disappears, or is there again
 
 HOW is one of: silent, late:SECONDS, exception:CODE, tid, protocol, unit, function, length:DELTA, count:DELTA, crc,
@@ -41,7 +42,7 @@ class Liar:
     def __init__(self, tcp):
         self.tcp = tcp
         self.lies, self.written, self.bits, self.holes = {}, {}, {}, []
-        self.requests, self.connections, self.held = [], 0, {}
+        self.requests, self.connections, self.held, self.open = [], 0, {}, set()
 
     # --- what a device would say ------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class Liar:
         if how == "echo":
             return [request, good]
         if how == "twice":
-            return [good, good]
+            return [good + good]
         if how == "flood":
             return [self.frame(body, (tid + 1 + i) & 0xFFFF) for i in range(300)]
         if how == "wrongecho":
@@ -203,8 +204,12 @@ class Liar:
     def hole(self, first, last):
         self.holes.append((int(first), int(last)))
 
+    def drop(self):
+        for transport in self.open:
+            transport.close()
+
     def commands(self):
-        return {"lie": self.set_lie, "left": self.left, "hole": self.hole,
+        return {"drop": self.drop, "lie": self.set_lie, "left": self.left, "hole": self.hole,
                 "log": lambda: {"log": self.requests}, "connections": lambda: {"connections": self.connections}}
 
 
@@ -216,6 +221,10 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.liar.connections += 1
+        self.liar.open.add(transport)
+
+    def connection_lost(self, _):
+        self.liar.open.discard(self.transport)
 
     def data_received(self, data):
         self.buffer += data
