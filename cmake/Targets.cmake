@@ -55,13 +55,13 @@ function(tg_fuzz name)
   endif()
 endfunction()
 
-# tg_scenario(NAME FILE [TIMEOUT s]): a Python scenario of tests/scenario, against the programs of this build.
+# tg_scenario(NAME FILE [ARGUMENTS …] [TIMEOUT s]): a Python scenario of tests/scenario, against the programs of this build.
 function(tg_scenario name file)
-  cmake_parse_arguments(A "" "TIMEOUT" "" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT" "ARGUMENTS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 90)
   endif()
-  add_test(NAME ${name} COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${file}")
+  add_test(NAME ${name} COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${file}" ${A_ARGUMENTS})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "scenario"
     ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()

@@ -224,5 +224,6 @@ bool tg_session_pump(struct tg_session *s, int64_t now_ms)
         rc = resend_batch(s, now_ms, tag);
     while (rc > 0)
         rc = send_batch(s, now_ms);
+    s->had_rows = tg_feed_available(s->feed) > 0;
     return tg_session_flush(s) && rc >= 0;
 }

@@ -154,7 +154,7 @@ struct tg_bytes tg_at_chat_output(const struct tg_at_chat *c)
 void tg_at_chat_output_ack(struct tg_at_chat *c, size_t n, int64_t now_ms)
 {
     TG_ASSERT(n <= c->out.len);
-    c->out = tg_bytes(c->out.data + n, c->out.len - n);
+    c->out = tg_at_rest(c->out, n);
     if (n == 0 || c->out.len > 0)
         return;
     if (c->state == TG_AT_WAIT)
@@ -370,7 +370,7 @@ size_t tg_at_chat_input(struct tg_at_chat *c, struct tg_bytes in, int64_t now_ms
     }
     while (!c->event_waits && c->state != TG_AT_DATA && c->state != TG_AT_GUARD) {
         struct tg_at_item it;
-        used += tg_at_lines_input(&c->lines, tg_bytes(in.data + used, in.len - used), &it);
+        used += tg_at_lines_input(&c->lines, tg_at_rest(in, used), &it);
         if (it.kind == TG_AT_ITEM_NONE)
             break;
         item(c, &it, now_ms);
@@ -378,6 +378,6 @@ size_t tg_at_chat_input(struct tg_at_chat *c, struct tg_bytes in, int64_t now_ms
     if (c->state == TG_AT_GUARD)
         return in.len;
     if (c->state == TG_AT_DATA)
-        used += tg_at_lines_skip_end(&c->lines, tg_bytes(in.data + used, in.len - used));
+        used += tg_at_lines_skip_end(&c->lines, tg_at_rest(in, used));
     return used;
 }

@@ -45,7 +45,7 @@
  *         tg_at_chat_tick(&c, now);
  *         for (progress = false; tg_at_chat_event(&c, &ev); progress = true) handle(&ev);
  *         n = tg_at_chat_input(&c, left, now);      consumes nothing while an event waits
- *         left = tg_bytes(left.data + n, left.len - n);
+ *         left = tg_at_rest(left, n);
  *     } while (left.len > 0 || progress);
  *     n = write(fd, out.data, out.len);             out = tg_at_chat_output(&c)
  *     tg_at_chat_output_ack(&c, n, now);

@@ -99,7 +99,7 @@ static bool give_line(struct tg_at_lines *l, struct tg_bytes line, struct tg_at_
     if (blank == line.len)
         return false;
     item->kind = TG_AT_ITEM_LINE;
-    item->bytes = tg_bytes(line.data + skip, line.len - skip);
+    item->bytes = tg_at_rest(line, skip);
     return true;
 }
 
@@ -206,7 +206,7 @@ size_t tg_at_lines_input(struct tg_at_lines *l, struct tg_bytes in, struct tg_at
         if (l->payload_left > 0 && !tg_at_lines_more(l)) {
             size_t n;
             if (i < in.len)
-                i += tg_at_lines_skip_end(l, tg_bytes(in.data + i, in.len - i));
+                i += tg_at_lines_skip_end(l, tg_at_rest(in, i));
             n = in.len - i < l->payload_left ? in.len - i : l->payload_left;
             if (n == 0)
                 break;

@@ -21,7 +21,7 @@
  *     struct tg_at_item item;
  *     while (left.len > 0 || tg_at_lines_more(&l)) {
  *         size_t n = tg_at_lines_input(&l, left, &item);
- *         left = tg_bytes(left.data + n, left.len - n);
+ *         left = tg_at_rest(left, n);
  *         if (item.kind == TG_AT_ITEM_LINE) …
  *     }
  */
@@ -64,6 +64,12 @@ struct tg_at_lines {
     uint64_t garbage_bytes;  /* dropped at line starts */
     uint64_t overlong_lines; /* dropped */
 };
+
+/* The view without its first n bytes (n ≤ len); fine for the empty view of NULL. */
+static inline struct tg_bytes tg_at_rest(struct tg_bytes b, size_t n)
+{
+    return n > 0 ? tg_bytes(b.data + n, b.len - n) : b;
+}
 
 void tg_at_lines_init(struct tg_at_lines *l);
 /* Forgets the unfinished line, payload and prompt; counters and the learnt line end stay. */

@@ -22,8 +22,8 @@
 #include "config/config.h"
 #include "core/net/loop.h"
 
-#define TG_SOURCE_QUEUE_SAMPLES  16384
-#define TG_SOURCE_QUEUE_BYTES    (8 * 1024 * 1024)
+#define TG_SOURCE_QUEUE_SAMPLES  4096
+#define TG_SOURCE_QUEUE_BYTES    (2 * 1024 * 1024)
 #define TG_SOURCE_QUEUE_REQUESTS 256
 
 struct tg_source_callbacks {

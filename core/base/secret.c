@@ -3,10 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
+
+/* systemd lets the service's user read a credential of root's by an access list, which stat() shows as the group's
+ * read bit; the folder itself is closed to everybody else. */
+static unsigned forbidden_bits(const char *path)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    size_t n = dir ? strlen(dir) : 0;
+    return n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' && !strstr(path, "/../") ? 037 : 077;
+}
 
 static int check_mode(const char *path, const struct stat *st, enum tg_secret_kind kind, struct tg_error *err)
 {
@@ -16,7 +26,7 @@ static int check_mode(const char *path, const struct stat *st, enum tg_secret_ki
     if (st->st_uid != 0 && st->st_uid != geteuid())
         return tg_error_set(err, TG_EPERM, "%s belongs to user %u; it must belong to root or to the gateway's user (%u)", path,
                             (unsigned)st->st_uid, (unsigned)geteuid());
-    if (kind == TG_SECRET_PRIVATE && (mode & 077))
+    if (kind == TG_SECRET_PRIVATE && (mode & forbidden_bits(path)))
         return tg_error_set(err, TG_EPERM, "%s can be read or written by others (mode %04o); run: chmod 600 '%s'", path, mode, path);
     if (mode & 022)
         return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'", path, mode, path);

@@ -183,10 +183,10 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
 
 /* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the filters is changed
  * only in a copy until the store has taken the sample, so that a refused one can be offered again. */
-static uint32_t filter(struct tg_router_device *d, struct tg_point_value *values, uint32_t count, int64_t now,
-                       struct tg_filter_state *ret_states)
+static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct tg_point_value *values, uint32_t count, int64_t now)
 {
-    enum tg_filter_verdict verdicts[TG_SAMPLE_MAX_VALUES];
+    struct tg_filter_state *ret_states = r->states;
+    enum tg_filter_verdict *verdicts = r->verdicts;
     uint32_t sent = 0, kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct tg_router_point *p = &d->points[values[i].point];
@@ -208,8 +208,8 @@ static uint32_t filter(struct tg_router_device *d, struct tg_point_value *values
 int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t time_ms, struct tg_point_value *values,
                      uint32_t count)
 {
-    struct tg_filter_state states[TG_SAMPLE_MAX_VALUES];
-    struct tg_point_value raw[TG_SAMPLE_MAX_VALUES];
+    struct tg_filter_state *states = r->states;
+    struct tg_point_value *raw = r->values;
     struct tg_writer w = tg_writer_init(r->body, TG_SAMPLE_MAX_BYTES);
     int64_t now = tg_clock_mono_ms();
     uint64_t seq, id;
@@ -217,7 +217,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     int rc;
     TG_ASSERT(count > 0 && count <= TG_SAMPLE_MAX_VALUES);
     memcpy(raw, values, count * sizeof raw[0]); /* the offered values stay as they are for a second offer */
-    kept = filter(d, raw, count, now, states);
+    kept = filter(r, d, raw, count, now);
     if (kept == 0) {
         d->filtered++;
         return TG_OK;

@@ -40,6 +40,10 @@ struct tg_router {
     struct tg_deadline deadline;
     uint8_t *body;
     char *watch_json;
+    /* Scratch of one sample: too large for the stack of a hot path. */
+    struct tg_filter_state states[TG_SAMPLE_MAX_VALUES];
+    struct tg_point_value values[TG_SAMPLE_MAX_VALUES];
+    enum tg_filter_verdict verdicts[TG_SAMPLE_MAX_VALUES];
     bool telling;
     void (*closed)(void *user);
     void *closed_user;

@@ -194,17 +194,18 @@ static void report_last(struct tg_tcp_connect *c, bool in_time)
     char text[200];
     const char *why = c->last_errno ? strerror(c->last_errno) : "no answer";
     if (!in_time)
-        snprintf(text, sizeof text, "cannot connect within %u ms: %s from %s (address %zu of %zu)", c->timeout_ms, why,
-                 c->last_address, c->next, c->address_count);
+        snprintf(text, sizeof text, "cannot connect within %u ms: %s from %s (address %zu of %zu)",
+                 c->timeout_ms, why, c->last_address, c->next, c->address_count);
     else if (c->address_count == 1)
         snprintf(text, sizeof text, "cannot connect: %s (%s)", why, c->last_address);
     else
-        snprintf(text, sizeof text, "cannot connect to any of its %zu addresses: %s (%s)", c->address_count, why,
-                 c->last_address);
+        snprintf(text, sizeof text, "cannot connect to any of its %zu addresses: %s (%s)", c->address_count,
+                 why, c->last_address);
     report_error(c, in_time && c->last_errno != ETIMEDOUT ? TG_ECONNECT : TG_ETIMEOUT, text);
 }
 
-/* Goes through the addresses until one is under way. An attempt's handle is closed before the next one begins. */
+/* Goes through the addresses until one is under way. An attempt's handle is closed before the next one
+ * begins. */
 static void try_next(struct tg_tcp_connect *c)
 {
     while (c->next < c->address_count && left_ms(c) > 0) {

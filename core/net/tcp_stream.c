@@ -27,14 +27,15 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf
     *ret_buf = uv_buf_init((char *)s->loop->wire, TG_LOOP_WIRE_BYTES);
 }
 
-/* A reset is reported once, by whichever call comes first; if that was a write, the next read says end of file. The
- * kernel's state tells the two apart: after the peer's FIN alone it is CLOSE_WAIT. */
+/* A reset is reported once, by whichever call comes first; if that was a write, the next read says end of
+ * file. The kernel's state tells the two apart: after the peer's FIN alone it is CLOSE_WAIT. */
 static bool was_reset(const struct tg_tcp_stream *s)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
     uv_os_fd_t fd;
-    if (uv_fileno((const uv_handle_t *)&s->handle, &fd) < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+    if (uv_fileno((const uv_handle_t *)&s->handle, &fd) < 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return false;
     return !s->finishing && info.tcpi_state == TCP_CLOSE;
 }
@@ -151,7 +152,8 @@ size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s)
 {
     if (!s->open)
         return 0;
-    return s->waiting.len + (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
+    return s->waiting.len +
+           (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
 }
 
 void tg_tcp_stream_finish(struct tg_tcp_stream *s)

@@ -271,7 +271,7 @@ static void converse(struct decode *d)
         d->failed = true;
     while (in.len > 0 && tg_at_chat_state(&d->chat) != TG_AT_DATA) {
         size_t n = tg_at_chat_input(&d->chat, in, d->now_ms);
-        in = tg_bytes(in.data + n, in.len - n);
+        in = tg_at_rest(in, n);
         drain(d);
     }
     d->now_ms +=

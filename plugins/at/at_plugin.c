@@ -208,7 +208,7 @@ static void run(struct at_source *s, struct tg_bytes in, int64_t now_ms)
             return;
         if (in.len > 0) {
             size_t n = tg_at_chat_input(&s->chat, in, now_ms);
-            in = tg_bytes(in.data + n, in.len - n);
+            in = tg_at_rest(in, n);
             progress = progress || n > 0;
         }
         if (tg_at_chat_state(&s->chat) == TG_AT_DATA) { /* a raw command went online: nobody wants its data */

@@ -16,7 +16,11 @@
 #include "plugins/modbus/modbus_ports.h"
 
 #define BUFFER_BYTES (2 * TG_MODBUS_TCP_MAX_BYTES)
-#define TIMEOUTS_MAX 2  /* in a row on one TCP connection: then a fresh connection is tried */
+#define FRESH_MS     20 /* a connection that just carried an answer needs no look at whether it is still there \
+                         */
+#define TIMEOUTS_MAX 2 /* in a row on one TCP connection: then a fresh connection is tried */
+#define SERVER_GAP_MS                                                                                        \
+    10                  /* behind a serial server: time for a second answer to show before the next request */
 #define SPURIOUS_MAX 64 /* frames of others that one exchange skips */
 
 struct tg_modbus_link {
@@ -25,8 +29,9 @@ struct tg_modbus_link {
     modbus_t *context; /* serial port */
     int fd, lock;      /* -1 = closed */
     uint16_t tid;
-    unsigned timeouts; /* in a row */
-    size_t len, taken; /* bytes in buf; those of the last answer, dropped by the next call */
+    unsigned timeouts;   /* in a row */
+    int64_t answered_ms; /* when the last answer came */
+    size_t len, taken;   /* bytes in buf; those of the last answer, dropped by the next call */
     uint8_t buf[BUFFER_BYTES];
     char problem[160];
 };
@@ -86,6 +91,8 @@ static int64_t wire_ms(const struct tg_modbus_link *l, size_t bytes)
 
 int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l)
 {
+    if (l->config->transport == TG_MODBUS_RTU_OVER_TCP)
+        return SERVER_GAP_MS;
     if (!serial(l))
         return 0;
     /* 3.5 characters of 11 bits; 1.75 ms above 19200 baud [serial line 1.02, 2.5.1.1] */
@@ -270,7 +277,7 @@ static enum tg_modbus_outcome garbage(struct tg_modbus_link *l, enum tg_modbus_v
 
 static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_ms)
 {
-    if (l->len > 0 && !tg_modbus_link_has_ids(l))
+    if (l->len > 0) /* half a frame: on TCP too the rest cannot be told from the next one */
         return garbage(l, TG_MODBUS_INCOMPLETE);
     snprintf(l->problem, sizeof l->problem, "no answer in %lld ms", (long long)timeout_ms);
     /* The connection may be dead without a word (power cut, NAT): a fresh one tells. Late answers need no
@@ -289,6 +296,7 @@ static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struc
             tg_modbus_link_has_ids(l) ? look_tcp(l, r, &skip, ret) : look_rtu(l, r, &skip, ret);
         if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
             l->timeouts = 0;
+            l->answered_ms = now(l);
             return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
         }
         if (skip > 0 && ++skipped <= SPURIOUS_MAX) {
@@ -311,40 +319,49 @@ static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struc
     }
 }
 
-/* Makes the line ready for a request: nothing old in the buffer, and the peer still there. */
-static bool clear_line(struct tg_modbus_link *l)
+/* Makes the line ready for a request: nothing old in the buffer, and the peer still there. On a line without
+ * transaction ids an intact frame that nobody asked for (a unit answers twice, or late) is *ret_stray; single
+ * bytes of noise, as RS-485 drivers make them when they switch, are dropped. */
+static bool clear_line(struct tg_modbus_link *l, int64_t now_ms, bool *ret_stray)
 {
+    bool ids = tg_modbus_link_has_ids(l);
     int n = 0;
     drop(l, l->taken);
     l->taken = 0;
-    if (serial(l)) {
-        l->len = 0;
-        return modbus_flush(l->context) == 0;
-    }
-    /* On TCP what is left stays, in frame: it may be half of a late answer, which its transaction id gives
-     * away. */
-    do {
-        if (!tg_modbus_link_has_ids(l))
-            l->len = 0;
+    if (ids && now_ms - l->answered_ms < FRESH_MS)
+        return true;
+    for (bool first = true; first || n > 0; first = false) {
+        size_t need = ids ? 0 : tg_modbus_rtu_need(l->buf, l->len);
+        if (need > 0 && need <= l->len && tg_modbus_crc(l->buf, need) == 0) /* CRC over data and CRC is 0 */
+            *ret_stray = true;
+        /* On TCP what is left stays, in frame: perhaps half of a late answer, which its transaction id gives
+         * away. */
+        if (l->len == sizeof l->buf && ids)
+            return true;
         if (l->len == sizeof l->buf)
-            break;
+            l->len = 0;
         n = receive(l);
-    } while (n > 0);
-    if (!tg_modbus_link_has_ids(l))
+    }
+    if (!ids)
         l->len = 0;
-    return n >= 0;
+    return n == 0;
 }
 
 enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                                int64_t timeout_ms, struct tg_modbus_answer *ret)
 {
+    bool stray = false;
     memset(ret, 0, sizeof *ret);
     l->problem[0] = 0;
     if (l->fd < 0)
         return lost(l, TG_MODBUS_NOT_SENT, "the link is closed", 0);
-    if (!clear_line(l))
-        return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
     int64_t begin = now(l);
+    if (!clear_line(l, begin, &stray))
+        return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
+    if (stray) {
+        snprintf(l->problem, sizeof l->problem, "an answer came that nobody had asked for");
+        return TG_MODBUS_GOT_GARBAGE;
+    }
     bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(l);
     int64_t until_ms = begin + timeout_ms + wire_ms(l, 8 + 2u * r->count + tg_modbus_rtu_answer_bytes(r));
     if (!put_request(l, r, until_ms))

@@ -65,7 +65,8 @@ void tg_modbus_link_close(struct tg_modbus_link *l);
 bool tg_modbus_link_is_open(const struct tg_modbus_link *l);
 /* The transport has transaction ids. */
 bool tg_modbus_link_has_ids(const struct tg_modbus_link *l);
-/* The silence that ends a frame, 3.5 characters, in whole milliseconds; 0 on TCP. */
+/* The least silence between two requests: 3.5 characters in whole milliseconds on a serial port, 10 ms
+ * through a serial server, 0 on TCP. */
 int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l);
 
 /* One request and its answer. A broadcast (unit 0, not on TCP) is a GOT_ANSWER after the turnaround.

@@ -273,7 +273,7 @@ static int check_against_device(const struct tg_host *host, const struct tg_sett
         return tg_error_set(err, TG_EINVAL, "the value has %u registers, max_count is %" PRId64, p->count,
                             max);
     if (writable && (p->table == TG_MODBUS_DISCRETE || p->table == TG_MODBUS_INPUT))
-        return tg_error_set(err, TG_EINVAL, "writable: a %s cannot be written, only coil and holding can",
+        return tg_error_set(err, TG_EINVAL, "writable: %s cannot be written, only coil and holding can",
                             tg_modbus_table_names[p->table]);
     if (writable && (p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF))
         return tg_error_set(err, TG_EINVAL, "writable: type %s cannot be written",

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "plugins/modbus/modbus_plugin.h"
+#include "southbound/real32.h"
 
 #define POLL_BUDGET_MS 20  /* then the host gets its turn: a waiting write goes before the next read */
 #define LISTEN_MS      200 /* at a time */
@@ -104,7 +105,8 @@ int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
         report_outage(m, err.text, wait);
         return wait;
     }
-    /* A peer that accepts and drops is not hammered: the next opening waits, unless this one lasts. */
+    /* A peer that accepts and drops is not hammered: the next opening waits, unless an answer comes in this
+     * one or it lasts. */
     m->retry_ms = now + (m->backoff.attempt > 0 ? tg_backoff_next(&m->backoff, tg_random_u32()) : 0);
     m->backoff.attempt += m->backoff.attempt == 0;
     m->opened_ms = now;
@@ -122,6 +124,8 @@ int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
 void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool sync, bool refused)
 {
     (void)tg_modbus_bus_answered(&m->bus, device, sync, refused, tg_modbus_now(m));
+    m->backoff.attempt = 0; /* a link that carries answers may be opened again at once */
+    m->retry_ms = 0;
     if (m->devices[device].reported != TG_DEVICE_OK)
         report_state(m, device, TG_DEVICE_OK, "unit %u answers", m->units[device].id);
 }
@@ -281,6 +285,8 @@ static void decode_span(struct tg_modbus_instance *m, struct tg_modbus_device *d
             &d->points[item->tag], &m->words[item->address - span->address], d->texts[item->tag], &v->value);
         v->point = item->tag;
         v->quality = tg_modbus_reading_quality(r);
+        if (r == TG_MODBUS_READING_GOOD && d->points[item->tag].type == TG_MODBUS_FLOAT32)
+            v->value.as.real = tg_real32_shortest((float)v->value.as.real);
     }
 }
 

@@ -18,6 +18,8 @@ static const char *const faults[] = {"none", "silent", "sensor", NULL};
 static const struct tg_option device_options[] = {
     {.name = "every", .type = TG_OPTION_DURATION, .min = 1, .max = 86400000, .default_text = "1s",
      .doc = "How often the device gives a sample of all its points."},
+    {.name = "rate", .type = TG_OPTION_INT, .min = 0, .max = 1000000, .default_text = "0",
+     .doc = "Samples per second, given in bursts each millisecond, instead of `every`; 0 means `every`."},
     {.name = "flood", .type = TG_OPTION_BOOL, .default_text = "false",
      .doc = "Gives samples as fast as the gateway takes them, waiting when its queue is full."},
     {.name = "count", .type = TG_OPTION_INT, .min = 0, .max = INT64_MAX, .default_text = "0",
@@ -48,8 +50,8 @@ struct sim_point {
 struct sim_device {
     struct sim_point *points;
     struct tg_point_value *values;
-    int64_t every_ms, due_ms, fault_every_ms, fault_for_ms;
-    uint64_t emitted, limit;
+    int64_t every_ms, rate, rate_from_ms, due_ms, fault_every_ms, fault_for_ms;
+    uint64_t emitted, rated, limit; /* rated: since rate_from_ms */
     int64_t fault;
     bool flood, told_down;
 };
@@ -81,6 +83,8 @@ static int open_device(struct sim *s, uint32_t index)
     if (!d->points || !d->values)
         return TG_PLUGIN_ENOMEM;
     d->every_ms = h->get_int(from->settings, "every");
+    d->rate = h->get_int(from->settings, "rate");
+    d->rate_from_ms = h->now_ms(h->source);
     d->flood = h->get_int(from->settings, "flood") != 0;
     d->limit = (uint64_t)h->get_int(from->settings, "count");
     d->fault = h->get_int(from->settings, "fault");
@@ -148,6 +152,23 @@ static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_f
     return rc;
 }
 
+/* Keeps to the rate as long as the gateway takes the samples; what it refuses for a second is not made up for. */
+static int64_t run_rated(struct sim *s, uint32_t index, int64_t now_ms)
+{
+    struct sim_device *d = &s->devices[index];
+    uint64_t owed = (uint64_t)((now_ms - d->rate_from_ms) * d->rate / 1000);
+    if (owed > d->rated + (uint64_t)d->rate) {
+        d->rate_from_ms = now_ms;
+        d->rated = owed = 0;
+    }
+    while (d->rated < owed && (!d->limit || d->emitted < d->limit)) {
+        if (emit_one(s, index, now_ms, false) < 0)
+            break;
+        d->rated++;
+    }
+    return now_ms + 1;
+}
+
 /* Returns when this device wants to be looked at again. */
 static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
 {
@@ -161,6 +182,8 @@ static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
                 return now_ms + 1; /* the queue is full: wait, do not drop */
         return fault == 1 ? now_ms + 1 : now_ms;
     }
+    if (d->rate > 0)
+        return run_rated(s, index, now_ms);
     if (now_ms < d->due_ms)
         return d->due_ms;
     if (fault != 1)

@@ -13,3 +13,19 @@ tg_test(at_points SOURCES unit/test_at_points.c ../plugins/at/at_points.c ../plu
 
 include(Purity)
 tg_purity_test(lint_purity_at LIBRARY tg_at ALLOW strchr tg_utf8_valid tg_assert_failed)
+
+# The real plugin on a pty, with a modem that behaves and one that lies.
+if(TG_TESTS)
+  add_executable(at_probe support/at_probe.c)
+  target_include_directories(at_probe PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
+  target_link_libraries(at_probe PRIVATE tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} tg_flags)
+  foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual)
+    add_test(NAME scenario_${scenario}
+      COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${scenario}.py")
+    set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 120 LABELS "scenario"
+      ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
+  endforeach()
+endif()
+
+tg_fuzz(fuzz_at_lines SOURCES fuzz/fuzz_at_lines.c LINK tg_at SEEDS at_lines)
+tg_fuzz(fuzz_at_chat SOURCES fuzz/fuzz_at_chat.c LINK tg_at SEEDS at_chat)

@@ -1,10 +1,13 @@
-add_library(tg_outbox_help STATIC support/outbox_help.c support/crash_vfs.c support/fault_vfs.c)
-target_include_directories(tg_outbox_help PUBLIC "${CMAKE_SOURCE_DIR}/tests")
-target_link_libraries(tg_outbox_help PUBLIC tg_outbox PkgConfig::CMOCKA PRIVATE tg_flags)
+if(TG_TESTS)
+  add_library(tg_outbox_help STATIC support/outbox_help.c support/crash_vfs.c support/fault_vfs.c)
+  target_include_directories(tg_outbox_help PUBLIC "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(tg_outbox_help PUBLIC tg_outbox PkgConfig::CMOCKA PRIVATE tg_flags)
+endif()
 
 tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_power_loss SOURCES crash/test_outbox_power_loss.c LINK tg_outbox_help LABELS crash)
 
 add_executable(bench_outbox bench/bench_outbox.c)

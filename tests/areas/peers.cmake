@@ -1,5 +1,8 @@
 # The real test peers. They are other people's side of the wire: no code of the product in them, and no sanitizer
 # either, since hub_rules.so is loaded into Debian's mosquitto.
+if(NOT TG_TESTS)
+  return()
+endif()
 tg_require(OPENSSL openssl            libssl-dev)
 find_path(MOSQUITTO_INCLUDE mosquitto_plugin.h)
 find_program(MOSQUITTO_PROGRAM mosquitto PATHS /usr/sbin)
@@ -30,6 +33,9 @@ tg_scenario(scenario_peers_field          peers_field.py)
 tg_scenario(scenario_peers_link           peers_link.py)
 tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)
 tg_scenario(scenario_peers_verdict        peers_verdict.py)
+
+# The demo in short, so that it stays true.
+tg_scenario(scenario_demo ../demo/demo.py ARGUMENTS --outage 5 --quiet 2 TIMEOUT 120)
 
 # What `./dev demo` runs; nothing else has to be built for it.
 add_custom_target(demo_programs DEPENDS tidegate hub_rules plugin_modbus plugin_at)

@@ -81,6 +81,9 @@ sources:
     def acked(self):
         return sum(c["acked_samples"] for c in self.status()["clouds"])
 
+    def pending(self):
+        return sum(c["pending"] for d in self.status()["devices"] for c in d["clouds"])
+
     def online(self):
         return sum(c["online"] for c in self.status()["clouds"])
 
@@ -100,18 +103,44 @@ def flood(count=0, points=4, ident="flood", extra=""):
 """
 
 
+def pause(seconds):
+    """Lets the measured thing run on."""
+    begin = time.monotonic()
+    wait_until(lambda: time.monotonic() - begin >= seconds, seconds + 5, "the measurement")
+
+
+def sustained(stage, broker, name, rates, batch, points):
+    """The highest of the rates at which what is acknowledged keeps up with what comes in, as measured; 0 when none does."""
+    for rate in rates:
+        ident = f"{name}-{rate:.0f}"
+        source = flood(points=points).replace("flood: true", f"rate: {rate:.0f}")
+        gateway = Gateway(stage, ident, broker.port, broker.ca, source, batch)
+        wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
+        pause(2)
+        begin, first, behind = time.monotonic(), gateway.acked(), gateway.pending()
+        pause(6)
+        last, end, still = gateway.acked(), time.monotonic(), gateway.pending()
+        size = body_bytes(gateway)
+        gateway.process.stop(30)
+        got = (last - first) / (end - begin)
+        # Waiting for half a second of samples is the pipeline; a second look that finds more is a backlog that grows.
+        if got >= 0.97 * rate and still < max(behind * 1.5, 0.5 * rate):
+            return got, size
+        print(f"     ({name}: {rate:,.0f}/s offered, {got:,.0f}/s acknowledged, {still:,} waiting)", flush=True)
+    return 0, 0
+
+
 def steady_rate(gateway, seconds, warm_up):
     """Acknowledged samples per second between two looks, after the first warm_up seconds."""
     wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
-    until = time.monotonic() + warm_up
-    wait_until(lambda: time.monotonic() >= until, warm_up + 5, "the warm-up")
+    pause(warm_up)
     begin, first = time.monotonic(), gateway.acked()
-    wait_until(lambda: time.monotonic() - begin >= seconds, seconds + 5, "the measurement")
+    pause(seconds)
     last, end = gateway.acked(), time.monotonic()
     return (last - first) / (end - begin)
 
 
-def body_bytes(stage, gateway):
+def body_bytes(gateway):
     done = subprocess.run([TIDEGATE, "outbox", "export", "--dir", os.path.join(gateway.dir, "state")], capture_output=True,
                           check=False)
     first = done.stdout.split(b"\n", 1)[0]
@@ -128,10 +157,8 @@ def bench_single():
                                  check=True, capture_output=True)
             return json.loads(out.stdout)["per_second"]
         before = bare()
-        gateway = Gateway(stage, "single", broker.port, broker.ca, flood(points=7))
-        rate = steady_rate(gateway, 8, 2)
-        size = body_bytes(stage, gateway)
-        gateway.process.stop(30)
+        rate, size = sustained(stage, broker, "single", [before * share / 100 for share in (90, 80, 70, 60, 50, 40, 30, 20, 10)],
+                               "{max_samples: 1}", 7)
         yard = (before + bare()) / 2
         ratio = rate / yard
         line(f"QoS 1, TLS, full, one sample of {size} B a message / bare libmosquitto {PAYLOAD_BYTES} B", ">= 0.5 (try 0.8)",
@@ -141,10 +168,8 @@ def bench_single():
 def bench_batched():
     with Stage() as stage:
         broker = Broker(stage)
-        gateway = Gateway(stage, "batched", broker.port, broker.ca, flood(points=1),
-                          "{max_samples: 20, max_bytes: 16000, max_delay: 1s}")
-        rate = steady_rate(gateway, 8, 2)
-        gateway.process.stop(30)
+        rate, _ = sustained(stage, broker, "batched", (300000, 250000, 200000, 175000, 150000, 125000, 100000, 75000, 50000),
+                            "{max_samples: 20, max_bytes: 16000, max_delay: 1s}", 1)
         line("the same, 20 samples a message, full", ">= 150,000 /s", f"{rate:,.0f} samples/s", rate >= 150000)
 
 
@@ -168,7 +193,7 @@ def bench_memory():
     count = 300
     with Stage() as stage:
         broker = Broker(stage)
-        empty = Gateway(stage, "empty", broker.port, broker.ca, flood(1, ident="one").replace("clouds: [hub]", "clouds: []"))
+        empty = Gateway(stage, "empty", 1, broker.ca, flood(1, ident="one"))  # nobody there
         bare = empty.resident()
         empty.process.stop(30)
         devices = "  - name: many\n    plugin: simulator\n    devices:\n" + "".join(
@@ -193,11 +218,13 @@ def bench_backlog():
         batch = "{max_samples: 20, max_bytes: 16000, max_delay: 200ms}"
         quiet = Gateway(stage, "quiet", broker.port, broker.ca, flood(20000, 2), batch)
         wait_until(lambda: quiet.acked() >= 20000, 30, "a warm gateway")
+        pause(2)
         base = quiet.resident()
         quiet.process.stop(30)
         broker.stop()
         gateway = Gateway(stage, "backlog", broker.port, broker.ca, flood(count, 2), batch)
         wait_until(lambda: gateway.status()["outbox"]["rows"] >= count, 120, "a backlog of 1,000,000")
+        pause(2)
         loaded = gateway.resident()
         broker.start()
         wait_until(lambda: gateway.acked() > 0, 30, "the session")
@@ -207,7 +234,8 @@ def bench_backlog():
         drained = gateway.resident()
         gateway.process.stop(30)
         growth = max(loaded, drained) - base
-        line("resident memory with a backlog of 1,000,000 samples, above none", "<= 8 MB", f"{growth / 1e6:+.1f} MB", growth <= 8e6)
+        line("resident memory with a backlog of 1,000,000 samples (drained), above none", "<= 8 MB",
+             f"{(loaded - base) / 1e6:+.1f} MB ({(drained - base) / 1e6:+.1f} MB) on {base / 1e6:.1f} MB", growth <= 8e6)
         line("draining it, 20 samples a message", ">= 50,000 /s", f"{rate:,.0f} samples/s", rate >= 50000)
 
 

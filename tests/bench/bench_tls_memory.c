@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * bench_tls_memory - resident memory per connected, idle TLS session, new and resumed, TLS 1.2 and 1.3, with the
- * session memory of core/net/tls_memory and with plain malloc ("as it comes").
+ * bench_tls_memory - resident memory per connected, idle TLS session, new and resumed, TLS 1.2 and 1.3, with
+ * the session memory of core/net/tls_memory and with plain malloc ("as it comes").
  *
  * Usage: bench_tls_memory [SESSIONS]      (300); the peer is tests/peers/tls_server.py in its own process
- * Each line is a process of its own, so that nothing is measured that an earlier line left behind. Every session
- * has exchanged 200 bytes each way and must answer again after it was measured.
+ * Each line is a process of its own, so that nothing is measured that an earlier line left behind. Every
+ * session has exchanged 200 bytes each way and must answer again after it was measured.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -20,7 +20,8 @@
 #include "core/net/wolfssl.h"
 #include "support/net_peer.h"
 
-#define WARM_UP 20 /* connects before the measure: what is needed once, wolfSSL's tables of curve points among it */
+#define WARM_UP                                                                                              \
+    20 /* connects before the measure: what is needed once, wolfSSL's tables of curve points among it */
 
 struct bench;
 
@@ -105,7 +106,8 @@ static void on_closed(void *user)
 
 static void open_next(struct bench *b)
 {
-    static const struct tg_stream_callbacks callbacks = {.on_ready = on_ready, .on_data = on_data, .on_end = on_end};
+    static const struct tg_stream_callbacks callbacks = {
+        .on_ready = on_ready, .on_data = on_data, .on_end = on_end};
     struct tg_error err = {0};
     if (b->next >= b->count)
         return;
@@ -192,8 +194,9 @@ static void measure(const struct net_peer *peer, unsigned count, bool tls13, boo
         give_up("sessions were not resumed as they should be");
     ask_all_again(&b);
     close_all(&b);
-    printf("TLS 1.%d  %-8s %-22s %6.1f KB resident, %.2f ms CPU per session; %ld KB before\n", tls13 ? 3 : 2, resume ? "resumed" : "new",
-           as_it_comes ? "as it comes" : "zero pages given back", each, cpu * 1000 / count, base);
+    printf("TLS 1.%d  %-8s %-22s %6.1f KB resident, %.2f ms CPU per session; %ld KB before\n", tls13 ? 3 : 2,
+           resume ? "resumed" : "new", as_it_comes ? "as it comes" : "zero pages given back", each,
+           cpu * 1000 / count, base);
     fflush(stdout);
     _exit(0);
 }

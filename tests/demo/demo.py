@@ -24,7 +24,6 @@ from verdict import delivered, judge, ledger_of, table  # noqa: E402
 
 HUB_NAME = "tidegate-demo.azure-devices.net"
 DRAIN_S = 40
-OUTAGE_S = 20
 IDENTITIES = {"meter-1": "sas", "meter-2": "x509-ca", "feeder-1": "x509-chain", "feeder-2": "x509-thumbprint",
               "modem-1": "sas"}
 IDENTITY_NAMES = {"sas": "SAS key", "x509-ca": "CA-signed", "x509-chain": "CA, chain", "x509-thumbprint": "self-signed"}
@@ -92,11 +91,13 @@ def sources(pki, meters, bus, modem):
 
 
 class Demo:
-    def __init__(self, stage, screen):
+    def __init__(self, stage, screen, outage, quiet):
         self.stage, self.screen = stage, screen
+        self.outage, self.quiet = outage, quiet
         self.began = time.monotonic()
         self.link_state = "up"
         self.deepest = 0
+        self.shown = 0.0
         profiles = vectors("southbound/modbus_profiles.json")
         self.pki = Pki(stage.path("pki"))
         for device, kind in IDENTITIES.items():
@@ -136,14 +137,12 @@ class Demo:
 
     def watch(self, gateway, condition, seconds, what):
         """Shows the state twice a second (every 2 s without a terminal) until the condition holds."""
-        shown = 0.0
         step = 0.5 if self.screen.live else 2.0
 
         def look():
-            nonlocal shown
             status = gateway.status()
-            if time.monotonic() - shown >= step:
-                shown = time.monotonic()
+            if time.monotonic() - self.shown >= step:
+                self.shown = time.monotonic()
                 self.screen.block(self.overview(status))
             return condition(status)
 
@@ -170,14 +169,14 @@ class Demo:
         run("check", "-c", self.config, check=0)
         gateway = Gateway(self.stage, self.config)
         self.watch(gateway, self.all_online, 20, "every device to have its session")
-        self.watch(gateway, self.until(10), 30, "ten seconds")
+        self.watch(gateway, self.until(self.quiet), self.quiet + 60, "the first part")
         self.command_from_the_cloud(gateway)
 
-        say.title(f"The link to the cloud is cut for {OUTAGE_S} seconds")
+        say.title(f"The link to the cloud is cut for {self.outage:g} seconds")
         self.link.command("cut hub")
         self.link_state = "CUT"
         during = len(self.hub.record.select("publish"))
-        self.watch(gateway, self.until(OUTAGE_S), 60, "the outage")
+        self.watch(gateway, self.until(self.outage), self.outage + 60, "the outage")
         silent = len(self.hub.record.select("publish")) == during
         backlog = self.deepest
 
@@ -185,7 +184,7 @@ class Demo:
         self.link.command("restore hub")
         self.link_state = "up"
         self.watch(gateway, self.all_online, DRAIN_S, "every session to come back")
-        self.watch(gateway, self.until(8), 30, "eight seconds")
+        self.watch(gateway, self.until(self.quiet), self.quiet + 60, "the last part")
         accounts = gateway.accounts()
         self.watch(gateway, lambda status: delivered(self.hub.record, accounts), DRAIN_S, "the backlog to drain")
         code = gateway.stop()
@@ -218,6 +217,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", metavar="DIR", help="work in this folder and leave it, to look at it afterwards")
+    parser.add_argument("--outage", type=float, default=20, metavar="SECONDS", help="how long the link is cut (20)")
+    parser.add_argument("--quiet", type=float, default=12, metavar="SECONDS", help="how long before and after it (12)")
     arguments = parser.parse_args()
     if not os.path.exists(PROGRAM):
         parser.error(f"{PROGRAM} is not built: ./dev build")
@@ -225,10 +226,11 @@ def main():
     def interrupted(number, frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     try:
         with Stage(arguments.keep and os.path.abspath(arguments.keep)) as stage:
-            return Demo(stage, Screen()).play()
+            return Demo(stage, Screen(), arguments.outage, arguments.quiet).play()
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
             print("\nstopped; everything that was started has ended")

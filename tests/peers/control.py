@@ -16,6 +16,7 @@ import sys
 import tty
 
 PR_SET_PDEATHSIG = 1
+WAITING_MAX = 1 << 16
 
 
 def die_with_parent():
@@ -65,6 +66,7 @@ class Port:
     def __init__(self, on_data, link=None):
         self.on_data, self.link = on_data, link
         self.master = self.slave = self.path = None
+        self.waiting = bytearray()
         self.plug()
 
     def plug(self):
@@ -86,6 +88,8 @@ class Port:
         if self.master is None:
             return
         asyncio.get_running_loop().remove_reader(self.master)
+        asyncio.get_running_loop().remove_writer(self.master)
+        self.waiting.clear()
         if self.link:
             os.unlink(self.link)
         os.close(self.slave)
@@ -96,9 +100,18 @@ class Port:
         self.on_data(os.read(self.master, 4096))
 
     def write(self, data):
-        """What the other side does not read in time is lost, as on a serial line."""
+        """What the other side does not read in time is lost beyond WAITING_MAX, as on a serial line."""
+        self.waiting += data[:max(0, WAITING_MAX - len(self.waiting))]
+        self.flush()
+
+    def flush(self):
+        loop = asyncio.get_running_loop()
+        if self.master is None:
+            self.waiting.clear()
+            return
         try:
-            if self.master is not None:
-                os.write(self.master, data)
+            while self.waiting:
+                del self.waiting[:os.write(self.master, self.waiting)]
+            loop.remove_writer(self.master)
         except BlockingIOError:
-            pass
+            loop.add_writer(self.master, self.flush)

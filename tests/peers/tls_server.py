@@ -26,6 +26,16 @@ def make_certificates(directory):
     p.issue("client2", "/CN=meter-2", "root", extensions=client)
     p.key("client-rsa", "rsa:2048")
     p.issue("client-rsa", "/CN=meter-3", "root", extensions=client)
+    for name, kind in (("client-p384", "P-384"), ("client-p384b", "P-384")):
+        p.key(name, kind)
+        p.issue(name, "/CN=meter-4", "root", extensions=client)
+    for name in ("client-ed", "client-edb"):
+        p.openssl("genpkey", "-algorithm", "ED25519", "-out", name + ".key")
+        p.issue(name, "/CN=meter-5", "root", extensions=client)
+    p.key("client-rsab", "rsa:2048")
+    # The two older forms of a private key file.
+    p.openssl("ec", "-in", "client.key", "-out", "client-sec1.key")
+    p.openssl("rsa", "-in", "client-rsa.key", "-traditional", "-out", "client-pkcs1.key")
     return p
 
 
@@ -35,6 +45,7 @@ def context(p, version, tickets=True, require=False):
     c.minimum_version = c.maximum_version = version
     if not tickets:
         c.options |= ssl.OP_NO_TICKET
+        c.num_tickets = 0
     if require:
         c.verify_mode = ssl.CERT_REQUIRED
         c.load_verify_locations(p.path("root.pem"))
@@ -117,6 +128,7 @@ async def main():
     await listen("echo12", echo, context(p, V12))
     await listen("echo13", echo, context(p, V13))
     await listen("echo12id", echo, context(p, V12, tickets=False))
+    await listen("echo13none", echo, context(p, V13, tickets=False))
     await listen("client12", echo, context(p, V12, require=True))
     await listen("client13", echo, context(p, V13, require=True))
     for end in (cut, reset):

@@ -27,7 +27,7 @@ with Stage() as stage:
     wait_until(lambda: gateway.session("two", "good")["state"] == "online", 10, "the other cloud, which is not held up")
     bad.command("connack", "0")
     wait_until(lambda: gateway.session("one", "bad")["state"] == "online", 15, "the session once it is let in")
-    faults = (("handshake stall", "handshake go", None), ("connack never", "connack 0", "CONNACK"), ("puback never", "puback once", "acknowledge"),
+    faults = (("handshake stall", "handshake go", None), ("connack never", "connack 0", "no CONNACK within"), ("puback never", "puback once", "no PUBACK within"),
               ("garbage", None, None), ("oversize", None, None), ("reset", None, None), ("close", None, None),
               ("puback twice", "puback once", None), ("puback unknown", "puback once", None), ("suback 128", "suback 1", None))
     for begin, end, says in faults:
@@ -38,7 +38,7 @@ with Stage() as stage:
         if begin not in ("puback twice", "suback 128"):
             wait_until(lambda: gateway.session("one", "bad")["failures"] > failures, 20, f"`{begin}` to be noticed")
         if says:
-            wait_until(lambda: says in gateway.session("one", "bad").get("last_error", ""), 20, f"a text about {says}")
+            wait_until(lambda: says in gateway.errors(), 20, f"a text about {says}")
         if end:
             bad.command(end)
         wait_until(lambda: gateway.session("one", "bad")["acked_seq"] > acked + 20, 20, f"delivery after `{begin}`")

@@ -78,6 +78,16 @@ class Service:
         sent = self.client.publish(f"to/{device}/{topic}", payload, 1)
         wait_until(sent.is_published, 10, "the hub to take a message")
 
+    def listen(self, *filters):
+        """A list that grows by (topic, payload) of every message on these; they are granted when this returns."""
+        heard, granted = [], []
+        self.client.on_message = lambda client, user, message: heard.append((message.topic, message.payload))
+        self.client.on_subscribe = lambda client, user, number, codes: granted.append(number)
+        for topic in filters:
+            self.client.subscribe(topic, 1)
+        wait_until(lambda: len(granted) == len(filters), 10, "the hub to grant the service's subscriptions")
+        return heard
+
     def __enter__(self):
         return self
 

@@ -140,7 +140,7 @@ static void feed(struct tg_at_wire *w, struct tg_bytes in)
     moments(w);
     while (in.len > 0) {
         size_t n = tg_at_chat_input(&w->chat, in, w->now_ms);
-        in = tg_bytes(in.data + n, in.len - n);
+        in = tg_at_rest(in, n);
         moments(w);
         if (tg_at_chat_state(&w->chat) == TG_AT_DATA) {
             n = tg_at_chat_input(&w->chat, in, w->now_ms); /* an LF that ends the CONNECT line */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * net_client - a tg_stream in a test: records what it is told, and runs the loop until something has happened.
+ * net_client - a tg_stream in a test: records what it is told, and runs the loop until something has
+ * happened.
  */
 #ifndef TG_TEST_NET_CLIENT_H
 #define TG_TEST_NET_CLIENT_H
@@ -13,14 +14,14 @@ struct net_client {
     struct tg_loop *loop;
     struct tg_stream *stream;
     unsigned ready, data, writable, end, closed;
-    size_t bytes;             /* received in all */
-    uint8_t received[65536];  /* the first of them */
-    uint64_t sum;             /* over all of them, by position */
-    struct tg_error err;      /* of on_end */
-    enum net_event close_on;  /* closes from inside that callback */
-    enum net_event stop_on;   /* stops the loop after that callback */
-    size_t stop_at_bytes;     /* stops the loop when so much is received */
-    bool wait_for_all;        /* the loop is stopped by the owner of several */
+    size_t bytes;            /* received in all */
+    uint8_t received[65536]; /* the first of them */
+    uint64_t sum;            /* over all of them, by position */
+    struct tg_error err;     /* of on_end */
+    enum net_event close_on; /* closes from inside that callback */
+    enum net_event stop_on;  /* stops the loop after that callback */
+    size_t stop_at_bytes;    /* stops the loop when so much is received */
+    bool wait_for_all;       /* the loop is stopped by the owner of several */
     bool (*on_ready_hook)(struct net_client *c);
 };
 

@@ -97,8 +97,8 @@ static int bind_loopback(const char *address, uint16_t *ret_port)
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || inet_pton(AF_INET, address, &a.sin_addr) != 1 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+    if (fd < 0 || inet_pton(AF_INET, address, &a.sin_addr) != 1 ||
+        bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockname(fd, (struct sockaddr *)&a, &len) < 0)
         give_up("bind");
     *ret_port = ntohs(a.sin_port);
     return fd;
@@ -148,7 +148,8 @@ void net_silent_start(struct net_silent *s, const char *address)
     /* Nobody accepts: after one or two the kernel drops what comes. */
     for (int i = 0; i < 8; i++) {
         s->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (s->filler[i] < 0 || (connect(s->filler[i], (struct sockaddr *)&a, sizeof a) < 0 && errno != EINPROGRESS))
+        if (s->filler[i] < 0 ||
+            (connect(s->filler[i], (struct sockaddr *)&a, sizeof a) < 0 && errno != EINPROGRESS))
             give_up("filling the queue");
     }
 }

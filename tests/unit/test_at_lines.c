@@ -34,7 +34,7 @@ static void feed(struct story *s, struct tg_bytes in)
     struct tg_at_item item;
     while (in.len > 0 || tg_at_lines_more(&s->lines)) {
         size_t n = tg_at_lines_input(&s->lines, in, &item);
-        in = tg_bytes(in.data + n, in.len - n);
+        in = tg_at_rest(in, n);
         if (item.kind == TG_AT_ITEM_LINE) {
             tell(s, '[', item.bytes, ']');
             if (item.bytes.data[0] == '=')

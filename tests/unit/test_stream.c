@@ -275,7 +275,8 @@ static void closing_inside_each_callback_is_safe(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         static struct net_client c;
-        struct slow_reader reader = {.go = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
+        struct slow_reader reader = {
+            .go = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
         struct net_server server;
         memset(&c, 0, sizeof c);
         if (events[i] == NET_WRITABLE) {
@@ -446,8 +447,10 @@ static void a_host_and_a_port_are_needed(void **state)
     (void)state;
     memset(long_host, 'a', sizeof long_host);
     long_host[sizeof long_host - 1] = '\0';
-    const struct tg_stream_options bad[] = {{.host = "", .port = 1}, {.host = NULL, .port = 1},
-                                            {.host = "hub.test", .port = 0}, {.host = long_host, .port = 1}};
+    const struct tg_stream_options bad[] = {{.host = "", .port = 1},
+                                            {.host = NULL, .port = 1},
+                                            {.host = "hub.test", .port = 0},
+                                            {.host = long_host, .port = 1}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(tg_stream_open(&loop, &bad[i], &callbacks, NULL, &stream, &err), TG_EINVAL);
     assert_null(stream);
@@ -458,7 +461,8 @@ static int find_peer_socket(uint16_t port)
     for (int fd = 0; fd < 4096; fd++) {
         struct sockaddr_in a;
         socklen_t len = sizeof a;
-        if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.sin_family == AF_INET && ntohs(a.sin_port) == port)
+        if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.sin_family == AF_INET &&
+            ntohs(a.sin_port) == port)
             return fd;
     }
     return -1;
@@ -559,7 +563,8 @@ static void every_failing_allocation_is_survived(void **state)
             tg_alloc_fail_at(nth, forever);
             int rc = net_client_try_open(&c, &loop, &o, &err);
             if (rc == TG_OK) {
-                if (net_client_until(&c, NET_READY) && tg_stream_write(c.stream, tg_bytes("hello", 5)) == TG_OK)
+                if (net_client_until(&c, NET_READY) &&
+                    tg_stream_write(c.stream, tg_bytes("hello", 5)) == TG_OK)
                     net_client_until_bytes(&c, 5);
                 assert_true(c.bytes == 5 || (c.end == 1 && c.err.code == TG_ENOMEM));
                 net_client_close(&c, 0);

@@ -72,21 +72,51 @@ static void times_are_read(void **state)
         int rc;
         int64_t seconds;
     } table[] = {
-        {"\x17\x0d" "700101000000Z", 15, TG_OK, 0},
-        {"\x17\x0d" "260102030405Z", 15, TG_OK, 1767323045},
-        {"\x17\x0d" "491231235959Z", 15, TG_OK, 2524607999},
-        {"\x17\x0d" "500101000000Z", 15, TG_OK, -631152000},
-        {"\x17\x0d" "000229120000Z", 15, TG_OK, 951825600},
-        {"\x18\x0f" "20500101000000Z", 17, TG_OK, 2524608000},
-        {"\x18\x0f" "99991231235959Z", 17, TG_OK, 253402300799},
-        {"\x17\x0d" "260102030405+", 15, TG_ECERT, 0},
-        {"\x17\x0d" "261302030405Z", 15, TG_ECERT, 0},
-        {"\x17\x0d" "260100030405Z", 15, TG_ECERT, 0},
-        {"\x17\x0d" "26010203040xZ", 15, TG_ECERT, 0},
-        {"\x17\x0b" "2601020304Z", 13, TG_ECERT, 0},
-        {"\x17\x0d" "260102030405", 14, TG_ECERT, 0},
-        {"\x18\x0d" "260102030405Z", 15, TG_ECERT, 0},
-        {"\x30\x0d" "260102030405Z", 15, TG_ECERT, 0},
+        {"\x17\x0d"
+         "700101000000Z",
+         15, TG_OK, 0},
+        {"\x17\x0d"
+         "260102030405Z",
+         15, TG_OK, 1767323045},
+        {"\x17\x0d"
+         "491231235959Z",
+         15, TG_OK, 2524607999},
+        {"\x17\x0d"
+         "500101000000Z",
+         15, TG_OK, -631152000},
+        {"\x17\x0d"
+         "000229120000Z",
+         15, TG_OK, 951825600},
+        {"\x18\x0f"
+         "20500101000000Z",
+         17, TG_OK, 2524608000},
+        {"\x18\x0f"
+         "99991231235959Z",
+         17, TG_OK, 253402300799},
+        {"\x17\x0d"
+         "260102030405+",
+         15, TG_ECERT, 0},
+        {"\x17\x0d"
+         "261302030405Z",
+         15, TG_ECERT, 0},
+        {"\x17\x0d"
+         "260100030405Z",
+         15, TG_ECERT, 0},
+        {"\x17\x0d"
+         "26010203040xZ",
+         15, TG_ECERT, 0},
+        {"\x17\x0b"
+         "2601020304Z",
+         13, TG_ECERT, 0},
+        {"\x17\x0d"
+         "260102030405",
+         14, TG_ECERT, 0},
+        {"\x18\x0d"
+         "260102030405Z",
+         15, TG_ECERT, 0},
+        {"\x30\x0d"
+         "260102030405Z",
+         15, TG_ECERT, 0},
         {"\x17", 1, TG_ECERT, 0},
         {"", 0, TG_ECERT, 0},
     };
@@ -101,8 +131,9 @@ static void times_are_read(void **state)
 
 static void pem_blocks_are_walked(void **state)
 {
-    const char *text = "junk\n-----BEGIN X-----\nA\n-----END X-----\nmore -----BEGIN Y-----\nB\n-----END Y-----"
-                       "-----BEGIN X-----C-----END X----------BEGIN X-----";
+    const char *text =
+        "junk\n-----BEGIN X-----\nA\n-----END X-----\nmore -----BEGIN Y-----\nB\n-----END Y-----"
+        "-----BEGIN X-----C-----END X----------BEGIN X-----";
     struct tg_bytes rest = tg_bytes_str(text), block = {0};
     (void)state;
     assert_int_equal(tg_certificate_next_pem(&rest, "X", &block), 1);
@@ -129,9 +160,12 @@ static void garbage_is_no_certificate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_cover_hosts),          cmocka_unit_test(a_name_with_a_nul_covers_nothing),
-        cmocka_unit_test(addresses_are_told_from_names), cmocka_unit_test(times_are_read),
-        cmocka_unit_test(pem_blocks_are_walked),      cmocka_unit_test(garbage_is_no_certificate),
+        cmocka_unit_test(names_cover_hosts),
+        cmocka_unit_test(a_name_with_a_nul_covers_nothing),
+        cmocka_unit_test(addresses_are_told_from_names),
+        cmocka_unit_test(times_are_read),
+        cmocka_unit_test(pem_blocks_are_walked),
+        cmocka_unit_test(garbage_is_no_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ static void zero_pages_go_back_and_the_content_stays(void **state)
     tg_tls_memory_scope_leave();
     assert_non_null(block);
     memset(block, 0, LARGE);
-    block[0] = 1;          /* first byte of page 0 */
+    block[0] = 1;            /* first byte of page 0 */
     block[3 * 4096 - 1] = 2; /* last byte of page 2 */
     memset(block + 5 * 4096, 3, 4096);
     assert_int_equal(resident_pages(block, LARGE), 10);
@@ -84,7 +84,8 @@ static void only_blocks_of_the_scope_are_touched(void **state)
 
 static void blocks_grow_and_shrink_across_the_threshold(void **state)
 {
-    static const size_t sizes[] = {1, 100, 8191, 8192, 8193, 20000, 100000, 300000, 9000, 8192, 8191, 10, 50000, 1};
+    static const size_t sizes[] = {1,      100,  8191, 8192, 8193, 20000, 100000,
+                                   300000, 9000, 8192, 8191, 10,   50000, 1};
     int64_t live = tg_alloc_stats().live;
     (void)state;
     uint8_t *block = NULL;
@@ -169,19 +170,34 @@ static void threads_do_not_disturb_each_other(void **state)
     tg_tls_memory_trim();
 }
 
-static void a_failed_allocation_is_null(void **state)
+static void without_memory_the_reserve_serves_and_says_so(void **state)
 {
     (void)state;
     int64_t live = tg_alloc_stats().live;
     uint8_t *small = tg_tls_memory_malloc(100);
-    small[99] = 42;
+    memset(small, 42, 100);
+    unsigned shortages = tg_tls_memory_shortages();
     tg_alloc_fail_at(1, 1);
-    assert_null(tg_tls_memory_malloc(100));
-    assert_null(tg_tls_memory_malloc(LARGE));
-    assert_null(tg_tls_memory_realloc(small, LARGE));
-    tg_alloc_fail_at(0, 0);
+    uint8_t *reserved = tg_tls_memory_malloc(100), *large = tg_tls_memory_malloc(LARGE);
+    assert_true(reserved && large);
+    assert_int_equal((uintptr_t)reserved % 16 + (uintptr_t)large % 16, 0);
+    small = tg_tls_memory_realloc(small, 200);
+    assert_int_equal(tg_tls_memory_shortages(), shortages + 3);
     assert_int_equal(small[99], 42);
+    memset(reserved, 1, 100);
+    memset(large, 2, LARGE);
+    reserved = tg_tls_memory_realloc(reserved, 5000);
+    assert_int_equal(reserved[99], 1);
+    assert_null(tg_tls_memory_malloc(TG_TLS_MEMORY_RESERVE_BYTES)); /* it is bounded */
+    assert_null(tg_tls_memory_malloc(SIZE_MAX - 4096));
+    tg_alloc_fail_at(0, 0);
+    large = tg_tls_memory_realloc(large, LARGE + 1); /* moves out of the reserve */
+    assert_int_equal(large[LARGE - 1], 2);
+    tg_tls_memory_free(large);
+    tg_tls_memory_free(reserved);
     tg_tls_memory_free(small);
+    assert_int_equal(tg_tls_memory_stats().reserve_blocks, 0);
+    tg_tls_memory_trim();
     assert_int_equal(tg_alloc_stats().live, live);
 }
 
@@ -193,7 +209,7 @@ int main(void)
         cmocka_unit_test(blocks_grow_and_shrink_across_the_threshold),
         cmocka_unit_test(spare_memory_is_reused_and_bounded),
         cmocka_unit_test(threads_do_not_disturb_each_other),
-        cmocka_unit_test(a_failed_allocation_is_null),
+        cmocka_unit_test(without_memory_the_reserve_serves_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
