@@ -133,10 +133,10 @@ static void turn(struct rig *r)
 }
 
 /* ctest's limit ends what never comes. */
-#define RUN_UNTIL(r, condition) \
-    do { \
-        while (!(condition)) \
-            turn(r); \
+#define RUN_UNTIL(r, condition)                                                                              \
+    do {                                                                                                     \
+        while (!(condition))                                                                                 \
+            turn(r);                                                                                         \
     } while (0)
 
 static void rig_end(struct rig *r)
@@ -222,7 +222,8 @@ static void try_wrong_samples(const struct tg_host *h)
     assert_int_equal(h->emit(h->source, 0, 0, &wrong, 1), TG_PLUGIN_EINVAL);
     wrong.value = (struct tg_value){.type = TG_VALUE_NONE};
     assert_int_equal(h->emit(h->source, 0, 0, &wrong, 1), TG_PLUGIN_EINVAL); /* good without a value */
-    wrong.value = (struct tg_value){.type = TG_VALUE_TEXT, .text_len = TG_TEXT_MAX_BYTES + 1, .as.text = text};
+    wrong.value =
+        (struct tg_value){.type = TG_VALUE_TEXT, .text_len = TG_TEXT_MAX_BYTES + 1, .as.text = text};
     assert_int_equal(h->emit(h->source, 0, 0, &wrong, 1), TG_PLUGIN_EINVAL);
     wrong.value = (struct tg_value){.type = TG_VALUE_TEXT, .text_len = 1};
     assert_int_equal(h->emit(h->source, 0, 0, &wrong, 1), TG_PLUGIN_EINVAL);
@@ -254,9 +255,10 @@ static void test_round_trips(void **state)
 {
     struct rig r;
     char text[] = "ventil auf";
-    struct tg_value v[] = {tg_value_bool(true), tg_value_int(-5), tg_value_uint(UINT64_MAX), tg_value_real(0.5),
-                           tg_value_text(text, strlen(text))};
-    static const char *const want[] = {"[0,1,true]", "[0,1,-5]", "[0,1,18446744073709551615]", "[0,1,0.5]", "[0,1,\"ventil auf\"]"};
+    struct tg_value v[] = {tg_value_bool(true), tg_value_int(-5), tg_value_uint(UINT64_MAX),
+                           tg_value_real(0.5), tg_value_text(text, strlen(text))};
+    static const char *const want[] = {"[0,1,true]", "[0,1,-5]", "[0,1,18446744073709551615]", "[0,1,0.5]",
+                                       "[0,1,\"ventil auf\"]"};
     rig_begin(&r, *state);
     rig_start(&r);
     RUN_UNTIL(&r, r.opens == 1);
@@ -346,7 +348,8 @@ static void test_no_memory_for_a_request_is_answered(void **state)
     rig_end(&r);
 }
 
-/* --- opening and closing ----------------------------------------------------------------------------------- */
+/* --- opening and closing -----------------------------------------------------------------------------------
+ */
 
 static void test_open_keeps_failing(void **state)
 {
@@ -436,7 +439,8 @@ static void test_poll_that_wants_to_run_at_once_lets_the_loop_turn(void **state)
     rig_end(&r);
 }
 
-/* --- descriptors ----------------------------------------------------------------------------------------------- */
+/* --- descriptors
+ * ----------------------------------------------------------------------------------------------- */
 
 static void test_descriptors(void **state)
 {
@@ -526,7 +530,8 @@ static void test_wrong_watches(void **state)
     rig_end(&r);
 }
 
-/* --- when there is not enough of something ------------------------------------------------------------------------- */
+/* --- when there is not enough of something
+ * ------------------------------------------------------------------------- */
 
 static void sweep(const struct tg_plugin *plugin, int forever)
 {
@@ -552,7 +557,8 @@ static void sweep(const struct tg_plugin *plugin, int forever)
             uv_idle_start(&r.idle, on_idle);
             RUN_UNTIL(&r, atomic_load(&tg_levers.emitted) + atomic_load(&tg_levers.refused) > 0);
             turn(&r);
-            clean = nth > tg_alloc_stats().calls - before + 8; /* the failing one lies beyond all that was done */
+            clean =
+                nth > tg_alloc_stats().calls - before + 8; /* the failing one lies beyond all that was done */
             tg_alloc_fail_at(0, 0);
         }
         rig_end(&r);
@@ -595,20 +601,32 @@ static void test_no_descriptor_for_the_thread(void **state)
     assert_int_equal(tg_alloc_stats().live, live);
 }
 
-#define BOTH(test) \
-    {#test "(own thread)", test, NULL, NULL, (void *)(uintptr_t)&tg_levers_own}, \
-    {#test "(on the loop)", test, NULL, NULL, (void *)(uintptr_t)&tg_levers_loop}
+#define BOTH(test)                                                                                           \
+    {#test "(own thread)", test, NULL, NULL, (void *)(uintptr_t)&tg_levers_own},                             \
+    {                                                                                                        \
+#test "(on the loop)", test, NULL, NULL, (void *)(uintptr_t)&tg_levers_loop                          \
+    }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        BOTH(test_flood_into_a_small_consumer), BOTH(test_answers_and_states_overtake_samples_that_wait),
-        BOTH(test_wrong_samples_are_refused), BOTH(test_round_trips), cmocka_unit_test(test_a_plugin_that_takes_no_requests),
-        BOTH(test_requests_beyond_the_bound_are_busy), BOTH(test_no_memory_for_a_request_is_answered),
-        BOTH(test_open_keeps_failing), BOTH(test_open_succeeds_the_second_time),
-        cmocka_unit_test(test_close_while_the_plugin_blocks), BOTH(test_close_while_mail_waits_both_ways),
-        BOTH(test_close_at_once), BOTH(test_poll_that_wants_to_run_at_once_lets_the_loop_turn), BOTH(test_descriptors),
-        BOTH(test_an_ended_watch_is_not_reported), BOTH(test_sixteen_watches), BOTH(test_wrong_watches),
-        BOTH(test_out_of_memory_anywhere), cmocka_unit_test(test_no_descriptor_for_the_thread)};
+    const struct CMUnitTest tests[] = {BOTH(test_flood_into_a_small_consumer),
+                                       BOTH(test_answers_and_states_overtake_samples_that_wait),
+                                       BOTH(test_wrong_samples_are_refused),
+                                       BOTH(test_round_trips),
+                                       cmocka_unit_test(test_a_plugin_that_takes_no_requests),
+                                       BOTH(test_requests_beyond_the_bound_are_busy),
+                                       BOTH(test_no_memory_for_a_request_is_answered),
+                                       BOTH(test_open_keeps_failing),
+                                       BOTH(test_open_succeeds_the_second_time),
+                                       cmocka_unit_test(test_close_while_the_plugin_blocks),
+                                       BOTH(test_close_while_mail_waits_both_ways),
+                                       BOTH(test_close_at_once),
+                                       BOTH(test_poll_that_wants_to_run_at_once_lets_the_loop_turn),
+                                       BOTH(test_descriptors),
+                                       BOTH(test_an_ended_watch_is_not_reported),
+                                       BOTH(test_sixteen_watches),
+                                       BOTH(test_wrong_watches),
+                                       BOTH(test_out_of_memory_anywhere),
+                                       cmocka_unit_test(test_no_descriptor_for_the_thread)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
