@@ -71,6 +71,14 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
 /* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back. Call
  * once after all declarations. Device numbers and seq high-water marks are kept for ever. */
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it, unless it is
+ * declared again before. */
+void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
+/* In a database that was begun anew while the owner kept running: numbering goes on exactly behind last_id and, for
+ * devices 0 … count - 1, last_seqs[device], instead of far above what was given. After the devices, before any cursor
+ * or row (else TG_ESTATE). */
+int tg_outbox_continue(struct tg_outbox *ob, uint64_t last_id, const uint64_t *last_seqs, uint32_t count,
+                       struct tg_error *err) TG_CHECKED;
 
 uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                        /* 0 = none yet */
 uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device);      /* highest ever accepted */

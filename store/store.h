@@ -66,7 +66,7 @@ void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(vo
 
 /* Declarations: at start and on reload. They wait for the store thread (one small commit). */
 int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
-/* on_rows: rows became available in a feed that was empty. Paused until tg_feed_resume(). */
+/* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until tg_feed_resume(). */
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user), void *user,
                  struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);
@@ -91,9 +91,11 @@ void tg_feed_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
 void tg_feed_ack(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* What was taken and not acknowledged will be offered again (the session forgot its in-flight window). */
 void tg_feed_rewind(struct tg_feed *feed);
-/* Rows accepted or queued but not acknowledged by this cloud (includes in flight), and the age of the oldest, 0 =
- * none (exact for rows in memory, else as last read from the log). */
+/* Rows accepted or queued but not acknowledged by this cloud (includes in flight). */
 uint64_t tg_feed_pending(const struct tg_feed *feed);
+/* The time_ms of the oldest of them, 0 = none: exact within the window in flight; after a restart, until it is read from
+ * the log, that of a row at most as old. */
+int64_t tg_feed_oldest_ms(const struct tg_feed *feed);
 uint64_t tg_feed_acked_seq(const struct tg_feed *feed);
 
 struct tg_store_stats {
@@ -102,6 +104,7 @@ struct tg_store_stats {
     uint64_t appended, committed, rejected, commits, committed_id;
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
+    uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
 };
 void tg_store_stats(const struct tg_store *store, struct tg_store_stats *ret_stats);
 uint64_t tg_store_last_seq(const struct tg_store *store, uint32_t device);

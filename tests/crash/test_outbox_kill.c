@@ -125,7 +125,7 @@ static void judge(const struct tg_outbox_options *o, struct report *r, int cycle
 
 static void kill_again_and_again(enum tg_durability durability)
 {
-    char *dir = tg_test_dir();
+    char *dir = tg_test_memory_dir();
     struct tg_outbox_options o = tg_test_options(dir);
     struct report r = {0}, got;
     uint64_t random = 42 + (uint64_t)durability;

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * feed - which rows each cloud is still to be given, and from where: the logic behind tg_feed_… of store.h.
+ * Private to the store. No I/O, no clock, no thread: what happened comes in as calls, what to read from the
+ * log comes out as a `struct tg_scan`. All on the loop thread.
+ *
+ * POSITIONS   A feed has offered every row of its device below `next_id` (and below `next_seq`). Ids rise
+ * over all devices, so a position in the log is one number, and "is this row new to this feed" is one
+ * comparison: that makes it harmless that a row may come twice (from memory and in a page) around the moment
+ * of catching up.
+ *
+ *   PAUSED   nothing is wanted; holds no rows.                                    resume() ► LAGGING or LIVE
+ *   LIVE     was offered all rows up to handed_id; gets each new one from memory. A row without room ►
+ * LAGGING pause() ► PAUSED; rewind() ► LAGGING LAGGING  reads the log. With room for half a ring it is
+ * *hungry*: it waits in a list for the next page. A page that reaches handed_id ► LIVE; pause() ► PAUSED
+ *
+ * PAGES   One page is under way at a time, for the feed that has been hungry longest and all hungry feeds
+ * near its position: feeds that were away together are served by the same pages. Per row only the feeds of
+ * its device are looked at, per page only the hungry ones, per wake-up none.
+ *
+ * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever
+ * needs it, half is divided evenly between the feeds that are not paused, so that stuck sessions starve
+ * nobody.
+ */
+#ifndef TG_STORE_FEED_H
+#define TG_STORE_FEED_H
+
+#include <sys/queue.h>
+
+#include "store/row.h"
+
+enum tg_feed_mode { TG_FEED_PAUSED, TG_FEED_LIVE, TG_FEED_LAGGING };
+
+struct tg_feeds;
+
+struct tg_feed {
+    uint32_t magic;
+    enum tg_feed_mode mode;
+    struct tg_feeds *set;
+    uint32_t device, cursor;
+    struct tg_row **ring; /* cap is 0 or a power of two */
+    uint32_t head, count, cap;
+    size_t bytes, need; /* in the ring; of the row that last had no room */
+    uint64_t next_id, next_seq; /* the next row to be offered has at least these */
+    uint64_t acked_seq, acked_id;
+    uint64_t taken_seq;   /* highest seq that the session took */
+    uint64_t holes_ahead; /* numbers above acked_seq that were never stored and not passed yet, … */
+    uint64_t holes_seen, holes_at; /* … passed, the highest at holes_at */
+    int64_t oldest_ms,
+        taken_ms;       /* time of the oldest row that is not acknowledged; of the newest one taken */
+    uint64_t probe_seq; /* once this is acknowledged, oldest_ms becomes … */
+    int64_t probe_ms;   /* … this */
+    uint64_t scan;      /* number of the page it takes part in; 0 = none */
+    uint64_t walk;      /* number of the walk through memory in which it was stopped */
+    bool stopped;       /* had no room for a row of this page */
+    bool hungry, notified, dirty;
+    TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
+    struct tg_feed *next_of_device;
+    void (*on_rows)(void *user);
+    void *user;
+};
+TAILQ_HEAD(tg_feed_list, tg_feed);
+
+struct tg_feed_device {
+    uint64_t last_seq;   /* highest ever given */
+    uint64_t handed_seq; /* highest that was handed to the feeds */
+    uint64_t floor_seq;  /* scratch of the store */
+    struct tg_feed *feeds;
+};
+
+/* A page to read: rows with id ≥ from_id whose device d has want[d] ≤ id. Belongs to the set; it does not
+ * change until tg_feeds_page_end(). */
+struct tg_scan {
+    uint64_t from_id;
+    uint32_t max_rows;
+    size_t max_bytes;
+    uint64_t *want; /* UINT64_MAX = none of this device */
+    uint32_t devices, cap;
+};
+
+struct tg_feeds {
+    struct tg_feed_device *devices;
+    struct tg_feed **by_cursor;
+    uint32_t device_count, device_cap, cursor_cap;
+    uint32_t awake; /* feeds that are not paused */
+    size_t bytes, limit_bytes;
+    uint64_t handed_id; /* every row up to here was handed to the live feeds */
+    struct tg_feed_list hungry, notified, dirty;
+    struct tg_scan scan;
+    uint64_t scan_number, walk_number;
+    bool scanning;
+    bool starved;   /* the last look found no hungry feed with room; something has to happen first */
+    bool walked;    /* the same for a walk through memory */
+    bool no_memory; /* an allocation failed: the owner clears it after a while */
+    /* Called when there may be something to do (a page to ask for, acknowledgements to store). Must not call
+     * back. */
+    void (*wake)(void *user);
+    void *wake_user;
+    void *owner; /* the store */
+};
+
+void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user),
+                   void *user);
+/* All feeds must be closed. */
+void tg_feeds_fini(struct tg_feeds *fs);
+
+/* Devices and cursors are small dense numbers. */
+int tg_feeds_device(struct tg_feeds *fs, uint32_t device, uint64_t last_seq) TG_CHECKED;
+struct tg_feed_start {
+    uint32_t device, cursor;
+    uint64_t acked_seq, acked_id;
+    uint64_t holes;    /* numbers above acked_seq that were never stored */
+    int64_t oldest_ms; /* 0 = not known */
+};
+int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
+                  void *user, struct tg_feed **ret_feed) TG_CHECKED;
+/* Leaves every list, gives its rows back, frees it. */
+void tg_feeds_close(struct tg_feed *feed);
+
+/* A sample got its numbers. */
+void tg_feeds_appended(struct tg_feeds *fs, const struct tg_row *row);
+/* The next row in id order may be offered: it is stored, or cannot be. */
+void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row);
+/* Calls on_rows of the feeds that got rows while empty. */
+void tg_feeds_notify(struct tg_feeds *fs);
+/* True when the row is of no more use: every feed of its device has acknowledged it. */
+bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);
+
+/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start.
+ */
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes);
+/* A row that no feed was offered yet was dropped from memory. */
+void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
+/* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
+void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id);
+
+/* --- feed_scan.c ------------------------------------------------------------------------------- */
+
+/* What to read next; false = nothing. Only rows up to `stored_id` are in the log. */
+bool tg_feeds_scan(struct tg_feeds *fs, uint64_t stored_id, const struct tg_scan **ret_scan);
+/* The rows of the page in id order, then its end: every wanted row up to through_id was in it. through_id =
+ * 0: the page could not be read. */
+void tg_feeds_page_row(struct tg_feeds *fs, const struct tg_outbox_row *row);
+void tg_feeds_page_end(struct tg_feeds *fs, uint64_t through_id);
+/* Serves hungry feeds from the rows that are not stored yet (and were handed all the same). */
+void tg_feeds_walk(struct tg_feeds *fs, const struct tg_row_list *unstored, uint64_t stored_id);
+
+/* Shared by feed.c and feed_scan.c. */
+bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
+size_t tg_feed_allowance(const struct tg_feed *feed);
+/* Puts the feed where its position says: LIVE, hungry, or LAGGING without room. */
+void tg_feed_settle(struct tg_feed *feed);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "store/row.h"
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+
+struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body)
+{
+    struct tg_row *row = tg_malloc(sizeof *row + body.len);
+    if (!row)
+        return NULL;
+    *row = (struct tg_row){.refs = 1,
+                           .device = device,
+                           .id = id,
+                           .seq = seq,
+                           .time_ms = time_ms,
+                           .body_len = (uint32_t)body.len};
+    if (body.len > 0)
+        memcpy(row->body, body.data, body.len);
+    return row;
+}
+
+struct tg_row *tg_row_ref(struct tg_row *row)
+{
+    row->refs++;
+    return row;
+}
+
+void tg_row_unref(struct tg_row *row)
+{
+    TG_ASSERT(row->refs > 0);
+    if (--row->refs == 0)
+        tg_free(row);
+}
+
+void tg_row_list_push(struct tg_row_list *list, struct tg_row *row)
+{
+    row->next = NULL;
+    if (list->tail)
+        list->tail->next = row;
+    else
+        list->head = row;
+    list->tail = row;
+    list->count++;
+    list->bytes += tg_row_cost(row);
+}
+
+struct tg_row *tg_row_list_pop(struct tg_row_list *list)
+{
+    struct tg_row *row = list->head;
+    list->head = row->next;
+    if (!list->head)
+        list->tail = NULL;
+    row->next = NULL;
+    list->count--;
+    list->bytes -= tg_row_cost(row);
+    return row;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The public face of the store: ties the feeds (feed.h) to the thread (store_thread.h) on the loop.
+ */
+#include "store/store.h"
+
+#include <stdio.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "store/store_thread.h"
+
+#define STORE_MAGIC         0x5704e000u
+#define DEFAULT_MAX_ROWS    1000u
+#define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
+#define DEFAULT_PREFETCH    ((size_t)4 << 20)
+#define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
+#define RETRY_MS            250  /* after an allocation failed or a page could not be read */
+
+struct tg_store {
+    uint32_t magic;
+    struct tg_loop *loop;
+    struct tg_store_callbacks cb;
+    void *user;
+    struct tg_store_options o;
+    struct tg_store_thread thread;
+    struct tg_feeds feeds;
+    struct tg_wakeup wakeup;
+    struct tg_deadline retry;
+    struct tg_row_list rows; /* appended, not yet known to be stored */
+    struct tg_row *unhanded; /* the first of them that was not handed to the feeds */
+    uint64_t last_id, committed_id;
+    size_t bytes_since_sweep;
+    struct tg_thread_news news;
+    uint64_t appended, committed, rejected, dropped_memory;
+    bool page_failed, closing;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* --- rows to the feeds --------------------------------------------------------------------------------- */
+
+static void hand_next(struct tg_store *s)
+{
+    struct tg_row *row = s->unhanded;
+    s->unhanded = row->next;
+    tg_feeds_hand(&s->feeds, row);
+}
+
+/* Rows that are stored go to the feeds and leave the list. In steps: a feed that takes at once never
+ * overflows. */
+static void release_committed(struct tg_store *s)
+{
+    while (s->rows.head && s->rows.head->id <= s->committed_id) {
+        for (uint32_t i = 0; i < HAND_ROWS && s->rows.head && s->rows.head->id <= s->committed_id; i++) {
+            if (s->unhanded == s->rows.head)
+                hand_next(s);
+            tg_row_unref(tg_row_list_pop(&s->rows));
+            s->committed++;
+        }
+        tg_feeds_notify(&s->feeds);
+    }
+}
+
+/* The database takes no rows: they are delivered all the same. */
+static void hand_from_memory(struct tg_store *s)
+{
+    while (s->unhanded) {
+        for (uint32_t i = 0; i < HAND_ROWS && s->unhanded; i++)
+            hand_next(s);
+        tg_feeds_notify(&s->feeds);
+    }
+}
+
+static void distribute_page(struct tg_store *s, uint64_t through_id)
+{
+    struct tg_reader r = tg_reader_init(s->thread.page.data, s->thread.page.len);
+    while (tg_reader_left(&r) > 0) {
+        struct tg_page_row head;
+        memcpy(&head, tg_read_bytes(&r, sizeof head).data, sizeof head);
+        struct tg_outbox_row row = {.id = head.id,
+                                    .seq = head.seq,
+                                    .device = head.device,
+                                    .time_ms = head.time_ms,
+                                    .body = tg_read_bytes(&r, head.body_len)};
+        (void)tg_read_bytes(&r, (8 - head.body_len % 8) % 8);
+        tg_feeds_page_row(&s->feeds, &row);
+    }
+    tg_feeds_page_end(&s->feeds, through_id);
+    s->page_failed = through_id == 0;
+    tg_store_thread_page_done(&s->thread);
+}
+
+static void lose_log(struct tg_store *s, uint64_t lost_id)
+{
+    for (uint32_t i = 0; i < s->feeds.device_count; i++)
+        s->feeds.devices[i].floor_seq = s->feeds.devices[i].last_seq;
+    for (const struct tg_row *row = s->rows.head; row; row = row->next) {
+        struct tg_feed_device *d = &s->feeds.devices[row->device];
+        if (row->seq <= d->floor_seq)
+            d->floor_seq = row->seq - 1;
+    }
+    for (uint32_t i = 0; i < s->feeds.device_count; i++)
+        tg_feeds_lost(&s->feeds, i, s->feeds.devices[i].floor_seq, lost_id);
+}
+
+static void send_acks(struct tg_store *s)
+{
+    struct tg_feed *f;
+    if (TAILQ_EMPTY(&s->feeds.dirty))
+        return;
+    tg_store_thread_ack_begin(&s->thread);
+    while ((f = TAILQ_FIRST(&s->feeds.dirty)) != NULL) {
+        TAILQ_REMOVE(&s->feeds.dirty, f, in_dirty);
+        f->dirty = false;
+        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+    }
+    tg_store_thread_ack_end(&s->thread);
+}
+
+static void pump(struct tg_store *s)
+{
+    const struct tg_scan *scan;
+    if (s->feeds.no_memory || s->page_failed) {
+        if (s->retry.at_ms == INT64_MAX)
+            tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop) + RETRY_MS);
+        return;
+    }
+    if (s->news.readable && !s->closing && tg_feeds_scan(&s->feeds, s->committed_id, &scan))
+        tg_store_thread_ask(&s->thread, scan);
+    if (s->feeds.no_memory && s->retry.at_ms == INT64_MAX)
+        tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop) + RETRY_MS);
+}
+
+static void on_retry(void *user);
+static void begin_free(struct tg_store *s);
+
+static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
+{
+    struct tg_store *s = user;
+    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes);
+}
+
+static void finish_close(struct tg_store *s)
+{
+    tg_store_thread_join(&s->thread);
+    if (s->rows.count > 0 && s->cb.on_state) {
+        char text[160];
+        snprintf(text, sizeof text, "outbox: stopped with %llu samples that could not be stored",
+                 (unsigned long long)s->rows.count);
+        s->cb.on_state(s->user, s->news.state, text);
+    }
+    while (s->rows.head)
+        tg_row_unref(tg_row_list_pop(&s->rows));
+    tg_feeds_fini(&s->feeds);
+    begin_free(s);
+}
+
+static void on_wake(void *user)
+{
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    uint32_t serial = s->news.state_serial;
+    bool was_readable = s->news.readable;
+    tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    if (s->news.page_ready)
+        distribute_page(s, s->news.page_through);
+    if (s->news.readable && !was_readable)
+        s->page_failed = s->feeds.starved = false;
+    if (s->news.committed_id > s->committed_id) {
+        s->committed_id = s->news.committed_id;
+        s->feeds.starved = false; /* there is more in the log to look for */
+        if (s->cb.on_committed)
+            s->cb.on_committed(s->user, s->committed_id);
+        release_committed(s);
+    }
+    if (s->news.lost_id > 0)
+        lose_log(s, s->news.lost_id);
+    if (s->news.state_serial != serial && s->cb.on_state)
+        s->cb.on_state(s->user, s->news.state, s->news.state_text);
+    if (s->news.from_memory)
+        hand_from_memory(s);
+    if (s->feeds.handed_id > s->committed_id)
+        tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
+    tg_feeds_notify(&s->feeds);
+    pump(s);
+    send_acks(s);
+    if (s->news.stopped)
+        finish_close(s);
+}
+
+static void on_retry(void *user)
+{
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
+    tg_wakeup_fire(&s->wakeup);
+}
+
+/* --- open and close ---------------------------------------------------------------------------------------
+ */
+
+int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
+                  void *user, struct tg_store **ret_store, char ret_set_aside[256], struct tg_error *err)
+{
+    struct tg_store *s = tg_calloc(1, sizeof *s);
+    int rc;
+    if (!s)
+        return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
+    s->magic = STORE_MAGIC;
+    s->loop = loop;
+    s->cb = *cb;
+    s->user = user;
+    s->o = *o;
+    if (s->o.commit_max_rows == 0)
+        s->o.commit_max_rows = DEFAULT_MAX_ROWS;
+    if (s->o.uncommitted_limit_bytes == 0)
+        s->o.uncommitted_limit_bytes = DEFAULT_UNCOMMITTED;
+    if (s->o.prefetch_limit_bytes == 0)
+        s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
+    rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
+    if (rc < 0) {
+        tg_free(s);
+        return tg_error_set(err, rc, "the outbox in %s: the loop gives no wake-up", o->outbox.dir);
+    }
+    tg_deadline_init(&s->retry, loop, on_retry, s);
+    rc = tg_store_thread_start(&s->thread, &s->o, tg_wakeup_fire, &s->wakeup, ret_set_aside, err);
+    if (rc < 0) {
+        tg_loop_hold(loop);
+        begin_free(s);
+        return rc;
+    }
+    tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    s->last_id = s->committed_id = s->news.committed_id;
+    tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
+    s->feeds.owner = s;
+    *ret_store = s;
+    return TG_OK;
+}
+
+void tg_store_close(struct tg_store *s, uint32_t limit_ms, void (*closed)(void *user), void *user)
+{
+    TG_ASSERT(!s->closing);
+    s->closing = true;
+    s->closed = closed;
+    s->closed_user = user;
+    tg_loop_hold(s->loop);
+    send_acks(s);
+    tg_store_thread_stop(&s->thread, limit_ms);
+}
+
+static void on_freed(void *user)
+{
+    struct tg_store *s = user;
+    void (*closed)(void *) = s->closed;
+    void *closed_user = s->closed_user;
+    tg_loop_release(s->loop);
+    TG_OBJECT_POISON(s);
+    tg_free(s);
+    if (closed)
+        closed(closed_user);
+}
+
+static void close_deadline(void *user)
+{
+    struct tg_store *s = user;
+    tg_deadline_close(&s->retry, on_freed);
+}
+
+/* The wake-up's memory must stay until the loop has turned: the deadline sees to that, and goes last. */
+static void begin_free(struct tg_store *s)
+{
+    tg_wakeup_close(&s->wakeup);
+    s->retry.cb = close_deadline;
+    tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop));
+}
+
+/* --- declarations
+ * -------------------------------------------------------------------------------------------- */
+
+int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_DEVICE, .name = name, .err = err};
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK && (rc = tg_feeds_device(&s->feeds, call.slot, call.last_seq)) < 0)
+        return tg_error_set(err, rc, "device %s cannot be stored: %s", name, tg_code_text(rc));
+    if (rc == TG_OK)
+        *ret_device = call.slot;
+    return rc;
+}
+
+int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*on_rows)(void *user),
+                 void *user, struct tg_feed **ret_feed, struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_CURSOR, .name = cloud, .device = device, .err = err};
+    int rc;
+    if (device >= s->feeds.device_count)
+        return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
+    if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
+        return rc;
+    if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
+        return tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
+    if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
+        return tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
+    return TG_OK;
+}
+
+void tg_feed_close(struct tg_feed *f)
+{
+    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, STORE_MAGIC);
+    tg_store_thread_ack_begin(&s->thread);
+    if (f->dirty)
+        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+    tg_store_thread_closed(&s->thread, f->cursor);
+    tg_store_thread_ack_end(&s->thread);
+    tg_feeds_close(f);
+}
+
+int tg_store_retire_undeclared(struct tg_store *s, struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
+    return tg_store_thread_call(&s->thread, &call);
+}
+
+/* --- append
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Rows that every cloud has acknowledged need not be stored any more. */
+static void sweep(struct tg_store *s)
+{
+    struct tg_row_list keep = {0};
+    while (s->rows.head && s->rows.head != s->unhanded) {
+        struct tg_row *row = tg_row_list_pop(&s->rows);
+        if (tg_feeds_done_with(&s->feeds, row))
+            tg_row_unref(row);
+        else
+            tg_row_list_push(&keep, row);
+    }
+    while (s->rows.head)
+        tg_row_list_push(&keep, tg_row_list_pop(&s->rows));
+    s->rows = keep;
+    s->bytes_since_sweep = 0;
+}
+
+static void drop_oldest(struct tg_store *s)
+{
+    struct tg_row *row = tg_row_list_pop(&s->rows);
+    if (s->unhanded == row)
+        s->unhanded = s->rows.head;
+    if (!tg_feeds_done_with(&s->feeds, row)) {
+        s->dropped_memory++;
+        tg_store_thread_lost(&s->thread, row);
+        tg_feeds_dropped(&s->feeds, row);
+    }
+    tg_row_unref(row);
+}
+
+/* At the bound, while the database takes nothing: what is delivered goes first, then the oldest if that is
+ * the policy. */
+static bool make_room(struct tg_store *s, size_t need)
+{
+    size_t limit = s->o.uncommitted_limit_bytes;
+    if (!s->news.from_memory || !s->rows.head || need > limit ||
+        !tg_store_thread_borrow(&s->thread, s->rows.head))
+        return false;
+    if (s->bytes_since_sweep >= limit / 8)
+        sweep(s);
+    while (s->rows.bytes + need > limit && s->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST)
+        drop_oldest(s);
+    tg_store_thread_return(&s->thread, s->rows.head, s->rows.count);
+    return s->rows.bytes + need <= limit;
+}
+
+int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                    uint64_t *ret_seq, uint64_t *ret_id)
+{
+    size_t cost = sizeof(struct tg_row) + body.len;
+    int rc = TG_OK;
+    struct tg_row *row = NULL;
+    TG_ASSERT(!s->closing);
+    if (device >= s->feeds.device_count)
+        rc = TG_EINVAL;
+    else if (body.len > TG_ROW_BODY_MAX)
+        rc = TG_ETOOBIG;
+    else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !make_room(s, cost))
+        rc = TG_EFULL;
+    else if (!(row =
+                   tg_row_new(s->last_id + 1, device, s->feeds.devices[device].last_seq + 1, time_ms, body)))
+        rc = TG_ENOMEM;
+    if (rc < 0) {
+        s->rejected++;
+        return rc;
+    }
+    s->last_id++;
+    s->appended++;
+    s->bytes_since_sweep += cost;
+    tg_row_list_push(&s->rows, row);
+    if (!s->unhanded)
+        s->unhanded = row;
+    tg_feeds_appended(&s->feeds, row);
+    tg_store_thread_put(&s->thread, row);
+    if (s->news.from_memory)
+        tg_wakeup_fire(&s->wakeup);
+    *ret_seq = row->seq;
+    *ret_id = row->id;
+    return TG_OK;
+}
+
+void tg_store_flush(struct tg_store *s)
+{
+    send_acks(s);
+    tg_store_thread_flush(&s->thread);
+}
+
+/* --- figures
+ * ---------------------------------------------------------------------------------------------------- */
+
+void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
+{
+    *ret_stats = (struct tg_store_stats){
+        .outbox = s->news.outbox,
+        .state = s->news.state,
+        .appended = s->appended,
+        .committed = s->committed,
+        .rejected = s->rejected,
+        .commits = s->news.commits,
+        .committed_id = s->committed_id,
+        .uncommitted_rows = s->rows.count,
+        .uncommitted_bytes = s->rows.bytes,
+        .prefetched_bytes = s->feeds.bytes,
+        .pages_read = s->news.pages_read,
+        .last_commit_us = s->news.last_commit_us,
+        .worst_commit_us = s->news.worst_commit_us,
+        .dropped_memory = s->dropped_memory,
+    };
+}
+
+uint64_t tg_store_last_seq(const struct tg_store *s, uint32_t device)
+{
+    return device < s->feeds.device_count ? s->feeds.devices[device].last_seq : 0;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the store thread does with the outbox: transactions, pages, limits; and what it does when they fail.
+ */
+#include "store/store_thread.h"
+
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+
+#define BATCH_ROWS     8192u /* in one transaction at most; a quarter of it when room is scarce */
+#define CRAMPED_ROWS   256u
+#define READ_CHUNK     512u
+#define READ_LOOKS     16384u /* rows looked at for one page */
+#define FULL_QUIET_MS  10000
+#define FULL_CARE_MS   5000
+#define STATS_EVERY_MS 100
+#define STABLE_MS      60000
+
+struct batch {
+    struct tg_row *first;
+    uint64_t count;
+};
+
+/* --- news ------------------------------------------------------------------------------------------- */
+
+/* One report of a change, for people. The lock is held. */
+static void report(struct tg_store_thread *t, enum tg_store_state state, const char *fmt, ...)
+    TG_PRINTF(3, 4);
+static void report(struct tg_store_thread *t, enum tg_store_state state, const char *fmt, ...)
+{
+    va_list ap;
+    int n = snprintf(t->news.state_text, sizeof t->news.state_text, "outbox in %s: ", t->dir);
+    va_start(ap, fmt);
+    if (n >= 0 && (size_t)n < sizeof t->news.state_text)
+        (void)vsnprintf(t->news.state_text + n, sizeof t->news.state_text - (size_t)n, fmt, ap);
+    va_end(ap);
+    t->news.state = state;
+    t->news.state_serial++;
+    tg_store_thread_tell(t);
+}
+
+/* Cursors that eviction has moved. The lock is held. */
+static void tell_moves(struct tg_store_thread *t)
+{
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[i];
+        struct tg_outbox_cursor_state s;
+        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq <= c->told_seq ||
+            s.acked_seq <= c->seq)
+            continue;
+        uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
+        c->told_seq = s.acked_seq;
+        t->moves[i] = (struct tg_thread_slot){
+            .seq = s.acked_seq, .id = s.acked_id, .holes = last_seq - s.acked_seq - s.pending, .set = true};
+        t->news.moved = true;
+    }
+}
+
+/* The lock is held. */
+static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
+{
+    uint64_t dropped = 0;
+    t->news.outbox = *stats;
+    t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
+    for (int i = 0; i < TG_DROP_REASONS; i++)
+        dropped += stats->dropped[i];
+    if (dropped != t->dropped_seen) {
+        t->dropped_seen = dropped;
+        tell_moves(t);
+    }
+}
+
+/* --- opening again ------------------------------------------------------------------------------------ */
+
+int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
+{
+    int rc = tg_outbox_stats(t->ob, &t->news.outbox, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < TG_DROP_REASONS; i++)
+        t->dropped_seen += t->news.outbox.dropped[i];
+    t->last_id = tg_outbox_last_id(t->ob);
+    t->news.committed_id = t->last_id;
+    t->opened_at_ms = tg_clock_mono_ms();
+    return TG_OK;
+}
+
+static void close_broken(struct tg_store_thread *t)
+{
+    if (!t->ob)
+        return;
+    for (uint32_t i = 0; i < t->device_count; i++) {
+        uint64_t seq = tg_outbox_last_seq(t->ob, t->devices[i].number);
+        if (seq > t->devices[i].last_seq)
+            t->devices[i].last_seq = seq;
+    }
+    if (tg_outbox_last_id(t->ob) > t->last_id)
+        t->last_id = tg_outbox_last_id(t->ob);
+    tg_outbox_close(t->ob, false);
+    t->ob = NULL;
+}
+
+int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
+{
+    char aside[256] = "";
+    struct tg_error why = {0};
+    int rc;
+    close_broken(t);
+    if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, aside, &why)) < 0) {
+        if (err)
+            *err = why;
+        return rc;
+    }
+    if ((rc = tg_store_thread_declare_all(t, aside[0] != '\0', err)) < 0) {
+        tg_outbox_close(t->ob, false);
+        t->ob = NULL;
+        return rc;
+    }
+    t->opened_at_ms = tg_clock_mono_ms();
+    pthread_mutex_lock(&t->lock);
+    t->news.readable = true;
+    if (aside[0] != '\0') {
+        t->news.lost_id = t->last_id;
+        t->dropped_seen = 0;
+        report(t, t->news.state,
+               "the database was damaged and set aside as %s (%s); what was in it and not delivered is kept "
+               "there but "
+               "not sent; an empty one was begun, samples in memory go into it",
+               aside, why.text);
+    } else if (tg_outbox_last_id(t->ob) > t->last_id) {
+        t->last_id = tg_outbox_last_id(t->ob);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return TG_OK;
+}
+
+/* --- a transaction ---------------------------------------------------------------------------------------
+ */
+
+void tg_store_thread_take_acks(struct tg_store_thread *t)
+{
+    for (uint32_t i = 0; i < t->ack_count; i++) {
+        struct tg_thread_slot *slot = &t->acks[t->ack_queue[i]];
+        struct tg_thread_cursor *c = &t->cursors[t->ack_queue[i]];
+        slot->set = false;
+        if (slot->seq > c->seq) {
+            c->seq = slot->seq;
+            c->id = slot->id;
+        }
+        if (!c->todo && slot->seq > 0) {
+            c->todo = true;
+            t->todo[t->todo_count++] = t->ack_queue[i];
+        }
+        if (slot->closed) {
+            c->declared = false;
+            if (t->ob)
+                tg_outbox_undeclare(t->ob, c->number);
+        }
+    }
+    t->ack_count = 0;
+}
+
+/* Samples that were dropped from memory leave a gap, which is counted. */
+static int write_lost(struct tg_store_thread *t, struct tg_error *err)
+{
+    int rc = TG_OK;
+    for (uint32_t i = 0; i < t->device_count && rc == TG_OK; i++) {
+        uint64_t seq;
+        pthread_mutex_lock(&t->lock);
+        seq = t->lost[i];
+        pthread_mutex_unlock(&t->lock);
+        if (seq > tg_outbox_last_seq(t->ob, t->devices[i].number))
+            rc = tg_outbox_reject(t->ob, t->devices[i].number, seq, TG_DROP_DISK_FULL, err);
+    }
+    return rc;
+}
+
+static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+{
+    const struct tg_row *row = b->first;
+    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
+        if (row->id <= t->last_id)
+            continue; /* stored, as it turned out when the database was opened again */
+        struct tg_outbox_row r = {.id = row->id,
+                                  .seq = row->seq,
+                                  .device = t->devices[row->device].number,
+                                  .time_ms = row->time_ms,
+                                  .body = tg_bytes(row->body, row->body_len)};
+        int rc = tg_outbox_append(t->ob, &r, err);
+        if (rc < 0)
+            return rc;
+    }
+    return TG_OK;
+}
+
+static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
+{
+    for (uint32_t i = 0; i < t->todo_count; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
+        int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+        if (rc < 0)
+            return rc;
+    }
+    return TG_OK;
+}
+
+static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+{
+    int rc;
+    bool lost;
+    pthread_mutex_lock(&t->lock);
+    lost = t->any_lost;
+    pthread_mutex_unlock(&t->lock);
+    if ((lost && (rc = write_lost(t, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
+        (rc = write_cursors(t, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
+        tg_outbox_rollback(t->ob);
+        return rc;
+    }
+    for (uint32_t i = 0; i < t->todo_count; i++)
+        t->cursors[t->todo[i]].todo = false;
+    t->todo_count = 0;
+    t->last_id = tg_outbox_last_id(t->ob);
+    return TG_OK;
+}
+
+static size_t size_of(const struct batch *b)
+{
+    const struct tg_row *row = b->first;
+    size_t bytes = 0;
+    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL)
+        bytes += row->body_len + 32;
+    return bytes;
+}
+
+/* Nothing can be stored: at least what was acknowledged, which may make room. */
+static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
+{
+    struct batch none = {NULL, 0};
+    struct tg_error ignored = {0};
+    if (t->todo_count > 0)
+        (void)write_all(t, &none, &ignored);
+    return err->code;
+}
+
+/* Stores the batch, or less of it when room is scarce. *ret_made_room: rows were evicted for it. */
+static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_room, struct tg_error *err)
+{
+    bool reopened = false;
+    for (;;) {
+        int rc = TG_OK;
+        *err = (struct tg_error){0};
+        if (!t->ob) {
+            reopened = true;
+            rc = tg_store_thread_reopen(t, err);
+        }
+        if (rc == TG_OK)
+            rc = write_all(t, b, err);
+        if (rc == TG_OK || rc == TG_ENOMEM || (rc == TG_EBUSY && t->ob) || (!t->ob && reopened))
+            return rc;
+        if (rc == TG_ENOSPACE && !*ret_made_room) {
+            if (b->count > CRAMPED_ROWS)
+                b->count = CRAMPED_ROWS;
+            rc = tg_outbox_make_room(t->ob, size_of(b), err);
+            *ret_made_room = rc == TG_OK;
+            if (rc == TG_OK)
+                continue;
+        }
+        if (rc == TG_ENOSPACE || rc == TG_EBUSY)
+            return write_acks_only(t, err);
+        close_broken(t);
+        if (reopened)
+            return rc;
+    }
+}
+
+/* --- after it: states -------------------------------------------------------------------------------------
+ */
+
+static void succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
+{
+    t->trouble = false;
+    t->news.from_memory = false;
+    if (made_room) {
+        t->full_until_ms = now + FULL_QUIET_MS;
+        t->care_at_ms = now + FULL_CARE_MS < t->care_at_ms ? now + FULL_CARE_MS : t->care_at_ms;
+        if (t->news.state != TG_STORE_FULL)
+            report(t, TG_STORE_FULL,
+                   "no space left; the oldest samples make room for new ones and are counted as dropped, "
+                   "until there "
+                   "is space again");
+    } else if (t->news.state == TG_STORE_DEGRADED) {
+        report(t, TG_STORE_OK, "can be written again; the samples kept in memory are stored now");
+    } else if (t->news.state == TG_STORE_FULL && now >= t->full_until_ms) {
+        report(t, TG_STORE_OK, "there is space again; samples are stored as usual");
+    }
+}
+
+/* What to do with samples meanwhile, for people. */
+static void say_trouble(struct tg_store_thread *t, enum tg_store_state state, const struct tg_error *err,
+                        int64_t wait)
+{
+    bool oldest = t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
+    report(t, state,
+           "%s; %llu samples are kept in memory (at most %zu KiB, then the %s) and delivered from there, a "
+           "crash "
+           "would lose them; trying again in %lld.%lld s",
+           err->text, (unsigned long long)t->count, t->o.uncommitted_limit_bytes / 1024,
+           oldest ? "oldest are dropped and counted" : "new ones are rejected and counted",
+           (long long)(wait / 1000), (long long)(wait % 1000 / 100));
+}
+
+static void failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now)
+{
+    enum tg_store_state state = rc == TG_ENOSPACE && t->ob ? TG_STORE_FULL : TG_STORE_DEGRADED;
+    int64_t wait;
+    if (!t->trouble)
+        tg_backoff_held(&t->backoff, now - t->opened_at_ms);
+    wait = tg_backoff_next(&t->backoff, tg_random_u32());
+    t->trouble = true;
+    t->retry_at_ms = now + wait;
+    t->failed_stopping = t->stopping;
+    t->full_until_ms = now + FULL_QUIET_MS;
+    t->news.readable = t->ob != NULL;
+    if (t->news.state == state && t->news.from_memory)
+        return;
+    t->news.from_memory = true;
+    say_trouble(t, state, err, wait);
+}
+
+/* Waiting rows that are stored are the loop's again. The lock is held. */
+static void release_rows(struct tg_store_thread *t)
+{
+    while (t->count > 0 && t->first->id <= t->last_id)
+        t->first = --t->count > 0 ? t->first->next : NULL;
+    if (t->count == 0)
+        t->flush = false;
+    if (t->last_id > t->news.committed_id)
+        t->news.committed_id = t->last_id;
+}
+
+void tg_store_thread_commit(struct tg_store_thread *t)
+{
+    struct tg_error err = {0};
+    struct tg_outbox_stats stats;
+    struct batch b = {t->first, t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
+    bool made_room = false, counted = false, all = b.count == t->count;
+    int64_t start_us = tg_clock_mono_us(), us, now;
+    t->in_transaction = true;
+    tg_store_thread_take_acks(t);
+    pthread_mutex_unlock(&t->lock);
+    int rc = attempt(t, &b, &made_room, &err);
+    us = tg_clock_mono_us() - start_us;
+    now = tg_clock_mono_ms();
+    if (t->ob && (all || now >= t->stats_at_ms))
+        counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
+    pthread_mutex_lock(&t->lock);
+    t->in_transaction = false;
+    release_rows(t);
+    if (rc == TG_OK) {
+        t->news.commits++;
+        t->news.last_commit_us = us;
+        if (us > t->news.worst_commit_us)
+            t->news.worst_commit_us = us;
+        t->any_lost = false;
+        succeeded(t, made_room, now);
+    } else {
+        failed(t, rc, &err, now);
+    }
+    if (counted)
+        publish_stats(t, &stats);
+    tg_store_thread_tell(t);
+}
+
+/* --- pages ------------------------------------------------------------------------------------------------
+ */
+
+struct reading {
+    struct tg_store_thread *t;
+    const struct tg_scan *scan;
+    uint32_t rows, looks;
+    uint64_t last_id; /* looked at */
+    bool full;
+};
+
+static void read_row(void *user, const struct tg_outbox_row *row)
+{
+    static const uint8_t zero[8];
+    struct reading *r = user;
+    struct tg_store_thread *t = r->t;
+    struct tg_page_row head = {row->id, row->seq, row->time_ms, 0, (uint32_t)row->body.len};
+    const struct tg_thread_index *x = &t->device_of_number;
+    if (r->full)
+        return;
+    r->looks++;
+    head.device = row->device < x->cap ? x->at[row->device] : UINT32_MAX;
+    if (head.device < r->scan->devices && row->id >= r->scan->want[head.device]) {
+        size_t pad = (8 - row->body.len % 8) % 8;
+        if (r->rows >= r->scan->max_rows || (r->rows > 0 && t->page.len >= r->scan->max_bytes) ||
+            tg_buffer_reserve(&t->page, sizeof head + row->body.len + pad) < 0) {
+            r->full = true;
+            return;
+        }
+        (void)!tg_buffer_append(&t->page, tg_bytes(&head, sizeof head)); /* reserved: cannot fail */
+        (void)!tg_buffer_append(&t->page, row->body);
+        (void)!tg_buffer_append(&t->page, tg_bytes(zero, pad));
+        r->rows++;
+    }
+    r->last_id = row->id;
+}
+
+/* Fills the page. *ret_through: up to where it is complete, 0 = nothing could be read. */
+static int read_page(struct tg_store_thread *t, const struct tg_scan *scan, uint64_t *ret_through,
+                     struct tg_error *err)
+{
+    struct reading r = {.t = t, .scan = scan, .last_id = scan->from_id - 1};
+    uint64_t from = scan->from_id;
+    while (!r.full && r.looks < READ_LOOKS) {
+        uint32_t rows = scan->max_rows - r.rows + 1 < READ_CHUNK ? READ_CHUNK / 4 : READ_CHUNK;
+        size_t room = t->page.len < scan->max_bytes ? scan->max_bytes - t->page.len : 1;
+        int rc = tg_outbox_read(t->ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
+        if (rc < 0)
+            return rc;
+        if (rc == 0 && !r.full)
+            r.last_id = tg_outbox_last_id(t->ob);
+        if (rc == 0)
+            break;
+    }
+    *ret_through = r.full && r.rows == 0 ? 0 : r.last_id; /* not even memory for one row: as if unreadable */
+    return TG_OK;
+}
+
+void tg_store_thread_read(struct tg_store_thread *t)
+{
+    const struct tg_scan *scan = t->scan;
+    struct tg_error err = {0};
+    uint64_t through = 0;
+    int rc = TG_OK;
+    t->page_state = TG_PAGE_READING;
+    pthread_mutex_unlock(&t->lock);
+    t->page.len = 0;
+    if (t->ob && (rc = read_page(t, scan, &through, &err)) < 0) {
+        t->page.len = 0;
+        close_broken(t);
+    }
+    pthread_mutex_lock(&t->lock);
+    if (rc < 0)
+        failed(t, rc, &err, tg_clock_mono_ms());
+    t->page_state = TG_PAGE_READY;
+    t->news.pages_read++;
+    t->news.page_ready = true;
+    t->news.page_through = through;
+    tg_store_thread_tell(t);
+}
+
+/* --- limits and age
+ * ------------------------------------------------------------------------------------------ */
+
+void tg_store_thread_care(struct tg_store_thread *t)
+{
+    struct tg_error err = {0};
+    struct tg_outbox_stats stats;
+    bool counted = false;
+    int64_t now;
+    pthread_mutex_unlock(&t->lock);
+    if (t->ob) {
+        int rc = tg_outbox_enforce(t->ob, tg_clock_wall_ms(), &err);
+        counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
+        if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
+            close_broken(t); /* the next transaction opens it again and says what is wrong */
+    }
+    pthread_mutex_lock(&t->lock);
+    now = tg_clock_mono_ms();
+    if (t->news.state == TG_STORE_FULL) {
+        t->care_at_ms = now + FULL_CARE_MS;
+        if (!t->trouble && now >= t->full_until_ms)
+            succeeded(t, false, now);
+    }
+    if (counted && t->ob)
+        publish_stats(t, &stats);
+    tg_store_thread_tell(t);
+}

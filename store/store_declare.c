@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Devices and cursors: our own dense numbers, which stay while the process runs, and the outbox's, which
+ * change when a damaged database is set aside and an empty one is begun.
+ */
+#include "store/store_thread.h"
+
+#include "core/base/allocator.h"
+
+static int no_memory(struct tg_error *err)
+{
+    return tg_error_set(err, TG_ENOMEM, "out of memory while declaring a device to the store");
+}
+
+/* Makes room for index `at`; new entries are zero, or all ones when `ones`. */
+static int grow(void *table_ptr, uint32_t *cap, uint32_t at, size_t size, bool ones)
+{
+    void *table, *old;
+    uint32_t fresh = *cap ? *cap : 16;
+    if (at < *cap)
+        return TG_OK;
+    while (fresh <= at)
+        fresh *= 2;
+    memcpy(&old, table_ptr, sizeof old);
+    table = tg_realloc(old, fresh * size);
+    if (!table)
+        return TG_ENOMEM;
+    memset((uint8_t *)table + *cap * size, ones ? 0xff : 0, (fresh - *cap) * size);
+    memcpy(table_ptr, &table, sizeof table);
+    *cap = fresh;
+    return TG_OK;
+}
+
+static int set_index(struct tg_thread_index *x, uint32_t number, uint32_t index)
+{
+    int rc = grow(&x->at, &x->cap, number, sizeof *x->at, true);
+    if (rc == TG_OK)
+        x->at[number] = index;
+    return rc;
+}
+
+static uint32_t get_index(const struct tg_thread_index *x, uint32_t number)
+{
+    return number < x->cap ? x->at[number] : UINT32_MAX;
+}
+
+static int out_of_reach(const struct tg_store_thread *t, const char *what, const char *name,
+                        struct tg_error *err)
+{
+    return tg_error_set(
+        err, TG_EBUSY,
+        "%s %s is new and the outbox in %s cannot be written now; declare it when that has ended", what, name,
+        t->dir);
+}
+
+/* --- devices ---------------------------------------------------------------------------------------- */
+
+static int add_device(struct tg_store_thread *t, const char *name, uint32_t number, struct tg_error *err)
+{
+    uint32_t slot = t->device_count;
+    uint64_t *lost;
+    if (grow(&t->devices, &t->device_cap, slot, sizeof *t->devices, false) < 0)
+        return no_memory(err);
+    if (slot >= t->lost_cap) {
+        pthread_mutex_lock(&t->lock);
+        lost = t->lost;
+        int rc = grow(&lost, &t->lost_cap, slot, sizeof *lost, false);
+        t->lost = lost;
+        pthread_mutex_unlock(&t->lock);
+        if (rc < 0)
+            return no_memory(err);
+    }
+    char *copy = tg_strdup(name);
+    if (!copy)
+        return no_memory(err);
+    if (set_index(&t->device_of_number, number, slot) < 0) {
+        tg_free(copy);
+        return no_memory(err);
+    }
+    t->devices[slot] = (struct tg_thread_device){
+        .name = copy, .number = number, .last_seq = tg_outbox_last_seq(t->ob, number)};
+    t->device_count++;
+    return TG_OK;
+}
+
+int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
+                                   struct tg_error *err)
+{
+    uint32_t number = 0, slot = UINT32_MAX;
+    int rc;
+    if (!t->ob) {
+        for (uint32_t i = 0; i < t->device_count; i++) {
+            if (strcmp(t->devices[i].name, name) == 0)
+                slot = i;
+        }
+        if (slot == UINT32_MAX)
+            return out_of_reach(t, "device", name, err);
+        *ret_slot = slot;
+        return TG_OK;
+    }
+    if ((rc = tg_outbox_device(t->ob, name, &number, err)) < 0)
+        return rc;
+    slot = get_index(&t->device_of_number, number);
+    if (slot == UINT32_MAX) {
+        slot = t->device_count;
+        if ((rc = add_device(t, name, number, err)) < 0)
+            return rc;
+    }
+    t->devices[slot].last_seq = tg_outbox_last_seq(t->ob, number);
+    *ret_slot = slot;
+    return TG_OK;
+}
+
+/* --- cursors ----------------------------------------------------------------------------------------- */
+
+/* What the loop and the thread share, per cursor. */
+static int grow_slots(struct tg_store_thread *t, uint32_t at)
+{
+    uint32_t acks = t->slot_cap, moves = t->slot_cap, queue = t->slot_cap;
+    int rc;
+    if (at < t->slot_cap)
+        return TG_OK;
+    pthread_mutex_lock(&t->lock);
+    rc = grow(&t->acks, &acks, at, sizeof *t->acks, false);
+    if (rc == TG_OK)
+        rc = grow(&t->moves, &moves, at, sizeof *t->moves, false);
+    if (rc == TG_OK)
+        rc = grow(&t->ack_queue, &queue, at, sizeof *t->ack_queue, false);
+    if (rc == TG_OK)
+        t->slot_cap = acks;
+    pthread_mutex_unlock(&t->lock);
+    return rc;
+}
+
+static uint32_t find_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud)
+{
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        if (t->cursors[i].device == device && strcmp(t->cursors[i].cloud, cloud) == 0)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud, uint32_t number,
+                      struct tg_error *err)
+{
+    uint32_t slot = t->cursor_count;
+    if (grow(&t->cursors, &t->cursor_cap, slot, sizeof *t->cursors, false) < 0 ||
+        grow(&t->todo, &t->todo_cap, slot, sizeof *t->todo, false) < 0 || grow_slots(t, slot) < 0)
+        return no_memory(err);
+    char *copy = tg_strdup(cloud);
+    if (!copy)
+        return no_memory(err);
+    if (set_index(&t->cursor_of_number, number, slot) < 0) {
+        tg_free(copy);
+        return no_memory(err);
+    }
+    t->cursors[slot] = (struct tg_thread_cursor){.device = device, .cloud = copy, .number = number};
+    t->cursor_count++;
+    return TG_OK;
+}
+
+static void note_time(void *user, const struct tg_outbox_row *row)
+{
+    int64_t *ret_time_ms = user;
+    *ret_time_ms = row->time_ms;
+}
+
+/* Where the cursor stands. What the loop has acknowledged but is not stored yet counts. */
+static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
+                    struct tg_error *err)
+{
+    struct tg_thread_cursor *c = &t->cursors[slot];
+    struct tg_outbox_cursor_state state;
+    uint64_t next;
+    int rc = tg_outbox_cursor_state(t->ob, c->number, &state);
+    if (rc < 0)
+        return tg_error_set(err, rc, "the outbox does not know a cursor that it gave");
+    uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
+    *ret_start = (struct tg_feed_start){.device = c->device,
+                                        .cursor = slot,
+                                        .acked_seq = state.acked_seq,
+                                        .acked_id = state.acked_id,
+                                        .holes = last_seq - state.acked_seq - state.pending};
+    c->told_seq = state.acked_seq;
+    if (c->todo && c->seq > state.acked_seq) {
+        ret_start->acked_seq = c->seq;
+        ret_start->acked_id = c->id;
+    }
+    if (state.pending == 0)
+        return TG_OK;
+    /* The first row behind it, whoever's it is: it tells about how old the oldest is, and costs one look. */
+    rc = tg_outbox_read(t->ob, state.acked_id + 1, UINT32_MAX, 1, 1, note_time, &ret_start->oldest_ms, &next,
+                        err);
+    return rc < 0 ? rc : TG_OK;
+}
+
+int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                                   struct tg_feed_start *ret_start, struct tg_error *err)
+{
+    uint32_t number = 0, slot;
+    int rc;
+    if (!t->ob)
+        return out_of_reach(t, "cloud", cloud, err);
+    if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
+        return rc;
+    slot = get_index(&t->cursor_of_number, number);
+    if (slot == UINT32_MAX)
+        slot = find_cursor(t, device, cloud); /* it was undeclared when the database was opened again */
+    if (slot == UINT32_MAX) {
+        slot = t->cursor_count;
+        rc = add_cursor(t, device, cloud, number, err);
+    } else {
+        rc = set_index(&t->cursor_of_number, number, slot) < 0 ? no_memory(err) : TG_OK;
+    }
+    if (rc < 0)
+        return rc;
+    t->cursors[slot].number = number;
+    t->cursors[slot].declared = true;
+    return describe(t, slot, ret_start, err);
+}
+
+/* --- again, after the database was opened again -----------------------------------------------------------
+ */
+
+static int continue_numbers(struct tg_store_thread *t, struct tg_error *err)
+{
+    /* In a new database the numbers are those of the order of declaration: ours. */
+    uint64_t *seqs = tg_calloc(t->device_count, sizeof *seqs);
+    int rc;
+    if (!seqs)
+        return no_memory(err);
+    for (uint32_t i = 0; i < t->device_count; i++)
+        seqs[t->devices[i].number] = t->devices[i].last_seq;
+    rc = tg_outbox_continue(t->ob, t->last_id, seqs, t->device_count, err);
+    tg_free(seqs);
+    return rc;
+}
+
+int tg_store_thread_declare_all(struct tg_store_thread *t, bool fresh, struct tg_error *err)
+{
+    int rc;
+    if (t->device_of_number.cap)
+        memset(t->device_of_number.at, 0xff, t->device_of_number.cap * sizeof *t->device_of_number.at);
+    if (t->cursor_of_number.cap)
+        memset(t->cursor_of_number.at, 0xff, t->cursor_of_number.cap * sizeof *t->cursor_of_number.at);
+    for (uint32_t i = 0; i < t->device_count; i++) {
+        struct tg_thread_device *d = &t->devices[i];
+        if ((rc = tg_outbox_device(t->ob, d->name, &d->number, err)) < 0)
+            return rc;
+        if (set_index(&t->device_of_number, d->number, i) < 0)
+            return no_memory(err);
+    }
+    if (fresh && t->device_count > 0 && (rc = continue_numbers(t, err)) < 0)
+        return rc;
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[i];
+        if (!c->declared) {
+            if (fresh)
+                c->number = UINT32_MAX;
+            continue;
+        }
+        if ((rc = tg_outbox_cursor(t->ob, t->devices[c->device].number, c->cloud, &c->number, err)) < 0)
+            return rc;
+        if (set_index(&t->cursor_of_number, c->number, i) < 0)
+            return no_memory(err);
+    }
+    return TG_OK;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * store_thread - the thread that owns the outbox: group commit, pages for the feeds, trouble and recovery.
+ * Private to the store.
+ *
+ *     loop: put, ack, flush, ask for a page, call ──► [ lock ] ──► thread: transaction, read, reopen
+ *     loop: collect the news ◄── one wake-up ◄── [ lock ] ◄──
+ *
+ * ROWS   stay in the loop's list; the thread borrows a run of it, [first, first + count), and only ever reads
+ * them. The loop lets rows go when they are reported committed, or, while the thread is not inside a
+ * transaction, between tg_store_thread_borrow() and tg_store_thread_return().
+ *
+ * COMMIT   when the first waiting row is commit_interval_ms old, commit_max_rows wait, or flush() was called.
+ * Acks go with the next rows, or alone after ACK_WAIT_MS. Everything that waits goes into one transaction, up
+ * to BATCH_ROWS.
+ *
+ * STATES   what the thread does after a failed transaction:
+ *   OK        ── no space: make room, again once. Done ► FULL (storing). Else ► FULL (from memory)
+ *             ── anything else: close, reopen, append again what is above last_id, once [C3]. Else ► DEGRADED
+ *   FULL      storing: FULL_QUIET_MS without a full disk ► OK. From memory: again with back-off, and after
+ * acks DEGRADED  reopens with back-off; done ► OK
+ */
+#ifndef TG_STORE_STORE_THREAD_H
+#define TG_STORE_STORE_THREAD_H
+
+#include <pthread.h>
+
+#include "core/base/backoff.h"
+#include "store/feed.h"
+
+/* What a page may take: its share of bytes, and one row that goes over. */
+#define TG_PAGE_LIMIT_BYTES (512 * 1024)
+
+/* The outbox's number → our index; UINT32_MAX = not declared. */
+struct tg_thread_index {
+    uint32_t *at, cap;
+};
+
+struct tg_thread_device {
+    char *name;
+    uint32_t number;   /* the outbox's; may change when a database is set aside */
+    uint64_t last_seq; /* committed */
+};
+
+struct tg_thread_cursor {
+    uint32_t device; /* index into devices */
+    char *cloud;
+    uint32_t number;     /* the outbox's */
+    bool declared, todo; /* todo: seq and id are to be stored */
+    uint64_t seq, id;    /* acknowledged */
+    uint64_t told_seq;   /* the loop knows of evictions up to here */
+};
+
+/* Where a cursor is, on its way from one thread to the other. */
+struct tg_thread_slot {
+    uint64_t seq, id, holes;
+    bool set;
+    bool closed; /* to the thread: its feed is gone */
+};
+
+enum tg_thread_call_kind { TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE };
+
+struct tg_thread_call {
+    enum tg_thread_call_kind kind;
+    const char *name;
+    uint32_t device;            /* in: for a cursor */
+    uint32_t slot;              /* out: index of the device */
+    uint64_t last_seq;          /* out: of the device */
+    struct tg_feed_start start; /* out: of the cursor */
+    int rc;
+    struct tg_error *err;
+};
+
+enum tg_page_state { TG_PAGE_IDLE, TG_PAGE_ASKED, TG_PAGE_READING, TG_PAGE_READY };
+
+/* A row of a page; its body follows, padded to 8 bytes. */
+struct tg_page_row {
+    uint64_t id, seq;
+    int64_t time_ms;
+    uint32_t device, body_len;
+};
+
+struct tg_thread_news {
+    uint64_t committed_id, commits, pages_read;
+    int64_t last_commit_us, worst_commit_us;
+    struct tg_outbox_stats outbox;
+    bool from_memory; /* rows cannot be stored now */
+    bool readable;    /* pages can be read */
+    enum tg_store_state state;
+    uint32_t state_serial; /* rises with each report */
+    char state_text[512];
+    uint64_t lost_id; /* the log up to here was set aside; 0 = no (once) */
+    bool moved;       /* see `moves` (once) */
+    bool page_ready;
+    uint64_t page_through; /* 0 = it could not be read */
+    bool stopped;
+};
+
+struct tg_store_thread {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, answered;
+    void (*wake)(void *user);
+    void *wake_user;
+    struct tg_store_options o;
+    char *dir;
+
+    /* --- under the lock --- */
+    struct tg_row *first; /* rows waiting; the list is the loop's */
+    uint64_t count;
+    int64_t first_at_ms, ack_at_ms;
+    bool flush, in_transaction, stopping;
+    int64_t stop_at_ms;
+    struct tg_thread_slot *acks, *moves; /* by cursor */
+    uint64_t *lost;                      /* by device: samples up to this seq were dropped from memory */
+    bool any_lost;
+    uint32_t *ack_queue, ack_count, slot_cap, lost_cap;
+    struct tg_thread_call *call;
+    enum tg_page_state page_state;
+    const struct tg_scan *scan;
+    struct tg_thread_news news;
+    bool told; /* a wake-up is under way */
+
+    /* --- the thread's own (before it starts: the opener's) --- */
+    struct tg_outbox *ob; /* NULL while it cannot be opened */
+    struct tg_thread_device *devices;
+    struct tg_thread_cursor *cursors;
+    uint32_t device_count, device_cap, cursor_count, cursor_cap;
+    struct tg_thread_index device_of_number, cursor_of_number;
+    uint32_t *todo, todo_count, todo_cap; /* cursors to be stored */
+    struct tg_buffer page;
+    struct tg_backoff backoff;
+    bool trouble; /* the last transaction failed: nothing before retry_at_ms */
+    bool failed_stopping, page_turn;
+    int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
+    uint64_t dropped_seen; /* sum of the outbox's drop counters when the loop was last told */
+    uint64_t last_id;      /* highest id that is stored */
+};
+
+/* Opens the outbox and starts. The options' strings are copied. */
+int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_options *o,
+                          void (*wake)(void *user), void *wake_user, char ret_set_aside[256],
+                          struct tg_error *err) TG_CHECKED;
+/* The last transaction (until limit_ms are over), then the end, which the news tell: then join. */
+void tg_store_thread_stop(struct tg_store_thread *t, uint32_t limit_ms);
+void tg_store_thread_join(struct tg_store_thread *t);
+
+/* --- called on the loop --------------------------------------------------------------------------- */
+
+/* The row is already at the end of the loop's list. */
+void tg_store_thread_put(struct tg_store_thread *t, struct tg_row *row);
+void tg_store_thread_flush(struct tg_store_thread *t);
+/* Between borrow and return: this sample was dropped from memory, it will never be stored. */
+void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row);
+/* Many at once under one lock: begin, ack or closed…, end. */
+void tg_store_thread_ack_begin(struct tg_store_thread *t);
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id);
+void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor); /* the feed is gone */
+void tg_store_thread_ack_end(struct tg_store_thread *t);
+/* The scan must stay until the page was taken. */
+void tg_store_thread_ask(struct tg_store_thread *t, const struct tg_scan *scan);
+/* After the rows of a ready page were used. */
+void tg_store_thread_page_done(struct tg_store_thread *t);
+/* Waits for the thread. */
+int tg_store_thread_call(struct tg_store_thread *t, struct tg_thread_call *call) TG_CHECKED;
+/* The loop may change its list of waiting rows, which begins with `first`, until return, which says where it
+ * begins then. False: the thread is inside a transaction, or has stored rows that the loop does not know of
+ * yet; nothing is borrowed. */
+bool tg_store_thread_borrow(struct tg_store_thread *t, const struct tg_row *first) TG_CHECKED;
+void tg_store_thread_return(struct tg_store_thread *t, struct tg_row *first, uint64_t count);
+/* What happened since. `moves` (may be NULL) is called for each cursor that evictions have moved. */
+void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *ret_news,
+                             void (*move)(void *user, uint32_t cursor, const struct tg_thread_slot *to),
+                             void *user);
+
+/* --- store_commit.c, on the thread ------------------------------------------------------------------ */
+
+/* One transaction with what waits; handles trouble. */
+void tg_store_thread_commit(struct tg_store_thread *t);
+/* What the loop acknowledged becomes the thread's to store. The lock is held. */
+void tg_store_thread_take_acks(struct tg_store_thread *t);
+/* Reads the page that was asked for. The lock is held, as for commit and care; they give it up meanwhile. */
+void tg_store_thread_read(struct tg_store_thread *t);
+/* Limits and age. */
+void tg_store_thread_care(struct tg_store_thread *t);
+/* Closes the outbox after an error, opens it again, declares everything again. */
+int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* After the first open: takes the numbers over. */
+int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
+/* --- store_declare.c, on the thread ------------------------------------------------------------------- */
+
+/* All devices and cursors again, in an outbox that was opened again; `fresh`: it is a new one. */
+int tg_store_thread_declare_all(struct tg_store_thread *t, bool fresh, struct tg_error *err) TG_CHECKED;
+int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
+                                   struct tg_error *err) TG_CHECKED;
+int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                                   struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+/* Wakes the loop, unless that is under way. The lock is held. */
+void tg_store_thread_tell(struct tg_store_thread *t);
+
+#endif
