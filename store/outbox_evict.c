@@ -79,9 +79,7 @@ static int find_floors(struct tg_outbox *ob, uint64_t *ret_floor, uint64_t *ret_
         pending += most;
         if (low_id < floor)
             floor = low_id;
-        /* Only what the mark knows of may go: the hole may be the only witness of the device's last number.
-         */
-        if (d->holes > 0 && !d->dirty) {
+        if (d->holes > 0) {
             sqlite3_stmt *st = ob->st[ST_HOLE_DROP];
             struct tg_outbox_device_entry *t = tg_outbox_touch_device(ob, i);
             if (!t)
