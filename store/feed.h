@@ -126,9 +126,10 @@ void tg_feeds_notify(struct tg_feeds *fs);
 /* True when the row is of no more use: every feed of its device has acknowledged it. */
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);
 
-/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start.
- */
-void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes);
+/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start;
+ * what is left is not older than oldest_ms. */
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes,
+                    int64_t oldest_ms);
 /* A row that no feed was offered yet was dropped from memory. */
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */

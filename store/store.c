@@ -139,7 +139,7 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
-    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes);
+    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
 }
 
 static void finish_close(struct tg_store *s)
