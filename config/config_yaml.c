@@ -135,6 +135,8 @@ static int add_key(struct builder *b, struct frame *f, struct tg_yaml_node *node
 {
     char quoted[TG_QUOTE_BYTES], message[TG_QUOTE_BYTES + 80];
     f->drop = false;
+    if (node->kind == TG_YAML_NULL && node->as.text)
+        node->kind = TG_YAML_TEXT; /* `null:` names an option: keys are texts */
     if (node->kind != TG_YAML_TEXT)
         return refuse(b, "a key must be one plain text");
     if (strcmp(node->as.text, "<<") == 0)
@@ -227,7 +229,7 @@ static int on_scalar(struct builder *b, struct fy_event *e)
     if (plain && (!copy[0] || !strcmp(copy, "~") || !strcmp(copy, "null") || !strcmp(copy, "Null") ||
                   !strcmp(copy, "NULL"))) {
         n->kind = TG_YAML_NULL;
-        n->as.text = NULL;
+        n->as.text = strlen(copy) > 1 ? copy : NULL; /* should it turn out to be a key */
     }
     rc = remember(b, e->scalar.anchor, n, false);
     return rc < 0 ? rc : add(b, n);

@@ -36,14 +36,18 @@ static const char *hub_host(const struct tg_cloud_target *t)
 static int check_device(const struct tg_settings *settings, const char *id, struct tg_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.%_*?!(),:=@$'";
-    size_t n = strlen(id), good = strspn(id, allowed);
+    size_t n = strlen(id), good = strspn(id, allowed), wrong = 1;
+    char quoted[TG_QUOTE_BYTES], character[TG_QUOTE_BYTES];
     (void)settings;
     if (n == 0 || n > ID_MAX_BYTES)
-        return tg_error_set(err, TG_EINVAL, "device id \"%.40s\" has %zu characters; IoT Hub takes 1 to %d", id, n, ID_MAX_BYTES);
+        return tg_error_set(err, TG_EINVAL, "device id %s has %zu bytes; IoT Hub takes 1 to %d", tg_quote(quoted, id, n), n, ID_MAX_BYTES);
+    while (good != n && ((unsigned char)id[good + wrong] & 0xC0u) == 0x80)
+        wrong++; /* the whole of a character beyond ASCII */
     if (good != n)
         return tg_error_set(err, TG_EINVAL,
-                            "device id \"%s\" has the character '%c', which IoT Hub does not take in an MQTT topic; "
-                            "allowed are letters, digits and - . %% _ * ? ! ( ) , : = @ $ '", id, id[good]);
+                            "device id %s has the character %s, which IoT Hub does not take in an MQTT topic; "
+                            "allowed are letters, digits and - . %% _ * ? ! ( ) , : = @ $ '", tg_quote(quoted, id, n),
+                            tg_quote(character, id + good, wrong));
     return TG_OK;
 }
 

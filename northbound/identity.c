@@ -29,6 +29,7 @@ static int load_sas_key(const struct tg_config_identity *c, struct tg_identity *
                             "%s does not hold a base64 key of at least %d bytes; put the device's primary key there, nothing else",
                             c->sas_key_file, SAS_KEY_LEAST_BYTES);
     }
+    raw.data[raw.len] = '\0';
     tg_secret_free(&id->sas_key);
     id->sas_key = raw;
     id->secret.sas_key = tg_secret_view(&id->sas_key);

@@ -38,12 +38,24 @@ static int check_template(const char *name, const char *text, bool plain_topic, 
     return TG_OK;
 }
 
+/* '+' is a whole level, '#' a whole and the last one [MQTT-4.7.1-2, 4.7.1-3]; a broker closes the connection otherwise. */
+static int check_filter(const char *name, const char *text, struct tg_error *err)
+{
+    for (const char *p = text; (p = strpbrk(p, "+#")) != NULL; p++)
+        if ((p > text && p[-1] != '/') || (p[1] != '\0' && (*p == '#' || p[1] != '/')))
+            return tg_error_set(err, TG_EINVAL, "%s: in \"%s\" a '%c' is not a whole level%s", name, text, *p,
+                                *p == '#' ? " at the end" : "");
+    return TG_OK;
+}
+
 static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings, struct tg_error *err)
 {
     int rc = check_template("topic", tg_settings_text(settings, "topic"), true, err);
     (void)common;
     if (rc == TG_OK)
         rc = check_template("command_topic", tg_settings_text(settings, "command_topic"), false, err);
+    if (rc == TG_OK)
+        rc = check_filter("command_topic", tg_settings_text(settings, "command_topic"), err);
     if (rc == TG_OK)
         rc = check_template("client_id", tg_settings_text(settings, "client_id"), false, err);
     return rc;

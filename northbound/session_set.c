@@ -5,11 +5,18 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 
+#define TRIM_AFTER_MS 2000 /* without a handshake */
+
 static void grant(struct tg_session_set *set);
 
 static void on_refill(void *user)
 {
-    grant(TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC));
+    struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
+    if (set->handshakes == 0 && tg_clock_mono_ms() >= set->trim_ms) {
+        set->trim_ms = INT64_MAX;
+        tg_tls_trim(); /* what the last handshakes computed with is not needed until the next one */
+    }
+    grant(set);
 }
 
 int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway, const struct tg_session_callbacks *cb,
@@ -29,6 +36,7 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
         return tg_error_set(err, TG_ENOMEM, "out of memory for the sessions' buffers");
     }
     set->magic = TG_SESSION_SET_MAGIC;
+    set->trim_ms = INT64_MAX;
     set->loop = loop;
     set->store = store;
     set->gateway = name;
@@ -146,6 +154,8 @@ static void grant(struct tg_session_set *set)
         set->handshakes++;
         tg_session_slot_granted(s);
     }
+    if (set->handshakes == 0)
+        next = set->trim_ms;
     for (uint32_t i = 0; i < set->cloud_count; i++) {
         struct tg_set_cloud *c = &set->clouds[i];
         int64_t at = now + 1 + (int64_t)((1.0 - c->tokens) / c->tokens_per_ms);
@@ -184,7 +194,8 @@ void tg_set_release_slot(struct tg_session *s)
     if (!s->holds_slot)
         return;
     s->holds_slot = false;
-    s->set->handshakes--;
+    if (--s->set->handshakes == 0)
+        s->set->trim_ms = tg_clock_mono_ms() + TRIM_AFTER_MS;
     tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
 }
 

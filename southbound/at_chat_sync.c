@@ -89,6 +89,8 @@ void tg_at_chat_sync(struct tg_at_chat *c, int64_t now_ms)
         tg_at_chat_finish_(c, &none, tg_bytes(NULL, 0));
         owe(c);
     }
+    if (c->state == TG_AT_CLOSED)
+        owe(c); /* nobody knows what the device was asked before the port was opened */
     tg_at_chat_begin_sync_(c, now_ms);
 }
 
@@ -103,7 +105,6 @@ void tg_at_chat_hangup(struct tg_at_chat *c)
     c->out = tg_bytes(NULL, 0);
     tg_at_lines_reset(&c->lines);
     c->urc_len = 0;
-    c->owed = 0;
     c->state = TG_AT_CLOSED;
 }
 

@@ -30,6 +30,17 @@ static size_t texts_size(const struct tg_point_value *values, uint32_t count)
     return n;
 }
 
+/* What is stored must be readable again, so a plugin's mistake ends here. */
+static bool value_is_sound(const struct tg_point_value *v)
+{
+    if (v->quality > TG_QUALITY_DOWN || v->value.type > TG_VALUE_TEXT)
+        return false;
+    if (v->value.type == TG_VALUE_NONE)
+        return v->quality != TG_QUALITY_GOOD;
+    return v->value.type != TG_VALUE_TEXT ||
+           (v->value.text_len <= TG_TEXT_MAX_BYTES && (v->value.as.text || v->value.text_len == 0));
+}
+
 static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms, const struct tg_point_value *values,
                         uint32_t count)
 {
@@ -40,7 +51,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     if (device >= s->model.device_count || count == 0 || count > TG_SAMPLE_MAX_VALUES)
         return TG_PLUGIN_EINVAL;
     for (uint32_t i = 0; i < count; i++)
-        if (values[i].point >= s->model.devices[device].point_count || values[i].value.text_len > TG_TEXT_MAX_BYTES)
+        if (values[i].point >= s->model.devices[device].point_count || !value_is_sound(&values[i]))
             return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
     m = tg_malloc(size);
@@ -54,7 +65,8 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
         struct tg_value *v = &m->values[i].value;
         if (v->type != TG_VALUE_TEXT)
             continue;
-        memcpy(text, v->as.text, v->text_len);
+        if (v->text_len)
+            memcpy(text, v->as.text, v->text_len);
         v->as.text = text;
         text += v->text_len;
     }
@@ -69,32 +81,35 @@ reject:
     return TG_PLUGIN_EFULL;
 }
 
-static void put_text_mail(struct tg_host_source *s, struct tg_up_mail head, const char *text)
+static void put_text_mail(struct tg_host_source *s, const struct tg_up_mail *head, const char *text)
 {
     size_t len = text ? strlen(text) : 0;
     struct tg_up_mail *m = tg_malloc(sizeof *m + len + 1);
+    int rc = TG_ENOMEM;
     if (m) {
-        *m = head;
+        *m = *head;
         m->has_text = text != NULL;
         memcpy(m->values, text ? text : "", len + 1);
-        m->mail.cost = 0; /* states and answers must get through a box that samples have filled */
-        if (tg_mailbox_put(&s->up, &m->mail) == TG_OK)
+        m->mail.cost = sizeof *m + len + 1;
+        rc = tg_mailbox_put(&s->news, &m->mail);
+        if (rc == TG_OK)
             return;
         tg_free(m);
     }
-    tg_log(TG_LOG_WARN, "source", "source=%s a device state or an answer was lost: queue to the loop is full", s->config->name);
+    if (rc != TG_ESTATE) /* closed: nobody waits for it any more */
+        tg_log(TG_LOG_WARN, "source", "source=%s a device state or an answer was lost: %s", s->config->name, tg_code_text(rc));
 }
 
 static void service_device_state(struct tg_host_source *source, uint32_t device, uint32_t state, const char *text)
 {
     struct tg_host_source *s = checked(source);
     if (device < s->model.device_count && state <= TG_DEVICE_DOWN)
-        put_text_mail(s, (struct tg_up_mail){.kind = TG_MAIL_STATE, .device = device, .state = state}, text);
+        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_STATE, .device = device, .state = state}, text);
 }
 
 static void service_answer(struct tg_host_source *source, uint64_t request, int status, const char *json)
 {
-    put_text_mail(checked(source), (struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
+    put_text_mail(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
 }
 
 static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
@@ -162,14 +177,14 @@ static void try_open(struct tg_host_source *s, int64_t now_ms)
     if (rc < 0) {
         int64_t wait = tg_backoff_next(&s->open_backoff, tg_random_u32());
         s->poll_due_ms = now_ms + wait;
-        put_text_mail(s, (struct tg_up_mail){.kind = TG_MAIL_OPEN, .status = rc, .time_ms = wait},
+        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN, .status = rc, .time_ms = wait},
                       text[0] ? text : "the plugin gave no reason");
         return;
     }
     s->open = true;
     s->open_backoff.attempt = 0;
     s->poll_due_ms = now_ms;
-    put_text_mail(s, (struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
+    put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
 }
 
 static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
@@ -236,24 +251,38 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
     return true;
 }
 
-static void drain(struct tg_host_source *s)
+/* Delivers from one box; false when a sample was not taken (tg_source_host_resume() goes on) or the turn is used up. */
+static bool drain_box(struct tg_host_source *s, struct tg_mailbox *box, struct tg_mail **held, int *left)
 {
-    for (int done = 0; !atomic_load(&s->stopping); done++) {
+    while (!atomic_load(&s->stopping)) {
         struct tg_mail *m;
-        if (!s->held)
-            s->held = tg_mailbox_take_all(&s->up);
-        if (!s->held)
-            return;
-        if (done == DELIVER_PER_TURN) {
+        if (!*held)
+            *held = tg_mailbox_take_all(box);
+        m = *held;
+        if (!m)
+            return true;
+        if (*left == 0) {
             tg_wakeup_fire(&s->up_wake);
-            return;
+            return false;
         }
-        m = s->held;
         if (!deliver(s, (struct tg_up_mail *)m))
-            return; /* tg_source_host_resume() goes on */
-        s->held = m->next;
+            return false;
+        --*left;
+        *held = m->next;
         tg_free(m);
     }
+    return false;
+}
+
+static void drain(struct tg_host_source *s)
+{
+    int left = DELIVER_PER_TURN;
+    if (s->draining)
+        return; /* a callback resumes: the loop above it goes on anyway */
+    s->draining = true;
+    if (drain_box(s, &s->news, &s->held_news, &left))
+        (void)drain_box(s, &s->up, &s->held, &left);
+    s->draining = false;
 }
 
 static void on_mail(void *user)
@@ -295,13 +324,15 @@ static int build_model(struct tg_host_source *s)
 
 static void free_source(struct tg_host_source *s)
 {
-    struct tg_mail *lists[3] = {s->held, tg_mailbox_take_all(&s->up), tg_mailbox_take_all(&s->down)};
-    for (int i = 0; i < 3; i++)
+    struct tg_mail *lists[] = {s->held, tg_mailbox_take_all(&s->up), s->held_news, tg_mailbox_take_all(&s->news),
+                               tg_mailbox_take_all(&s->down)};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (struct tg_mail *m = lists[i], *next; m; m = next) {
             next = m->next;
             tg_free(m);
         }
     tg_mailbox_fini(&s->up);
+    tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);
     tg_free(s->devices);
     tg_free(s->points);
@@ -326,6 +357,7 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
         .source = s, .emit = service_emit, .device_state = service_device_state, .log = service_log, .answer = service_answer,
         .watch_fd = service_watch_fd, .now_ms = service_now_ms, .wall_ms = service_wall_ms, .stopping = service_stopping, GETTERS};
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
+    tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES, own ? tg_worker_wake : tg_wakeup_fire,
                     own ? (void *)s : (void *)&s->turn);
     rc = build_model(s);
@@ -339,24 +371,22 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
         return tg_error_set(err, rc, "source %s: cannot make a wake-up", config->name);
     }
     rc = own ? tg_worker_start(s, err) : tg_on_loop_start(s, err);
-    if (rc < 0) {
-        s->closed = NULL;
-        tg_source_host_ended(s);
-        return rc;
-    }
+    if (rc < 0)
+        return rc; /* it saw to the end of `s` */
     *ret_host = &s->handle;
     return TG_OK;
 }
 
 /* --- requests ------------------------------------------------------------------------------------- */
 
-static void put_request(struct tg_host_source *s, struct tg_down_mail *m)
+/* `m` is NULL when there was no memory for it. */
+static void put_request(struct tg_host_source *s, uint64_t request, struct tg_down_mail *m)
 {
-    if (!m || tg_mailbox_put(&s->down, &m->mail) < 0) {
-        s->handle.cb->on_answer(s->handle.user, m ? m->request : 0, TG_PLUGIN_EFULL,
-                                "{\"error\":\"too many commands are waiting for this source\"}");
-        tg_free(m);
-    }
+    const char *why = m ? "{\"error\":\"too many commands are waiting for this source\"}" : "{\"error\":\"out of memory\"}";
+    if (m && tg_mailbox_put(&s->down, &m->mail) == TG_OK)
+        return;
+    tg_free(m);
+    s->handle.cb->on_answer(s->handle.user, request, TG_PLUGIN_EFULL, why);
 }
 
 void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point,
@@ -372,7 +402,7 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
             m->value.as.text = m->text;
         }
     }
-    put_request(h->source, m);
+    put_request(h->source, request, m);
 }
 
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name, const char *json)
@@ -384,7 +414,7 @@ void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t
         m->name = memcpy(m->text, name, n);
         m->json = memcpy(m->text + n, json, j);
     }
-    put_request(h->source, m);
+    put_request(h->source, request, m);
 }
 
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats)
@@ -402,6 +432,7 @@ void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), 
     s->closed_user = user;
     atomic_store(&s->stopping, true);
     tg_mailbox_close(&s->up);
+    tg_mailbox_close(&s->news);
     tg_mailbox_close(&s->down);
     if (s->plugin->thread_model == TG_THREAD_OWN)
         tg_worker_stop(s);

@@ -2,8 +2,12 @@
  *
  * plugin_host - runs one source: an instance of a plugin, its thread if it wants one, and the services lent to it.
  *
- *   plugin (own thread, or the loop) ── emit, device_state, answer ──► mailbox (bounded) ──► loop: callbacks
+ *   plugin (own thread, or the loop) ── emit ──► mailbox (bounded) ──► loop: on_sample
+ *                                    ── device_state, answer ──► mailbox (bounded) ──► loop: the other callbacks
  *   loop ── write, command ──► mailbox (bounded) ──► plugin
+ *
+ * Samples keep their order, and so do states and answers; the latter may overtake samples, so that an answer does not
+ * wait until a full store has room again.
  *
  * Overflow: when on_sample says TG_EFULL (the store is full) samples stay in the mailbox until
  * tg_source_host_resume(); a full mailbox makes emit() say TG_PLUGIN_EFULL, which is counted per source. A request
@@ -18,8 +22,8 @@
 #include "config/config.h"
 #include "core/net/loop.h"
 
-#define TG_SOURCE_QUEUE_SAMPLES  16384
-#define TG_SOURCE_QUEUE_BYTES    (8 * 1024 * 1024)
+#define TG_SOURCE_QUEUE_SAMPLES  4096
+#define TG_SOURCE_QUEUE_BYTES    (2 * 1024 * 1024)
 #define TG_SOURCE_QUEUE_REQUESTS 256
 
 struct tg_source_callbacks {

@@ -69,9 +69,10 @@ struct tg_host_source {
     struct tg_backoff open_backoff;
     struct tg_watch watches[TG_SOURCE_MAX_FDS];
 
-    struct tg_mailbox up, down;
+    struct tg_mailbox up, news, down; /* samples; states, answers and opens, which must not wait behind samples; requests */
     struct tg_wakeup up_wake;     /* loop: mail from the plugin */
-    struct tg_mail *held;         /* taken from `up`, not yet delivered */
+    struct tg_mail *held, *held_news; /* taken from `up` and `news`, not yet delivered */
+    bool draining;
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
 
@@ -93,6 +94,7 @@ struct tg_host_source {
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
 
+/* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
 void tg_worker_wake(void *source);
 int tg_on_loop_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;

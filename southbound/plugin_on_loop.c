@@ -7,6 +7,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/clock.h"
 
 /* Outlives the watch by one loop turn: libuv gives its memory back in the close callback. */
 struct tg_loop_poll {
@@ -21,7 +22,13 @@ static void run_round(void *user)
     if (atomic_load(&s->stopping))
         return;
     tg_instance_round(s);
-    tg_deadline_set(&s->deadline, s->poll_due_ms);
+    /* What is due at once runs in the next turn: a timer of no time may run again in this one and hold everybody up. */
+    if (s->poll_due_ms <= tg_clock_mono_ms()) {
+        tg_deadline_set(&s->deadline, INT64_MAX);
+        tg_wakeup_fire(&s->turn);
+    } else {
+        tg_deadline_set(&s->deadline, s->poll_due_ms);
+    }
 }
 
 static void free_poll(uv_handle_t *handle)
@@ -76,8 +83,10 @@ int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w)
 int tg_on_loop_start(struct tg_host_source *s, struct tg_error *err)
 {
     int rc = tg_wakeup_init(&s->turn, s->handle.loop, run_round, s);
-    if (rc < 0)
+    if (rc < 0) {
+        tg_source_host_ended(s);
         return tg_error_set(err, rc, "source %s: cannot make a wake-up", s->config->name);
+    }
     tg_deadline_init(&s->deadline, s->handle.loop, run_round, s);
     tg_wakeup_fire(&s->turn);
     return TG_OK;

@@ -34,6 +34,15 @@ static int wait_ms(const struct tg_host_source *s)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* What may be reported of the descriptor now: the call for another one may have ended its watch. */
+static uint32_t watched(const struct tg_host_source *s, int fd)
+{
+    for (size_t i = 0; i < TG_SOURCE_MAX_FDS; i++)
+        if (s->watches[i].events && s->watches[i].fd == fd)
+            return s->watches[i].events | TG_FD_HANGUP;
+    return 0;
+}
+
 static void wait_for_work(struct tg_host_source *s)
 {
     struct pollfd fds[TG_SOURCE_MAX_FDS + 1] = {{.fd = s->event_fd, .events = POLLIN}};
@@ -52,6 +61,7 @@ static void wait_for_work(struct tg_host_source *s)
     for (nfds_t i = 1; i < n && s->open && s->plugin->fd_ready; i++) {
         uint32_t events = (fds[i].revents & POLLIN ? TG_FD_READ : 0) | (fds[i].revents & POLLOUT ? TG_FD_WRITE : 0) |
                           (fds[i].revents & (POLLHUP | POLLERR | POLLNVAL) ? TG_FD_HANGUP : 0);
+        events &= watched(s, fds[i].fd);
         if (!events)
             continue;
         s->plugin->fd_ready(s->instance, fds[i].fd, events);
@@ -92,8 +102,10 @@ int tg_worker_start(struct tg_host_source *s, struct tg_error *err)
 {
     sigset_t all, before;
     int rc = tg_wakeup_init(&s->ended, s->handle.loop, on_ended, s);
-    if (rc < 0)
+    if (rc < 0) {
+        tg_source_host_ended(s);
         return tg_error_set(err, rc, "source %s: cannot make a wake-up", s->config->name);
+    }
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->event_fd < 0) {
         rc = tg_error_set(err, tg_code_from_errno(errno), "source %s: eventfd: %s", s->config->name, strerror(errno));
@@ -111,7 +123,8 @@ int tg_worker_start(struct tg_host_source *s, struct tg_error *err)
     s->thread_started = true;
     return TG_OK;
 close_ended:
-    uv_close((uv_handle_t *)&s->ended.async, NULL);
+    s->ended.async.data = &s->ended;
+    uv_close((uv_handle_t *)&s->ended.async, on_ended_closed); /* `s` must outlive this handle */
     return rc;
 }
 

@@ -178,8 +178,10 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
 {
     struct tg_feeds *fs = f->set;
     size_t cost = tg_row_cost(row);
-    if (f->count >= TG_FEED_MAX_ROWS || (f->count > 0 && cost > tg_feed_allowance(f)))
+    if (f->count >= TG_FEED_MAX_ROWS || (f->count > 0 && cost > tg_feed_allowance(f))) {
+        f->need = cost;
         return false;
+    }
     if (f->count == f->cap && !ring_grow(f)) {
         fs->no_memory = true;
         return false;

@@ -20,7 +20,8 @@ static bool eligible(const struct tg_feed *f, uint64_t stored_id)
     if (f->count == 0)
         return true;
     const struct tg_feeds *fs = f->set;
-    return tg_feed_allowance(f) >= fs->limit_bytes / 4 / (fs->awake ? fs->awake : 1);
+    size_t half = fs->limit_bytes / 4 / (fs->awake ? fs->awake : 1);
+    return tg_feed_allowance(f) >= (half > f->need ? half : f->need);
 }
 
 /* One entry a device, all "none of this device". */

@@ -109,7 +109,7 @@ static int compact_step(struct tg_outbox *ob, uint64_t cap, uint64_t *ret_delete
 {
     struct run runs[COMPACT_RUNS];
     sqlite3_stmt *st = ob->st[ST_SCAN];
-    uint64_t seen = 0, last_id = ob->t.compact_to;
+    uint64_t seen = 0, last_id = ob->t.compact_to, before = ob->t.compact_id;
     int count = 0, rc, code = TG_OK;
     (void)sqlite3_bind_int64(st, 1, (int64_t)ob->t.compact_id + 1);
     (void)sqlite3_bind_int64(st, 2, (int64_t)ob->t.compact_to);
@@ -117,6 +117,11 @@ static int compact_step(struct tg_outbox *ob, uint64_t cap, uint64_t *ret_delete
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         uint64_t id = (uint64_t)sqlite3_column_int64(st, 0);
         int64_t device = sqlite3_column_int64(st, 1);
+        if (id <= before || id > ob->t.compact_to) {
+            rc = SQLITE_CORRUPT;
+            break;
+        }
+        before = id;
         bool waste = device >= 0 && device < ob->device_count && id <= ob->devices[device].floor_id;
         bool joins = count > 0 && runs[count - 1].last + 1 == id;
         if (waste && !joins && count == COMPACT_RUNS) {
@@ -225,9 +230,13 @@ static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
     (void)sqlite3_bind_int64(st, 2, (int64_t)upto);
     (void)sqlite3_bind_int64(st, 3, (int64_t)max_rows);
     while (code == TG_OK && !enough && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        uint64_t seq = (uint64_t)sqlite3_column_int64(st, 2);
+        uint64_t id = (uint64_t)sqlite3_column_int64(st, 0), seq = (uint64_t)sqlite3_column_int64(st, 2);
         int64_t device = sqlite3_column_int64(st, 1);
-        last = (uint64_t)sqlite3_column_int64(st, 0);
+        if (id <= last || id > upto) {
+            rc = SQLITE_CORRUPT;
+            break;
+        }
+        last = id;
         bytes += (uint64_t)sqlite3_column_int64(st, 4);
         enough = ++seen == max_rows || bytes >= max_bytes;
         /* A damaged row belongs to nobody and goes without an entry. */

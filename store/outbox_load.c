@@ -178,6 +178,9 @@ static int load_hole(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *er
     if (device < 0 || device >= ob->device_count || first == 0 || last < first)
         return corrupt(ob, err, "the table of numbers that were not stored is damaged");
     struct tg_outbox_device_entry *d = &ob->devices[device];
+    if (first <= d->floor_id) /* while loading: where the hole before ended */
+        return corrupt(ob, err, "the table of numbers that were not stored is out of order");
+    d->floor_id = last;
     d->holes++;
     /* The last thing that happened to a device may be a hole after its newest row. */
     if (last > d->last_seq) {

@@ -122,7 +122,7 @@ static int check_row(struct check *c, const struct tg_outbox_row *row, struct tg
 static int check_rows(struct check *c, struct tg_error *err)
 {
     sqlite3_stmt *st = c->ob->st[ST_READ];
-    uint64_t rows = 0;
+    uint64_t rows = 0, before = 0;
     int rc = SQLITE_DONE, code = TG_OK;
     (void)sqlite3_bind_int64(st, 1, 0);
     (void)sqlite3_bind_int64(st, 2, INT64_MAX);
@@ -134,12 +134,18 @@ static int check_rows(struct check *c, struct tg_error *err)
             .device = device < 0 || device > UINT32_MAX ? UINT32_MAX : (uint32_t)device,
             .time_ms = sqlite3_column_int64(st, 3),
         };
+        if (row.id <= before || row.id > INT64_MAX) {
+            found(c, "row %llu follows row %llu: the page is damaged, the rest was not looked at",
+                  (unsigned long long)row.id, (unsigned long long)before);
+            break;
+        }
+        before = row.id;
         const void *body = sqlite3_column_blob(st, 4);
         row.body = tg_bytes(body, (size_t)sqlite3_column_bytes(st, 4));
         rows++;
         code = check_row(c, &row, err);
     }
-    if (code == TG_OK && rc != SQLITE_DONE)
+    if (code == TG_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
         code = tg_outbox_fail(c->ob, rc, err, "reading samples");
     (void)sqlite3_reset(st);
     if (code == TG_OK && rows != c->ob->t.rows)

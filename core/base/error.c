@@ -72,6 +72,17 @@ int tg_code_from_errno(int errnum)
     }
 }
 
+/* A text that did not fit must not end in the middle of a character: a log would escape it. */
+static void end_whole(char *text, size_t len)
+{
+    size_t at = len;
+    while (at > 0 && len - at < 4 && ((unsigned char)text[at - 1] & 0xC0u) == 0x80)
+        at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xC0 &&
+        !tg_utf8_valid(tg_bytes(text + at - 1, len - at + 1)))
+        text[at - 1] = '\0';
+}
+
 int tg_error_set(struct tg_error *err, int code, const char *fmt, ...)
 {
     va_list ap;
@@ -79,7 +90,8 @@ int tg_error_set(struct tg_error *err, int code, const char *fmt, ...)
         return code;
     err->code = code;
     va_start(ap, fmt);
-    vsnprintf(err->text, sizeof err->text, fmt, ap);
+    if (vsnprintf(err->text, sizeof err->text, fmt, ap) >= (int)sizeof err->text)
+        end_whole(err->text, sizeof err->text - 1);
     va_end(ap);
     return code;
 }
@@ -103,6 +115,7 @@ int tg_error_wrap(struct tg_error *err, const char *fmt, ...)
     memmove(err->text + len, err->text, keep);
     err->text[len + keep] = '\0';
     memcpy(err->text, prefix, len);
+    end_whole(err->text, len + keep);
     return err->code;
 }
 

@@ -17,14 +17,21 @@ static void mix_text(uint64_t *h, const char *s)
     mix(h, s ? "+" : "-", 1);
 }
 
+static void mix_count(uint64_t *h, uint32_t n)
+{
+    mix(h, &n, sizeof n);
+}
+
 static void mix_settings(uint64_t *h, const struct tg_settings *s)
 {
     const struct tg_option *o = s ? tg_settings_table(s) : NULL;
     for (; o && o->name; o++) {
         const char *const *items;
+        uint32_t count;
         int64_t i;
         double d;
         mix_text(h, o->name);
+        mix(h, tg_settings_has(s, o->name) ? "+" : "-", 1);
         if (!tg_settings_has(s, o->name))
             continue;
         switch (o->type) {
@@ -38,7 +45,9 @@ static void mix_settings(uint64_t *h, const struct tg_settings *s)
             mix_text(h, tg_settings_text(s, o->name));
             break;
         case TG_OPTION_TEXT_LIST:
-            for (uint32_t k = 0, n = tg_settings_list(s, o->name, &items); k < n; k++)
+            count = tg_settings_list(s, o->name, &items);
+            mix_count(h, count);
+            for (uint32_t k = 0; k < count; k++)
                 mix_text(h, items[k]);
             break;
         default:
@@ -69,10 +78,13 @@ uint64_t tg_config_fingerprint(const struct tg_config_source *source)
     mix_text(&h, source->plugin_name);
     mix_settings(&h, source->common);
     mix_settings(&h, source->settings);
+    mix_count(&h, source->device_count);
     for (uint32_t d = 0; d < source->device_count; d++) {
         const struct tg_config_device *device = &source->devices[d];
         mix_text(&h, device->id);
         mix_settings(&h, device->settings);
+        mix_count(&h, device->route_count);
+        mix_count(&h, device->point_count);
         for (uint32_t i = 0; i < device->route_count; i++)
             mix_route(&h, &device->routes[i]);
         for (uint32_t p = 0; p < device->point_count; p++) {

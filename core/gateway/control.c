@@ -15,7 +15,9 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/sample.h"
 #include "core/gateway/gateway.h"
+#include "northbound/format_json.h"
 
 #define CONTROL_MAGIC 0xc0274011u
 #define CLIENT_MAGIC  0xc11e4700u
@@ -30,6 +32,7 @@ struct client {
     uint64_t lost; /* tail lines a slow reader did not get */
     uint32_t watch;
     bool closing, waiting;
+    bool ended; /* the client sends no more; it is closed when it has its answers */
     uint8_t handles;
     struct client *next;
 };
@@ -40,9 +43,14 @@ struct tg_control {
     struct tg_loop *loop;
     uv_pipe_t server;
     char path[108];
+    int64_t request_ms;
     struct client *clients;
     uint32_t count;
     bool closing;
+    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further connection until
+     * somebody accepts the last one. */
+    uv_pipe_t turned_away;
+    bool turning_away, one_more;
 };
 
 struct out {
@@ -54,7 +62,7 @@ struct out {
 
 static void free_if_done(struct tg_control *c)
 {
-    if (!c->closing || c->clients || uv_is_active((uv_handle_t *)&c->server) || c->server.data)
+    if (!c->closing || c->clients || c->turning_away || c->server.data)
         return;
     TG_OBJECT_POISON(c);
     tg_free(c);
@@ -106,6 +114,12 @@ static void on_timeout(void *user)
 
 /* --- writing ----------------------------------------------------------------------------------------- */
 
+static void close_if_served(struct client *x)
+{
+    if (x->ended && x->queued == 0 && !x->waiting)
+        close_client(x);
+}
+
 static void on_written(uv_write_t *w, int status)
 {
     struct out *o = (struct out *)w;
@@ -113,15 +127,18 @@ static void on_written(uv_write_t *w, int status)
     x->queued -= o->len;
     if (status < 0)
         close_client(x);
+    else
+        close_if_served(x);
     tg_free(o);
 }
 
-/* Sends a line; false when the client's queue has no room for it. */
+/* Sends a line; false when the client's queue has no room for it. An empty queue has room for any line: the status of ten
+ * thousand devices is longer than the bound. */
 static bool put_line(struct client *x, const char *text, size_t len)
 {
     struct out *o;
     uv_buf_t buf;
-    if (x->closing || x->queued + len > TG_CONTROL_QUEUE_BYTES)
+    if (x->closing || (x->queued > 0 && x->queued + len > TG_CONTROL_QUEUE_BYTES))
         return false;
     o = tg_malloc(sizeof *o + len + 1);
     if (!o)
@@ -143,10 +160,8 @@ static bool put_line(struct client *x, const char *text, size_t len)
 static void put_json(struct client *x, json_t *j)
 {
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    if (text)
-        (void)put_line(x, text, strlen(text));
-    else
-        close_client(x);
+    if (!text || !put_line(x, text, strlen(text)))
+        close_client(x); /* no memory, or it asks and does not read */
     free(text);
     json_decref(j);
 }
@@ -161,16 +176,21 @@ static void put_error(struct client *x, const char *text)
 static void on_reading(void *user, const char *device, const char *json, size_t len)
 {
     struct client *x = TG_OBJECT(user, struct client, CLIENT_MAGIC);
-    struct tg_buffer b = tg_buffer_init(len + 512);
-    if (x->lost && x->queued == 0) {
-        char text[64];
-        int n = snprintf(text, sizeof text, "{\"lost\":%llu}", (unsigned long long)x->lost);
-        if (put_line(x, text, (size_t)n))
-            x->lost = 0;
-    }
-    if (tg_buffer_append_fmt(&b, "{\"device\":\"%s\",\"sample\":%.*s}", device, (int)len, json) < 0 ||
-        !put_line(x, (const char *)b.data, b.len))
+    struct tg_buffer b = tg_buffer_init(len + 6 * TG_NAME_MAX_BYTES + 256); /* a byte of the name becomes six at most */
+    struct tg_writer w;
+    if (tg_buffer_reserve(&b, b.limit_bytes) == TG_OK) {
+        w = tg_writer_init(b.data, b.cap);
+        if (x->lost) /* told in the place of the gap, together with the line after it */
+            tg_write_fmt(&w, "{\"lost\":%llu}\n", (unsigned long long)x->lost);
+        tg_write_str(&w, "{\"device\":");
+        tg_format_json_string(&w, tg_bytes_str(device));
+        tg_write_str(&w, ",\"sample\":");
+        tg_write_bytes(&w, tg_bytes(json, len));
+        tg_write_str(&w, "}");
+        x->lost = !w.failed && put_line(x, (const char *)w.data, w.len) ? 0 : x->lost + 1;
+    } else {
         x->lost++;
+    }
     tg_buffer_fini(&b);
 }
 
@@ -182,6 +202,8 @@ static void on_command_done(void *user, const char *status, const char *json)
         result = json_string(json);
     x->waiting = false;
     put_json(x, json_pack("{s:s,s:o}", "status", status, "result", result ? result : json_null()));
+    if (!x->closing)
+        close_if_served(x);
 }
 
 static void run_send(struct client *x, const json_t *request)
@@ -256,8 +278,16 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct client *x = TG_OBJECT(stream->data, struct client, CLIENT_MAGIC);
-    uint8_t *end;
+    const uint8_t *end;
+    size_t done = 0;
     (void)buf;
+    if (n == UV_EOF && !x->watch) { /* a client may close its sending side and still wait for what it asked */
+        x->ended = true;
+        uv_read_stop(stream);
+        tg_deadline_set(&x->deadline, tg_clock_mono_ms() + TG_COMMAND_TIMEOUT_MS + TG_CONTROL_REQUEST_MS);
+        close_if_served(x);
+        return;
+    }
     if (n < 0) { /* end, error, or UV_ENOBUFS: a line longer than the limit */
         if (n == UV_ENOBUFS)
             put_error(x, "a request line has at most 64 KiB");
@@ -265,12 +295,50 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     x->in.len += (size_t)n;
-    while (!x->closing && x->in.len > 0 && (end = memchr(x->in.data, '\n', x->in.len)) != NULL) {
-        size_t len = (size_t)(end - x->in.data);
+    while (!x->closing && done < x->in.len && (end = memchr(x->in.data + done, '\n', x->in.len - done)) != NULL) {
+        size_t len = (size_t)(end - x->in.data) - done;
         tg_deadline_set(&x->deadline, INT64_MAX);
-        run_request(x, (const char *)x->in.data, len);
-        tg_buffer_consume(&x->in, len + 1);
+        run_request(x, (const char *)x->in.data + done, len);
+        done += len + 1;
     }
+    tg_buffer_consume(&x->in, done);
+}
+
+static void on_connection(uv_stream_t *server, int status);
+
+static void on_turned_away(uv_handle_t *h)
+{
+    struct tg_control *c = TG_OBJECT(h->data, struct tg_control, CONTROL_MAGIC);
+    c->turning_away = false;
+    if (c->closing) {
+        free_if_done(c);
+    } else if (c->one_more) {
+        c->one_more = false;
+        on_connection((uv_stream_t *)&c->server, 0);
+    }
+}
+
+static void turn_away(struct tg_control *c)
+{
+    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused: out of memory");
+    if (c->turning_away) {
+        c->one_more = true;
+        return;
+    }
+    c->turning_away = true;
+    uv_pipe_init(&c->loop->uv, &c->turned_away, 0);
+    c->turned_away.data = c;
+    (void)uv_accept((uv_stream_t *)&c->server, (uv_stream_t *)&c->turned_away); /* closed either way */
+    uv_close((uv_handle_t *)&c->turned_away, on_turned_away);
+}
+
+/* Says why in its own protocol; the client closes the socket when it has read it, or we do. */
+static void refuse_client(struct client *x)
+{
+    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u are open, at most %d)", x->control->count - 1,
+           TG_CONTROL_MAX_CLIENTS);
+    put_error(x, "too many connections are open already");
+    close_client(x);
 }
 
 static void on_connection(uv_stream_t *server, int status)
@@ -280,8 +348,10 @@ static void on_connection(uv_stream_t *server, int status)
     if (status < 0 || c->closing)
         return;
     x = tg_calloc(1, sizeof *x);
-    if (!x)
-        return; /* the connection waits in the backlog for the next one */
+    if (!x) {
+        turn_away(c);
+        return;
+    }
     x->magic = CLIENT_MAGIC;
     x->control = c;
     x->in = tg_buffer_init(TG_CONTROL_LINE_BYTES);
@@ -292,30 +362,48 @@ static void on_connection(uv_stream_t *server, int status)
     x->next = c->clients;
     c->clients = x;
     c->count++;
-    if (uv_accept(server, (uv_stream_t *)&x->pipe) < 0 || c->count > TG_CONTROL_MAX_CLIENTS ||
-        uv_read_start((uv_stream_t *)&x->pipe, on_alloc, on_read) < 0) {
-        tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u are open, at most %d)", c->count - 1,
-               TG_CONTROL_MAX_CLIENTS);
+    if (uv_accept(server, (uv_stream_t *)&x->pipe) < 0)
         close_client(x);
-        return;
-    }
-    tg_deadline_set(&x->deadline, tg_clock_mono_ms() + TG_CONTROL_REQUEST_MS);
+    else if (c->count > TG_CONTROL_MAX_CLIENTS)
+        refuse_client(x);
+    else if (uv_read_start((uv_stream_t *)&x->pipe, on_alloc, on_read) < 0)
+        close_client(x);
+    else
+        tg_deadline_set(&x->deadline, tg_clock_mono_ms() + c->request_ms);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
-/* True when somebody answers at the path. */
+/* True when somebody listens at the path: anything but a plain refusal, a full queue for instance, counts. */
 static bool is_alive(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool alive;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc, why;
     if (fd < 0)
-        return false;
+        return true; /* not known: take nothing away */
     snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-    alive = connect(fd, (const struct sockaddr *)&a, sizeof a) == 0;
+    rc = connect(fd, (const struct sockaddr *)&a, sizeof a);
+    why = errno;
     close(fd);
-    return alive;
+    return rc == 0 || why != ECONNREFUSED;
+}
+
+/* Makes room for our socket at the path: only the socket file of a gateway that was killed may go. */
+static int clear_path(const char *path, struct tg_error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return TG_OK; /* nothing there; what else is wrong bind() says */
+    if (!S_ISSOCK(st.st_mode))
+        return tg_error_set(err, TG_EEXISTS, "control_socket %s: there is something that is not a socket, and it stays; remove it or "
+                            "choose another path", path);
+    if (is_alive(path))
+        return tg_error_set(err, TG_EEXISTS, "control_socket %s: another gateway answers there; stop it, or give this one its own path",
+                            path);
+    if (unlink(path) < 0)
+        return tg_error_set(err, TG_EPERM, "control_socket %s: the socket of a gateway that was killed cannot be removed: %s", path,
+                            strerror(errno));
+    return TG_OK;
 }
 
 static void on_server_closed(uv_handle_t *h)
@@ -333,17 +421,17 @@ int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char 
     int rc;
     if (strlen(path) >= sizeof c->path)
         return tg_error_set(err, TG_ETOOBIG, "control_socket %s: a socket's path has at most 107 bytes", path);
-    if (is_alive(path))
-        return tg_error_set(err, TG_EEXISTS, "control_socket %s: another gateway answers there; stop it, or give this one its own path",
-                            path);
+    rc = clear_path(path, err);
+    if (rc < 0)
+        return rc;
     c = tg_calloc(1, sizeof *c);
     if (!c)
         return tg_error_set(err, TG_ENOMEM, "out of memory for the control socket");
+    c->request_ms = TG_CONTROL_REQUEST_MS;
     c->magic = CONTROL_MAGIC;
     c->loop = loop;
     c->gateway = gateway;
     snprintf(c->path, sizeof c->path, "%s", path);
-    unlink(path); /* of a gateway that was killed */
     uv_pipe_init(&loop->uv, &c->server, 0);
     c->server.data = c;
     before = umask(0117); /* 0660 from the first moment */
@@ -359,6 +447,11 @@ int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char 
     }
     *ret_control = c;
     return TG_OK;
+}
+
+void tg_control_limit_request(struct tg_control *c, int64_t ms)
+{
+    c->request_ms = ms;
 }
 
 void tg_control_close(struct tg_control *c)

@@ -11,7 +11,7 @@
 #include "core/base/sample.h"
 #include "northbound/format_json.h"
 
-#define WATCH_JSON_BYTES 65536
+#define WATCH_JSON_BYTES (6 * TG_SAMPLE_MAX_BYTES + 4096) /* a byte of a body becomes six at most; only while somebody watches */
 
 int tg_router_new(struct tg_loop *loop, struct tg_store *store, struct tg_router **ret_router)
 {
@@ -51,6 +51,7 @@ static void on_deadline_closed(void *user)
 
 void tg_router_close(struct tg_router *r, void (*closed)(void *user), void *user)
 {
+    tg_router_abandon(r, NULL);
     r->closed = closed;
     r->closed_user = user;
     tg_deadline_close(&r->deadline, on_deadline_closed);
@@ -133,6 +134,7 @@ void tg_router_remove_device(struct tg_router *r, struct tg_router_device *d)
         if (r->devices[i] == d) {
             memmove(&r->devices[i], &r->devices[i + 1], (r->device_count - i - 1) * sizeof r->devices[0]);
             r->device_count--;
+            tg_router_abandon(r, d->config->id);
             tg_free(d->points);
             tg_free(d);
             return;
@@ -170,11 +172,13 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     w = tg_writer_init(r->watch_json, WATCH_JSON_BYTES);
     if (tg_format_json_sample(&w, seq, body) < 0)
         return;
+    r->telling = true; /* a watcher may end its watch in here */
     for (uint32_t i = 0; i < TG_WATCHERS_MAX; i++) {
         struct tg_watcher *x = &r->watchers[i];
         if (x->fn && (!x->device[0] || strcmp(x->device, d->config->id) == 0))
             x->fn(x->user, d->config->id, (const char *)w.data, w.len);
     }
+    r->telling = false;
 }
 
 /* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the filters is changed
@@ -229,8 +233,13 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
         return TG_OK;
     }
     rc = tg_store_append(r->store, d->store_device, time_ms, tg_bytes(w.data, w.len), &seq, &id);
-    if (rc < 0)
+    if (rc == TG_EFULL || rc == TG_ENOMEM)
         return TG_EFULL;
+    if (rc < 0) { /* offering it again would hold its source up for ever */
+        d->rejected++;
+        tg_log(TG_LOG_ERROR, "router", "device=%s a sample was refused by the outbox and left out: %s", d->config->id, tg_code_text(rc));
+        return TG_OK;
+    }
     for (uint32_t i = 0; i < kept; i++)
         d->points[raw[i].point].state = states[i];
     d->accepted++;
@@ -275,5 +284,8 @@ void tg_router_unwatch(struct tg_router *r, uint32_t watch)
 {
     TG_ASSERT(watch >= 1 && watch <= TG_WATCHERS_MAX && r->watchers[watch - 1].fn);
     r->watchers[watch - 1] = (struct tg_watcher){0};
-    r->watcher_count--;
+    if (--r->watcher_count == 0 && !r->telling) {
+        tg_free(r->watch_json);
+        r->watch_json = NULL;
+    }
 }

@@ -8,8 +8,8 @@
  *
  * COMMANDS  `set` takes an object {"point": value, …}: every point must be writable and every value of a number, boolean or
  *           text within the point's range, before the first is written. Other names go to the plugin as they are. Each ends
- *           after TG_COMMAND_TIMEOUT_MS at the latest with status "timeout". At most TG_COMMANDS_MAX are under way; more are
- *           answered "busy" at once.
+ *           after TG_COMMAND_TIMEOUT_MS at the latest with status "timeout", or "unknown" when its device or the router goes
+ *           before. At most TG_COMMANDS_MAX are under way; more are answered "busy" at once.
  * Loop thread.
  */
 #ifndef TG_GATEWAY_ROUTER_H
@@ -53,12 +53,13 @@ typedef void (*tg_watch_fn)(void *user, const char *device, const char *json, si
 struct tg_router;
 
 int tg_router_new(struct tg_loop *loop, struct tg_store *store, struct tg_router **ret_router) TG_CHECKED;
+/* Commands under way end with "unknown" before this returns. */
 void tg_router_close(struct tg_router *r, void (*closed)(void *user), void *user);
 
 /* Declares the device to the store and builds its filters. */
 int tg_router_add_device(struct tg_router *r, const struct tg_config_device *config, uint32_t index,
                          struct tg_router_device **ret_device, struct tg_error *err) TG_CHECKED;
-/* The device's samples and sessions must have ended; its backlog stays in the store. */
+/* The device's samples and sessions must have ended; its backlog stays in the store. Its commands end with "unknown". */
 void tg_router_remove_device(struct tg_router *r, struct tg_router_device *d);
 struct tg_router_device *tg_router_device(struct tg_router *r, const char *id); /* NULL = unknown */
 uint32_t tg_router_device_count(const struct tg_router *r);

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/gateway/router_private.h"
+#include "northbound/format_json.h"
 
 /* A request number carries the place in the table: serial × TG_COMMANDS_MAX + place. */
 static struct tg_pending *pending_of(struct tg_router *r, uint64_t request)
@@ -70,14 +71,23 @@ void tg_router_expire(void *router)
     arm(r);
 }
 
+void tg_router_abandon(struct tg_router *r, const char *device)
+{
+    for (uint32_t i = 0; i < TG_COMMANDS_MAX; i++)
+        if (r->pending[i].used && (!device || strcmp(r->pending[i].device, device) == 0))
+            finish(r, &r->pending[i], "unknown", "{\"error\":\"the device's source was stopped before it answered\"}");
+}
+
 void tg_router_answer(struct tg_router *r, uint64_t request, int status, const char *json)
 {
     struct tg_pending *p = pending_of(r, request);
+    bool first_bad;
     if (!p)
         return; /* it had timed out, or its caller left */
+    first_bad = status != TG_PLUGIN_OK && p->worst == TG_PLUGIN_OK;
     if (status != TG_PLUGIN_OK && p->worst == TG_PLUGIN_OK)
         p->worst = status;
-    if (json && (p->json[0] == '\0' || status != TG_PLUGIN_OK))
+    if (json && (p->json[0] == '\0' || first_bad))
         snprintf(p->json, sizeof p->json, "%s", strlen(json) < sizeof p->json ? json : "{\"note\":\"answer longer than 2 KiB left out\"}");
     if (p->open > 0 && --p->open == 0)
         finish(r, p, status_name(p->worst), p->json);
@@ -109,21 +119,18 @@ static struct tg_pending *begin(struct tg_router *r, const char *device, const c
 static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...) TG_PRINTF(4, 5);
 static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
 {
-    char text[300];
-    char json[700] = "{}";
-    json_t *o;
+    char text[600];
+    char json[6 * sizeof text + 32]; /* a byte becomes six at most */
+    struct tg_writer w = tg_writer_init(json, sizeof json);
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     tg_log(TG_LOG_WARN, "router", "a command was refused: %s", text);
-    o = json_pack("{s:s}", "error", text);
-    if (o) {
-        size_t n = json_dumpb(o, json, sizeof json - 1, JSON_COMPACT);
-        json[n < sizeof json ? n : 0] = '\0';
-        json_decref(o);
-    }
-    done(user, status, json);
+    tg_write_str(&w, "{\"error\":");
+    tg_format_json_string(&w, tg_bytes_str(text));
+    tg_write_str(&w, "}");
+    done(user, status, tg_writer_cstr(&w) == TG_OK ? json : "{}");
 }
 
 /* --- set --------------------------------------------------------------------------------------------- */
@@ -194,7 +201,9 @@ static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arg
     json_object_foreach(arguments, name, given) {
         const char *wrong = check_entry(d, name, given, &writes[count].point, &writes[count].value);
         if (wrong) {
-            refuse(done, user, "invalid", "device %s, point %.60s: %s; nothing was written", d->config->id, name, wrong);
+            char quoted[TG_QUOTE_BYTES];
+            refuse(done, user, "invalid", "device %s, point %s: %s; nothing was written", d->config->id,
+                   tg_quote(quoted, name, strlen(name)), wrong);
             return;
         }
         count++;
@@ -214,9 +223,9 @@ static void run(struct tg_router *r, const char *device, const char *name, json_
 {
     struct tg_router_device *d = tg_router_device(r, device);
     struct tg_pending *p;
-    char *text;
+    char *text, quoted[TG_QUOTE_BYTES];
     if (!d || !d->source) {
-        refuse(done, user, "invalid", "no device \"%.60s\" is running", device);
+        refuse(done, user, "invalid", "no device %s is running", tg_quote(quoted, device, strlen(device)));
         return;
     }
     if (strlen(name) > TG_NAME_MAX_BYTES || name[0] == '\0') {
@@ -229,7 +238,9 @@ static void run(struct tg_router *r, const char *device, const char *name, json_
     }
     text = json_dumps(arguments, JSON_COMPACT);
     p = text ? begin(r, device, name, done, user) : NULL;
-    if (!p) {
+    if (!text) {
+        refuse(done, user, "error", "out of memory for command %s of device %s", name, device);
+    } else if (!p) {
         refuse(done, user, "busy", "%d commands are under way already", TG_COMMANDS_MAX);
     } else {
         p->open = 1;
@@ -263,7 +274,8 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
     char error[200] = "";
     json_t *j = parse_object(arguments, error, sizeof error);
     if (!j) {
-        refuse(done, user, "invalid", "device %s, arguments of command %.60s: %s", device, name, error);
+        char quoted[TG_QUOTE_BYTES];
+        refuse(done, user, "invalid", "device %s, arguments of command %s: %s", device, tg_quote(quoted, name, strlen(name)), error);
         return;
     }
     run(r, device, name, j, done, user);
@@ -273,11 +285,18 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
 void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name, struct tg_bytes body,
                             tg_command_done_fn done, void *user)
 {
-    char error[200] = "", text[TG_NAME_MAX_BYTES + 1];
+    char error[200] = "", text[TG_NAME_MAX_BYTES + 1], quoted[TG_QUOTE_BYTES];
     const char *named;
     json_t *j, *arguments, *empty;
     if (name.len > 0) {
-        snprintf(text, sizeof text, "%.*s", (int)(name.len < sizeof text ? name.len : sizeof text - 1), (const char *)name.data);
+        /* Never a part of it: another command could be meant. */
+        if (name.len >= sizeof text || memchr(name.data, '\0', name.len) || !tg_utf8_valid(name)) {
+            refuse(done, user, "invalid", "device %s: %s is no name of a command: 1 to %d bytes of UTF-8", device,
+                   tg_quote(quoted, (const char *)name.data, name.len), TG_NAME_MAX_BYTES);
+            return;
+        }
+        memcpy(text, name.data, name.len);
+        text[name.len] = '\0';
         tg_router_command(r, device, text, body, done, user);
         return;
     }
@@ -292,7 +311,8 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
     arguments = json_object_get(j, "arguments");
     empty = json_object();
     if (arguments && !json_is_object(arguments))
-        refuse(done, user, "invalid", "device %s, command %.60s: \"arguments\" must be an object", device, named);
+        refuse(done, user, "invalid", "device %s, command %s: \"arguments\" must be an object", device,
+               tg_quote(quoted, named, strlen(named)));
     else
         run(r, device, named, arguments ? arguments : empty, done, user);
     json_decref(empty);

@@ -44,10 +44,13 @@ struct tg_router {
     struct tg_filter_state states[TG_SAMPLE_MAX_VALUES];
     struct tg_point_value values[TG_SAMPLE_MAX_VALUES];
     enum tg_filter_verdict verdicts[TG_SAMPLE_MAX_VALUES];
+    bool telling;
     void (*closed)(void *user);
     void *closed_user;
 };
 
 void tg_router_expire(void *router);
+/* Ends the commands of a device that goes (NULL = of all): their outcome is not known. */
+void tg_router_abandon(struct tg_router *r, const char *device);
 
 #endif

@@ -48,7 +48,14 @@ static int explain_alert(const struct tg_tls_failure *f, struct tg_error *err)
 
 int tg_tls_failure_explain(const struct tg_tls_failure *f, struct tg_error *err)
 {
-    if (f->alert >= 0 && (f->wolf_code == FATAL_ERROR || f->wolf_code == 0))
+    bool alerted = f->alert >= 0 && (f->wolf_code == FATAL_ERROR || f->wolf_code == 0);
+    bool no_version = f->wolf_code == VERSION_ERROR || (alerted && f->alert == protocol_version);
+    if (no_version && f->offered_session)
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s speaks another TLS version than before: the saved session is dropped, "
+                            "the next attempt starts afresh",
+                            f->host);
+    if (alerted)
         return explain_alert(f, err);
     switch (f->wolf_code) {
     case MEMORY_E:

@@ -22,7 +22,7 @@ struct tg_tls_stream {
     struct tg_tls_memory_scope scope;
     int64_t leaf_not_after_s;
     int send_error;
-    bool resumed, done;
+    bool offered_session, resumed, done;
 };
 
 /* What a ticket holds: a session is offered again only to the same server, under the same roots and identity,
@@ -65,10 +65,12 @@ static void offer_session(struct tg_tls_stream *t)
     struct saved_session *saved = t->o.ticket ? t->o.ticket->session : NULL;
     if (!saved)
         return;
-    if (usable(saved, &t->o) && wolfSSL_set_session(t->ssl, saved->session) == WOLFSSL_SUCCESS)
+    if (usable(saved, &t->o) && wolfSSL_set_session(t->ssl, saved->session) == WOLFSSL_SUCCESS) {
         t->leaf_not_after_s = saved->leaf_not_after_s;
-    else
-        tg_tls_ticket_fini(t->o.ticket);
+        t->offered_session = true;
+        return;
+    }
+    tg_tls_ticket_fini(t->o.ticket);
 }
 
 /* The saved session is the connection's own, counted: a TLS 1.3 ticket that arrives later lands in it too.
@@ -233,6 +235,7 @@ static int explain(struct tg_tls_stream *t, int wolf_code, struct tg_error *err)
                                .wolf_code = wolf_code,
                                .alert = last_fatal_alert(t->ssl),
                                .handshaking = !t->done,
+                               .offered_session = t->offered_session,
                                .has_credential = t->o.credential != NULL};
     return tg_tls_failure_explain(&f, err);
 }
@@ -242,8 +245,17 @@ bool tg_tls_stream_was_alerted(const struct tg_tls_stream *t)
     return last_fatal_alert(t->ssl) >= 0;
 }
 
+/* A handshake that the server broke off may have failed over the saved session: the next one starts afresh.
+ * (After a timeout it is kept: a bad link is no reason to pay for a full handshake.) */
+static void drop_session(struct tg_tls_stream *t)
+{
+    if (!t->done && t->o.ticket)
+        tg_tls_ticket_fini(t->o.ticket);
+}
+
 int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err)
 {
+    drop_session(t);
     if (last_fatal_alert(t->ssl) >= 0)
         return explain(t, 0, err);
     if (!t->done)
@@ -259,7 +271,7 @@ int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err)
 static int check_result(struct tg_tls_stream *t, struct tg_error *err)
 {
     uint16_t suite = (uint16_t)wolfSSL_get_current_cipher_suite(t->ssl);
-    t->resumed = wolfSSL_session_reused(t->ssl) == 1;
+    t->resumed = wolfSSL_session_reused(t->ssl) == 1 && !t->verify->leaf_passed;
     if (wolfSSL_version(t->ssl) != TLS1_2_VERSION && wolfSSL_version(t->ssl) != TLS1_3_VERSION)
         return tg_error_set(err, TG_ETLS, "%.120s negotiated %.12s, which was not offered", t->o.host,
                             wolfSSL_get_version(t->ssl));
@@ -313,8 +325,7 @@ int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct
     else
         rc = explain(t, code, err);
     if (rc < 0) {
-        if (t->o.ticket)
-            tg_tls_ticket_fini(t->o.ticket); /* whatever it was, the next attempt starts afresh */
+        drop_session(t);
         return rc;
     }
     settle(t);

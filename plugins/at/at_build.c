@@ -114,10 +114,6 @@ static int build_point(struct at_source *s, uint32_t device, uint32_t index, cha
     if (h->has(set, "write")) {
         p->has_write = true;
         p->write.text = h->get_text(set, "write");
-        p->write.has_min = h->has(set, "min");
-        p->write.has_max = h->has(set, "max");
-        p->write.min = p->write.has_min ? h->get_real(set, "min") : 0;
-        p->write.max = p->write.has_max ? h->get_real(set, "max") : 0;
         p->write.allow_count = h->get_list(set, "allow", &p->write.allow);
     }
     rc = compile(h, config, "urc", &p->has_urc, &p->urc, error, error_size);

@@ -57,10 +57,6 @@ const struct tg_option tg_at_point_options[] = {
      "How long this command waits; the source's timeout if absent."},
     {"write", TG_OPTION_TEXT, 0, 1, TG_AT_COMMAND_MAX_BYTES, NULL, NULL,
      "The command that sets the point, with {value} where the value goes."},
-    {"min", TG_OPTION_REAL, 0, 0, 0, NULL, NULL,
-     "The least number that may be written, as sent to the device."},
-    {"max", TG_OPTION_REAL, 0, 0, 0, NULL, NULL,
-     "The largest number that may be written, as sent to the device."},
     {"allow", TG_OPTION_TEXT_LIST, 0, 0, 0, NULL, NULL,
      "The only values that may be written, as sent to the device."},
     {0},
@@ -159,7 +155,5 @@ int tg_at_check_point(const struct tg_host *host, const struct tg_settings *devi
         if (fault)
             return wrong(&f, "write", fault);
     }
-    if (host->has(s, "min") && host->has(s, "max") && host->get_real(s, "min") > host->get_real(s, "max"))
-        return wrong(&f, "min", "`min` is larger than `max`");
     return check_reading(host, point, &f);
 }

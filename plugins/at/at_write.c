@@ -62,30 +62,24 @@ static void format_real(double v, char *ret_text, size_t size)
         *strchr(ret_text, localeconv()->decimal_point[0]) = '.';
 }
 
-/* The value as text; *ret_number is NaN for a text. */
-static bool as_text(const struct tg_value *v, char *buf, size_t size, const char **ret_text, size_t *ret_len,
-                    double *ret_number)
+/* The value as text; false when it is none that can be written. */
+static bool as_text(const struct tg_value *v, char *buf, size_t size, const char **ret_text, size_t *ret_len)
 {
     *ret_text = buf;
-    *ret_number = NAN;
     switch (v->type) {
     case TG_VALUE_BOOL:
         snprintf(buf, size, "%d", v->as.boolean ? 1 : 0);
-        *ret_number = v->as.boolean ? 1 : 0;
         break;
     case TG_VALUE_INT:
         snprintf(buf, size, "%lld", (long long)v->as.integer);
-        *ret_number = (double)v->as.integer;
         break;
     case TG_VALUE_UINT:
         snprintf(buf, size, "%llu", (unsigned long long)v->as.uinteger);
-        *ret_number = (double)v->as.uinteger;
         break;
     case TG_VALUE_REAL:
         if (!isfinite(v->as.real))
             return false;
         format_real(v->as.real, buf, size);
-        *ret_number = v->as.real;
         break;
     case TG_VALUE_TEXT:
         *ret_text = v->as.text;
@@ -112,22 +106,14 @@ int tg_at_write_format(const struct tg_at_write *w, const struct tg_value *value
 {
     const char *place = strstr(w->text, TG_AT_VALUE_PLACE), *text, *fault;
     size_t before = (size_t)(place - w->text), after = strlen(place) - strlen(TG_AT_VALUE_PLACE), len = 0;
-    char buf[40], why[96];
-    double number;
-    if (!as_text(value, buf, sizeof buf, &text, &len, &number))
+    char buf[40];
+    if (!as_text(value, buf, sizeof buf, &text, &len))
         return refuse(error, error_size, "the value is no finite number, text or boolean");
     fault = text_fault(text, len, inside_quotes(w->text, place));
     if (fault)
         return refuse(error, error_size, fault);
     if (!allowed(w, text, len))
         return refuse(error, error_size, "the value is not among those that `allow` lists");
-    if ((w->has_min || w->has_max) && isnan(number))
-        return refuse(error, error_size, "the value is no number, and `min` or `max` limit it");
-    if ((w->has_min && number < w->min) || (w->has_max && number > w->max)) {
-        snprintf(why, sizeof why, "the value is outside %g … %g", w->has_min ? w->min : -INFINITY,
-                 w->has_max ? w->max : INFINITY);
-        return refuse(error, error_size, why);
-    }
     if (before + len + after >= size)
         return refuse(error, error_size, "the value is too long");
     memcpy(ret_command, w->text, before);

@@ -16,10 +16,8 @@
 const char *tg_at_write_fault(const char *text);
 
 struct tg_at_write {
-    const char *text; /* the template */
-    bool has_min, has_max;
-    double min, max;
-    const char *const *allow;
+    const char *text;         /* the template */
+    const char *const *allow; /* the only texts that may be written; a numeric range is the host's to check */
     uint32_t allow_count;
 };
 

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "plugins/modbus/modbus_plugin.h"
+#include "southbound/real32.h"
 
 #define POLL_BUDGET_MS 20  /* then the host gets its turn: a waiting write goes before the next read */
 #define LISTEN_MS      200 /* at a time */
@@ -284,6 +285,8 @@ static void decode_span(struct tg_modbus_instance *m, struct tg_modbus_device *d
             &d->points[item->tag], &m->words[item->address - span->address], d->texts[item->tag], &v->value);
         v->point = item->tag;
         v->quality = tg_modbus_reading_quality(r);
+        if (r == TG_MODBUS_READING_GOOD && d->points[item->tag].type == TG_MODBUS_FLOAT32)
+            v->value.as.real = tg_real32_shortest((float)v->value.as.real);
     }
 }
 

@@ -34,6 +34,6 @@ struct tg_value sim_signal_at(const struct sim_signal *s, int64_t now_ms, uint64
         break;
     }
     if (s->as_integer)
-        return tg_value_int((int64_t)floor(x));
-    return tg_value_real(floor(x * 1000.0) / 1000.0);
+        return tg_value_int(x >= 9.2e18 ? INT64_MAX : x <= -9.2e18 ? INT64_MIN : (int64_t)floor(x));
+    return tg_value_real(fabs(x) < 1e12 ? floor(x * 1000.0) / 1000.0 : x);
 }

@@ -177,10 +177,10 @@ static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
     if (s->source->devices[index].point_count == 0 || (d->limit && d->emitted >= d->limit))
         return INT64_MAX;
     if (d->flood) {
-        for (int i = 0; i < FLOOD_BURST && (!d->limit || d->emitted < d->limit); i++)
-            if (emit_one(s, index, now_ms, false) < 0)
+        for (int i = 0; i < FLOOD_BURST && fault != 1 && (!d->limit || d->emitted < d->limit); i++)
+            if (emit_one(s, index, now_ms, fault == 2) < 0)
                 return now_ms + 1; /* the queue is full: wait, do not drop */
-        return now_ms;
+        return fault == 1 ? now_ms + 1 : now_ms;
     }
     if (d->rate > 0)
         return run_rated(s, index, now_ms);

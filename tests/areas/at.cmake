@@ -19,7 +19,7 @@ if(TG_TESTS)
   add_executable(at_probe support/at_probe.c)
   target_include_directories(at_probe PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
   target_link_libraries(at_probe PRIVATE tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} tg_flags)
-  foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged)
+  foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual)
     add_test(NAME scenario_${scenario}
       COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${scenario}.py")
     set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 120 LABELS "scenario"

@@ -7,6 +7,7 @@ endif()
 tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_power_loss SOURCES crash/test_outbox_power_loss.c LINK tg_outbox_help LABELS crash)
 
 add_executable(bench_outbox bench/bench_outbox.c)

@@ -218,11 +218,13 @@ def bench_backlog():
         batch = "{max_samples: 20, max_bytes: 16000, max_delay: 200ms}"
         quiet = Gateway(stage, "quiet", broker.port, broker.ca, flood(20000, 2), batch)
         wait_until(lambda: quiet.acked() >= 20000, 30, "a warm gateway")
+        pause(2)
         base = quiet.resident()
         quiet.process.stop(30)
         broker.stop()
         gateway = Gateway(stage, "backlog", broker.port, broker.ca, flood(count, 2), batch)
         wait_until(lambda: gateway.status()["outbox"]["rows"] >= count, 120, "a backlog of 1,000,000")
+        pause(2)
         loaded = gateway.resident()
         broker.start()
         wait_until(lambda: gateway.acked() > 0, 30, "the session")
@@ -232,7 +234,8 @@ def bench_backlog():
         drained = gateway.resident()
         gateway.process.stop(30)
         growth = max(loaded, drained) - base
-        line("resident memory with a backlog of 1,000,000 samples, above none", "<= 8 MB", f"{growth / 1e6:+.1f} MB", growth <= 8e6)
+        line("resident memory with a backlog of 1,000,000 samples (drained), above none", "<= 8 MB",
+             f"{(loaded - base) / 1e6:+.1f} MB ({(drained - base) / 1e6:+.1f} MB) on {base / 1e6:.1f} MB", growth <= 8e6)
         line("draining it, 20 samples a message", ">= 50,000 /s", f"{rate:,.0f} samples/s", rate >= 50000)
 
 

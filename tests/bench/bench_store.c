@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * bench_store - figures of the store on this machine, printed one a line: the live path, the drain of a backlog, and
- * what memory a backlog costs.
+ * bench_store - figures of the store on this machine, printed one a line: the live path, the drain of a
+ * backlog, and what memory a backlog costs.
  *
  *     bench_store [DIR [ROWS]]
  */
@@ -89,8 +89,8 @@ static void on_idle(uv_idle_t *idle)
         usleep(50); /* as a loop that waits in epoll would: the thread has the other core */
     for (int i = 0; i < BURST && b.appended < b.wanted; i++) {
         body[0] = (uint8_t)i;
-        if (tg_store_append(b.store, b.devices[b.appended % DEVICES], tg_clock_wall_ms(), tg_bytes(body, sizeof body),
-                            &seq, &b.last_id) < 0)
+        if (tg_store_append(b.store, b.devices[b.appended % DEVICES], tg_clock_wall_ms(),
+                            tg_bytes(body, sizeof body), &seq, &b.last_id) < 0)
             return;
         b.appended++;
     }
@@ -158,7 +158,8 @@ int main(int argc, char **argv)
     uv_idle_start(&b.idle, on_idle);
     double live = run(rows);
     tg_store_stats(b.store, &st);
-    printf("live path, durability full: %.0f rows/s (%.0f rows a commit, worst commit %.1f ms, %" PRIu64 " pages read)\n",
+    printf("live path, durability full: %.0f rows/s (%.0f rows a commit, worst commit %.1f ms, %" PRIu64
+           " pages read)\n",
            live, (double)rows / (double)st.commits, (double)st.worst_commit_us / 1000, st.pages_read);
     close_store();
 
@@ -170,8 +171,8 @@ int main(int argc, char **argv)
     double stored = run(rows);
     rss_backlog = rss_kib();
     tg_store_stats(b.store, &st);
-    printf("store %" PRIu64 " rows, nobody takes: %.0f rows/s, pending %" PRIu64 ", resident +%ld KiB\n", rows, stored,
-           tg_feed_pending(b.feeds[0]) * DEVICES, rss_backlog - rss_before);
+    printf("store %" PRIu64 " rows, nobody takes: %.0f rows/s, pending %" PRIu64 ", resident +%ld KiB\n",
+           rows, stored, tg_feed_pending(b.feeds[0]) * DEVICES, rss_backlog - rss_before);
     close_store();
 
     open_store(dir);
@@ -183,8 +184,8 @@ int main(int argc, char **argv)
     double drained = run(rows);
     rss_drained = rss_kib();
     tg_store_stats(b.store, &st);
-    printf("drain %" PRIu64 " rows: %.0f rows/s, %" PRIu64 " pages read, resident +%ld KiB\n", rows, drained, st.pages_read,
-           rss_drained - rss_before);
+    printf("drain %" PRIu64 " rows: %.0f rows/s, %" PRIu64 " pages read, resident +%ld KiB\n", rows, drained,
+           st.pages_read, rss_drained - rss_before);
     close_store();
     if (argc <= 1) {
         char command[128];

@@ -11,6 +11,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* libfyaml 0.7.12 loses 4 KiB when a single-quoted text with sixteen '' in it is never closed: once per refused file,
+ * which a gateway can bear. The unit tests run without this, so that a parser we forget to destroy is still found. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so";
+}
+
 static void say(void *user, const char *line)
 {
     unsigned *lines = user;

@@ -45,6 +45,7 @@ def context(p, version, tickets=True, require=False):
     c.minimum_version = c.maximum_version = version
     if not tickets:
         c.options |= ssl.OP_NO_TICKET
+        c.num_tickets = 0
     if require:
         c.verify_mode = ssl.CERT_REQUIRED
         c.load_verify_locations(p.path("root.pem"))
@@ -127,6 +128,7 @@ async def main():
     await listen("echo12", echo, context(p, V12))
     await listen("echo13", echo, context(p, V13))
     await listen("echo12id", echo, context(p, V12, tickets=False))
+    await listen("echo13none", echo, context(p, V13, tickets=False))
     await listen("client12", echo, context(p, V12, require=True))
     await listen("client13", echo, context(p, V13, require=True))
     for end in (cut, reset):

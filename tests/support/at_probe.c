@@ -99,7 +99,7 @@ static void device_state(struct tg_host_source *h, uint32_t device, uint32_t sta
     say(json_pack("{s:i,s:i,s:s?}", "state", (int)state, "device", (int)device, "text", text));
 }
 
-static void say_log(struct tg_host_source *h, uint32_t level, const char *fmt, ...)
+static void TG_PRINTF(3, 4) say_log(struct tg_host_source *h, uint32_t level, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;

@@ -265,6 +265,7 @@ static void test_payload(void **state)
  * below settle_ms. The next command gets neither. */
 static void test_late_result(void **state)
 {
+    stop(state);
     for (int64_t late = 0; late <= 480; late += 40) {
         start(state);
         ask("AT+SLOW", 300);
@@ -332,6 +333,44 @@ static void test_device_that_does_not_answer(void **state)
     silent(400); /* four results are owed: silence must show that they will not come */
     sent("AT+B\r");
     assert_string_equal(results(), "AT+A=timeout");
+}
+
+/* The port was opened anew because a slow device seemed dead; what it then says belongs to what it was asked
+ * before. */
+static void test_late_results_behind_a_reopened_port(void **state)
+{
+    (void)state;
+    ask("AT+SLOW", 300);
+    sent("AT+SLOW\r");
+    sent("AT\r");
+    sent("AT\r");
+    sent("\x1b"
+         "AT\r");
+    tg_at_wire_advance(&w, 1000);
+    assert_int_equal(w.lost, 1);
+    tg_at_chat_hangup(&w.chat);
+    tg_at_chat_sync(&w.chat, w.now_ms);
+    ask("AT+CSQ", 1000);
+    sent("AT\r");
+    for (int i = 0; i < 5; i++) { /* AT+SLOW and four probes, 300 ms each */
+        tg_at_wire_rx_str(&w, "\r\nOK\r\n");
+        if (i < 4)
+            silent(300);
+    }
+    sent("AT+CSQ\r");
+    assert_string_equal(results(), "AT+SLOW=timeout");
+}
+
+static void test_first_probe_after_opening(void **state)
+{
+    (void)state;
+    tg_at_chat_hangup(&w.chat);
+    tg_at_chat_sync(&w.chat, w.now_ms);
+    ask("AT+CSQ", 1000);
+    sent("AT\r");
+    tg_at_wire_rx_str(&w, "\r\nOK\r\n"); /* perhaps the end of what another program asked */
+    silent(499);
+    sent("AT+CSQ\r");
 }
 
 /* While the device talks it is not probed, but not for ever. */
@@ -515,6 +554,8 @@ int main(void)
         TEST(test_burst_after_sleep),
         TEST(test_urcs_pass_while_resynchronising),
         TEST(test_device_that_does_not_answer),
+        TEST(test_late_results_behind_a_reopened_port),
+        TEST(test_first_probe_after_opening),
         TEST(test_probe_waits_for_quiet),
         TEST(test_stray_result_while_idle),
         TEST(test_abort_without_an_end),

@@ -154,8 +154,6 @@ static const char *written(const char *text, struct tg_value value)
         w.allow = allow;
         w.allow_count = 3;
     }
-    if (strncmp(text, "range ", 6) == 0)
-        w.has_min = w.has_max = true, w.min = -5, w.max = 10;
     if (tg_at_write_format(&w, &value, out, 514, error, sizeof error) < 0)
         snprintf(out, sizeof out, "!%s", error);
     return out;
@@ -178,7 +176,6 @@ static void test_writes(void **state)
     assert_string_equal(written("AT+N=\"{value}\"", text("a,b;c")), "AT+N=\"a,b;c\"");
     assert_string_equal(written("AT+N={value}", text("off")), "AT+N=off");
     assert_string_equal(written("allow {value}", text("auto")), "allow auto");
-    assert_string_equal(written("range {value}", tg_value_int(10)), "range 10");
 }
 
 /* Nothing that the cloud sends becomes a second command, a second parameter or a key press. */
@@ -198,9 +195,6 @@ static void test_writes_that_are_refused(void **state)
     assert_int_equal(written("AT+N={value}", tg_value_real(1.0 / 0.0))[0], '!');
     assert_int_equal(written("AT+N={value}", (struct tg_value){.type = TG_VALUE_NONE})[0], '!');
     assert_int_equal(written("allow {value}", tg_value_int(2))[0], '!');
-    assert_int_equal(written("range {value}", tg_value_int(11))[0], '!');
-    assert_int_equal(written("range {value}", tg_value_real(-5.01))[0], '!');
-    assert_int_equal(written("range {value}", text("3"))[0], '!');
     memset(huge, 'x', sizeof huge);
     assert_int_equal(written("AT+N=\"{value}\"", tg_value_text(huge, sizeof huge))[0], '!');
     assert_non_null(tg_at_write_fault("AT+N=1"));

@@ -91,57 +91,10 @@ static void a_small_file_has_all_defaults(void **state)
     tg_config_free(c);
 }
 
-/* The file that the manual opens with, plus what this version refuses taken out. */
+/* The file that the manual opens with, without what this version refuses. */
 static void the_design_example_loads(void **state)
 {
-    static const char text[] =
-        "gateway:\n"
-        "  name: site-7\n"
-        "  state_dir: /var/lib/tidegate\n"
-        "  control_socket: /run/tidegate/control.sock\n"
-        "  http: 127.0.0.1:9180            # /metrics\n"
-        "  log: {level: info, format: text}\n"
-        "outbox:\n"
-        "  durability: full\n"
-        "  commit_interval: 50ms\n"
-        "  limit: 512MiB\n"
-        "  max_age: 30d\n"
-        "  when_full: drop-oldest\n"
-        "clouds:\n"
-        "  - name: hub\n"
-        "    type: azure-iot-hub\n"
-        "    host: contoso.azure-devices.net\n"
-        "    port: 8883\n"
-        "    ca_file: /etc/tidegate/ca.pem\n"
-        "    format: json\n"
-        "    batch: {max_samples: 20, max_bytes: 3900, max_delay: 2s}\n"
-        "    max_connects_per_second: 20\n"
-        "  - name: lake\n"
-        "    type: gcp-iot-core\n"
-        "    project: plant-one\n"
-        "    region: us-central1\n"
-        "    registry: meters\n"
-        "    host: us-central1-mqtt.clearblade.com\n"
-        "    identity: {jwt_key: keys/lake.pem}\n"
-        "sources:\n"
-        "  - name: boiler-room\n"
-        "    plugin: modbus\n"
-        "    settings: {transport: tcp, host: 10.0.0.5, port: 502, timeout: 500ms}\n"
-        "    devices:\n"
-        "      - id: meter-1\n"
-        "        clouds: [hub]\n"
-        "        identity: {sas_key_file: keys/meter-1.key}\n"
-        "        settings: {unit: 1, profile: eastron-sdm630}\n"
-        "        points:\n"
-        "          - {name: voltage, address: \"input:0\", type: float32, unit: V, every: 1s, deadband: "
-        "0.5}\n"
-        "          - {name: relay,   address: \"coil:0\",  type: bool, every: 5s, writable: true}\n"
-        "  - name: yard\n"
-        "    plugin: ble\n"
-        "    settings: {adapter: hci0, accept: [bthome, ruuvi]}\n"
-        "  - name: modem\n"
-        "    plugin: at\n"
-        "    settings: {port: /dev/serial/by-id/usb-modem, baud: 115200, script: cellular}\n";
+    char *text = read_source_file("tests/config/good/design.yaml");
     struct tg_config *c = load_text(text);
     const struct tg_config_device *d = &c->sources[0].devices[0];
     const char *const *items;
@@ -162,6 +115,19 @@ static void the_design_example_loads(void **state)
     assert_string_equal(tg_settings_text(c->sources[2].settings, "script"), "cellular");
     assert_int_equal(tg_settings_int(c->clouds[0].batch, "max_bytes"), 3900);
     tg_config_free(c);
+    free(text);
+}
+
+/* The other files of the folder, which the schema's test takes too. */
+static void the_good_files_load(void **state)
+{
+    static const char *const files[] = {"tests/config/good/aliases.yaml", "tests/config/good/texts.yaml"};
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *text = read_source_file(files[i]);
+        tg_config_free(load_text(text));
+        free(text);
+    }
 }
 
 static void the_annotated_example_loads(void **state)
@@ -241,7 +207,7 @@ static void identities_are_inherited(void **state)
                   "    plugin: simulator\n"
                   "    devices:\n"
                   "      - {id: one, clouds: [a, b]}\n"
-                  "      - {id: two, clouds: [a], identity: {certificate: c.pem, key: \"pkcs11:token=t\"}}\n"
+                  "      - {id: two, clouds: [a], identity: {certificate: c.pem, key: /k/c.key}}\n"
                   "      - id: three\n"
                   "        identity: {sas_key_file: /k/device}\n"
                   "        clouds: [a, {name: b, id: 3rd, identity: {username: u, password_file: pw}}]\n");
@@ -251,7 +217,7 @@ static void identities_are_inherited(void **state)
     assert_int_equal(d[0].routes[1].identity.kind, TG_IDENTITY_NONE);
     assert_int_equal(d[1].routes[0].identity.kind, TG_IDENTITY_X509);
     assert_string_equal(d[1].routes[0].identity.certificate, "./c.pem");
-    assert_string_equal(d[1].routes[0].identity.key, "pkcs11:token=t");
+    assert_string_equal(d[1].routes[0].identity.key, "/k/c.key");
     assert_string_equal(d[2].routes[0].identity.sas_key_file, "/k/device");
     assert_int_equal(d[2].routes[1].identity.kind, TG_IDENTITY_PASSWORD);
     assert_string_equal(d[2].routes[1].identity.username, "u");
@@ -386,6 +352,36 @@ static void a_big_file_loads(void **state)
     free(text);
 }
 
+/* --- the manual --- */
+
+/* Every option has its row, with the sentence and the default of its table. */
+static void the_manual_has_every_option(void **state)
+{
+    static const struct tg_option *const tables[] = {tg_config_gateway_options, tg_config_log_options,
+                                                     tg_config_outbox_options,  tg_config_cloud_options,
+                                                     tg_config_batch_options,   tg_config_identity_options,
+                                                     tg_config_source_options,  tg_config_point_options};
+    char *manual = read_source_file("docs/configuration.md");
+    (void)state;
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        for (const struct tg_option *o = tables[t]; o->name; o++) {
+            char begin[100], end[600];
+            bool found = false;
+            snprintf(begin, sizeof begin, "\n| `%s` | ", o->name);
+            snprintf(end, sizeof end, " | %s%s%s | %s |", o->default_text ? "`" : "",
+                     o->default_text ? o->default_text : "–", o->default_text ? "`" : "", o->doc);
+            for (const char *row = strstr(manual, begin); row && !found; row = strstr(row + 1, begin)) {
+                const char *stop = strchr(row + 1, '\n'), *rest = strstr(row, end);
+                found = rest && stop && rest + strlen(end) == stop;
+            }
+            if (!found)
+                print_error("docs/configuration.md has no row%s… | … %s\n", begin, end);
+            assert_true(found);
+        }
+    }
+    free(manual);
+}
+
 /* --- memory --- */
 
 static int load_all_kinds(const char *text)
@@ -440,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_file_has_all_defaults),
         cmocka_unit_test(the_design_example_loads),
+        cmocka_unit_test(the_good_files_load),
         cmocka_unit_test(the_annotated_example_loads),
         cmocka_unit_test(a_profile_brings_points_and_settings),
         cmocka_unit_test(identities_are_inherited),
@@ -449,6 +446,7 @@ int main(void)
         cmocka_unit_test(utf8_and_windows_lines_are_fine),
         cmocka_unit_test(budget_shows_its_arithmetic),
         cmocka_unit_test(a_big_file_loads),
+        cmocka_unit_test(the_manual_has_every_option),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,46 @@ static void sessions_are_resumed(void **state)
     }
 }
 
+static void a_server_without_tickets_is_just_not_resumed(void **state)
+{
+    struct tg_tls_ticket ticket = {0};
+    struct tg_stream_options o = to("echo13none");
+    (void)state;
+    o.ticket = &ticket;
+    for (int i = 0; i < 3; i++)
+        assert_false(exchange(&o));
+    o.port = net_peer_port(&peer, "echo13");
+    assert_false(exchange(&o));
+    assert_true(exchange(&o));
+    /* A session that the server does not know (another port is another server) costs a full handshake, no
+     * more. */
+    o.port = net_peer_port(&peer, "echo13none");
+    assert_false(exchange(&o));
+    tg_tls_ticket_fini(&ticket);
+}
+
+static void a_server_that_changed_its_version_costs_one_attempt(void **state)
+{
+    static const char *const servers[] = {"echo12", "echo13", "echo12"};
+    struct tg_tls_ticket ticket = {0};
+    struct tg_stream_options o = to("echo13");
+    (void)state;
+    o.ticket = &ticket;
+    assert_false(exchange(&o));
+    for (size_t i = 0; i < 3; i++) {
+        static struct net_client c;
+        memset(&c, 0, sizeof c);
+        o.port = net_peer_port(&peer, servers[i]);
+        assert_false(net_client_connect(&c, &loop, &o));
+        assert_int_equal(c.err.code, TG_ETLS);
+        net_client_close(&c, 0);
+        assert_null(ticket.session);
+        assert_false(exchange(&o));
+        assert_true(exchange(&o));
+    }
+    tg_tls_ticket_fini(&ticket);
+}
+
 static void a_session_is_not_resumed_for_another_host_identity_or_root_set(void **state)
 {
     struct tg_tls_ticket ticket = {0};
@@ -586,6 +626,8 @@ int main(void)
         T(tls12_only_means_it),
         T(back_pressure_reaches_the_writer),
         T(sessions_are_resumed),
+        T(a_server_without_tickets_is_just_not_resumed),
+        T(a_server_that_changed_its_version_costs_one_attempt),
         T(a_session_is_not_resumed_for_another_host_identity_or_root_set),
         T(a_client_certificate_survives_resumption),
         T(a_credential_describes_itself),
