@@ -21,7 +21,11 @@ function(tg_plugin name)
 endfunction()
 
 # tg_test(NAME SOURCES… [LINK …] [LABELS …] [TIMEOUT s] [ENV K=V…]): a cmocka program run by ctest.
+# Without TG_TESTS (the fuzzing build) there are none.
 function(tg_test name)
+  if(NOT TG_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;LABELS;ENV" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
@@ -49,4 +53,15 @@ function(tg_fuzz name)
     add_test(NAME ${name}_replay COMMAND ${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/seeds/${A_SEEDS}")
     set_tests_properties(${name}_replay PROPERTIES TIMEOUT 60 LABELS "fuzz")
   endif()
+endfunction()
+
+# tg_scenario(NAME FILE [ARGUMENTS …] [TIMEOUT s]): a Python scenario of tests/scenario, against the programs of this build.
+function(tg_scenario name file)
+  cmake_parse_arguments(A "" "TIMEOUT" "ARGUMENTS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 90)
+  endif()
+  add_test(NAME ${name} COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${file}" ${A_ARGUMENTS})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "scenario"
+    ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()

@@ -2,17 +2,19 @@
  *
  * config - the configuration file as a typed model.
  *
- * tg_config_load() reads FILE and, when they exist, conf.d/ (every .yaml file in it) beside it (sorted by name; they may add clouds and
- * sources, not repeat gateway or outbox), checks every key, type, range, reference and file mode, and gives either a
- * complete model or errors for people, each "FILE:LINE:COL: what is wrong, what is allowed". All errors of a file are
- * reported, not the first one only (at most 50). Nothing is created or connected: loading has no side effects.
+ * tg_config_load() reads FILE and, when they exist, conf.d/ (every .yaml file in it) beside it (sorted by
+ * name; they may add clouds and sources, not repeat gateway or outbox), checks every key, type, range,
+ * reference and file mode, and gives either a complete model or errors for people, each "FILE:LINE:COL: what
+ * is wrong, what is allowed". All errors of a file are reported, not the first one only (at most 50). Nothing
+ * is created or connected: loading has no side effects.
  *
- * What is allowed comes from option tables (core/base/settings.h): the gateway's own in config/options.c, a cloud
- * type's and a plugin's from the lookups that the caller passes, so that this module knows neither clouds nor
- * plugins. YAML is read with libfyaml (YAML 1.2; anchors allowed; depth and size bounded: 4 MiB, 32 levels, 100,000 points).
+ * What is allowed comes from option tables (core/base/settings.h): the gateway's own in config/options.c, a
+ * cloud type's and a plugin's from the lookups that the caller passes, so that this module knows neither
+ * clouds nor plugins. YAML is read with libfyaml (YAML 1.2; anchors allowed; depth and size bounded: 4 MiB,
+ * 32 levels, 100,000 points).
  *
- * The model is immutable and owns everything in it; pointers live until tg_config_free(). A reload loads a second
- * model and compares.
+ * The model is immutable and owns everything in it; pointers live until tg_config_free(). A reload loads a
+ * second model and compares.
  */
 #ifndef TG_CONFIG_CONFIG_H
 #define TG_CONFIG_CONFIG_H
@@ -29,43 +31,46 @@ struct tg_config_pos {
 
 enum tg_identity_kind {
     TG_IDENTITY_NONE = 0,
-    TG_IDENTITY_SAS_KEY,     /* {sas_key_file: F} */
-    TG_IDENTITY_X509,        /* {certificate: F, key: F or pkcs11 URI} */
-    TG_IDENTITY_PKCS12,      /* {pkcs12: F, password_file: F} */
-    TG_IDENTITY_GROUP,       /* {derive_from_group: F} */
-    TG_IDENTITY_JWT_KEY,     /* {jwt_key: F} */
-    TG_IDENTITY_PASSWORD     /* {username: U, password_file: F} */
+    TG_IDENTITY_SAS_KEY, /* {sas_key_file: F} */
+    TG_IDENTITY_X509,    /* {certificate: F, key: F or pkcs11 URI} */
+    TG_IDENTITY_PKCS12,  /* {pkcs12: F, password_file: F} */
+    TG_IDENTITY_GROUP,   /* {derive_from_group: F} */
+    TG_IDENTITY_JWT_KEY, /* {jwt_key: F} */
+    TG_IDENTITY_PASSWORD /* {username: U, password_file: F} */
 };
 
 /* Paths are resolved. Fields that the kind does not use are NULL. */
 struct tg_config_identity {
     enum tg_identity_kind kind;
     struct tg_config_pos pos;
-    const char *sas_key_file, *certificate, *key, *pkcs12, *password_file, *group_key_file, *jwt_key, *username;
+    const char *sas_key_file, *certificate, *key, *pkcs12, *password_file, *group_key_file, *jwt_key,
+        *username;
 };
 
 struct tg_config_cloud {
     const char *name, *type;
     struct tg_config_pos pos;
-    const struct tg_settings *common;       /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
-    const struct tg_settings *batch;        /* tg_config_batch_options: max_samples, max_bytes, max_delay */
-    const struct tg_settings *settings;     /* the type's own table */
-    struct tg_config_identity identity;     /* default for its devices; kind NONE when absent */
+    const struct tg_settings
+        *common; /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
+    const struct tg_settings *batch;    /* tg_config_batch_options: max_samples, max_bytes, max_delay */
+    const struct tg_settings *settings; /* the type's own table */
+    struct tg_config_identity identity; /* default for its devices; kind NONE when absent */
 };
 
 /* A device's entry in `clouds:`: a name, or {name: …, id: …, identity: …}. */
 struct tg_config_route {
     const struct tg_config_cloud *cloud;
-    const char *cloud_device_id;            /* the device's id where none is given */
-    struct tg_config_identity identity;     /* resolved: route's, else device's, else cloud's */
+    const char *cloud_device_id;        /* the device's id where none is given */
+    struct tg_config_identity identity; /* resolved: route's, else device's, else cloud's */
     struct tg_config_pos pos;
 };
 
 struct tg_config_point {
     struct tg_config_pos pos;
-    const char *name, *unit;                /* unit may be NULL */
-    const struct tg_settings *common;       /* tg_config_point_options: every, deadband, min_interval, max_interval, scale, offset, writable, priority */
-    const struct tg_settings *settings;     /* the plugin's point options */
+    const char *name, *unit;          /* unit may be NULL */
+    const struct tg_settings *common; /* tg_config_point_options: every, deadband, min_interval, max_interval,
+                                         scale, offset, writable, priority */
+    const struct tg_settings *settings; /* the plugin's point options */
 };
 
 struct tg_config_device {
@@ -82,16 +87,17 @@ struct tg_config_source {
     struct tg_config_pos pos;
     const char *name, *plugin_name;
     const struct tg_plugin *plugin;
-    const struct tg_settings *common;       /* tg_config_source_options: isolation */
+    const struct tg_settings *common; /* tg_config_source_options: isolation */
     const struct tg_settings *settings;
     const struct tg_config_device *devices;
     uint32_t device_count;
 };
 
 struct tg_config {
-    const struct tg_settings *gateway;      /* tg_config_gateway_options: name, state_dir, control_socket, http, plugin_dir … */
-    const struct tg_settings *log;          /* level, format */
-    const struct tg_settings *outbox;       /* durability, commit_interval, limit, max_age, when_full */
+    const struct tg_settings
+        *gateway; /* tg_config_gateway_options: name, state_dir, control_socket, http, plugin_dir … */
+    const struct tg_settings *log;    /* level, format */
+    const struct tg_settings *outbox; /* durability, commit_interval, limit, max_age, when_full */
     const struct tg_config_cloud *clouds;
     uint32_t cloud_count;
     const struct tg_config_source *sources;
@@ -100,20 +106,24 @@ struct tg_config {
 };
 
 /* The built-in option tables (config/options.c), for docs, schema and checks. */
-extern const struct tg_option tg_config_gateway_options[], tg_config_log_options[], tg_config_outbox_options[],
-    tg_config_cloud_options[], tg_config_batch_options[], tg_config_source_options[], tg_config_point_options[];
+extern const struct tg_option tg_config_gateway_options[], tg_config_log_options[],
+    tg_config_outbox_options[], tg_config_cloud_options[], tg_config_batch_options[],
+    tg_config_source_options[], tg_config_point_options[];
 
 /* What a cloud type brings to the checker. */
 struct tg_config_cloud_type {
     const char *type;
-    const struct tg_option *options;        /* its own settings; NULL = none */
-    unsigned identities;                    /* bit mask: 1u << TG_IDENTITY_… */
-    const char *identities_text;            /* for messages: "sas_key_file, or certificate and key" */
+    const struct tg_option *options; /* its own settings; NULL = none */
+    unsigned identities;             /* bit mask: 1u << TG_IDENTITY_… */
+    const char *identities_text;     /* for messages: "sas_key_file, or certificate and key" */
     bool host_required;
     uint16_t default_port;
-    /* Further pure rules (id characters, lengths, limits); 0 or a negative code with the text; may be NULL. */
-    int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id, struct tg_error *err);
-    int (*check_cloud)(const struct tg_settings *common, const struct tg_settings *settings, struct tg_error *err);
+    /* Further pure rules (id characters, lengths, limits); 0 or a negative code with the text; may be NULL.
+     */
+    int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id,
+                        struct tg_error *err);
+    int (*check_cloud)(const struct tg_settings *common, const struct tg_settings *settings,
+                       struct tg_error *err);
 };
 
 struct tg_config_lookups {
@@ -121,13 +131,18 @@ struct tg_config_lookups {
     /* NULL and err (what is wrong: unknown with the nearest name and the folders searched, other ABI …). */
     const struct tg_plugin *(*plugin)(void *user, const char *name, struct tg_error *err);
     const struct tg_config_cloud_type *(*cloud_type)(void *user, const char *type, struct tg_error *err);
-    const struct tg_host *check_host;       /* has/get services lent to a plugin's check_point */
+    const struct tg_host *check_host; /* has/get services lent to a plugin's check_point */
 };
 
 /* Errors are given to `say`, one line each. TG_EINVAL when there was any; *ret_config is then untouched. */
-int tg_config_load(const char *path, const struct tg_config_lookups *lookups, void (*say)(void *user, const char *line),
-                   void *user, struct tg_config **ret_config) TG_CHECKED;
+int tg_config_load(const char *path, const struct tg_config_lookups *lookups,
+                   void (*say)(void *user, const char *line), void *user,
+                   struct tg_config **ret_config) TG_CHECKED;
 void tg_config_free(struct tg_config *config);
+
+/* Reads only the `gateway` section (with its defaults; paths resolved): where the control socket, the state and the plugins
+ * are, for commands that need no more. The rest of the file is not looked at beyond its YAML syntax. tg_settings_free(). */
+int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway, struct tg_error *err) TG_CHECKED;
 
 /* Worst-case memory and disk that the file implies, as lines for people (`tidegate check`). */
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user);

@@ -200,7 +200,7 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
     }
     f->next_id = row->id + 1;
     f->next_seq = row->seq + 1;
-    if (f->count == 1 && !f->notified) {
+    if (!f->notified) {
         f->notified = true;
         TAILQ_INSERT_TAIL(&fs->notified, f, in_notified);
     }

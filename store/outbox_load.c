@@ -178,6 +178,9 @@ static int load_hole(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *er
     if (device < 0 || device >= ob->device_count || first == 0 || last < first)
         return corrupt(ob, err, "the table of numbers that were not stored is damaged");
     struct tg_outbox_device_entry *d = &ob->devices[device];
+    if (first <= d->floor_id) /* while loading: where the hole before ended */
+        return corrupt(ob, err, "the table of numbers that were not stored is out of order");
+    d->floor_id = last;
     d->holes++;
     /* The last thing that happened to a device may be a hole after its newest row. */
     if (last > d->last_seq) {
@@ -199,7 +202,7 @@ static int load_oldest(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
     return TG_OK;
 }
 
-static int load_everything(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
 {
     char tail[128];
     int code;
@@ -242,7 +245,7 @@ int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err)
     int code = tg_outbox_exec(ob, "BEGIN", err);
     if (code != TG_OK)
         return code;
-    code = load_everything(ob, err);
+    code = tg_outbox_load_snapshot(ob, err);
     (void)sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
 }

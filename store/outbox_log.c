@@ -303,6 +303,11 @@ int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint
                 .device = (uint32_t)sqlite3_column_int64(st, 1),
                 .time_ms = sqlite3_column_int64(st, 3),
             };
+            /* Rows come in order, or the page is damaged. */
+            if (row.id < next || row.id > ob->committed_id) {
+                rc = SQLITE_CORRUPT;
+                break;
+            }
             if (given >= max_rows || (given > 0 && bytes >= max_bytes) || looks-- == 0) {
                 more = 1;
                 break;

@@ -156,7 +156,8 @@ static int settle_wal(struct tg_outbox *ob, struct tg_error *err)
 /* --- before the first append
  * --------------------------------------------------------------------------------- */
 
-/* `normal` and a power cut: what came after the last fsync is gone but may have been sent. */
+/* What came last is gone but may have been sent: after a power cut under `normal`, what followed the last
+ * fsync; when somebody took the write-ahead log away, all that was in it. */
 static int jump_ahead(struct tg_outbox *ob, struct tg_error *err)
 {
     for (uint32_t i = 0; i < ob->device_count; i++) {
@@ -193,7 +194,8 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
         ob->floor_seq = ob->high_seq;
         ob->t.last_id = ob->high_id;
         mark = true;
-    } else if (!clean && was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0) {
+    } else if (!clean && (ob->wal_missing ||
+                          (was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0))) {
         code = jump_ahead(ob, err);
         mark = true;
     }
@@ -212,6 +214,7 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
 {
     char sql[128];
     int code;
+    ob->wal_missing = tg_outbox_wal_bytes(ob) == 0;
     if ((code = connect_file(ob, err)) != TG_OK)
         return code;
     if (ob->o.read_only) {
@@ -234,7 +237,7 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
     }
     if ((code = tg_schema_migrate(ob->db, &tg_outbox_schema, err)) != TG_OK ||
         (code = tg_outbox_prepare(ob, err)) != TG_OK || (code = tg_outbox_load(ob, err)) != TG_OK ||
-        (code = start_session(ob, high_found, err)) != TG_OK)
+        (code = start_session(ob, high_found, err)) != TG_OK || (code = settle_wal(ob, err)) != TG_OK)
         return code;
     snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld; PRAGMA synchronous=%s",
              ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL,

@@ -117,12 +117,13 @@ struct tg_outbox {
     struct tg_outbox_undo *undo;
     uint32_t undo_count, undo_cap;
     enum tg_outbox_tx tx;
-    int tx_code;     /* why it failed */
-    bool tx_synced;  /* `normal`: this one is fsynced */
-    bool dead;       /* a commit failed with unknown outcome: only close is left */
-    bool over_limit; /* drop-newest: appends are refused */
-    bool disk_full;  /* the recipe was needed; the page limit is lowered until there is space again */
-    bool trim_more;  /* the last trim stopped at its bound */
+    int tx_code;      /* why it failed */
+    bool tx_synced;   /* `normal`: this one is fsynced */
+    bool dead;        /* a commit failed with unknown outcome: only close is left */
+    bool over_limit;  /* drop-newest: appends are refused */
+    bool disk_full;   /* the recipe was needed; the page limit is lowered until there is space again */
+    bool wal_missing; /* there was no write-ahead log when it was opened */
+    bool trim_more;   /* the last trim stopped at its bound */
     uint64_t committed_id;
     uint64_t floor_seq;                      /* seq of new devices begins above it */
     uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
@@ -157,6 +158,8 @@ void tg_outbox_sync_dir(const struct tg_outbox *ob);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The same within a transaction of the caller, who goes on reading what this saw. */
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_unload(struct tg_outbox *ob);
 
 /* --- outbox_sqlite.c ---------------------------------------------------------------------------- */

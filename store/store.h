@@ -68,7 +68,7 @@ void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(vo
 
 /* Declarations: at start and on reload. They wait for the store thread (one small commit). */
 int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
-/* on_rows: rows became available in a feed that was empty. Paused until tg_feed_resume(). */
+/* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until tg_feed_resume(). */
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user), void *user,
                  struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/bytes.h"
+
 static const struct {
     const char *name;
     const char *text;
@@ -70,6 +72,17 @@ int tg_code_from_errno(int errnum)
     }
 }
 
+/* A text that did not fit must not end in the middle of a character: a log would escape it. */
+static void end_whole(char *text, size_t len)
+{
+    size_t at = len;
+    while (at > 0 && len - at < 4 && ((unsigned char)text[at - 1] & 0xC0u) == 0x80)
+        at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xC0 &&
+        !tg_utf8_valid(tg_bytes(text + at - 1, len - at + 1)))
+        text[at - 1] = '\0';
+}
+
 int tg_error_set(struct tg_error *err, int code, const char *fmt, ...)
 {
     va_list ap;
@@ -77,7 +90,8 @@ int tg_error_set(struct tg_error *err, int code, const char *fmt, ...)
         return code;
     err->code = code;
     va_start(ap, fmt);
-    vsnprintf(err->text, sizeof err->text, fmt, ap);
+    if (vsnprintf(err->text, sizeof err->text, fmt, ap) >= (int)sizeof err->text)
+        end_whole(err->text, sizeof err->text - 1);
     va_end(ap);
     return code;
 }
@@ -101,5 +115,30 @@ int tg_error_wrap(struct tg_error *err, const char *fmt, ...)
     memmove(err->text + len, err->text, keep);
     err->text[len + keep] = '\0';
     memcpy(err->text, prefix, len);
+    end_whole(err->text, len + keep);
     return err->code;
+}
+
+#define QUOTED_MAX_BYTES 60 /* 60 × 4 (\xNN) + two quotes + "…" + NUL = 246 ≤ TG_QUOTE_BYTES */
+
+const char *tg_quote(char ret_text[TG_QUOTE_BYTES], const char *text, size_t len)
+{
+    struct tg_writer w = tg_writer_init(ret_text, TG_QUOTE_BYTES - 1);
+    size_t n = len < QUOTED_MAX_BYTES ? len : QUOTED_MAX_BYTES;
+    bool utf8 = tg_utf8_valid(tg_bytes(text, len));
+    if (utf8 && n < len) {
+        while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80)
+            n--; /* not in the middle of a character */
+    }
+    tg_write_u8(&w, '"');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8))
+            tg_write_fmt(&w, "\\x%02x", c);
+        else
+            tg_write_u8(&w, c);
+    }
+    tg_write_str(&w, n < len ? "…\"" : "\"");
+    ret_text[w.len] = '\0';
+    return ret_text;
 }

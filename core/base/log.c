@@ -14,16 +14,23 @@
 #define FLOOD_LINES     20
 #define FLOOD_WINDOW_MS 10000
 #define FLOOD_SLOTS     64
+#define FLOOD_PROBES    4
+/* Kept free behind an escaped message: "…" 3, the quote and brace 2, two counts with their words 2 × 40. */
+#define TAIL_BYTES 96
 
 static atomic_int min_level = TG_LOG_INFO;
 static atomic_int out_format = TG_LOG_TEXT;
 
-/* One slot per (component, format) pair, found by hash; a collision only limits a little earlier. */
+/* One slot per (component, format) pair, in one of FLOOD_PROBES places from its hash on. A pair that finds
+ * all of them taken puts out the one that was quiet longest; lines that this one had left out are counted in
+ * `forgotten`. */
 static struct {
-    const char *fmt;
+    const char *fmt; /* compared, never read: a plugin's may be gone */
+    uint32_t component;
     int64_t since_ms;
     unsigned lines, dropped;
 } flood[FLOOD_SLOTS];
+static unsigned forgotten;
 static pthread_mutex_t flood_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -39,41 +46,83 @@ enum tg_log_level tg_log_level(void)
     return (enum tg_log_level)atomic_load(&min_level);
 }
 
-/* Returns 0 when the line is one too many; *ret_missed counts those left out before this one. */
-static int admit(const char *fmt, unsigned *ret_missed)
+static uint32_t hash(const char *text)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (; *text; text++)
+        h = (h ^ (uint8_t)*text) * 16777619u;
+    return h;
+}
+
+/* Lines left out before one that is printed. */
+struct missed {
+    unsigned similar, other;
+};
+
+/* Returns 0 when the line is one too many. */
+static int admit(const char *component, const char *fmt, struct missed *ret_missed)
 {
     int64_t now = tg_clock_mono_ms();
-    size_t i = (size_t)((uintptr_t)fmt >> 3) % FLOOD_SLOTS;
+    uint32_t name = hash(component);
+    size_t first = ((size_t)((uintptr_t)fmt >> 3) ^ name) % FLOOD_SLOTS, i = first;
     int ok = 1;
-    *ret_missed = 0;
+    *ret_missed = (struct missed){0, 0};
     pthread_mutex_lock(&flood_lock);
-    if (flood[i].fmt != fmt || now - flood[i].since_ms > FLOOD_WINDOW_MS) {
-        if (flood[i].fmt == fmt)
-            *ret_missed = flood[i].dropped;
+    for (size_t probe = 0; probe < FLOOD_PROBES; probe++) {
+        size_t at = (first + probe) % FLOOD_SLOTS;
+        if (!flood[at].fmt || (flood[at].fmt == fmt && flood[at].component == name)) {
+            i = at;
+            break;
+        }
+        if (flood[at].since_ms < flood[i].since_ms)
+            i = at;
+    }
+    if (flood[i].fmt != fmt || flood[i].component != name || now - flood[i].since_ms > FLOOD_WINDOW_MS) {
+        if (flood[i].fmt == fmt && flood[i].component == name)
+            ret_missed->similar = flood[i].dropped;
+        else
+            forgotten += flood[i].dropped;
         flood[i].fmt = fmt;
+        flood[i].component = name;
         flood[i].since_ms = now;
         flood[i].lines = flood[i].dropped = 0;
     }
     if (++flood[i].lines > FLOOD_LINES) {
         flood[i].dropped++;
         ok = 0;
+    } else {
+        ret_missed->other = forgotten;
+        forgotten = 0;
     }
     pthread_mutex_unlock(&flood_lock);
     return ok;
 }
 
+/* One character at a time: a single bad byte, or a text cut in the middle of a character, spoils nothing
+ * else. Always leaves TAIL_BYTES free, so that a JSON line is whole however long its message becomes. */
 static void put_escaped(struct tg_writer *w, const char *text, int json)
 {
     struct tg_bytes b = tg_bytes_str(text);
-    int utf8 = tg_utf8_valid(b);
-    for (size_t i = 0; i < b.len; i++) {
+    for (size_t i = 0; i < b.len;) {
         uint8_t c = b.data[i];
-        if (json && (c == '"' || c == '\\'))
-            tg_write_fmt(w, "\\%c", c);
-        else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8))
+        size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+        if (w->cap - w->len < TAIL_BYTES + 6) { /* 6: the longest a character becomes, \u001b */
+            tg_write_str(w, "…");
+            return;
+        }
+        if (n > b.len - i || !tg_utf8_valid(tg_bytes(b.data + i, n)) || c < 0x20 || c == 0x7F) {
             tg_write_fmt(w, json ? "\\u%04x" : "\\x%02x", c);
-        else
-            tg_write_u8(w, c);
+            i++;
+        } else if (c == 0xC2 && b.data[i + 1] < 0xA0) { /* U+0080 … U+009F: control characters too */
+            tg_write_fmt(w, json ? "\\u%04x" : "\\x%02x", b.data[i + 1]);
+            i += 2;
+        } else if (json && (c == '"' || c == '\\')) {
+            tg_write_fmt(w, "\\%c", c);
+            i++;
+        } else {
+            tg_write_bytes(w, tg_bytes(b.data + i, n));
+            i += n;
+        }
     }
 }
 
@@ -81,27 +130,29 @@ void tg_log_v(enum tg_log_level level, const char *component, const char *fmt, v
 {
     char message[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES], stamp[TG_CLOCK_ISO8601_BYTES];
     struct tg_writer w = tg_writer_init(line, sizeof line - 2);
-    unsigned missed;
+    struct missed missed;
+    int len;
     int json = atomic_load(&out_format) == TG_LOG_JSON;
 
-    if ((int)level > atomic_load(&min_level) || (int)level < 0 || !admit(fmt, &missed))
+    if ((int)level > atomic_load(&min_level) || (int)level < 0 || !admit(component, fmt, &missed))
         return;
-    vsnprintf(message, sizeof message, fmt, ap);
+    len = vsnprintf(message, sizeof message, fmt, ap);
     tg_clock_iso8601(tg_clock_wall_ms(), stamp);
-    if (json) {
-        tg_write_fmt(&w, "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"message\":\"", stamp,
-                     level_names[level], component);
-        put_escaped(&w, message, 1);
+    tg_write_fmt(&w, json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"" : "%s %-5s ", stamp,
+                 level_names[level]);
+    put_escaped(&w, component, json);
+    tg_write_str(&w, json ? "\",\"message\":\"" : ": ");
+    put_escaped(&w, message, json);
+    if (len >= (int)sizeof message && w.cap - w.len >= TAIL_BYTES)
+        tg_write_str(&w, "…");
+    if (json)
         tg_write_str(&w, "\"");
-        if (missed)
-            tg_write_fmt(&w, ",\"similar_left_out\":%u", missed);
+    if (missed.similar)
+        tg_write_fmt(&w, json ? ",\"similar_left_out\":%u" : " (%u similar lines left out)", missed.similar);
+    if (missed.other)
+        tg_write_fmt(&w, json ? ",\"other_left_out\":%u" : " (%u other lines left out)", missed.other);
+    if (json)
         tg_write_str(&w, "}");
-    } else {
-        tg_write_fmt(&w, "%s %-5s %s: ", stamp, level_names[level], component);
-        put_escaped(&w, message, 0);
-        if (missed)
-            tg_write_fmt(&w, " (%u similar lines left out)", missed);
-    }
     line[w.len] = '\n'; /* two bytes were kept back for the line end */
     /* One write a line, so that lines of several threads never mix. Nobody is left to tell if it fails. */
     ssize_t written = write(STDERR_FILENO, line, w.len + 1);

@@ -14,6 +14,9 @@
 
 #include "core/base/error.h"
 
+#define TG_SETTINGS_MAX_ITEMS    256 /* of one TEXT_LIST */
+#define TG_SETTINGS_NUMBER_BYTES 32
+
 struct tg_settings_position {
     int line, column; /* 1-based; 0 = from a default */
 };
@@ -24,15 +27,19 @@ void tg_settings_free(struct tg_settings *s);
 
 /* Parses `text` for option `name` and stores it, replacing what was there. TG_ENOTFOUND for an unknown
  * name (the error names the nearest known one), TG_EINVAL or TG_ERANGE with what is allowed.
- * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is). */
+ * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is); "pkcs11:…" stays as
+ * it is, and "credential:NAME" of a SECRET_FILE is the file NAME in systemd's $CREDENTIALS_DIRECTORY. */
 int tg_settings_set(struct tg_settings *s, const char *name, const char *text, const char *base_dir,
                     struct tg_settings_position pos, struct tg_error *err) TG_CHECKED;
 /* Appends to a TEXT_LIST option. */
 int tg_settings_append(struct tg_settings *s, const char *name, const char *text, struct tg_settings_position pos,
                        struct tg_error *err) TG_CHECKED;
+/* Makes a TEXT_LIST present and empty: a list in the file replaces a profile's list, it does not grow it. */
+void tg_settings_set_empty_list(struct tg_settings *s, const char *name, struct tg_settings_position pos);
 /* Fills in defaults, then checks that required options are there (TG_ENOTFOUND, err names the option). */
 int tg_settings_finish(struct tg_settings *s, struct tg_error *err) TG_CHECKED;
 
+/* Absent numbers read as 0, absent texts as NULL, absent lists as empty. A type that does not fit aborts. */
 bool tg_settings_has(const struct tg_settings *s, const char *name);
 int64_t tg_settings_int(const struct tg_settings *s, const char *name);
 double tg_settings_real(const struct tg_settings *s, const char *name);
@@ -47,6 +54,8 @@ int tg_parse_size_bytes(const char *text, int64_t *ret_bytes, struct tg_error *e
 int tg_parse_int(const char *text, int64_t *ret, struct tg_error *err) TG_CHECKED;
 int tg_parse_real(const char *text, double *ret, struct tg_error *err) TG_CHECKED;
 int tg_parse_bool(const char *text, bool *ret, struct tg_error *err) TG_CHECKED;
+/* A number as it would stand in the file: DURATION and SIZE with the largest unit that divides it. */
+void tg_format_option_number(uint32_t type, int64_t v, char ret_text[TG_SETTINGS_NUMBER_BYTES]);
 /* The candidate nearest to `word` by edit distance, or NULL when none is near (distance > 1 + len/4). */
 const char *tg_nearest_word(const char *word, const char *const *candidates, size_t count);
 

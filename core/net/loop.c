@@ -107,7 +107,8 @@ void tg_loop_fini(struct tg_loop *loop)
 
 int64_t tg_loop_now_ms(struct tg_loop *loop)
 {
-    /* uv_now() moves once per turn: that is the moment to read our own clock, which counts through suspend. */
+    /* uv_now() moves once per turn: that is the moment to read our own clock, which counts through suspend.
+     */
     uint64_t turn = uv_now(&loop->uv);
     if (turn != loop->turn_uv_ms) {
         loop->turn_uv_ms = turn;
@@ -156,14 +157,21 @@ static void on_timer(uv_timer_t *timer)
         arm(d);
         return;
     }
+    struct tg_loop *loop = d->loop;
     d->at_ms = INT64_MAX;
+    loop->in_deadline = true;
     d->cb(d->user);
+    loop->in_deadline = false;
 }
 
 static void arm(struct tg_deadline *d)
 {
     int64_t now = tg_loop_now_ms(d->loop);
     uint64_t wait = d->at_ms > now ? (uint64_t)d->at_ms - (uint64_t)now : 0;
+    /* libuv runs a timer of 0 ms that is set by a timer in the same turn: one that sets itself would never
+     * end it. */
+    if (wait == 0 && d->loop->in_deadline)
+        wait = 1;
     int rc = uv_timer_start(&d->timer, on_timer, wait, 0);
     TG_ASSERT(rc == 0); /* fails only on a closing handle */
 }

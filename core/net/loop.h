@@ -27,6 +27,7 @@ struct tg_loop {
     uint32_t held;       /* tg_loop_hold() without its release yet */
     uint64_t turn_uv_ms; /* libuv's time of the turn that now_ms belongs to */
     int64_t now_ms;
+    bool in_deadline; /* a deadline's callback is running */
     uint8_t *wire, *plain;
 };
 

@@ -13,7 +13,8 @@
 #define HOST_MAX_BYTES     253 /* RFC 1035 2.3.4, as text */
 
 /* A record holds 16 KiB of plaintext and adds at most 5 + 8 + 16 + 1 bytes; alerts are small. */
-#define QUEUE_LIMIT (TG_STREAM_QUEUE_BYTES + TG_STREAM_WRITE_MAX_BYTES + (TG_STREAM_WRITE_MAX_BYTES / 16384 + 16) * 64)
+#define QUEUE_LIMIT                                                                                          \
+    (TG_STREAM_QUEUE_BYTES + TG_STREAM_WRITE_MAX_BYTES + (TG_STREAM_WRITE_MAX_BYTES / 16384 + 16) * 64)
 
 enum state {
     CONNECTING,  /* tcp_connect's answer → HANDSHAKING, READY without TLS, ENDED */
@@ -214,7 +215,8 @@ static void start_tls(struct tg_stream *s)
 
 static void on_connected(void *user, int fd, const struct tg_error *failure)
 {
-    static const struct tg_tcp_events events = {.on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_tcp_end};
+    static const struct tg_tcp_events events = {
+        .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_tcp_end};
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     struct tg_error err = {0};
     s->connect = NULL;
@@ -245,15 +247,16 @@ static void on_time(void *user)
     if (s->pending_code == TG_ECLOCK) {
         char now[TG_CLOCK_ISO8601_BYTES];
         tg_clock_iso8601(tg_clock_wall_ms(), now);
-        tg_error_set(&err, TG_ECLOCK, "%.120s:%u: the clock here says %.16sZ, so no certificate can be judged: waiting "
-                                      "for the right time (NTP, modem)",
+        tg_error_set(&err, TG_ECLOCK,
+                     "%.120s:%u: the clock here says %.16sZ, so no certificate can be judged: waiting "
+                     "for the right time (NTP, modem)",
                      s->host, s->o.port, now);
     } else if (s->pending_code) {
         tg_error_set(&err, s->pending_code, "%.120s:%u: cannot send: %s", s->host, s->o.port,
                      tg_code_text(s->pending_code));
     } else {
-        tg_error_set(&err, TG_ETIMEOUT, "%.120s:%u: the TLS handshake was not done within %u ms", s->host, s->o.port,
-                     s->o.handshake_timeout_ms);
+        tg_error_set(&err, TG_ETIMEOUT, "%.120s:%u: the TLS handshake was not done within %u ms", s->host,
+                     s->o.port, s->o.handshake_timeout_ms);
     }
     end(s, &err);
 }
@@ -264,13 +267,15 @@ static void end_soon(struct tg_stream *s, int code)
     tg_deadline_set(&s->timer, tg_loop_now_ms(s->loop));
 }
 
-int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o, const struct tg_stream_callbacks *cb,
-                   void *user, struct tg_stream **ret_stream, struct tg_error *err)
+int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
+                   const struct tg_stream_callbacks *cb, void *user, struct tg_stream **ret_stream,
+                   struct tg_error *err)
 {
     size_t host_len = o->host ? strlen(o->host) : 0;
     bool clock_ok = !o->tls || tg_clock_plausible(tg_clock_wall_ms());
     if (host_len == 0 || host_len > HOST_MAX_BYTES || o->port == 0)
-        return tg_error_set(err, TG_EINVAL, "a host of 1 to %d characters and a port are needed", HOST_MAX_BYTES);
+        return tg_error_set(err, TG_EINVAL, "a host of 1 to %d characters and a port are needed",
+                            HOST_MAX_BYTES);
     struct tg_stream *s = tg_calloc(1, sizeof *s);
     if (!s)
         goto no_memory;

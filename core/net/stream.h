@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * stream - one client connection to a cloud: name resolution, TCP and TLS (wolfSSL, non-blocking) on the loop.
+ * stream - one client connection to a cloud: name resolution, TCP and TLS (wolfSSL, non-blocking) on the
+ * loop.
  *
  * Always verified: chain, host name (or IP SAN when `host` is an address) and time; TLS 1.2 or 1.3 with an
  * AEAD suite list; see docs/tls.md and the chain matrix in the tests. wolfSSL as Debian builds it verifies
@@ -29,7 +30,8 @@ struct tg_tls_options {
     const char *ca_file; /* PEM; NULL = the system's roots (/etc/ssl/certs/ca-certificates.crt) */
     bool tls12_only;     /* smaller sessions, and what the hubs speak */
 };
-int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **ret_ctx, struct tg_error *err) TG_CHECKED;
+int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **ret_ctx,
+                       struct tg_error *err) TG_CHECKED;
 void tg_tls_context_free(struct tg_tls_context *ctx); /* after its last stream is closed */
 
 /* A client certificate with its key, loaded once per identity and shared by its connections. PEM texts, the
@@ -55,14 +57,15 @@ struct tg_tls_ticket {
 void tg_tls_ticket_fini(struct tg_tls_ticket *t);
 
 struct tg_stream_options {
-    const char *host;                           /* name or IP address; also SNI and the verified name */
+    const char *host; /* name or IP address; also SNI and the verified name */
     uint16_t port;
     struct tg_tls_context *tls;                 /* NULL = no TLS */
     const struct tg_tls_credential *credential; /* NULL = no client certificate */
     struct tg_tls_ticket *ticket;               /* NULL = no resumption */
     uint32_t connect_timeout_ms;                /* resolution and TCP together; default 10000 when 0 */
     uint32_t handshake_timeout_ms;              /* default 10000 when 0 */
-    /* What `tls`, `credential` and `ticket` point to must live until the stream is closed; `host` is copied. */
+    /* What `tls`, `credential` and `ticket` point to must live until the stream is closed; `host` is copied.
+     */
 };
 
 struct tg_stream;
@@ -73,21 +76,25 @@ struct tg_stream_callbacks {
     void (*on_data)(void *user, struct tg_bytes data);
     /* There is room again after tg_stream_write() said TG_EFULL. */
     void (*on_writable)(void *user);
-    /* err: why it ended, for people ("certificate of hub.example expired on 2026-01-31 …"). TG_EEOF = the peer
-     * closed in order; TG_ECERT = its certificate was refused; TG_EAUTH = it refused ours (with TLS 1.3 that
-     * comes after on_ready); TG_ECLOCK = our clock cannot judge a certificate; TG_EDNS, TG_ECONNECT, TG_ETIMEOUT,
-     * TG_ETLS, TG_EIO, TG_ENOMEM. Never called from inside tg_stream_open() or tg_stream_write(). */
+    /* err: why it ended, for people ("certificate of hub.example expired on 2026-01-31 …"). TG_EEOF = the
+     * peer closed in order; TG_ECERT = its certificate was refused; TG_EAUTH = it refused ours (with TLS 1.3
+     * that comes after on_ready); TG_ECLOCK = our clock cannot judge a certificate; TG_EDNS, TG_ECONNECT,
+     * TG_ETIMEOUT, TG_ETLS, TG_EIO, TG_ENOMEM. Never called from inside tg_stream_open() or
+     * tg_stream_write(). */
     void (*on_end)(void *user, const struct tg_error *err);
 };
 
-/* The result of the attempt comes by callback, also when it fails at once. TG_EINVAL: no host or port; TG_ENOMEM. */
-int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o, const struct tg_stream_callbacks *cb,
-                   void *user, struct tg_stream **ret_stream, struct tg_error *err) TG_CHECKED;
+/* The result of the attempt comes by callback, also when it fails at once. TG_EINVAL: no host or port;
+ * TG_ENOMEM. */
+int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
+                   const struct tg_stream_callbacks *cb, void *user, struct tg_stream **ret_stream,
+                   struct tg_error *err) TG_CHECKED;
 
-/* Sends all of `data` as one TLS record per 16 KiB; copies what the socket does not take at once. TG_EFULL when
- * TG_STREAM_QUEUE_BYTES are already waiting (nothing is taken), TG_ETOOBIG for more than TG_STREAM_WRITE_MAX_BYTES
- * (nothing is taken), TG_ESTATE before on_ready and after on_end. After any other error the connection is lost:
- * on_end follows. So at most QUEUE + WRITE_MAX bytes wait, and a record's overhead for each 16 KiB of them. */
+/* Sends all of `data` as one TLS record per 16 KiB; copies what the socket does not take at once. TG_EFULL
+ * when TG_STREAM_QUEUE_BYTES are already waiting (nothing is taken), TG_ETOOBIG for more than
+ * TG_STREAM_WRITE_MAX_BYTES (nothing is taken), TG_ESTATE before on_ready and after on_end. After any other
+ * error the connection is lost: on_end follows. So at most QUEUE + WRITE_MAX bytes wait, and a record's
+ * overhead for each 16 KiB of them. */
 #define TG_STREAM_QUEUE_BYTES     (256 * 1024)
 #define TG_STREAM_WRITE_MAX_BYTES (1024 * 1024)
 int tg_stream_write(struct tg_stream *s, struct tg_bytes data) TG_CHECKED;
@@ -108,5 +115,10 @@ void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(voi
 /* wolfSSL_Init, SIGPIPE ignored process-wide; once per process. */
 int tg_tls_global_init(struct tg_error *err) TG_CHECKED;
 void tg_tls_global_fini(void);
+/* Gives back what wolfSSL keeps for the next handshake: its tables of curve points, which belong to the
+ * calling thread (up to 12 MB after work with NIST curves), and spare session memory. For the loop thread
+ * when no handshake has run for a while; for any other thread that signs or verifies with EC keys before it
+ * ends, else its tables are lost. */
+void tg_tls_trim(void);
 
 #endif

@@ -62,14 +62,19 @@ static void on_timer_closed(void *user)
     free_if_idle(c);
 }
 
+static void try_next(struct tg_tcp_connect *c);
+
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct tg_tcp_connect *c = TG_OBJECT(handle->data, struct tg_tcp_connect, CONNECT_MAGIC);
     c->polling = false;
-    free_if_idle(c);
+    if (c->finished)
+        free_if_idle(c);
+    else
+        try_next(c); /* an attempt has failed: its handle is free for the next one */
 }
 
-/* Stops watching the socket; returns it. */
+/* Stops watching the socket; returns it. on_poll_closed() goes on. */
 static int take_socket(struct tg_tcp_connect *c)
 {
     int fd = c->fd;
@@ -165,18 +170,16 @@ static int start_socket(struct tg_tcp_connect *c, const struct sockaddr_storage 
     return 0;
 }
 
-static void try_next(struct tg_tcp_connect *c);
-
 static void on_socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct tg_tcp_connect *c = TG_OBJECT(poll->data, struct tg_tcp_connect, CONNECT_MAGIC);
     int failed = 0;
     socklen_t len = sizeof failed;
     (void)events;
-    if (status < 0)
-        failed = -status;
-    else if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
         failed = errno;
+    if (failed == 0 && status < 0)
+        failed = -status; /* libuv only knows that there was an error, and calls it EBADF */
     int fd = take_socket(c);
     if (failed == 0) {
         report(c, fd, NULL);
@@ -184,7 +187,6 @@ static void on_socket_ready(uv_poll_t *poll, int status, int events)
     }
     close(fd);
     c->last_errno = failed;
-    tg_deadline_set(&c->timer, tg_loop_now_ms(c->loop)); /* the next one when the poll handle is closed */
 }
 
 static void report_last(struct tg_tcp_connect *c, bool in_time)
@@ -192,17 +194,18 @@ static void report_last(struct tg_tcp_connect *c, bool in_time)
     char text[200];
     const char *why = c->last_errno ? strerror(c->last_errno) : "no answer";
     if (!in_time)
-        snprintf(text, sizeof text, "cannot connect within %u ms: %s from %s (address %zu of %zu)", c->timeout_ms, why,
-                 c->last_address, c->next, c->address_count);
+        snprintf(text, sizeof text, "cannot connect within %u ms: %s from %s (address %zu of %zu)",
+                 c->timeout_ms, why, c->last_address, c->next, c->address_count);
     else if (c->address_count == 1)
         snprintf(text, sizeof text, "cannot connect: %s (%s)", why, c->last_address);
     else
-        snprintf(text, sizeof text, "cannot connect to any of its %zu addresses: %s (%s)", c->address_count, why,
-                 c->last_address);
+        snprintf(text, sizeof text, "cannot connect to any of its %zu addresses: %s (%s)", c->address_count,
+                 why, c->last_address);
     report_error(c, in_time && c->last_errno != ETIMEDOUT ? TG_ECONNECT : TG_ETIMEOUT, text);
 }
 
-/* Goes through the addresses until one is under way. An attempt's handle is closed before the next one begins. */
+/* Goes through the addresses until one is under way. An attempt's handle is closed before the next one
+ * begins. */
 static void try_next(struct tg_tcp_connect *c)
 {
     while (c->next < c->address_count && left_ms(c) > 0) {
@@ -301,7 +304,7 @@ static void begin(struct tg_tcp_connect *c)
         tg_deadline_set(&c->timer, c->deadline_ms);
 }
 
-/* The one timer: first "begin", then "this address is silent", "that handle is closed, go on", or "all is over". */
+/* The one timer: first "begin", then "the lookup takes too long" or "this address is silent". */
 static void on_time(void *user)
 {
     struct tg_tcp_connect *c = TG_OBJECT(user, struct tg_tcp_connect, CONNECT_MAGIC);
@@ -319,11 +322,6 @@ static void on_time(void *user)
         c->last_errno = 0;
         close(take_socket(c));
     }
-    if (c->polling) { /* its close callback comes at the end of this turn */
-        tg_deadline_set(&c->timer, tg_loop_now_ms(c->loop));
-        return;
-    }
-    try_next(c);
 }
 
 int tg_tcp_connect_start(struct tg_loop *loop, const char *host, uint16_t port, uint32_t timeout_ms,

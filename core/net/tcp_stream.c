@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/net/tcp_stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
@@ -24,13 +27,26 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf
     *ret_buf = uv_buf_init((char *)s->loop->wire, TG_LOOP_WIRE_BYTES);
 }
 
+/* A reset is reported once, by whichever call comes first; if that was a write, the next read says end of
+ * file. The kernel's state tells the two apart: after the peer's FIN alone it is CLOSE_WAIT. */
+static bool was_reset(const struct tg_tcp_stream *s)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&s->handle, &fd) < 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return false;
+    return !s->finishing && info.tcpi_state == TCP_CLOSE;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct tg_tcp_stream *s = stream->data;
     if (n == 0 || s->ended)
         return;
     if (n < 0) {
-        end(s, (int)n);
+        end(s, n == UV_EOF && was_reset(s) ? UV_ECONNRESET : (int)n);
         return;
     }
     s->bytes_in += (uint64_t)n;
@@ -136,7 +152,8 @@ size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s)
 {
     if (!s->open)
         return 0;
-    return s->waiting.len + (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
+    return s->waiting.len +
+           (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
 }
 
 void tg_tcp_stream_finish(struct tg_tcp_stream *s)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tcp_stream - bytes over one connected socket: reading into the loop's shared buffer, writing at once where the
- * kernel takes it, and a bounded queue for what it does not.
+ * tcp_stream - bytes over one connected socket: reading into the loop's shared buffer, writing at once where
+ * the kernel takes it, and a bounded queue for what it does not.
  *
  *     open ──► on_bytes … ──► on_end (once: end of file or error) ──► close ──► closed
  *
- * Embedded by value; loop thread. Callbacks may close. An idle connection holds no buffer. After on_end nothing is
- * read or sent any more.
+ * Embedded by value; loop thread. Callbacks may close. An idle connection holds no buffer. After on_end
+ * nothing is read or sent any more.
  */
 #ifndef TG_NET_TCP_STREAM_H
 #define TG_NET_TCP_STREAM_H
@@ -33,17 +33,18 @@ struct tg_tcp_stream {
     void (*closed)(void *user);
 };
 
-/* Takes fd, also on failure; s is to be closed in either case. `limit_bytes` bounds the queue. TG_ENOMEM, TG_EIO. */
+/* Takes fd, also on failure; s is to be closed in either case. `limit_bytes` bounds the queue. TG_ENOMEM,
+ * TG_EIO. */
 int tg_tcp_stream_open(struct tg_tcp_stream *s, struct tg_loop *loop, int fd, size_t limit_bytes,
                        const struct tg_tcp_events *events, void *user, struct tg_error *err) TG_CHECKED;
-/* Sends or queues all of it: TG_ESTATE; TG_EFULL and TG_ENOMEM, after which a part may have been sent: close. A
- * broken socket shows in on_end. */
+/* Sends or queues all of it: TG_ESTATE; TG_EFULL and TG_ENOMEM, after which a part may have been sent: close.
+ * A broken socket shows in on_end. */
 int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes) TG_CHECKED;
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s);
 /* FIN once the queue is sent; sending is over. Reading goes on. */
 void tg_tcp_stream_finish(struct tg_tcp_stream *s);
-/* Drops the queue and closes the socket; `closed` runs when the memory may go. Once; also if it was never open (then
- * `closed` runs at once). */
+/* Drops the queue and closes the socket; `closed` runs when the memory may go. Once; also if it was never
+ * open (then `closed` runs at once). */
 void tg_tcp_stream_close(struct tg_tcp_stream *s, void (*closed)(void *user));
 
 #endif

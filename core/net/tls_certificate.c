@@ -89,7 +89,8 @@ int tg_certificate_time(struct tg_bytes asn1, int64_t *ret_s)
     for (int i = 0; i < 6; i++)
         if (!two_digits(at + (size_t)i * 2, &f[i]))
             return TG_ECERT;
-    if (at[12] != 'Z' || f[1] < 1 || f[1] > 12 || f[2] < 1 || f[2] > 31 || f[3] > 23 || f[4] > 59 || f[5] > 60)
+    if (at[12] != 'Z' || f[1] < 1 || f[1] > 12 || f[2] < 1 || f[2] > 31 || f[3] > 23 || f[4] > 59 ||
+        f[5] > 60)
         return TG_ECERT;
     *ret_s = days_from_civil((int64_t)century * 100 + f[0], f[1], f[2]) * 86400 +
              (int64_t)(f[3] * 3600 + f[4] * 60 + f[5]);
@@ -160,7 +161,8 @@ static void read_alternative_names(struct tg_certificate *c, const DecodedCert *
     }
 }
 
-/* RSA-PSS names its hash in the parameters, and SHA-1 when it names none: one of SHA-256, 384, 512 must be there. */
+/* RSA-PSS names its hash in the parameters, and SHA-1 when it names none: one of SHA-256, 384, 512 must be
+ * there. */
 static bool strong_pss(const DecodedCert *decoded)
 {
     static const uint8_t sha2[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02};
@@ -205,7 +207,8 @@ int tg_certificate_read(struct tg_bytes der, const char *host, struct tg_certifi
     if (parsed != 0)
         goto out;
     struct tg_certificate c = {0};
-    if (tg_certificate_time(tg_bytes(decoded->beforeDate, (size_t)decoded->beforeDateLen), &c.not_before_s) < 0 ||
+    if (tg_certificate_time(tg_bytes(decoded->beforeDate, (size_t)decoded->beforeDateLen), &c.not_before_s) <
+            0 ||
         tg_certificate_time(tg_bytes(decoded->afterDate, (size_t)decoded->afterDateLen), &c.not_after_s) < 0)
         goto out;
     name_text(c.subject, decoded->subjectCN, decoded->subjectCNLen, decoded->subject);

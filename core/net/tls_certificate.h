@@ -13,14 +13,14 @@
 struct tg_certificate {
     char subject[TG_TLS_NAME_BYTES]; /* common name, else the whole name; "?" when empty */
     char issuer[TG_TLS_NAME_BYTES];
-    char names[160];                 /* subject alternative names: "a.test, *.b.test, 10.0.0.1 and 3 more" */
+    char names[160]; /* subject alternative names: "a.test, *.b.test, 10.0.0.1 and 3 more" */
     int64_t not_before_s, not_after_s;
     uint8_t subject_hash[20], issuer_hash[20];
     bool has_common_name;
-    bool has_names;      /* at least one DNS or IP alternative name */
-    bool matches;        /* one of them is the host asked for */
+    bool has_names; /* at least one DNS or IP alternative name */
+    bool matches;   /* one of them is the host asked for */
     bool self_issued;
-    bool is_ca, may_sign; /* basic constraints; key usage allows signing certificates (or is absent) */
+    bool is_ca, may_sign;  /* basic constraints; key usage allows signing certificates (or is absent) */
     bool strong_signature; /* SHA-256 or better, Ed25519, Ed448 */
 };
 
@@ -28,7 +28,8 @@ struct tg_certificate {
 int tg_certificate_read(struct tg_bytes der, const char *host, struct tg_certificate *ret) TG_CHECKED;
 
 /* True if a DNS alternative name covers `host`: the same name in any case, or `*.` in place of exactly one
- * left-most label with at least two labels after it (RFC 6125 6.4.3; `f*.a.b` and `*.b` cover nothing). Pure. */
+ * left-most label with at least two labels after it (RFC 6125 6.4.3; `f*.a.b` and `*.b` cover nothing). Pure.
+ */
 bool tg_certificate_name_covers(struct tg_bytes name, const char *host);
 
 /* True if `host` is an IPv4 or IPv6 address (no brackets); ret_bytes has 4 or 16 of them. Pure. */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
@@ -16,21 +17,17 @@
 #include "core/net/tls_stream.h"
 #include "core/net/tls_verify.h"
 
-/* AEAD with an ephemeral key exchange only. The hubs negotiate the ECDHE-RSA-AES suites; ChaCha20 is for boxes
- * without AES instructions. */
+/* AEAD with an ephemeral key exchange only. The hubs negotiate the ECDHE-RSA-AES suites; ChaCha20 is for
+ * boxes without AES instructions. */
 static const struct {
     uint16_t id;
     const char *name;
     bool tls13;
 } suites[] = {
-    {0x1301, "TLS13-AES128-GCM-SHA256", true},
-    {0x1302, "TLS13-AES256-GCM-SHA384", true},
-    {0x1303, "TLS13-CHACHA20-POLY1305-SHA256", true},
-    {0xC02B, "ECDHE-ECDSA-AES128-GCM-SHA256", false},
-    {0xC02F, "ECDHE-RSA-AES128-GCM-SHA256", false},
-    {0xC02C, "ECDHE-ECDSA-AES256-GCM-SHA384", false},
-    {0xC030, "ECDHE-RSA-AES256-GCM-SHA384", false},
-    {0xCCA9, "ECDHE-ECDSA-CHACHA20-POLY1305", false},
+    {0x1301, "TLS13-AES128-GCM-SHA256", true},        {0x1302, "TLS13-AES256-GCM-SHA384", true},
+    {0x1303, "TLS13-CHACHA20-POLY1305-SHA256", true}, {0xC02B, "ECDHE-ECDSA-AES128-GCM-SHA256", false},
+    {0xC02F, "ECDHE-RSA-AES128-GCM-SHA256", false},   {0xC02C, "ECDHE-ECDSA-AES256-GCM-SHA384", false},
+    {0xC030, "ECDHE-RSA-AES256-GCM-SHA384", false},   {0xCCA9, "ECDHE-ECDSA-CHACHA20-POLY1305", false},
     {0xCCA8, "ECDHE-RSA-CHACHA20-POLY1305", false},
 };
 
@@ -39,7 +36,7 @@ static const char signature_algorithms[] =
     "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:"
     "ECDSA+SHA512:RSA-PSS+SHA512:RSA+SHA512:ED25519";
 
-static const word16 groups[] = {WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1,
+static const word16 groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1,
                                 WOLFSSL_ECC_SECP521R1};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -52,14 +49,29 @@ bool tg_tls_suite_allowed(uint16_t suite)
     return false;
 }
 
+/* Dates of roots are judged by load_root(), because a box without a clock must be able to load them; wolfSSL
+ * would refuse. While one is loaded its thread's time is a moment at which that root is valid. */
+static _Thread_local int64_t root_time_s;
+
+static time_t wolfssl_time(time_t *ret_time)
+{
+    time_t now = root_time_s ? (time_t)root_time_s : time(NULL);
+    if (ret_time)
+        *ret_time = now;
+    return now;
+}
+
 /* --- process --------------------------------------------------------------------------------- */
 
 int tg_tls_global_init(struct tg_error *err)
 {
     signal(SIGPIPE, SIG_IGN);
     (void)tg_tls_memory_install(); /* false only means that sessions keep their memory */
-    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
-        return tg_error_set(err, TG_ETLS, "TLS library: initialisation failed (no entropy, or out of memory)");
+    unsigned shortages = tg_tls_memory_shortages();
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS || tg_tls_memory_shortages() != shortages)
+        return tg_error_set(err, TG_ETLS,
+                            "TLS library: initialisation failed (no entropy, or out of memory)");
+    wc_SetTimeCb(wolfssl_time);
     return TG_OK;
 }
 
@@ -67,6 +79,18 @@ void tg_tls_global_fini(void)
 {
     wolfSSL_Cleanup();
     tg_tls_memory_trim();
+}
+
+void tg_tls_trim(void)
+{
+    wc_ecc_fp_free();
+    tg_tls_memory_trim();
+}
+
+void tg_tls_leave_reserve(void)
+{
+    if (tg_tls_memory_stats().reserve_blocks > 0)
+        tg_tls_trim();
 }
 
 /* --- roots ----------------------------------------------------------------------------------- */
@@ -129,10 +153,11 @@ static int load_root(struct tg_tls_context *ctx, struct tg_bytes pem, struct tg_
         rc = tg_error_set(err, TG_ECERT, "\"%s\" expired on %.10s", facts.subject, date);
         goto out;
     }
-    loaded = wolfSSL_CTX_load_verify_buffer_ex(ctx->wolf, der->buffer, (long)der->length,
-                                               WOLFSSL_FILETYPE_ASN1, 0, WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY);
-    /* CVE-2026-93302: each load also made the certificate a "trusted peer", matched by name and serial only: a
-     * self-made clone of it would be accepted as a server certificate. */
+    root_time_s = facts.not_after_s;
+    loaded = wolfSSL_CTX_load_verify_buffer(ctx->wolf, der->buffer, (long)der->length, WOLFSSL_FILETYPE_ASN1);
+    root_time_s = 0;
+    /* CVE-2026-93302: each load also made the certificate a "trusted peer", matched by name and serial only:
+     * a self-made clone of it would be accepted as a server certificate. */
     if (wolfSSL_CTX_Unload_trust_peers(ctx->wolf) != WOLFSSL_SUCCESS)
         rc = tg_error_set(err, TG_ETLS, "\"%s\": trusted peers cannot be unloaded", facts.subject);
     else if (loaded != WOLFSSL_SUCCESS)
@@ -143,7 +168,8 @@ out:
     return rc;
 }
 
-static int load_roots(struct tg_tls_context *ctx, struct tg_error *err)
+/* `chosen` = the operator named the file: what is wrong with it is then worth a warning. */
+static int load_roots(struct tg_tls_context *ctx, bool chosen, struct tg_error *err)
 {
     struct tg_buffer content = {0};
     struct tg_bytes text, pem;
@@ -170,10 +196,11 @@ static int load_roots(struct tg_tls_context *ctx, struct tg_error *err)
     if (ctx->roots == 0 && ctx->roots_skipped == 0)
         rc = tg_error_set(err, TG_ECERT, "CA file %s: no certificate in PEM form in it", ctx->ca_file);
     else if (ctx->roots == 0)
-        rc = tg_error_set(err, TG_ECERT, "CA file %s: none of its %u certificates can be used: %s", ctx->ca_file,
-                          ctx->roots_skipped, skipped.text);
+        rc = tg_error_set(err, TG_ECERT, "CA file %s: none of its %u certificates can be used: %s",
+                          ctx->ca_file, ctx->roots_skipped, skipped.text);
     else if (ctx->roots_skipped > 0)
-        tg_log(TG_LOG_WARN, "tls", "CA file %s: %u of %u certificates are not used; the first: %s", ctx->ca_file,
+        tg_log(chosen ? TG_LOG_WARN : TG_LOG_DEBUG, "tls",
+               "CA file %s: %u of %u certificates are not used; the first: %s", ctx->ca_file,
                ctx->roots_skipped, ctx->roots + ctx->roots_skipped, skipped.text);
 out:
     tg_buffer_fini(&content);
@@ -192,7 +219,8 @@ static int set_policy(WOLFSSL_CTX *wolf, bool tls12_only)
     if (tg_writer_cstr(&w) < 0)
         return TG_ETOOBIG;
     /* Debian's build verifies nothing until it is told to, and starts at SSL 3. */
-    wolfSSL_CTX_set_verify(wolf, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, tg_tls_verify_callback);
+    wolfSSL_CTX_set_verify(wolf, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                           tg_tls_verify_callback);
     if (wolfSSL_CTX_SetMinVersion(wolf, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_cipher_list(wolf, list) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set1_sigalgs_list(wolf, signature_algorithms) != WOLFSSL_SUCCESS ||
@@ -217,10 +245,12 @@ int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **r
 {
     static atomic_uint_fast64_t next_id = 1;
     struct tg_tls_context *ctx = tg_calloc(1, sizeof *ctx);
+    unsigned shortages = tg_tls_memory_shortages();
     int rc;
     if (!ctx)
         return tg_error_set(err, TG_ENOMEM, "TLS context: out of memory");
     ctx->id = atomic_fetch_add(&next_id, 1);
+    ctx->tls12_only = o->tls12_only;
     ctx->ca_file = tg_strdup(o->ca_file ? o->ca_file : TG_TLS_SYSTEM_ROOTS);
     ctx->wolf = wolfSSL_CTX_new(o->tls12_only ? wolfTLSv1_2_client_method() : wolfTLS_client_method());
     if (!ctx->ca_file || !ctx->wolf) {
@@ -232,7 +262,9 @@ int tg_tls_context_new(const struct tg_tls_options *o, struct tg_tls_context **r
         tg_error_set(err, rc, "TLS context: this wolfSSL does not take the required settings");
         goto fail;
     }
-    rc = load_roots(ctx, err);
+    rc = load_roots(ctx, o->ca_file != NULL, err);
+    if (tg_tls_memory_shortages() != shortages)
+        rc = tg_error_set(err, TG_ENOMEM, "CA file %s: out of memory", ctx->ca_file);
     if (rc < 0)
         goto fail;
     *ret_ctx = ctx;
@@ -249,4 +281,5 @@ void tg_tls_context_free(struct tg_tls_context *ctx)
     wolfSSL_CTX_free(ctx->wolf);
     tg_free(ctx->ca_file);
     tg_free(ctx);
+    tg_tls_leave_reserve();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tls_context - roots, protocol versions and cipher suites that all connections to one cloud share, and client
- * credentials. The public half is in stream.h; this is what the other TLS modules see. What is set and why:
- * docs/tls.md.
+ * tls_context - roots, protocol versions and cipher suites that all connections to one cloud share, and
+ * client credentials. The public half is in stream.h; this is what the other TLS modules see. What is set and
+ * why: docs/tls.md.
  */
 #ifndef TG_NET_TLS_CONTEXT_H
 #define TG_NET_TLS_CONTEXT_H
@@ -17,6 +17,7 @@
 struct tg_tls_context {
     WOLFSSL_CTX *wolf;
     char *ca_file;
+    bool tls12_only;
     uint64_t id; /* unlike the address, never the same again: a saved session belongs to one context */
     uint32_t roots, roots_skipped;
 };
@@ -26,6 +27,10 @@ struct tg_tls_credential {
     size_t chain_len, key_len;
     struct tg_tls_credential_info info;
 };
+
+/* After a shortage of memory, when what was worked on is freed: what wolfSSL still keeps in the reserve are its tables
+ * of curve points, so they go. */
+void tg_tls_leave_reserve(void);
 
 /* True for the suites that we offer, by their two bytes on the wire. */
 bool tg_tls_suite_allowed(uint16_t suite);

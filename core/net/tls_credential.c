@@ -2,8 +2,10 @@
 #include "core/base/allocator.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_context.h"
+#include "core/net/tls_memory.h"
 
-#define PEM_MAX_BYTES (128 * 1024) /* wolfSSL sends a chain of some 10 KB at most; this only bounds the copy */
+#define PEM_MAX_BYTES                                                                                        \
+    (128 * 1024) /* wolfSSL sends a chain of some 10 KB at most; this only bounds the copy */
 
 static void hexadecimal(const uint8_t *bytes, size_t n, char *out)
 {
@@ -51,8 +53,9 @@ static int decode_key(struct tg_tls_credential *c, struct tg_bytes pem, struct t
     int rc = TG_OK;
     if (tg_certificate_next_pem(&text, "ENCRYPTED PRIVATE KEY", &block) > 0 ||
         (pem.len > 0 && memmem(pem.data, pem.len, "Proc-Type: 4,ENCRYPTED", 22)))
-        return tg_error_set(err, TG_ECERT, "client key: it is encrypted with a password, which is not supported "
-                                           "here; use a PKCS#12 file or decrypt it");
+        return tg_error_set(err, TG_ECERT,
+                            "client key: it is encrypted with a password, which is not supported "
+                            "here; use a PKCS#12 file or decrypt it");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && block.len == 0; i++) {
         text = pem;
         (void)(tg_certificate_next_pem(&text, kinds[i], &block) > 0);
@@ -72,6 +75,69 @@ static int decode_key(struct tg_tls_credential *c, struct tg_bytes pem, struct t
     return rc;
 }
 
+/* The point of an EC public key, uncompressed; 0 or a wolfSSL error. */
+static int export_point(ecc_key *key, uint8_t point[ECC_BUFSIZE], word32 *ret_len)
+{
+    *ret_len = ECC_BUFSIZE;
+    return wc_ecc_export_x963(key, point, ret_len);
+}
+
+/* wolfSSL_CTX_check_private_key() of this build does not compare EC keys: it only sees that the point is on
+ * its curve. So the public key is made from the private one. 1 = the same, 0 = not, or a wolfSSL error. */
+static int same_ec_key(const struct tg_tls_credential *c, const uint8_t *public_key, word32 public_len)
+{
+    uint8_t ours[ECC_BUFSIZE], theirs[ECC_BUFSIZE];
+    word32 ours_len = 0, theirs_len = 0, at = 0;
+    ecc_key private, public;
+    int rc = wc_ecc_init(&private);
+    if (rc != 0)
+        return rc;
+    rc = wc_ecc_init(&public);
+    if (rc == 0) {
+        rc = wc_EccPrivateKeyDecode(c->key_der, &at, &private, (word32)c->key_len);
+        if (rc == 0)
+            rc = wc_ecc_make_pub(&private, NULL);
+        if (rc == 0)
+            rc = export_point(&private, ours, &ours_len);
+        at = 0;
+        if (rc == 0)
+            rc = wc_EccPublicKeyDecode(public_key, &at, &public, public_len);
+        if (rc == 0)
+            rc = export_point(&public, theirs, &theirs_len);
+        if (rc == 0)
+            rc = tg_bytes_eq(tg_bytes(ours, ours_len), tg_bytes(theirs, theirs_len));
+        wc_ecc_free(&public);
+    }
+    wc_ecc_free(&private);
+    return rc;
+}
+
+static int check_ec_pair(const struct tg_tls_credential *c, struct tg_error *err)
+{
+    DerBuffer *der = NULL;
+    int rc = 1; /* other kinds of key are wolfSSL's matter */
+    DecodedCert *leaf = tg_malloc(sizeof *leaf);
+    if (!leaf || wc_PemToDer(c->chain_pem, (long)c->chain_len, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
+        tg_free(leaf);
+        return tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
+    }
+    wc_InitDecodedCert(leaf, der->buffer, der->length, NULL);
+    int parsed = wc_ParseCert(leaf, CERT_TYPE, NO_VERIFY, NULL);
+    if (parsed != 0)
+        rc = parsed;
+    else if (leaf->keyOID == ECDSAk)
+        rc = same_ec_key(c, leaf->publicKey, leaf->pubKeySize);
+    wc_FreeDecodedCert(leaf);
+    tg_free(leaf);
+    wc_FreeDer(&der);
+    if (rc == 1)
+        return TG_OK;
+    if (rc == MEMORY_E)
+        return tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
+    return tg_error_set(err, TG_ECERT, "client key does not belong to the certificate of \"%s\"",
+                        c->info.common_name);
+}
+
 /* Lets wolfSSL load both as a connection will, and compares the public keys. */
 static int check_pair(const struct tg_tls_credential *c, struct tg_error *err)
 {
@@ -85,14 +151,18 @@ static int check_pair(const struct tg_tls_credential *c, struct tg_error *err)
     if (chain == MEMORY_E || key == MEMORY_E)
         rc = tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
     else if (chain != WOLFSSL_SUCCESS)
-        rc = tg_error_set(err, TG_ECERT, "client certificate of \"%s\": it or its chain cannot be used (wolfSSL %d)",
+        rc = tg_error_set(err, TG_ECERT,
+                          "client certificate of \"%s\": it or its chain cannot be used (wolfSSL %d)",
                           c->info.common_name, chain);
     else if (key != WOLFSSL_SUCCESS)
-        rc = tg_error_set(err, TG_ECERT, "client key for \"%s\": it is no usable RSA, EC or Ed25519 key (wolfSSL %d)",
+        rc = tg_error_set(err, TG_ECERT,
+                          "client key for \"%s\": it is no usable RSA, EC or Ed25519 key (wolfSSL %d)",
                           c->info.common_name, key);
     else if (wolfSSL_CTX_check_private_key(wolf) != WOLFSSL_SUCCESS)
         rc = tg_error_set(err, TG_ECERT, "client key does not belong to the certificate of \"%s\"",
                           c->info.common_name);
+    else
+        rc = check_ec_pair(c, err);
     wolfSSL_CTX_free(wolf);
     return rc;
 }
@@ -100,10 +170,12 @@ static int check_pair(const struct tg_tls_credential *c, struct tg_error *err)
 int tg_tls_credential_new(struct tg_bytes certificate_pem, struct tg_bytes key_pem,
                           struct tg_tls_credential **ret_credential, struct tg_error *err)
 {
+    unsigned shortages = tg_tls_memory_shortages();
     struct tg_tls_credential *c;
     int rc;
     if (certificate_pem.len > PEM_MAX_BYTES || key_pem.len > PEM_MAX_BYTES)
-        return tg_error_set(err, TG_ETOOBIG, "client certificate or key: larger than %d KiB", PEM_MAX_BYTES >> 10);
+        return tg_error_set(err, TG_ETOOBIG, "client certificate or key: larger than %d KiB",
+                            PEM_MAX_BYTES >> 10);
     c = tg_calloc(1, sizeof *c);
     if (!c)
         return tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
@@ -113,8 +185,11 @@ int tg_tls_credential_new(struct tg_bytes certificate_pem, struct tg_bytes key_p
     if (rc == TG_OK) {
         c->chain_pem = (uint8_t *)tg_strndup((const char *)certificate_pem.data, certificate_pem.len);
         c->chain_len = certificate_pem.len;
-        rc = c->chain_pem ? check_pair(c, err) : tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
+        rc = c->chain_pem ? check_pair(c, err)
+                          : tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
     }
+    if (tg_tls_memory_shortages() != shortages)
+        rc = tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
     if (rc < 0) {
         tg_tls_credential_free(c);
         return rc;
@@ -130,6 +205,7 @@ void tg_tls_credential_free(struct tg_tls_credential *c)
     tg_free_secret(c->key_der, c->key_len);
     tg_free(c->chain_pem);
     tg_free(c);
+    tg_tls_leave_reserve();
 }
 
 void tg_tls_credential_info(const struct tg_tls_credential *c, struct tg_tls_credential_info *ret_info)

@@ -9,7 +9,8 @@ static const struct {
     bool about_certificate;
     const char *text;
 } alerts[] = {
-    {40, false, "handshake_failure: no cipher suite or signature in common, or a client certificate is missing"},
+    {40, false,
+     "handshake_failure: no cipher suite or signature in common, or a client certificate is missing"},
     {42, true, "bad_certificate"},
     {43, true, "unsupported_certificate"},
     {44, true, "certificate_revoked"},
@@ -35,7 +36,8 @@ static int explain_alert(const struct tg_tls_failure *f, struct tg_error *err)
             return tg_error_set(err, TG_EAUTH, "%.120s refused our client certificate: alert %s", f->host,
                                 alerts[i].text);
         if (alerts[i].about_certificate)
-            return tg_error_set(err, TG_EAUTH, "%.120s wants a client certificate, and this identity has none: alert %s",
+            return tg_error_set(err, TG_EAUTH,
+                                "%.120s wants a client certificate, and this identity has none: alert %s",
                                 f->host, alerts[i].text);
         return tg_error_set(err, TG_ETLS, "%.120s ended the TLS %s: alert %s", f->host,
                             f->handshaking ? "handshake" : "connection", alerts[i].text);
@@ -46,7 +48,14 @@ static int explain_alert(const struct tg_tls_failure *f, struct tg_error *err)
 
 int tg_tls_failure_explain(const struct tg_tls_failure *f, struct tg_error *err)
 {
-    if (f->alert >= 0 && (f->wolf_code == FATAL_ERROR || f->wolf_code == 0))
+    bool alerted = f->alert >= 0 && (f->wolf_code == FATAL_ERROR || f->wolf_code == 0);
+    bool no_version = f->wolf_code == VERSION_ERROR || (alerted && f->alert == protocol_version);
+    if (no_version && f->offered_session)
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s speaks another TLS version than before: the saved session is dropped, "
+                            "the next attempt starts afresh",
+                            f->host);
+    if (alerted)
         return explain_alert(f, err);
     switch (f->wolf_code) {
     case MEMORY_E:
@@ -54,8 +63,8 @@ int tg_tls_failure_explain(const struct tg_tls_failure *f, struct tg_error *err)
         return tg_error_set(err, TG_ENOMEM, "TLS with %.120s: out of memory", f->host);
     case VERSION_ERROR:
     case UNSUPPORTED_PROTO_VERSION:
-        return tg_error_set(err, TG_ETLS, "%.120s does not speak TLS on this port, or only a version before 1.2",
-                            f->host);
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s does not speak TLS on this port, or only a version before 1.2", f->host);
     case LENGTH_ERROR:
     case UNKNOWN_RECORD_TYPE:
     case PARSE_ERROR:
@@ -63,17 +72,23 @@ int tg_tls_failure_explain(const struct tg_tls_failure *f, struct tg_error *err)
             return tg_error_set(err, TG_ETLS, "%.120s does not speak TLS on this port", f->host);
         break;
     case HANDSHAKE_SIZE_ERROR:
-        return tg_error_set(err, TG_ETLS, "%.120s sent a certificate chain that is too long (the limit is about 9 KB)",
+        return tg_error_set(err, TG_ETLS, "%.120s sent a certificate chain longer than about 9 KB", f->host);
+    case DECODE_E:
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s sent a TLS handshake message that cannot be decoded (a certificate "
+                            "chain of more than about 9 KB ends like this)",
                             f->host);
     case UNSUPPORTED_SUITE:
     case MATCH_SUITE_ERROR:
     case ECC_CURVE_ERROR:
     case KEY_SHARE_ERROR:
-        return tg_error_set(err, TG_ETLS, "%.120s chose a cipher suite or curve that was not offered", f->host);
+        return tg_error_set(err, TG_ETLS, "%.120s chose a cipher suite or curve that was not offered",
+                            f->host);
     default:
         break;
     }
     return tg_error_set(err, TG_ETLS, "TLS %s with %.120s failed: %.120s (wolfSSL %d)",
                         f->handshaking ? "handshake" : "connection", f->host,
-                        wolfSSL_ERR_reason_error_string((unsigned long)(unsigned)-f->wolf_code), f->wolf_code);
+                        wolfSSL_ERR_reason_error_string((unsigned long)(unsigned)-f->wolf_code),
+                        f->wolf_code);
 }

@@ -19,8 +19,9 @@
 #endif
 #endif
 
-#define PAGE        4096u /* where the kernel's are larger, madvise() refuses: the memory just stays */
-#define TABLE_SLOTS 256u /* hash heads; a block per session and ticket, two on average at 1,000 sessions are 8 a slot */
+#define PAGE 4096u /* where the kernel's are larger, madvise() refuses: the memory just stays */
+#define TABLE_SLOTS                                                                                          \
+    256u /* hash heads; a block per session and ticket, two on average at 1,000 sessions are 8 a slot */
 #define MAX_SPARE_PAGES 32u
 
 /* One mapping. Its record lives outside, so that a whole page can be all zeros. */
@@ -33,9 +34,15 @@ struct tg_tls_memory_block {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tg_tls_memory_block *table[TABLE_SLOTS];
-static struct tg_tls_memory_block *spare[MAX_SPARE_PAGES + 1]; /* by number of pages, linked by next_in_slot */
+static struct tg_tls_memory_block
+    *spare[MAX_SPARE_PAGES + 1]; /* by number of pages, linked by next_in_slot */
 static struct tg_tls_memory_stats stats;
 static _Thread_local struct tg_tls_memory_scope *current;
+static _Thread_local unsigned shortages;
+
+/* The reserve is a stack that is empty again once every block is freed: it is used for one call at a time. */
+static _Alignas(16) uint8_t reserve[TG_TLS_MEMORY_RESERVE_BYTES];
+static size_t reserve_used;
 
 static struct tg_tls_memory_block **slot_of(const void *ptr)
 {
@@ -100,7 +107,7 @@ static struct tg_tls_memory_block **find(const void *ptr)
     return at;
 }
 
-/* --- allocators ------------------------------------------------------------------------------ */
+/* --- large blocks ---------------------------------------------------------------------------- */
 
 static bool may_be_large(const void *ptr)
 {
@@ -171,27 +178,81 @@ static size_t large_size(const void *ptr)
     return size;
 }
 
+/* --- reserve --------------------------------------------------------------------------------- */
+
+struct reserve_head {
+    _Alignas(16) size_t size;
+};
+
+static bool in_reserve(const void *ptr)
+{
+    return (const uint8_t *)ptr >= reserve && (const uint8_t *)ptr < reserve + sizeof reserve;
+}
+
+static void *reserve_malloc(size_t size)
+{
+    struct reserve_head *head = NULL;
+    size_t whole = sizeof *head + (size + 15) / 16 * 16;
+    pthread_mutex_lock(&lock);
+    if (size < sizeof reserve && whole <= sizeof reserve - reserve_used) {
+        head = (struct reserve_head *)(void *)(reserve + reserve_used);
+        head->size = size;
+        reserve_used += whole;
+        stats.reserve_blocks++;
+    }
+    pthread_mutex_unlock(&lock);
+    shortages++;
+    return head ? head + 1 : NULL;
+}
+
+static void reserve_free(void)
+{
+    pthread_mutex_lock(&lock);
+    if (--stats.reserve_blocks == 0)
+        reserve_used = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+unsigned tg_tls_memory_shortages(void)
+{
+    return shortages;
+}
+
+/* --- allocators ------------------------------------------------------------------------------ */
+
 void *tg_tls_memory_malloc(size_t size)
 {
-    return size >= TG_TLS_MEMORY_LARGE_BYTES ? large_malloc(size) : tg_malloc(size);
+    void *ptr = size >= TG_TLS_MEMORY_LARGE_BYTES ? large_malloc(size) : tg_malloc(size);
+    return ptr ? ptr : reserve_malloc(size);
 }
 
 void tg_tls_memory_free(void *ptr)
 {
-    if (ptr && !(may_be_large(ptr) && large_free(ptr)))
+    if (!ptr)
+        return;
+    if (in_reserve(ptr))
+        reserve_free();
+    else if (!(may_be_large(ptr) && large_free(ptr)))
         tg_free(ptr);
 }
 
 void *tg_tls_memory_realloc(void *ptr, size_t size)
 {
-    size_t large = ptr && may_be_large(ptr) ? large_size(ptr) : 0;
-    if (large == 0 && size < TG_TLS_MEMORY_LARGE_BYTES)
-        return tg_realloc(ptr, size);
+    size_t known = 0; /* 0 = malloc's */
+    if (ptr && in_reserve(ptr))
+        known = ((struct reserve_head *)ptr)[-1].size;
+    else if (ptr && may_be_large(ptr))
+        known = large_size(ptr);
+    if (known == 0 && size < TG_TLS_MEMORY_LARGE_BYTES) {
+        void *moved = tg_realloc(ptr, size);
+        if (moved)
+            return moved;
+    }
     void *fresh = tg_tls_memory_malloc(size);
     if (!fresh)
         return NULL;
     if (ptr) {
-        size_t old = large ? large : malloc_usable_size(ptr);
+        size_t old = known ? known : malloc_usable_size(ptr);
         memcpy(fresh, ptr, old < size ? old : size);
         tg_tls_memory_free(ptr);
     }

@@ -22,11 +22,11 @@ struct tg_tls_stream {
     struct tg_tls_memory_scope scope;
     int64_t leaf_not_after_s;
     int send_error;
-    bool resumed, done;
+    bool offered_session, resumed, done;
 };
 
-/* What a ticket holds: a session is offered again only to the same server, under the same roots and identity, and
- * not after the server's certificate has ended, because resumption does not look at certificates. */
+/* What a ticket holds: a session is offered again only to the same server, under the same roots and identity,
+ * and not after the server's certificate has ended, because resumption does not look at certificates. */
 struct saved_session {
     WOLFSSL_SESSION *session;
     uint64_t context_id;
@@ -56,7 +56,8 @@ static bool usable(const struct saved_session *saved, const struct tg_tls_stream
 {
     return saved->context_id == o->ctx->id && strcmp(saved->host, o->host) == 0 &&
            strcmp(saved->credential_sha256, identity(o)) == 0 &&
-           saved->leaf_not_after_s > tg_clock_wall_ms() / 1000 && wolfSSL_SESSION_is_resumable(saved->session);
+           saved->leaf_not_after_s > tg_clock_wall_ms() / 1000 &&
+           wolfSSL_SESSION_is_resumable(saved->session);
 }
 
 static void offer_session(struct tg_tls_stream *t)
@@ -64,14 +65,16 @@ static void offer_session(struct tg_tls_stream *t)
     struct saved_session *saved = t->o.ticket ? t->o.ticket->session : NULL;
     if (!saved)
         return;
-    if (usable(saved, &t->o) && wolfSSL_set_session(t->ssl, saved->session) == WOLFSSL_SUCCESS)
+    if (usable(saved, &t->o) && wolfSSL_set_session(t->ssl, saved->session) == WOLFSSL_SUCCESS) {
         t->leaf_not_after_s = saved->leaf_not_after_s;
-    else
-        tg_tls_ticket_fini(t->o.ticket);
+        t->offered_session = true;
+        return;
+    }
+    tg_tls_ticket_fini(t->o.ticket);
 }
 
-/* The saved session is the connection's own, counted: a TLS 1.3 ticket that arrives later lands in it too. Without
- * memory there is just no resumption. */
+/* The saved session is the connection's own, counted: a TLS 1.3 ticket that arrives later lands in it too.
+ * Without memory there is just no resumption. */
 static void save_session(struct tg_tls_stream *t)
 {
     if (!t->o.ticket)
@@ -90,6 +93,11 @@ static void save_session(struct tg_tls_stream *t)
     snprintf(saved->credential_sha256, sizeof saved->credential_sha256, "%s", identity(&t->o));
     memcpy(saved->host, t->o.host, host_len + 1);
     t->o.ticket->session = saved;
+}
+
+static int no_memory(const struct tg_tls_stream *t, struct tg_error *err)
+{
+    return tg_error_set(err, TG_ENOMEM, "TLS with %.120s: out of memory", t->o.host);
 }
 
 /* --- I/O callbacks --------------------------------------------------------------------------- */
@@ -131,7 +139,8 @@ static int set_credential(struct tg_tls_stream *t, struct tg_error *err)
     if (chain == WOLFSSL_SUCCESS && key == WOLFSSL_SUCCESS)
         return TG_OK;
     /* Both were loaded once by tg_tls_credential_new(): what is left is memory. */
-    return tg_error_set(err, TG_ENOMEM, "TLS with %.120s: the client certificate could not be set (wolfSSL %d, %d)",
+    return tg_error_set(err, TG_ENOMEM,
+                        "TLS with %.120s: the client certificate could not be set (wolfSSL %d, %d)",
                         t->o.host, chain, key);
 }
 
@@ -139,27 +148,35 @@ static int set_up(struct tg_tls_stream *t, struct tg_error *err)
 {
     uint8_t address[16];
     size_t len = strlen(t->o.host);
+    /* "hub.test." is the name hub.test: the root's dot is neither in certificates nor in SNI (RFC 6066 3). */
+    if (len > 0 && t->o.host[len - 1] == '.')
+        len--;
+    TG_CLEANUP_FREE char *name = tg_strndup(t->o.host, len);
+    if (!name)
+        return no_memory(t, err);
     t->verify->host = t->o.host;
     t->verify->ca_file = t->o.ctx->ca_file;
     wolfSSL_set_using_nonblock(t->ssl, 1);
     wolfSSL_SetIOReadCtx(t->ssl, t);
     wolfSSL_SetIOWriteCtx(t->ssl, t);
     wolfSSL_SetCertCbCtx(t->ssl, t->verify);
-    if (wolfSSL_check_domain_name(t->ssl, t->o.host) != WOLFSSL_SUCCESS)
-        return tg_error_set(err, TG_ENOMEM, "TLS with %.120s: out of memory", t->o.host);
-    /* RFC 6066 3: names only, without the root's dot. */
-    if (len > 0 && t->o.host[len - 1] == '.')
-        len--;
+    if (wolfSSL_check_domain_name(t->ssl, name) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
     if (!tg_certificate_is_address(t->o.host, address, &(size_t){0}) &&
-        wolfSSL_UseSNI(t->ssl, WOLFSSL_SNI_HOST_NAME, t->o.host, (unsigned short)len) != WOLFSSL_SUCCESS)
-        return tg_error_set(err, TG_ENOMEM, "TLS with %.120s: out of memory", t->o.host);
+        wolfSSL_UseSNI(t->ssl, WOLFSSL_SNI_HOST_NAME, name, (unsigned short)len) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
+    /* Left alone wolfSSL offers a P-256 share in TLS 1.3, at twice the CPU and 10 MB of tables for points
+     * that are never seen again. A server without X25519 asks for another one. */
+    if (!t->o.ctx->tls12_only && wolfSSL_UseKeyShare(t->ssl, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
     int rc = set_credential(t, err);
     if (rc == TG_OK)
         offer_session(t);
     return rc;
 }
 
-int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_stream **ret_stream, struct tg_error *err)
+int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_stream **ret_stream,
+                      struct tg_error *err)
 {
     int rc = TG_ENOMEM;
     struct tg_tls_stream *t = tg_calloc(1, sizeof *t);
@@ -168,14 +185,15 @@ int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_strea
     t->magic = TLS_STREAM_MAGIC;
     t->o = *o;
     t->verify = tg_calloc(1, sizeof *t->verify);
+    unsigned shortages = tg_tls_memory_shortages();
     tg_tls_memory_scope_enter(&t->scope);
     if (t->verify)
         t->ssl = wolfSSL_new(o->ctx->wolf);
     if (t->ssl)
         rc = set_up(t, err);
-    else
-        tg_error_set(err, rc, "TLS with %.120s: out of memory", o->host);
     tg_tls_memory_scope_leave();
+    if (!t->ssl || tg_tls_memory_shortages() != shortages)
+        rc = no_memory(t, err);
     if (rc < 0) {
         tg_tls_stream_free(t);
         return rc;
@@ -193,6 +211,7 @@ void tg_tls_stream_free(struct tg_tls_stream *t)
     tg_free(t->verify);
     TG_OBJECT_POISON(t);
     tg_free(t);
+    tg_tls_leave_reserve();
 }
 
 /* --- handshake ------------------------------------------------------------------------------- */
@@ -211,11 +230,12 @@ static int explain(struct tg_tls_stream *t, int wolf_code, struct tg_error *err)
         return tg_error_set(err, t->send_error, "TLS with %.120s: cannot send: %s", t->o.host,
                             tg_code_text(t->send_error));
     if (t->verify && t->verify->refusal != TG_TLS_NOT_REFUSED)
-        return tg_tls_verify_explain(t->verify, wolf_code, err);
+        return tg_tls_verify_explain(t->verify, err);
     struct tg_tls_failure f = {.host = t->o.host,
                                .wolf_code = wolf_code,
                                .alert = last_fatal_alert(t->ssl),
                                .handshaking = !t->done,
+                               .offered_session = t->offered_session,
                                .has_credential = t->o.credential != NULL};
     return tg_tls_failure_explain(&f, err);
 }
@@ -225,28 +245,39 @@ bool tg_tls_stream_was_alerted(const struct tg_tls_stream *t)
     return last_fatal_alert(t->ssl) >= 0;
 }
 
+/* A handshake that the server broke off may have failed over the saved session: the next one starts afresh.
+ * (After a timeout it is kept: a bad link is no reason to pay for a full handshake.) */
+static void drop_session(struct tg_tls_stream *t)
+{
+    if (!t->done && t->o.ticket)
+        tg_tls_ticket_fini(t->o.ticket);
+}
+
 int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err)
 {
+    drop_session(t);
     if (last_fatal_alert(t->ssl) >= 0)
         return explain(t, 0, err);
     if (!t->done)
-        return tg_error_set(err, TG_ETLS, "%.120s closed the connection in the TLS handshake (does it speak TLS on "
-                                          "this port?)",
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s closed the connection in the TLS handshake (does it speak TLS on "
+                            "this port?)",
                             t->o.host);
     return tg_error_set(err, TG_EIO, "%.120s cut the connection without a TLS good-bye", t->o.host);
 }
 
-/* wolfSSL says it is done: what it negotiated must be what was offered (CVE-2024-5814), and either the leaf went
- * through our rules or the session is one that did. */
+/* wolfSSL says it is done: what it negotiated must be what was offered (CVE-2024-5814), and either the leaf
+ * went through our rules or the session is one that did. */
 static int check_result(struct tg_tls_stream *t, struct tg_error *err)
 {
     uint16_t suite = (uint16_t)wolfSSL_get_current_cipher_suite(t->ssl);
-    t->resumed = wolfSSL_session_reused(t->ssl) == 1;
+    t->resumed = wolfSSL_session_reused(t->ssl) == 1 && !t->verify->leaf_passed;
     if (wolfSSL_version(t->ssl) != TLS1_2_VERSION && wolfSSL_version(t->ssl) != TLS1_3_VERSION)
         return tg_error_set(err, TG_ETLS, "%.120s negotiated %.12s, which was not offered", t->o.host,
                             wolfSSL_get_version(t->ssl));
     if (!tg_tls_suite_allowed(suite))
-        return tg_error_set(err, TG_ETLS, "%.120s negotiated the cipher suite %.48s (0x%04X), which was not offered",
+        return tg_error_set(err, TG_ETLS,
+                            "%.120s negotiated the cipher suite %.48s (0x%04X), which was not offered",
                             t->o.host, wolfSSL_get_cipher(t->ssl), suite);
     if (t->verify->leaf_passed)
         t->leaf_not_after_s = t->verify->leaf_not_after_s;
@@ -278,21 +309,23 @@ int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct
 {
     TG_ASSERT(!t->done);
     t->in = *in;
+    unsigned shortages = tg_tls_memory_shortages();
     tg_tls_memory_scope_enter(&t->scope);
     int connected = wolfSSL_connect(t->ssl);
     int code = connected == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, connected);
     tg_tls_memory_scope_leave();
     give_back(t, in);
     int rc = 0;
-    if (connected != WOLFSSL_SUCCESS && code == WOLFSSL_ERROR_WANT_READ)
+    if (tg_tls_memory_shortages() != shortages)
+        rc = no_memory(t, err);
+    else if (connected != WOLFSSL_SUCCESS && code == WOLFSSL_ERROR_WANT_READ)
         return 0;
-    if (connected == WOLFSSL_SUCCESS)
+    else if (connected == WOLFSSL_SUCCESS)
         rc = check_result(t, err);
     else
         rc = explain(t, code, err);
     if (rc < 0) {
-        if (t->o.ticket)
-            tg_tls_ticket_fini(t->o.ticket); /* whatever it was, the next attempt starts afresh */
+        drop_session(t);
         return rc;
     }
     settle(t);
@@ -301,12 +334,16 @@ int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct
 
 /* --- data ------------------------------------------------------------------------------------ */
 
-int tg_tls_stream_read(struct tg_tls_stream *t, struct tg_bytes *in, uint8_t *out, size_t cap, struct tg_error *err)
+int tg_tls_stream_read(struct tg_tls_stream *t, struct tg_bytes *in, uint8_t *out, size_t cap,
+                       struct tg_error *err)
 {
     TG_ASSERT(t->done && cap <= INT_MAX);
     t->in = *in;
+    unsigned shortages = tg_tls_memory_shortages();
     int n = wolfSSL_read(t->ssl, out, (int)cap);
     give_back(t, in);
+    if (tg_tls_memory_shortages() != shortages)
+        return no_memory(t, err);
     if (n > 0)
         return n;
     int code = wolfSSL_get_error(t->ssl, n);
@@ -322,7 +359,10 @@ int tg_tls_stream_write(struct tg_tls_stream *t, struct tg_bytes data, struct tg
     TG_ASSERT(t->done && data.len <= INT_MAX);
     if (data.len == 0)
         return TG_OK;
+    unsigned shortages = tg_tls_memory_shortages();
     int n = wolfSSL_write(t->ssl, data.data, (int)data.len);
+    if (tg_tls_memory_shortages() != shortages)
+        return no_memory(t, err);
     if (n == (int)data.len)
         return TG_OK;
     return explain(t, wolfSSL_get_error(t->ssl, n), err);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tls_stream - one TLS client session over memory: bytes from the socket go in, bytes for the socket come out of
- * `send`, and nothing here waits or knows a socket.
+ * tls_stream - one TLS client session over memory: bytes from the socket go in, bytes for the socket come out
+ * of `send`, and nothing here waits or knows a socket.
  *
  *     new ──► handshake (again with each input until 1) ──► read / write … ──► close_notify ──► free
  *
- * Input is a view that each call eats from the front; what remains of a record is kept by wolfSSL, so the view is
- * always used up. Loop thread only. A function that returns an error has filled *err; the session is then
- * good for tg_tls_stream_free() only.
+ * Input is a view that each call eats from the front; what remains of a record is kept by wolfSSL, so the
+ * view is always used up. Loop thread only. A function that returns an error has filled *err; the session is
+ * then good for tg_tls_stream_free() only.
  */
 #ifndef TG_NET_TLS_STREAM_H
 #define TG_NET_TLS_STREAM_H
@@ -31,12 +31,12 @@ int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_strea
                       struct tg_error *err) TG_CHECKED;
 void tg_tls_stream_free(struct tg_tls_stream *t);
 
-/* Call first with empty input. 1 = done, all checks passed; 0 = more input is needed. After 1 the memory that only
- * the handshake needed is gone and the session is in the ticket. */
+/* Call first with empty input. 1 = done, all checks passed; 0 = more input is needed. After 1 the memory that
+ * only the handshake needed is gone and the session is in the ticket. */
 int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err) TG_CHECKED;
 
-/* Decrypts at most one record: > 0 = bytes in `out`; 0 = the input is used up; TG_EEOF = the peer said close_notify
- * (err is filled too). */
+/* Decrypts at most one record: > 0 = bytes in `out`; 0 = the input is used up; TG_EEOF = the peer said
+ * close_notify (err is filled too). */
 int tg_tls_stream_read(struct tg_tls_stream *t, struct tg_bytes *in, uint8_t *out, size_t cap,
                        struct tg_error *err) TG_CHECKED;
 /* Encrypts and sends everything, a record per 16 KiB. */

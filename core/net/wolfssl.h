@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * wolfssl - the one way to include wolfSSL: its options first, because they decide the layout of its structures.
+ * wolfssl - the one way to include wolfSSL: its options first, because they decide the layout of its
+ * structures.
  */
 #ifndef TG_NET_WOLFSSL_H
 #define TG_NET_WOLFSSL_H

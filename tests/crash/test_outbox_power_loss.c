@@ -103,6 +103,7 @@ static void boot_again(const char *dir)
 {
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(tg_test_path(dir, TG_OUTBOX_FILE), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
     /* Before the first commit there is no table, and nothing to be told. */
     int rc = sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL);
     assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));

@@ -28,7 +28,7 @@ static inline int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     f->live = tg_alloc_stats().live;
-    f->dir = tg_test_dir();
+    f->dir = tg_test_memory_dir();
     f->o = tg_test_options(f->dir);
     f->ob = tg_test_open(&f->o);
     *state = f;

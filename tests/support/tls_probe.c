@@ -4,8 +4,8 @@
  *
  * Standard input, one connection a line, fields separated by tabs, "-" for none:
  *     id  host  port  ca_file  versions (any | tls12)  certificate  key
- * Names are not looked up: every one is 127.0.0.1. All connections run at the same time. The server is expected to
- * send something: that is the moment at which a TLS 1.3 client certificate has been accepted.
+ * Names are not looked up: every one is 127.0.0.1. All connections run at the same time. The server is
+ * expected to send something: that is the moment at which a TLS 1.3 client certificate has been accepted.
  * Standard output, a line each, in the order in which they end:
  *     id  ok       version cipher
  *     id  CODE     text of the error, as people see it
@@ -89,7 +89,8 @@ static bool given(const char *field)
 /* 0, or the error was printed as this connection's result. */
 static int start(struct tg_loop *loop, struct probe *p, char *field[7])
 {
-    static const struct tg_stream_callbacks callbacks = {.on_ready = on_ready, .on_data = on_data, .on_end = on_end};
+    static const struct tg_stream_callbacks callbacks = {
+        .on_ready = on_ready, .on_data = on_data, .on_end = on_end};
     struct tg_tls_options to = {.ca_file = given(field[3]) ? field[3] : NULL,
                                 .tls12_only = strcmp(field[4], "tls12") == 0};
     struct tg_error err = {0};
@@ -103,10 +104,8 @@ static int start(struct tg_loop *loop, struct probe *p, char *field[7])
         if (rc < 0)
             goto failed;
     }
-    struct tg_stream_options so = {.host = field[1],
-                                   .port = (uint16_t)atoi(field[2]),
-                                   .tls = p->ctx,
-                                   .credential = p->credential};
+    struct tg_stream_options so = {
+        .host = field[1], .port = (uint16_t)atoi(field[2]), .tls = p->ctx, .credential = p->credential};
     if (tg_stream_open(loop, &so, &callbacks, p, &p->stream, &err) == 0)
         return 0;
 failed:

@@ -322,7 +322,7 @@ static void test_random_lives(void **state)
 {
     const char *text = getenv("TIDEGATE_MODEL_SEED");
     (void)state;
-    uint64_t last = getenv("TIDEGATE_MODEL_LIVES") ? strtoull(getenv("TIDEGATE_MODEL_LIVES"), NULL, 10) : 24;
+    uint64_t last = getenv("TIDEGATE_MODEL_LIVES") ? strtoull(getenv("TIDEGATE_MODEL_LIVES"), NULL, 10) : 12;
     for (uint64_t seed = 1; seed <= last; seed++) {
         struct fixture *f = NULL;
         if (text)

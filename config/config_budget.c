@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * config_budget - what a file can come to cost: every figure is a bound of the code times a number of the
+ * file.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "config/config.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+
+/* Program, libraries, SQLite's page cache: the reach of the bench, without sessions. */
+#define PROGRAM_BYTES (10 * MIB)
+/* Samples that wait for their commit (8 MiB) and those read ahead for all sessions together (4 MiB):
+ * store/store.h. */
+#define STORE_BYTES (12 * MIB)
+/* One TLS session connected with MQTT, as measured with Debian's wolfSSL (83 KB, TLS 1.2) and rounded up. */
+#define SESSION_BYTES (90 * KIB)
+/* Of one point: two tables of 16 bytes a value, its name, the filter's and the plugin's state. */
+#define POINT_BYTES (1 * KIB)
+/* Stack in use and buffers of a source with a thread of its own. */
+#define SOURCE_BYTES (256 * KIB)
+/* The log of SQLite and the reserve that makes room on a full disk. */
+#define OUTBOX_EXTRA_BYTES (16 * MIB)
+
+struct budget_text {
+    char text[32];
+};
+
+static struct budget_text size_text(uint64_t bytes)
+{
+    struct budget_text t;
+    if (bytes >= 10 * MIB)
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " MiB", (bytes + MIB - 1) / MIB);
+    else
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " KiB", (bytes + KIB - 1) / KIB);
+    return t;
+}
+
+/* Sessions of one cloud, and what its window holds for each. */
+static uint64_t cloud_sessions(const struct tg_config *c, const struct tg_config_cloud *cloud)
+{
+    uint64_t n = 0;
+    for (uint32_t s = 0; s < c->source_count; s++)
+        for (uint32_t d = 0; d < c->sources[s].device_count; d++)
+            for (uint32_t r = 0; r < c->sources[s].devices[d].route_count; r++)
+                n += c->sources[s].devices[d].routes[r].cloud == cloud;
+    return n;
+}
+
+/* In flight: the rows of a message (about what its body takes) and a pointer for each of them. */
+static uint64_t window_bytes(const struct tg_config_cloud *cloud)
+{
+    uint64_t messages = (uint64_t)tg_settings_int(cloud->common, "max_in_flight");
+    uint64_t body = (uint64_t)tg_settings_int(cloud->batch, "max_bytes");
+    uint64_t rows = (uint64_t)tg_settings_int(cloud->batch, "max_samples");
+    return messages * (body + rows * sizeof(void *));
+}
+
+void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user)
+{
+    uint64_t devices = 0, points = 0, total = PROGRAM_BYTES + STORE_BYTES, limit;
+    char line[400], age[TG_SETTINGS_NUMBER_BYTES];
+    for (uint32_t s = 0; s < config->source_count; s++) {
+        devices += config->sources[s].device_count;
+        for (uint32_t d = 0; d < config->sources[s].device_count; d++)
+            points += config->sources[s].devices[d].point_count;
+    }
+    snprintf(line, sizeof line, "%u clouds, %u sources, %" PRIu64 " devices, %" PRIu64 " points",
+             config->cloud_count, config->source_count, devices, points);
+    say(user, line);
+    snprintf(line, sizeof line, "memory: program %s + store %s", size_text(PROGRAM_BYTES).text,
+             size_text(STORE_BYTES).text);
+    say(user, line);
+    for (uint32_t i = 0; i < config->cloud_count; i++) {
+        const struct tg_config_cloud *c = &config->clouds[i];
+        uint64_t n = cloud_sessions(config, c), window = window_bytes(c), sum = n * (SESSION_BYTES + window);
+        snprintf(line, sizeof line,
+                 "memory: cloud %.64s: %" PRIu64 " sessions × (%s TLS + %s in flight) = %s", c->name, n,
+                 size_text(SESSION_BYTES).text, size_text(window).text, size_text(sum).text);
+        say(user, line);
+        total += sum;
+    }
+    snprintf(line, sizeof line, "memory: %u sources × %s + %" PRIu64 " points × %s = %s",
+             config->source_count, size_text(SOURCE_BYTES).text, points, size_text(POINT_BYTES).text,
+             size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
+    say(user, line);
+    total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;
+    snprintf(line, sizeof line, "memory: at most %s in all", size_text(total).text);
+    say(user, line);
+    limit = (uint64_t)tg_settings_int(config->outbox, "limit");
+    tg_format_option_number(TG_OPTION_DURATION, tg_settings_int(config->outbox, "max_age"), age);
+    snprintf(line, sizeof line,
+             "disk: outbox %s + log and reserve %s = at most %s in %.120s; samples are kept %s at most",
+             size_text(limit).text, size_text(OUTBOX_EXTRA_BYTES).text,
+             size_text(limit + OUTBOX_EXTRA_BYTES).text, tg_settings_text(config->gateway, "state_dir"), age);
+    say(user, line);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * config_private - what the files of config/ share: the state of one load.
+ *
+ *     text ──config_yaml──► tree ──config_read, config_read_source──► model ──config_check──► tg_config
+ *
+ * Errors are collected (at most TG_CONFIG_MAX_ERRORS; the rest is counted), sorted by file and place, and
+ * said at the end. Out of memory sets `out_of_memory` and lets the load fail as a whole: readers then return
+ * early and nothing half-read is used. Every array of the model has its final length when it is made and
+ * zeroed entries, so that tg_config_free() can be called at any point.
+ */
+#ifndef TG_CONFIG_PRIVATE_H
+#define TG_CONFIG_PRIVATE_H
+
+#include "config/config.h"
+#include "config/config_yaml.h"
+
+#define TG_CONFIG_MAX_ERRORS 50
+#define TG_CONFIG_MAX_POINTS 100000u
+#define TG_CONFIG_MAX_FILES  256
+
+extern const struct tg_option tg_config_identity_options[];
+
+struct tg_config_model {
+    struct tg_config config; /* first: what the caller holds */
+    struct tg_arena arena;
+};
+
+struct tg_config_report {
+    const char *file;
+    uint32_t line, column;
+    char text[360];
+};
+
+/* A parsed file, or a profile's text (then `plugin` and `profile` say which). */
+struct tg_config_file {
+    struct tg_config_file *next;
+    const char *label;
+    const struct tg_profile *profile;
+    struct tg_yaml yaml;
+};
+
+/* An identity as it stands in the file, to check its files once. */
+struct tg_config_identity_seen {
+    struct tg_config_identity_seen *next;
+    const struct tg_config_identity *identity;
+};
+
+struct tg_config_load {
+    const struct tg_config_lookups *lookups;
+    struct tg_config_model *model;
+    const struct tg_config_cloud_type **cloud_types; /* per cloud; NULL = unknown type, reported */
+    bool *cloud_whole;                               /* read without an error: its type may judge it */
+    struct tg_config_cloud *clouds;                  /* the model's arrays, still writable */
+    struct tg_config_source *sources;
+    struct tg_config_file *files, **files_tail;
+    struct tg_config_identity_seen *identities;
+    const char *base_dir;
+    uint32_t cloud_fill, source_fill; /* entries read so far */
+    uint32_t point_count;
+    bool check_files; /* false: no file named by the text is looked at */
+    bool incomplete;  /* a file could not be taken apart: what it would have held is not missed */
+    bool out_of_memory;
+    uint32_t error_count;
+    struct tg_config_report reports[TG_CONFIG_MAX_ERRORS];
+};
+
+/* --- config_load.c --- */
+void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const char *fmt, ...)
+    TG_PRINTF(3, 4);
+void tg_config_no_memory(struct tg_config_load *l);
+/* From the model's arena; NULL and out_of_memory set. */
+void *tg_config_alloc(struct tg_config_load *l, size_t count, size_t size)
+    __attribute__((warn_unused_result));
+const char *tg_config_text(struct tg_config_load *l, const char *text);
+/* Parses and keeps it; without a root what is wrong is reported. NULL: out of memory. */
+struct tg_config_file *tg_config_add_file(struct tg_config_load *l, const char *label, const char *text,
+                                          size_t len);
+/* The whole loader on one text, without looking at any file; conf.d is not read. `label` stands for the
+ * file's name. */
+int tg_config_load_text(const char *label, const char *text, size_t len,
+                        const struct tg_config_lookups *lookups, void (*say)(void *user, const char *line),
+                        void *user, struct tg_config **ret_config) TG_CHECKED;
+
+/* --- config_read.c --- */
+static inline struct tg_config_pos tg_config_pos_of(const char *file, const struct tg_yaml_node *node)
+{
+    struct tg_config_pos p = {file, node ? (int)node->line : 0, node ? (int)node->column : 0};
+    return p;
+}
+
+/* What a mapping may hold: up to three tables whose options stand side by side in it, and keys that the
+ * caller reads. */
+struct tg_config_section {
+    const char *what; /* "a cloud", for messages */
+    struct tg_settings *settings[3];
+    const char *const *own_keys; /* NULL-terminated; NULL = none */
+    const char *const *later;    /* key, text, key, text … NULL: known, but not in this version */
+    bool open;                   /* an unknown type or plugin: nobody knows which keys it takes */
+    bool no_positions;           /* from a profile: positions would be taken for the file's */
+};
+/* Reads all keys of `map` into the section's settings; reports what is unknown or wrong. */
+void tg_config_read_section(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                            const struct tg_config_section *section);
+/* Fills in defaults and reports every required option that is missing from `map` (NULL: there is none); `hint` may be
+ * NULL. */
+void tg_config_finish(struct tg_config_load *l, struct tg_config_pos pos, const char *what, struct tg_settings *s,
+                      const struct tg_yaml_node *map, const char *hint);
+struct tg_settings *tg_config_new_settings(struct tg_config_load *l, const struct tg_option *table);
+/* The value of `key` as one text; NULL when absent or (reported) of another kind. */
+const char *tg_config_read_text(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                                const char *key);
+/* The value of `key` as a mapping or sequence; NULL when absent or (reported) of another kind. */
+const struct tg_yaml_node *tg_config_read_node(struct tg_config_load *l, const char *file,
+                                               const struct tg_yaml_node *map, const char *key,
+                                               enum tg_yaml_kind kind);
+void tg_config_read_identity(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                             struct tg_config_identity *ret_identity);
+void tg_config_read_gateway(struct tg_config_load *l, const char *file, const struct tg_yaml_node *root);
+void tg_config_read_outbox(struct tg_config_load *l, const char *file, const struct tg_yaml_node *root);
+void tg_config_read_cloud(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map);
+
+/* --- config_read_source.c --- */
+void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map);
+
+/* --- config_profile.c --- */
+/* The profile's text as a tree, parsed once; NULL: reported. `pos` is where it is named. */
+struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct tg_plugin *plugin,
+                                         const char *name, struct tg_config_pos pos);
+
+/* --- config_check.c --- */
+/* Where an option was given, or `fallback` when it came from a default or a profile. */
+struct tg_config_pos tg_config_option_pos(struct tg_config_pos fallback, const struct tg_settings *s,
+                                          const char *name);
+void tg_config_check(struct tg_config_load *l);
+/* --- config_check_files.c --- */
+void tg_config_check_files(struct tg_config_load *l);
+
+#endif

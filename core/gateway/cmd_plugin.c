@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/gateway/command.h"
+
+static const char *const no_more[] = {"--profile", NULL};
+static const char *const type_names[] = {"?",        "true or false", "whole number", "number",      "text",         "one of",
+                                         "duration", "size",          "path",         "secret file", "list of texts"};
+
+/* --- list --------------------------------------------------------------------------------------------- */
+
+struct list {
+    json_t *json; /* NULL = print */
+};
+
+static void list_one(void *user, const char *name, const char *path, const struct tg_plugin *p, const struct tg_error *err)
+{
+    struct list *l = user;
+    if (l->json && p)
+        json_array_append_new(l->json, json_pack("{s:s,s:s,s:s,s:i,s:s,s:s}", "name", name, "version", p->version, "summary", p->summary,
+                                                 "api_version", (int)p->api_version, "threads",
+                                                 p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path));
+    else if (l->json)
+        json_array_append_new(l->json, json_pack("{s:s,s:s}", "name", name, "error", err->text));
+    else if (p)
+        printf("%-12s %-8s API %u  %-4s  %s\n%12s   %s\n", name, p->version, p->api_version,
+               p->thread_model == TG_THREAD_OWN ? "own" : "loop", p->summary, "", path);
+    else
+        printf("%-12s cannot be loaded: %s\n", name, err->text);
+}
+
+/* --- describe ------------------------------------------------------------------------------------------- */
+
+static void print_options(const char *title, const struct tg_option *o)
+{
+    if (!o || !o->name)
+        return;
+    printf("\n%s\n", title);
+    for (; o->name; o++) {
+        printf("  %-16s %s", o->name, o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?");
+        for (size_t i = 0; o->type == TG_OPTION_ENUM && o->choices[i]; i++)
+            printf("%s%s", i ? "|" : " ", o->choices[i]);
+        if ((o->min || o->max) && o->type != TG_OPTION_TEXT) /* durations in ms, sizes in bytes */
+            printf(", %lld to %lld%s", (long long)o->min, (long long)o->max,
+                   o->type == TG_OPTION_DURATION ? " ms" : o->type == TG_OPTION_SIZE ? " bytes" : "");
+        if (o->flags & TG_OPTION_REQUIRED)
+            printf(", required");
+        if (o->default_text)
+            printf(", default %s", o->default_text[0] ? o->default_text : "\"\"");
+        printf("\n  %-16s %s\n", "", o->doc ? o->doc : "");
+    }
+}
+
+static json_t *options_json(const struct tg_option *o)
+{
+    json_t *all = json_array();
+    for (; o && o->name; o++) {
+        json_t *j = json_pack("{s:s,s:s,s:b,s:s}", "name", o->name, "type",
+                              o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?", "required",
+                              (o->flags & TG_OPTION_REQUIRED) != 0, "doc", o->doc ? o->doc : "");
+        if (o->default_text)
+            json_object_set_new(j, "default", json_string(o->default_text));
+        if (o->min || o->max)
+            json_object_set_new(j, "range", json_pack("[I,I]", (json_int_t)o->min, (json_int_t)o->max));
+        if (o->type == TG_OPTION_ENUM) {
+            json_t *choices = json_array();
+            for (size_t i = 0; o->choices[i]; i++)
+                json_array_append_new(choices, json_string(o->choices[i]));
+            json_object_set_new(j, "choices", choices);
+        }
+        json_array_append_new(all, j);
+    }
+    return all;
+}
+
+static int describe_profile(const struct tg_plugin *p, const char *name)
+{
+    for (const struct tg_profile *f = p->profiles; f && f->name; f++)
+        if (strcmp(f->name, name) == 0) {
+            printf("# %s: %s\n%s\n", f->name, f->doc ? f->doc : "", f->yaml);
+            return TG_EXIT_OK;
+        }
+    fprintf(stderr, "tidegate plugin describe: %s has no profile \"%s\"; tidegate plugin describe %s lists them\n", p->name, name,
+            p->name);
+    return TG_EXIT_NO;
+}
+
+static void describe_text(const struct tg_plugin *p)
+{
+    printf("%s %s: %s\nAPI %u, %s\n", p->name, p->version, p->summary, p->api_version,
+           p->thread_model == TG_THREAD_OWN ? "a thread of its own" : "runs on the loop");
+    print_options("settings of a source:", p->source_options);
+    print_options("settings of a device:", p->device_options);
+    print_options("a point, besides name, unit, every, scale and the others that all have:", p->point_options);
+    if (p->profiles && p->profiles->name)
+        printf("\nprofiles (tidegate plugin describe %s --profile NAME):\n", p->name);
+    for (const struct tg_profile *f = p->profiles; f && f->name; f++)
+        printf("  %-24s %s\n", f->name, f->doc ? f->doc : "");
+}
+
+static void describe_json(const struct tg_plugin *p)
+{
+    json_t *profiles = json_array(), *j;
+    char *text;
+    for (const struct tg_profile *f = p->profiles; f && f->name; f++)
+        json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", f->name, "doc", f->doc ? f->doc : ""));
+    j = json_pack("{s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version, "summary", p->summary, "api_version",
+                  (int)p->api_version, "source_options", options_json(p->source_options), "device_options",
+                  options_json(p->device_options), "point_options", options_json(p->point_options), "profiles", profiles);
+    text = json_dumps(j, JSON_INDENT(2));
+    printf("%s\n", text ? text : "{}");
+    free(text);
+    json_decref(j);
+}
+
+static int describe(struct tg_plugin_set *set, const struct tg_args *a)
+{
+    struct tg_error err = {0};
+    const struct tg_plugin *p;
+    const char *profile = NULL, *name = NULL;
+    for (uint32_t i = 1; i < a->count; i++) {
+        if (strcmp(a->args[i], "--profile") == 0)
+            profile = a->args[++i];
+        else
+            name = a->args[i];
+    }
+    if (!name) {
+        fprintf(stderr, "tidegate plugin describe: which one? tidegate plugin list shows them\n");
+        return TG_EXIT_USAGE;
+    }
+    p = tg_plugin_find(set, name, &err);
+    if (!p) {
+        fprintf(stderr, "tidegate plugin: %s\n", err.text);
+        return TG_EXIT_NO;
+    }
+    if (profile)
+        return describe_profile(p, profile);
+    if (a->json)
+        describe_json(p);
+    else
+        describe_text(p);
+    return TG_EXIT_OK;
+}
+
+int tg_cmd_plugin(int argc, char **argv)
+{
+    struct tg_plugin_set *set;
+    struct list l = {NULL};
+    struct tg_args a;
+    int rc = tg_args_parse(argc, argv, no_more, &a);
+    bool list, known;
+    if (rc)
+        return rc;
+    list = a.count == 1 && strcmp(a.args[0], "list") == 0;
+    known = list || (a.count >= 1 && strcmp(a.args[0], "describe") == 0);
+    if (a.help || !known) {
+        fprintf(a.help ? stdout : stderr, "usage: tidegate plugin list [--json]\n"
+                "       tidegate plugin describe NAME [--profile P] [--json]\n\n"
+                "Lists the installed plugins, or the options, points and profiles of one.\n");
+        return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
+    }
+    if (tg_command_plugins(&a, &set) < 0)
+        return TG_EXIT_NO;
+    if (list) {
+        char *text;
+        l.json = a.json ? json_array() : NULL;
+        tg_plugin_set_each(set, list_one, &l);
+        text = a.json ? json_dumps(l.json, JSON_INDENT(2)) : NULL;
+        if (text)
+            printf("%s\n", text);
+        free(text);
+        json_decref(l.json);
+    } else {
+        rc = describe(set, &a);
+    }
+    tg_plugin_set_free(set);
+    return rc;
+}
+
+/* --- decode ----------------------------------------------------------------------------------------------- */
+
+static void decode_out(void *user, const char *text)
+{
+    (void)user;
+    fputs(text, stdout);
+}
+
+int tg_cmd_decode(int argc, char **argv)
+{
+    struct tg_plugin_set *set;
+    struct tg_error err = {0};
+    const struct tg_plugin *p;
+    const char *rest[64];
+    struct tg_args a = {0};
+    int n = 0, rc;
+    bool usage = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+    if (usage) {
+        fprintf(argc < 2 ? stderr : stdout, "usage: tidegate decode modbus|at ARGS… [--json]\n\n"
+                "Turns bytes into readings, without hardware; tidegate decode KIND --help shows what each kind takes.\n");
+        return argc < 2 ? TG_EXIT_USAGE : TG_EXIT_OK;
+    }
+    /* What follows the kind is the plugin's own; only --json and --plugin-dir are ours. */
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            a.json = true;
+        } else if (strcmp(argv[i], "--plugin-dir") == 0 && i + 1 < argc && a.plugin_dir_count < 8) {
+            a.plugin_dirs[a.plugin_dir_count++] = argv[++i];
+        } else if (n < 64) {
+            rest[n++] = argv[i];
+        } else {
+            fprintf(stderr, "tidegate decode: at most 64 arguments\n");
+            return TG_EXIT_USAGE;
+        }
+    }
+    if (tg_command_plugins(&a, &set) < 0)
+        return TG_EXIT_NO;
+    p = tg_plugin_find(set, argv[1], &err);
+    if (!p) {
+        fprintf(stderr, "tidegate decode: %s\n", err.text);
+        rc = TG_EXIT_USAGE;
+    } else if (!p->decode) {
+        fprintf(stderr, "tidegate decode: plugin %s decodes nothing\n", argv[1]);
+        rc = TG_EXIT_USAGE;
+    } else {
+        rc = p->decode(n, rest, a.json, decode_out, NULL);
+    }
+    tg_plugin_set_free(set);
+    return rc;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/gateway/command.h"
+#include "core/gateway/control_client.h"
+
+#define ANSWER_MS 35000 /* a command may take 30 s */
+#define WATCH_MS  1000
+
+static const char *const no_more[] = {NULL};
+
+static int open_client(const struct tg_args *a, struct tg_control_client *c)
+{
+    char path[256];
+    if (tg_command_socket(a, path, sizeof path) < 0)
+        return TG_EXIT_USAGE;
+    return tg_control_connect(c, path) < 0 ? TG_EXIT_UNREACHABLE : TG_EXIT_OK;
+}
+
+static int lost(const char *verb)
+{
+    fprintf(stderr, "tidegate %s: the gateway closed the connection\n", verb);
+    return TG_EXIT_UNREACHABLE;
+}
+
+static long long number(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static const char *colour(const char *state, bool on)
+{
+    if (!on)
+        return "";
+    if (strcmp(state, "ok") == 0 || strcmp(state, "online") == 0)
+        return "\033[32m";
+    if (strcmp(state, "down") == 0 || strcmp(state, "waiting") == 0 || strcmp(state, "degraded") == 0 || strcmp(state, "full") == 0)
+        return "\033[31m";
+    return "\033[33m";
+}
+
+static void print_duration(char *out, size_t size, long long ms)
+{
+    long long s = ms / 1000;
+    if (s < 120)
+        snprintf(out, size, "%llds", s);
+    else if (s < 7200)
+        snprintf(out, size, "%lldm", s / 60);
+    else if (s < 172800)
+        snprintf(out, size, "%lldh", s / 3600);
+    else
+        snprintf(out, size, "%lldd", s / 86400);
+}
+
+static void print_device(const json_t *d, bool colours)
+{
+    const char *off = colours ? "\033[0m" : "", *state = text(d, "state"), *note = text(d, "text");
+    json_t *clouds = json_object_get(d, "clouds"), *c;
+    char last[24] = "-";
+    size_t i;
+    if (json_object_get(d, "last_sample_ago_ms"))
+        print_duration(last, sizeof last, number(d, "last_sample_ago_ms"));
+    printf("%-20s %-14s %s%-8s%s %9lld %6s", text(d, "id"), text(d, "source"), colour(state, colours), state, off,
+           number(d, "accepted"), last);
+    json_array_foreach(clouds, i, c) {
+        const char *session = text(c, "state"), *error = text(c, "last_error");
+        if (i > 0)
+            printf("\n%-20s %-14s %-8s %9s %6s", "", "", "", "", "");
+        printf("  %-10s %s%-10s%s %8lld %6lld", text(c, "name"), colour(session, colours), session, off, number(c, "pending"),
+               number(c, "in_flight"));
+        if (error[0])
+            printf("  %s", error);
+        if (json_object_get(c, "retry_in_ms"))
+            printf(" (again in %.1f s)", (double)number(c, "retry_in_ms") / 1000.0);
+    }
+    printf("\n");
+    if (note[0])
+        printf("%-20s   %s\n", "", note);
+}
+
+static void print_status(const json_t *s, bool colours)
+{
+    const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"), *dropped = json_object_get(o, "dropped");
+    const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
+    json_t *item;
+    char up[24];
+    size_t i;
+    print_duration(up, sizeof up, number(g, "uptime_ms"));
+    printf("gateway %s, tidegate %s, up %s, %.1f MB resident\n", text(g, "name"), text(g, "version"), up,
+           (double)number(g, "resident_bytes") / 1e6);
+    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld disk full\n",
+           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6, number(o, "rejected"),
+           number(dropped, "limit"), number(dropped, "age"), number(dropped, "disk_full"));
+    json_array_foreach(json_object_get(s, "sources"), i, item) {
+        bool open = json_is_true(json_object_get(item, "open"));
+        printf("source %s (%s) %s%s%s, %lld samples, %lld refused%s%s\n", text(item, "name"), text(item, "plugin"),
+               colour(open ? "ok" : "down", colours), open ? "open" : "not open", off, number(item, "emitted"),
+               number(item, "rejected"), text(item, "text")[0] ? ": " : "", text(item, "text"));
+    }
+    printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-10s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED", "LAST", "CLOUD", "SESSION",
+           "PENDING", "FLIGHT");
+    json_array_foreach(json_object_get(s, "devices"), i, item)
+        print_device(item, colours);
+}
+
+int tg_cmd_status(int argc, char **argv)
+{
+    struct tg_control_client c;
+    struct tg_args a;
+    bool colours = isatty(STDOUT_FILENO);
+    int rc = tg_args_parse(argc, argv, no_more, &a);
+    if (rc)
+        return rc;
+    if (a.help) {
+        printf("usage: tidegate status [--watch] [--json] [-c FILE | --socket PATH]\n\n"
+               "One line a device: its state, samples accepted, age of the newest, and per cloud the session, samples waiting and\n"
+               "messages in flight. --watch repeats every second.\n");
+        return TG_EXIT_OK;
+    }
+    rc = open_client(&a, &c);
+    while (rc == TG_EXIT_OK) {
+        char *line;
+        json_t *s;
+        if (tg_control_send(&c, "{\"verb\":\"status\"}") < 0 || tg_control_line(&c, ANSWER_MS, &line) < 0) {
+            rc = lost("status");
+            break;
+        }
+        s = a.json ? NULL : json_loads(line, 0, NULL);
+        if (a.json)
+            printf("%s\n", line);
+        if (s && a.watch && colours)
+            printf("\033[H\033[2J");
+        if (s)
+            print_status(s, colours);
+        json_decref(s);
+        fflush(stdout);
+        if (!a.watch)
+            break;
+        (void)poll(NULL, 0, WATCH_MS); /* the pace of the display */
+    }
+    if (rc != TG_EXIT_USAGE && rc != TG_EXIT_UNREACHABLE)
+        tg_control_disconnect(&c);
+    return rc;
+}
+
+static void print_reading(const json_t *o)
+{
+    const json_t *sample = json_object_get(o, "sample");
+    char *values = json_dumps(json_object_get(sample, "values"), JSON_COMPACT);
+    char *quality = json_dumps(json_object_get(sample, "quality"), JSON_COMPACT);
+    printf("%s  %-20s #%lld  %s%s%s\n", text(sample, "ts"), text(o, "device"), number(sample, "seq"), values ? values : "",
+           quality ? "  quality " : "", quality ? quality : "");
+    free(values);
+    free(quality);
+}
+
+int tg_cmd_tail(int argc, char **argv)
+{
+    struct tg_control_client c;
+    struct tg_args a;
+    char *request, *line;
+    json_t *q;
+    int rc = tg_args_parse(argc, argv, no_more, &a);
+    if (rc)
+        return rc;
+    if (a.help || a.count > 1) {
+        fprintf(a.help ? stdout : stderr, "usage: tidegate tail [DEVICE] [--json] [-c FILE | --socket PATH]\n\n"
+                "Live readings of one device or all, as they are accepted, until interrupted.\n");
+        return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
+    }
+    rc = open_client(&a, &c);
+    if (rc)
+        return rc;
+    q = json_pack("{s:s}", "verb", "tail");
+    if (a.count)
+        json_object_set_new(q, "device", json_string(a.args[0]));
+    request = json_dumps(q, JSON_COMPACT);
+    json_decref(q);
+    rc = !request || tg_control_send(&c, request) < 0 ? lost("tail") : TG_EXIT_OK;
+    free(request);
+    while (rc == TG_EXIT_OK) {
+        json_t *o;
+        if (tg_control_line(&c, -1, &line) < 0) {
+            rc = lost("tail");
+            break;
+        }
+        o = json_loads(line, 0, NULL);
+        if (text(o, "error")[0]) {
+            fprintf(stderr, "tidegate tail: %s\n", text(o, "error"));
+            rc = TG_EXIT_NO;
+        } else if (a.json) {
+            printf("%s\n", line);
+        } else if (json_object_get(o, "lost")) {
+            printf("… %lld readings were faster than this terminal\n", number(o, "lost"));
+        } else {
+            print_reading(o);
+        }
+        fflush(stdout);
+        json_decref(o);
+    }
+    tg_control_disconnect(&c);
+    return rc;
+}
+
+int tg_cmd_send(int argc, char **argv)
+{
+    struct tg_control_client c;
+    struct tg_args a;
+    char *request = NULL, *line;
+    json_t *q, *arguments = NULL, *answer;
+    json_error_t e;
+    int rc = tg_args_parse(argc, argv, no_more, &a);
+    if (rc)
+        return rc;
+    if (a.help || a.count < 2 || a.count > 3) {
+        fprintf(a.help ? stdout : stderr, "usage: tidegate send DEVICE COMMAND [JSON] [--json] [-c FILE | --socket PATH]\n\n"
+                "The same path as a command from the cloud; `set` writes points: tidegate send meter-1 set '{\"relay\":true}'.\n"
+                "Exit 0 when the device took it, 1 when it did not (the reason is printed).\n");
+        return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
+    }
+    if (a.count == 3) {
+        arguments = json_loads(a.args[2], JSON_REJECT_DUPLICATES, &e);
+        if (!json_is_object(arguments)) {
+            fprintf(stderr, "tidegate send: \"%s\" is not a JSON object%s%s\n", a.args[2], arguments ? "" : ": ", arguments ? "" : e.text);
+            json_decref(arguments);
+            return TG_EXIT_USAGE;
+        }
+    }
+    rc = open_client(&a, &c);
+    if (rc) {
+        json_decref(arguments);
+        return rc;
+    }
+    q = json_pack("{s:s,s:s,s:s,s:o}", "verb", "send", "device", a.args[0], "command", a.args[1], "arguments",
+                  arguments ? arguments : json_object());
+    request = q ? json_dumps(q, JSON_COMPACT) : NULL;
+    json_decref(q);
+    if (!request || tg_control_send(&c, request) < 0 || tg_control_line(&c, ANSWER_MS, &line) < 0) {
+        rc = lost("send");
+    } else {
+        answer = json_loads(line, 0, NULL);
+        rc = strcmp(text(answer, "status"), "ok") == 0 ? TG_EXIT_OK : TG_EXIT_NO;
+        if (a.json) {
+            printf("%s\n", line);
+        } else {
+            char *result = json_dumps(json_object_get(answer, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+            printf("%s %s\n", text(answer, "status")[0] ? text(answer, "status") : text(answer, "error"), result ? result : "");
+            free(result);
+        }
+        json_decref(answer);
+    }
+    free(request);
+    tg_control_disconnect(&c);
+    return rc;
+}

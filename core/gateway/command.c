@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/gateway/command.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "northbound/cloud.h"
+#include "southbound/plugin_host.h"
+
+int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
+{
+    struct tg_args a = {0};
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i], **value = NULL;
+        bool takes_value = false;
+        if (strcmp(arg, "--json") == 0) {
+            a.json = true;
+            continue;
+        }
+        if (strcmp(arg, "--watch") == 0) {
+            a.watch = true;
+            continue;
+        }
+        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+            a.help = true;
+            continue;
+        }
+        if (strcmp(arg, "-c") == 0 || strcmp(arg, "--config") == 0)
+            value = &a.config;
+        else if (strcmp(arg, "--socket") == 0)
+            value = &a.socket;
+        else if (strcmp(arg, "--plugin-dir") == 0 && a.plugin_dir_count < 8)
+            value = &a.plugin_dirs[a.plugin_dir_count++];
+        for (size_t k = 0; more && more[k]; k++)
+            takes_value |= strcmp(arg, more[k]) == 0;
+        if ((value || takes_value) && i + 1 == argc) {
+            fprintf(stderr, "tidegate %s: %s needs a value\n", argv[0], arg);
+            return TG_EXIT_USAGE;
+        }
+        if (value) {
+            *value = argv[++i];
+            continue;
+        }
+        if (arg[0] == '-' && arg[1] != '\0' && !takes_value && more != NULL) {
+            fprintf(stderr, "tidegate %s: unknown option %s; tidegate %s --help lists them\n", argv[0], arg, argv[0]);
+            return TG_EXIT_USAGE;
+        }
+        if (a.count + 2 > sizeof a.args / sizeof a.args[0]) {
+            fprintf(stderr, "tidegate %s: too many arguments\n", argv[0]);
+            return TG_EXIT_USAGE;
+        }
+        a.args[a.count++] = arg;
+        if (takes_value)
+            a.args[a.count++] = argv[++i];
+    }
+    *ret = a;
+    return 0;
+}
+
+int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set)
+{
+    char exe[PATH_MAX], beside[PATH_MAX + 16];
+    const char *dirs[40], *env = getenv("TIDEGATE_PLUGIN_DIR");
+    struct tg_settings *gateway = NULL;
+    struct tg_error err = {0};
+    size_t n = 0;
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    int rc;
+    for (uint32_t i = 0; i < args->plugin_dir_count; i++)
+        dirs[n++] = args->plugin_dirs[i];
+    if (env && env[0])
+        dirs[n++] = env;
+    /* A file that cannot be read is reported when it is loaded; here only its folders are wanted. */
+    if (args->config && tg_config_peek_gateway(args->config, &gateway, &err) == TG_OK) {
+        const char *const *items = NULL;
+        uint32_t count = tg_settings_list(gateway, "plugin_dirs", &items);
+        for (uint32_t i = 0; i < count && i < 16; i++)
+            dirs[n++] = items[i];
+    }
+    if (len > 0) {
+        exe[len] = '\0';
+        snprintf(beside, sizeof beside, "%s/plugins", dirname(exe));
+        dirs[n++] = beside;
+    }
+    dirs[n++] = TG_PLUGIN_INSTALL_DIR;
+    rc = tg_plugin_set_new(dirs, n, ret_set);
+    tg_settings_free(gateway);
+    if (rc < 0)
+        fprintf(stderr, "tidegate: out of memory\n");
+    return rc;
+}
+
+static const struct tg_plugin *find_plugin(void *user, const char *name, struct tg_error *err)
+{
+    return tg_plugin_find(user, name, err);
+}
+
+static const struct tg_config_cloud_type *find_cloud_type(void *user, const char *type, struct tg_error *err)
+{
+    const struct tg_cloud_type *t = tg_cloud_type_find(type, err);
+    (void)user;
+    return t ? &t->config : NULL;
+}
+
+static void say(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config)
+{
+    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host()};
+    return tg_config_load(path, &lookups, say, NULL, ret_config);
+}
+
+int tg_command_socket(const struct tg_args *args, char *memory, size_t size)
+{
+    const char *env = getenv("TIDEGATE_SOCKET");
+    struct tg_settings *gateway;
+    struct tg_error err = {0};
+    if (args->socket || (!args->config && env && env[0])) {
+        snprintf(memory, size, "%s", args->socket ? args->socket : env);
+        return TG_OK;
+    }
+    if (!args->config) {
+        snprintf(memory, size, TG_DEFAULT_SOCKET);
+        return TG_OK;
+    }
+    if (tg_config_peek_gateway(args->config, &gateway, &err) < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return TG_EINVAL;
+    }
+    snprintf(memory, size, "%s", tg_settings_text(gateway, "control_socket"));
+    tg_settings_free(gateway);
+    return TG_OK;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * command - the verbs of the command line and what they share.
+ *
+ * Exit codes: 0 ok, 1 the answer is no, 2 wrong usage, 3 cannot reach the running gateway. Every verb has --help, every
+ * reading verb --json.
+ */
+#ifndef TG_GATEWAY_COMMAND_H
+#define TG_GATEWAY_COMMAND_H
+
+#include "config/config.h"
+#include "southbound/plugin_loader.h"
+
+#define TG_EXIT_OK          0
+#define TG_EXIT_NO          1
+#define TG_EXIT_USAGE       2
+#define TG_EXIT_UNREACHABLE 3
+
+#define TG_DEFAULT_CONFIG "/etc/tidegate/tidegate.yaml"
+#define TG_DEFAULT_SOCKET "/run/tidegate/control.sock"
+
+struct tg_command {
+    const char *name, *usage, *summary;
+    int (*run)(int argc, char **argv); /* argv[0] is the verb */
+};
+
+int tg_cmd_run(int argc, char **argv);
+int tg_cmd_check(int argc, char **argv);
+int tg_cmd_schema(int argc, char **argv);
+int tg_cmd_status(int argc, char **argv);
+int tg_cmd_tail(int argc, char **argv);
+int tg_cmd_send(int argc, char **argv);
+int tg_cmd_outbox(int argc, char **argv);
+int tg_cmd_plugin(int argc, char **argv);
+int tg_cmd_decode(int argc, char **argv);
+
+/* The options that most verbs share, taken out of argv; what is left stays in args. */
+struct tg_args {
+    const char *config, *socket; /* NULL = not given */
+    const char *plugin_dirs[8];
+    uint32_t plugin_dir_count;
+    bool json, watch, help;
+    const char *args[32];
+    uint32_t count;
+};
+/* Says what is wrong on standard error and returns TG_EXIT_USAGE; 0 = go on. `more` (may be NULL) lists further options
+ * that take a value, ended by NULL; they stay in args together with their value. */
+int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret_args);
+
+/* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed. */
+int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set) TG_CHECKED;
+/* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
+int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config) TG_CHECKED;
+/* The control socket: --socket, the file given with -c, or the default. Lives in `memory`. */
+int tg_command_socket(const struct tg_args *args, char *memory, size_t size) TG_CHECKED;
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * gateway - builds the whole data path from a configuration, runs it, and takes it down in order.
+ *
+ *   start: loop, TLS, store, router, devices, sessions, sources, control socket, READY=1
+ *   stop (SIGTERM, SIGINT): sources end ─► last commit ─► sessions get TG_DRAIN_MS to see their PUBACKs ─► DISCONNECT ─►
+ *        store commits and checkpoints ─► every handle is closed, uv_loop_close() == 0
+ *   SIGHUP: the file is loaded again; a wrong file changes nothing. Sources whose entry (or one of whose clouds) changed, and
+ *        only those, are closed with their sessions and built anew; the backlog stays.
+ *
+ * One gateway in a process. All on the thread that calls tg_gateway_run().
+ */
+#ifndef TG_GATEWAY_GATEWAY_H
+#define TG_GATEWAY_GATEWAY_H
+
+#include "config/config.h"
+#include "core/gateway/router.h"
+#include "northbound/session_set.h"
+
+#define TG_DRAIN_MS 3000
+
+struct tg_gateway;
+
+/* Reads the file again on SIGHUP: gives a new model, or says why not (already logged). */
+typedef int (*tg_gateway_reload_fn)(void *user, struct tg_config **ret_config);
+
+/* Runs until SIGTERM or SIGINT; `config` is given. 0 after an orderly end, else the reason in err. */
+int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *user, struct tg_error *err) TG_CHECKED;
+
+/* --- for control.c: looks and commands, loop thread ---------------------------------------------- */
+
+/* The status as a JSON text (tg_free it), NULL when out of memory. */
+char *tg_gateway_status_json(struct tg_gateway *g);
+struct tg_router *tg_gateway_router(struct tg_gateway *g);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/gateway/health.h"
+
+#include <systemd/sd-daemon.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+
+#define HEALTH_MAGIC    0x4ea17400u
+#define STATUS_EVERY_MS 10000
+
+struct tg_health {
+    uint32_t magic;
+    struct tg_deadline deadline;
+    int64_t every_ms;
+    bool watchdog, ready;
+    bool (*alive)(void *user);
+    void (*status)(void *user, char *text, size_t size);
+    void *user;
+};
+
+static void on_beat(void *user)
+{
+    struct tg_health *h = TG_OBJECT(user, struct tg_health, HEALTH_MAGIC);
+    char text[200];
+    h->status(h->user, text, sizeof text);
+    if (h->ready)
+        sd_notifyf(0, "STATUS=%s%s", text, h->watchdog && h->alive(h->user) ? "\nWATCHDOG=1" : "");
+    tg_deadline_set(&h->deadline, tg_clock_mono_ms() + h->every_ms);
+}
+
+int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user), void (*status)(void *user, char *text, size_t size),
+                  void *user, struct tg_health **ret_health)
+{
+    struct tg_health *h = tg_calloc(1, sizeof *h);
+    uint64_t watchdog_us = 0;
+    if (!h)
+        return TG_ENOMEM;
+    h->magic = HEALTH_MAGIC;
+    h->alive = alive;
+    h->status = status;
+    h->user = user;
+    h->every_ms = STATUS_EVERY_MS;
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
+        h->watchdog = true;
+        if ((int64_t)(watchdog_us / 2000) < h->every_ms)
+            h->every_ms = (int64_t)(watchdog_us / 2000);
+    }
+    tg_deadline_init(&h->deadline, loop, on_beat, h);
+    *ret_health = h;
+    return TG_OK;
+}
+
+void tg_health_ready(struct tg_health *h)
+{
+    h->ready = true;
+    sd_notify(0, "READY=1");
+    on_beat(h);
+}
+
+void tg_health_reloading(struct tg_health *h)
+{
+    (void)h;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)tg_clock_mono_us());
+}
+
+void tg_health_stopping(struct tg_health *h)
+{
+    (void)h;
+    sd_notify(0, "STOPPING=1");
+}
+
+static void on_closed(void *user)
+{
+    struct tg_health *h = TG_OBJECT(user, struct tg_health, HEALTH_MAGIC);
+    TG_OBJECT_POISON(h);
+    tg_free(h);
+}
+
+void tg_health_close(struct tg_health *h)
+{
+    tg_deadline_close(&h->deadline, on_closed);
+}

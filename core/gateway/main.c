@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/settings.h"
+#include "core/gateway/command.h"
+
+static const struct tg_command commands[] = {
+    {"run", "-c FILE", "runs the gateway in the foreground; SIGHUP reloads, SIGTERM drains and stops", tg_cmd_run},
+    {"check", "-c FILE", "validates a configuration without side effects and prints what it implies", tg_cmd_check},
+    {"status", "[--watch] [--json]", "sources, devices, sessions and the outbox of the running gateway", tg_cmd_status},
+    {"tail", "[DEVICE] [--json]", "live readings as they are accepted", tg_cmd_tail},
+    {"send", "DEVICE COMMAND [JSON]", "a command to a device, the same way as from the cloud", tg_cmd_send},
+    {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped", tg_cmd_outbox},
+    {"plugin", "list|describe NAME", "what is installed, its options and points", tg_cmd_plugin},
+    {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},
+    {"decode", "KIND ARGS…", "turns bytes into readings, without hardware", tg_cmd_decode},
+};
+
+#define COUNT (sizeof commands / sizeof commands[0])
+
+static void usage(FILE *out)
+{
+    fprintf(out, "tidegate " TG_VERSION ": field data to the cloud, each device under its own identity, nothing lost.\n\n"
+                 "usage: tidegate VERB [OPTIONS]\n\n");
+    for (size_t i = 0; i < COUNT; i++)
+        fprintf(out, "  %-8s %-26s %s\n", commands[i].name, commands[i].usage, commands[i].summary);
+    fprintf(out, "\nOptions: -c FILE  --socket PATH  --plugin-dir DIR  --json  --help\n"
+                 "Exit: 0 ok, 1 the answer is no, 2 wrong usage, 3 cannot reach the running gateway\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *names[COUNT], *near;
+    if (argc < 2) {
+        usage(stderr);
+        return TG_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return TG_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("tidegate " TG_VERSION "\n");
+        return TG_EXIT_OK;
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+        names[i] = commands[i].name;
+    }
+    near = tg_nearest_word(argv[1], names, COUNT);
+    fprintf(stderr, "tidegate: unknown verb \"%s\"%s%s%s; tidegate --help lists them\n", argv[1], near ? " (did you mean \"" : "",
+            near ? near : "", near ? "\"?)" : "");
+    return TG_EXIT_USAGE;
+}

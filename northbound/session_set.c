@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "northbound/session_private.h"
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+
+#define TRIM_AFTER_MS 2000 /* without a handshake */
+
+static void grant(struct tg_session_set *set);
+
+static void on_refill(void *user)
+{
+    struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
+    if (set->handshakes == 0 && tg_clock_mono_ms() >= set->trim_ms) {
+        set->trim_ms = INT64_MAX;
+        tg_tls_trim(); /* what the last handshakes computed with is not needed until the next one */
+    }
+    grant(set);
+}
+
+int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway, const struct tg_session_callbacks *cb,
+                       void *user, struct tg_session_set **ret_set, struct tg_error *err)
+{
+    struct tg_session_set *set = tg_calloc(1, sizeof *set);
+    uint8_t *out = tg_malloc(TG_STREAM_QUEUE_BYTES);
+    char *name = tg_strdup(gateway); /* the configuration may be loaded anew */
+    if (set)
+        set->body = tg_malloc(TG_SET_BODY_BYTES);
+    if (!set || !out || !name || !set->body) {
+        tg_free(out);
+        tg_free(name);
+        if (set)
+            tg_free(set->body);
+        tg_free(set);
+        return tg_error_set(err, TG_ENOMEM, "out of memory for the sessions' buffers");
+    }
+    set->magic = TG_SESSION_SET_MAGIC;
+    set->trim_ms = INT64_MAX;
+    set->loop = loop;
+    set->store = store;
+    set->gateway = name;
+    set->cb = *cb;
+    set->user = user;
+    set->sessions_tail = &set->sessions;
+    set->out = tg_writer_init(out, TG_STREAM_QUEUE_BYTES);
+    tg_deadline_init(&set->deadline, loop, on_refill, set);
+    *ret_set = set;
+    return TG_OK;
+}
+
+static void on_deadline_closed(void *user)
+{
+    struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
+    void (*closed)(void *user) = set->closed;
+    void *closed_user = set->closed_user;
+    tg_free(set->out.data);
+    tg_free(set->gateway);
+    tg_free(set->body);
+    TG_OBJECT_POISON(set);
+    tg_free(set);
+    if (closed)
+        closed(closed_user);
+}
+
+void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user), void *user)
+{
+    TG_ASSERT(set->session_count == 0);
+    set->closed = closed;
+    set->closed_user = user;
+    tg_deadline_close(&set->deadline, on_deadline_closed);
+}
+
+struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err)
+{
+    const struct tg_settings *c = config->common;
+    struct tg_set_cloud *cloud;
+    double per_second;
+    uint32_t at;
+    for (uint32_t i = 0; i < set->cloud_count; i++)
+        if (set->clouds[i].config == config) {
+            set->clouds[i].sessions++;
+            return &set->clouds[i];
+        }
+    for (at = 0; at < set->cloud_count && set->clouds[at].config; at++)
+        ;
+    if (at == TG_SET_MAX_CLOUDS) {
+        tg_error_set(err, TG_EFULL, "more than %d clouds", TG_SET_MAX_CLOUDS);
+        return NULL;
+    }
+    cloud = &set->clouds[at];
+    *cloud = (struct tg_set_cloud){.config = config, .type = tg_cloud_type_find(config->type, err)};
+    if (!cloud->type) {
+        cloud->config = NULL;
+        return NULL;
+    }
+    if (tg_settings_int(c, "tls")) {
+        struct tg_tls_options o = {.ca_file = tg_settings_has(c, "ca_file") ? tg_settings_text(c, "ca_file") : NULL};
+        if (tg_tls_context_new(&o, &cloud->tls, err) < 0) {
+            tg_error_wrap(err, "cloud %s", config->name);
+            cloud->config = NULL;
+            return NULL;
+        }
+    }
+    per_second = (double)tg_settings_int(c, "max_connects_per_second");
+    cloud->tokens = cloud->tokens_max = per_second;
+    cloud->tokens_per_ms = per_second / 1000.0;
+    cloud->refilled_ms = tg_clock_mono_ms();
+    cloud->queue_tail = &cloud->queue_head;
+    cloud->sessions = 1;
+    if (at == set->cloud_count)
+        set->cloud_count++;
+    return cloud;
+}
+
+/* --- slots ------------------------------------------------------------------------------------- */
+
+static void refill(struct tg_set_cloud *c, int64_t now)
+{
+    c->tokens += (double)(now - c->refilled_ms) * c->tokens_per_ms;
+    if (c->tokens > c->tokens_max)
+        c->tokens = c->tokens_max;
+    c->refilled_ms = now;
+}
+
+static struct tg_session *pop(struct tg_set_cloud *c)
+{
+    struct tg_session *s = c->queue_head;
+    c->queue_head = s->queue_next;
+    if (!c->queue_head)
+        c->queue_tail = &c->queue_head;
+    s->queue_next = NULL;
+    return s;
+}
+
+/* Gives slots to waiting sessions, clouds in turn, until handshakes, tokens or sessions run out. */
+static void grant(struct tg_session_set *set)
+{
+    int64_t now = tg_clock_mono_ms(), next = INT64_MAX;
+    uint32_t idle = 0;
+    while (idle < set->cloud_count && set->handshakes < TG_SET_MAX_HANDSHAKES) {
+        struct tg_set_cloud *c = &set->clouds[set->next_cloud++ % set->cloud_count];
+        struct tg_session *s;
+        if (c->config)
+            refill(c, now);
+        if (!c->queue_head || c->tokens < 1.0) {
+            idle++;
+            continue;
+        }
+        idle = 0;
+        c->tokens -= 1.0;
+        s = pop(c);
+        s->holds_slot = true;
+        set->handshakes++;
+        tg_session_slot_granted(s);
+    }
+    if (set->handshakes == 0)
+        next = set->trim_ms;
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        struct tg_set_cloud *c = &set->clouds[i];
+        int64_t at = now + 1 + (int64_t)((1.0 - c->tokens) / c->tokens_per_ms);
+        if (c->queue_head && c->tokens < 1.0 && at < next)
+            next = at;
+    }
+    tg_deadline_set(&set->deadline, next);
+}
+
+void tg_set_want_slot(struct tg_session *s)
+{
+    struct tg_set_cloud *c = s->cloud;
+    TG_ASSERT(!s->holds_slot && !s->queue_next && c->queue_tail != &s->queue_next);
+    *c->queue_tail = s;
+    c->queue_tail = &s->queue_next;
+    /* Not granted from here: the caller is in the middle of its own change of state. */
+    tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
+}
+
+void tg_set_cancel_slot(struct tg_session *s)
+{
+    struct tg_set_cloud *c = s->cloud;
+    for (struct tg_session **at = &c->queue_head; *at; at = &(*at)->queue_next) {
+        if (*at != s)
+            continue;
+        *at = s->queue_next;
+        if (!*at)
+            c->queue_tail = at;
+        s->queue_next = NULL;
+        return;
+    }
+}
+
+void tg_set_release_slot(struct tg_session *s)
+{
+    if (!s->holds_slot)
+        return;
+    s->holds_slot = false;
+    if (--s->set->handshakes == 0)
+        s->set->trim_ms = tg_clock_mono_ms() + TRIM_AFTER_MS;
+    tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
+}
+
+void tg_set_leave_cloud(struct tg_session *s)
+{
+    struct tg_set_cloud *c = s->cloud;
+    if (--c->sessions > 0)
+        return;
+    tg_tls_context_free(c->tls);
+    *c = (struct tg_set_cloud){0};
+}
+
+void tg_set_remove(struct tg_session *s)
+{
+    struct tg_session_set *set = s->set;
+    for (struct tg_session **at = &set->sessions; *at; at = &(*at)->next) {
+        if (*at != s)
+            continue;
+        *at = s->next;
+        if (!*at)
+            set->sessions_tail = at;
+        set->session_count--;
+        return;
+    }
+}
+
+void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, struct tg_session *session), void *user)
+{
+    for (struct tg_session *s = set->sessions, *next; s; s = next) {
+        next = s->next;
+        each(user, s);
+    }
+}
+
+void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
+{
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        const struct tg_set_cloud *c = &set->clouds[i];
+        struct tg_cloud_stats st;
+        if (!c->config)
+            continue;
+        st = (struct tg_cloud_stats){.name = c->config->name, .sessions = c->sessions, .acked = c->ack_latency.count,
+                                     .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
+                                     .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
+                                     .latency_max_ms = c->ack_latency.max_ms};
+        for (const struct tg_session *s = set->sessions; s; s = s->next)
+            st.online += s->cloud == c && s->state == TG_SESSION_ONLINE;
+        each(user, &st);
+    }
+}
+
+uint32_t tg_session_set_count(const struct tg_session_set *set)
+{
+    return set->session_count;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * at_options - what a source and a point of the AT plugin take, and the checks that tables cannot say.
+ */
+#ifndef TG_PLUGINS_AT_OPTIONS_H
+#define TG_PLUGINS_AT_OPTIONS_H
+
+#include <tidegate/plugin.h>
+
+extern const struct tg_option tg_at_source_options[];
+extern const struct tg_option tg_at_point_options[];
+
+/* `struct tg_plugin`.check_point. */
+int tg_at_check_point(const struct tg_host *host, const struct tg_settings *device,
+                      const struct tg_point *point, const char **ret_option, char *error, size_t error_size);
+/* NULL, or why `command` cannot be sent as a command line. */
+const char *tg_at_command_fault(const char *command);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * serial_port - opens a tty for one owner, raw, and reports honestly whether the settings took.
+ *
+ * O_NOCTTY | O_NONBLOCK, then TIOCEXCL and flock (root bypasses TIOCEXCL), raw mode 8N1, CLOCAL, CRTSCTS as
+ * asked, HUPCL off (closing does not drop DTR, so the modem is not reset). tcsetattr() says success when
+ * *any* setting took: all are read back. Never blocks. read() of 0 bytes, EIO, ENXIO or ENODEV mean that the
+ * device was unplugged: close at once, else its name stays taken and it returns under another.
+ */
+#ifndef TG_PLUGINS_AT_SERIAL_PORT_H
+#define TG_PLUGINS_AT_SERIAL_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 300 … 4000000, the rates that Linux names. */
+bool tg_serial_baud_known(int64_t baud);
+
+/* The descriptor, or a negative tg_plugin_error with the reason and what to do in `error`. */
+int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
+/* Ends the claims and closes; fd ≥ 0. */
+void tg_serial_close(int fd);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plugins/modbus/modbus_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "plugins/modbus/modbus_ports.h"
+
+#define BUFFER_BYTES (2 * TG_MODBUS_TCP_MAX_BYTES)
+#define FRESH_MS                                                                                             \
+    20 /* a connection that just carried an answer needs no look at whether it is still there                \
+        */
+#define TIMEOUTS_MAX 2 /* in a row on one TCP connection: then a fresh connection is tried */
+#define SERVER_GAP_MS                                                                                        \
+    10                  /* behind a serial server: time for a second answer to show before the next request */
+#define SPURIOUS_MAX 64 /* frames of others that one exchange skips */
+
+struct tg_modbus_link {
+    const struct tg_host *host;
+    const struct tg_modbus_link_config *config;
+    modbus_t *context; /* serial port */
+    int fd, lock;      /* -1 = closed */
+    uint16_t tid;
+    unsigned timeouts;   /* in a row */
+    int64_t answered_ms; /* when the last answer came */
+    size_t len, taken;   /* bytes in buf; those of the last answer, dropped by the next call */
+    uint8_t buf[BUFFER_BYTES];
+    char problem[160];
+};
+
+int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_config *config,
+                       struct tg_modbus_link **ret_link)
+{
+    struct tg_modbus_link *l = tg_calloc(1, sizeof *l);
+    if (!l)
+        return TG_ENOMEM;
+    l->host = host;
+    l->config = config;
+    l->fd = l->lock = -1;
+    *ret_link = l;
+    return TG_OK;
+}
+
+void tg_modbus_link_free(struct tg_modbus_link *l)
+{
+    if (!l)
+        return;
+    tg_modbus_link_close(l);
+    tg_free(l);
+}
+
+static int64_t now(const struct tg_modbus_link *l)
+{
+    return l->host->now_ms(l->host->source);
+}
+
+bool tg_modbus_link_is_open(const struct tg_modbus_link *l)
+{
+    return l->fd >= 0;
+}
+
+bool tg_modbus_link_has_ids(const struct tg_modbus_link *l)
+{
+    return l->config->transport == TG_MODBUS_TCP;
+}
+
+const char *tg_modbus_link_problem(const struct tg_modbus_link *l)
+{
+    return l->problem;
+}
+
+static bool serial(const struct tg_modbus_link *l)
+{
+    return l->config->transport == TG_MODBUS_RTU;
+}
+
+/* Time on the wire, rounded up; 0 where there is no wire speed. */
+static int64_t wire_ms(const struct tg_modbus_link *l, size_t bytes)
+{
+    int64_t bits = 9 + (l->config->parity == 'N' ? 0 : 1) + l->config->stop_bits;
+    return serial(l) ? ((int64_t)bytes * bits * 1000 + l->config->baud - 1) / l->config->baud : 0;
+}
+
+int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l)
+{
+    if (l->config->transport == TG_MODBUS_RTU_OVER_TCP)
+        return SERVER_GAP_MS;
+    if (!serial(l))
+        return 0;
+    /* 3.5 characters of 11 bits; 1.75 ms above 19200 baud [serial line 1.02, 2.5.1.1] */
+    return l->config->baud > 19200 ? 2 : (38500 + l->config->baud - 1) / l->config->baud;
+}
+
+int tg_modbus_link_open(struct tg_modbus_link *l, struct tg_error *err)
+{
+    TG_ASSERT(l->fd < 0);
+    l->len = l->taken = 0;
+    l->timeouts = 0;
+    if (serial(l)) {
+        int rc = tg_modbus_serial_open(l->config, &l->context, &l->lock, err);
+        if (rc < 0)
+            return rc;
+        l->fd = modbus_get_socket(l->context);
+        (void)modbus_flush(l->context);
+        return TG_OK;
+    }
+    int fd =
+        tg_modbus_tcp_connect(l->host, l->config->host, l->config->port, l->config->connect_timeout_ms, err);
+    if (fd < 0)
+        return fd;
+    l->fd = fd;
+    if (l->config->connect_delay_ms > 0) {
+        int rc = tg_modbus_wait(l->host, fd, 0, now(l) + l->config->connect_delay_ms);
+        if (rc != 0) {
+            tg_modbus_link_close(l);
+            return rc == TG_ECANCELED ? rc
+                                      : tg_error_set(err, TG_EIO, "%s port %u: closed by the device at once",
+                                                     l->config->host, l->config->port);
+        }
+    }
+    return TG_OK;
+}
+
+void tg_modbus_link_close(struct tg_modbus_link *l)
+{
+    if (l->fd < 0)
+        return;
+    if (serial(l))
+        tg_modbus_serial_close(l->context, l->lock);
+    else
+        close(l->fd);
+    l->context = NULL;
+    l->fd = l->lock = -1;
+    l->len = l->taken = 0;
+}
+
+static enum tg_modbus_outcome lost(struct tg_modbus_link *l, enum tg_modbus_outcome outcome, const char *what,
+                                   int errnum)
+{
+    snprintf(l->problem, sizeof l->problem, "%s%s%s", what, errnum ? ": " : "",
+             errnum ? strerror(errnum) : "");
+    tg_modbus_link_close(l);
+    return outcome;
+}
+
+static void drop(struct tg_modbus_link *l, size_t n)
+{
+    memmove(l->buf, l->buf + n, l->len - n);
+    l->len -= n;
+}
+
+/* Reads what is there. The number of bytes; 0 when nothing is there; -1 with errno (0 = end of stream). */
+static int receive(struct tg_modbus_link *l)
+{
+    ssize_t n = read(l->fd, l->buf + l->len, sizeof l->buf - l->len);
+    if (n > 0) {
+        l->len += (size_t)n;
+        return (int)n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n == 0 && serial(l)) {
+        /* VMIN is 0: no data and a port that is gone look alike; only the latter cannot be asked. */
+        int ready;
+        return ioctl(l->fd, FIONREAD, &ready) == 0 ? 0 : -1;
+    }
+    if (n == 0)
+        errno = 0;
+    return -1;
+}
+
+static bool send_all(struct tg_modbus_link *l, const uint8_t *data, size_t len, int64_t until_ms)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = send(l->fd, data + done, len - done, MSG_NOSIGNAL);
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            if (tg_modbus_wait(l->host, l->fd, POLLOUT, until_ms) <= 0) {
+                errno = ETIMEDOUT;
+                return false;
+            }
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Puts the request on the line. */
+static bool put_request(struct tg_modbus_link *l, const struct tg_modbus_request *r, int64_t until_ms)
+{
+    uint8_t frame[TG_MODBUS_TCP_MAX_BYTES];
+    int n = l->config->transport == TG_MODBUS_TCP ? tg_modbus_tcp_encode(r, ++l->tid, frame, sizeof frame)
+                                                  : tg_modbus_rtu_encode(r, frame, sizeof frame);
+    if (n < 0) {
+        errno = EINVAL;
+        return false;
+    }
+    if (!serial(l))
+        return send_all(l, frame, (size_t)n, until_ms);
+    return modbus_send_raw_request(l->context, frame, n - 2) == n; /* it appends the CRC itself */
+}
+
+/* --- what came back --------------------------------------------------------------------------- */
+
+/* One look at the buffer: INCOMPLETE = wait on; STALE_TID or WRONG_UNIT with *ret_skip > 0 = a whole frame
+ * for somebody else, to be skipped; ANSWER or EXCEPTION take `taken` bytes; anything else = garbage. */
+static enum tg_modbus_verdict look_rtu(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                       size_t *ret_skip, struct tg_modbus_answer *ret)
+{
+    if (l->len < 2)
+        return TG_MODBUS_INCOMPLETE;
+    bool foreign = l->buf[0] != r->unit;
+    size_t need = tg_modbus_rtu_need(l->buf, l->len);
+    if (need == 0)
+        return foreign ? TG_MODBUS_WRONG_UNIT : TG_MODBUS_WRONG_FUNCTION;
+    if (!foreign && l->len >= 3 && need != 5 && need != tg_modbus_rtu_answer_bytes(r))
+        return TG_MODBUS_LENGTH_MISMATCH; /* at once: do not wait for bytes that a lying count promises */
+    if (need > TG_MODBUS_RTU_MAX_BYTES)
+        return TG_MODBUS_LENGTH_MISMATCH;
+    if (l->len < need)
+        return TG_MODBUS_INCOMPLETE;
+    enum tg_modbus_verdict v = tg_modbus_rtu_check(r, l->buf, need, ret);
+    if (v == TG_MODBUS_WRONG_UNIT)
+        *ret_skip = need; /* intact, but another unit's: late, or another master's */
+    if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION)
+        l->taken = need;
+    return v;
+}
+
+static enum tg_modbus_verdict look_tcp(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                       size_t *ret_skip, struct tg_modbus_answer *ret)
+{
+    size_t need = tg_modbus_tcp_need(l->buf, l->len);
+    if (need == 0 || l->len < need) {
+        enum tg_modbus_verdict v = tg_modbus_tcp_check(r, l->tid, l->buf, l->len, ret);
+        return need > 0 && l->len < 7 ? TG_MODBUS_INCOMPLETE : v;
+    }
+    enum tg_modbus_verdict v = tg_modbus_tcp_check(r, l->tid, l->buf, need, ret);
+    if (v == TG_MODBUS_STALE_TID)
+        *ret_skip = need;
+    if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION)
+        l->taken = need;
+    return v;
+}
+
+/* How long the bytes that are still missing take on the wire at least: sleeping that long saves a wake-up per
+ * byte. Bounded by a slice. */
+static void pause_for_bytes(const struct tg_modbus_link *l)
+{
+    size_t need = l->len >= 3 && serial(l) ? tg_modbus_rtu_need(l->buf, l->len) : 0;
+    if (need <= l->len + 1)
+        return;
+    int64_t ms = wire_ms(l, need - l->len - 1);
+    ms = ms > TG_MODBUS_SLICE_MS ? TG_MODBUS_SLICE_MS : ms;
+    const struct timespec t = {0, (long)ms * 1000000L};
+    (void)nanosleep(&t, NULL);
+}
+
+static enum tg_modbus_outcome garbage(struct tg_modbus_link *l, enum tg_modbus_verdict v)
+{
+    snprintf(l->problem, sizeof l->problem, "damaged or foreign answer (%s)", tg_modbus_verdict_name(v));
+    l->len = 0;
+    if (l->config->transport == TG_MODBUS_TCP)
+        tg_modbus_link_close(l); /* nobody knows where the next frame begins */
+    return TG_MODBUS_GOT_GARBAGE;
+}
+
+static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_ms)
+{
+    if (l->len > 0) /* half a frame: on TCP too the rest cannot be told from the next one */
+        return garbage(l, TG_MODBUS_INCOMPLETE);
+    snprintf(l->problem, sizeof l->problem, "no answer in %lld ms", (long long)timeout_ms);
+    /* The connection may be dead without a word (power cut, NAT): a fresh one tells. Late answers need no
+     * care here, they carry another transaction id. */
+    if (!serial(l) && ++l->timeouts >= TIMEOUTS_MAX)
+        tg_modbus_link_close(l);
+    return TG_MODBUS_GOT_NOTHING;
+}
+
+static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                           int64_t timeout_ms, int64_t until_ms, struct tg_modbus_answer *ret)
+{
+    for (unsigned skipped = 0;;) {
+        size_t skip = 0;
+        enum tg_modbus_verdict v =
+            tg_modbus_link_has_ids(l) ? look_tcp(l, r, &skip, ret) : look_rtu(l, r, &skip, ret);
+        if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
+            l->timeouts = 0;
+            l->answered_ms = now(l);
+            return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
+        }
+        if (skip > 0 && ++skipped <= SPURIOUS_MAX) {
+            drop(l, skip);
+            continue;
+        }
+        if (v != TG_MODBUS_INCOMPLETE)
+            return garbage(l, v);
+        pause_for_bytes(l);
+        int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+        if (events == TG_ECANCELED)
+            return TG_MODBUS_STOPPED;
+        if (events == 0)
+            return nothing(l, timeout_ms);
+        int n = events < 0 ? -1 : receive(l);
+        if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
+            return lost(l, TG_MODBUS_LINK_LOST,
+                        n < 0 && errno == 0 ? "the device closed the connection" : "link lost",
+                        n < 0 ? errno : EIO);
+    }
+}
+
+/* Makes the line ready for a request: nothing old in the buffer, and the peer still there. On a line without
+ * transaction ids an intact frame that nobody asked for (a unit answers twice, or late) is *ret_stray; single
+ * bytes of noise, as RS-485 drivers make them when they switch, are dropped. */
+static bool clear_line(struct tg_modbus_link *l, int64_t now_ms, bool *ret_stray)
+{
+    bool ids = tg_modbus_link_has_ids(l);
+    int n = 0;
+    drop(l, l->taken);
+    l->taken = 0;
+    if (ids && now_ms - l->answered_ms < FRESH_MS)
+        return true;
+    for (bool first = true; first || n > 0; first = false) {
+        size_t need = ids ? 0 : tg_modbus_rtu_need(l->buf, l->len);
+        if (need > 0 && need <= l->len && tg_modbus_crc(l->buf, need) == 0) /* CRC over data and CRC is 0 */
+            *ret_stray = true;
+        /* On TCP what is left stays, in frame: perhaps half of a late answer, which its transaction id gives
+         * away. */
+        if (l->len == sizeof l->buf && ids)
+            return true;
+        if (l->len == sizeof l->buf)
+            l->len = 0;
+        n = receive(l);
+    }
+    if (!ids)
+        l->len = 0;
+    return n == 0;
+}
+
+enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                               int64_t timeout_ms, struct tg_modbus_answer *ret)
+{
+    bool stray = false;
+    memset(ret, 0, sizeof *ret);
+    l->problem[0] = 0;
+    if (l->fd < 0)
+        return lost(l, TG_MODBUS_NOT_SENT, "the link is closed", 0);
+    int64_t begin = now(l);
+    if (!clear_line(l, begin, &stray))
+        return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
+    if (stray) {
+        snprintf(l->problem, sizeof l->problem, "an answer came that nobody had asked for");
+        return TG_MODBUS_GOT_GARBAGE;
+    }
+    bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(l);
+    int64_t until_ms = begin + timeout_ms + wire_ms(l, 8 + 2u * r->count + tg_modbus_rtu_answer_bytes(r));
+    if (!put_request(l, r, until_ms))
+        return lost(l, TG_MODBUS_LINK_LOST, "sending failed", errno);
+    if (broadcast) {
+        int64_t end = begin + wire_ms(l, 9 + 2u * r->count) + l->config->turnaround_ms;
+        int rc;
+        do {
+            rc = tg_modbus_wait(l->host, l->fd, 0, end);
+        } while (rc > 0 && !(rc & (POLLHUP | POLLERR | POLLNVAL)));
+        if (rc == 0)
+            return TG_MODBUS_GOT_ANSWER;
+        return rc == TG_ECANCELED ? TG_MODBUS_STOPPED : lost(l, TG_MODBUS_LINK_LOST, "link lost", EIO);
+    }
+    return await_answer(l, r, timeout_ms, until_ms, ret);
+}
+
+bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms)
+{
+    if (l->fd < 0)
+        return false;
+    l->len = l->taken = 0;
+    int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+    if (events <= 0)
+        return false;
+    int n = receive(l);
+    l->len = 0;
+    if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
+        (void)lost(l, TG_MODBUS_LINK_LOST, "link lost", n < 0 ? errno : EIO);
+    return n > 0;
+}

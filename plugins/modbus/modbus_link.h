@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * modbus_link - one bus: a serial port, a TCP connection, or RTU frames over a TCP connection.
+ *
+ * Does one exchange at a time: sends a request, waits for its answer with one deadline for the whole of it,
+ * and says what came. It believes nothing that modbus_frame does not believe. It never waits longer than a
+ * fifth of a second without asking host->stopping().
+ *
+ * libmodbus opens and configures the serial port (speed, parity, RS-485 mode) and puts requests on it. It
+ * does not receive: its receiving half waits in select(2) and aborts on descriptors from 1024 up, cannot be
+ * interrupted, accepts late and foreign answers, and keeps its state in errno (docs/adr/0007-modbus.md).
+ * Here everything waits in poll(2), so the number of a descriptor does not matter.
+ *
+ * LIFECYCLE   new ─► open ─► exchange, listen … ─► close ─► open … ─► free
+ *   After LOST the link is closed. On TCP it closes itself also when framing is lost and after two timeouts
+ * in a row; open() again. A serial port is locked (flock and TIOCEXCL) while it is open.
+ *
+ * Not thread-safe: one thread, that of the source.
+ */
+#ifndef TG_PLUGINS_MODBUS_LINK_H
+#define TG_PLUGINS_MODBUS_LINK_H
+
+#include <tidegate/plugin.h>
+
+#include "core/base/error.h"
+#include "southbound/modbus_frame.h"
+
+enum tg_modbus_transport { TG_MODBUS_TCP, TG_MODBUS_RTU, TG_MODBUS_RTU_OVER_TCP };
+
+struct tg_modbus_link_config { /* texts are borrowed and outlive the link */
+    enum tg_modbus_transport transport;
+    const char *host; /* name or address */
+    uint16_t port;
+    const char *path; /* of the serial port */
+    int baud, stop_bits;
+    char parity; /* 'N', 'E', 'O' */
+    bool rs485;
+    int64_t connect_timeout_ms, connect_delay_ms, turnaround_ms;
+};
+
+struct tg_modbus_link;
+
+enum tg_modbus_outcome {
+    TG_MODBUS_GOT_ANSWER,
+    TG_MODBUS_GOT_EXCEPTION,
+    TG_MODBUS_GOT_NOTHING, /* nothing in time */
+    TG_MODBUS_GOT_GARBAGE, /* something that is not the answer */
+    TG_MODBUS_LINK_LOST,   /* the port or connection is gone; the request may have been sent */
+    TG_MODBUS_NOT_SENT,    /* the link is closed, or was lost before anything was sent */
+    TG_MODBUS_STOPPED      /* host->stopping() */
+};
+
+/* Is this speed one that libmodbus sets? Others it turns into 9600 without a word. */
+bool tg_modbus_baud_known(int baud);
+extern const char *const tg_modbus_baud_names[]; /* NULL-terminated, ascending */
+
+int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_config *config,
+                       struct tg_modbus_link **ret_link) TG_CHECKED;
+void tg_modbus_link_free(struct tg_modbus_link *l);
+
+/* Blocks up to connect_timeout_ms. TG_ECANCELED when the host is stopping; else the error names host or path.
+ */
+int tg_modbus_link_open(struct tg_modbus_link *l, struct tg_error *err) TG_CHECKED;
+void tg_modbus_link_close(struct tg_modbus_link *l);
+bool tg_modbus_link_is_open(const struct tg_modbus_link *l);
+/* The transport has transaction ids. */
+bool tg_modbus_link_has_ids(const struct tg_modbus_link *l);
+/* The least silence between two requests: 3.5 characters in whole milliseconds on a serial port, 10 ms
+ * through a serial server, 0 on TCP. */
+int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l);
+
+/* One request and its answer. A broadcast (unit 0, not on TCP) is a GOT_ANSWER after the turnaround.
+ * *ret is valid until the next call. */
+enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                               int64_t timeout_ms, struct tg_modbus_answer *ret);
+/* What went wrong in the last exchange, for people: "no answer in 1000 ms", "damaged frame (bad_crc)". */
+const char *tg_modbus_link_problem(const struct tg_modbus_link *l);
+
+/* Drops what comes in until until_ms (host->now_ms time) or the first byte. True when something was heard. A
+ * lost link is closed. */
+bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms);
+
+#endif

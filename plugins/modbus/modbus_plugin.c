@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plugins/modbus/modbus_plugin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static const char *const transports[] = {"tcp", "rtu", "rtu-over-tcp", NULL};
+static const char *const parities[] = {"none", "even", "odd", NULL};
+
+static const struct tg_option source_options[] = {
+    {.name = "transport",
+     .type = TG_OPTION_ENUM,
+     .choices = transports,
+     .default_text = "tcp",
+     .doc =
+         "How frames travel: Modbus TCP, RTU on a serial port, or RTU frames through a TCP serial server."},
+    {.name = "host",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 253,
+     .doc = "Name or address of the device or gateway (tcp, rtu-over-tcp)."},
+    {.name = "port",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 255,
+     .doc = "TCP port number (default 502), or with rtu the serial port, like /dev/serial/by-id/usb-…"},
+    {.name = "baud",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_baud_names,
+     .default_text = "9600",
+     .doc = "Speed of the serial port in bit/s."},
+    {.name = "parity",
+     .type = TG_OPTION_ENUM,
+     .choices = parities,
+     .default_text = "none",
+     .doc =
+         "Parity of the serial port; the Modbus standard asks for even, most devices are shipped with none."},
+    {.name = "stop_bits",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 2,
+     .default_text = "1",
+     .doc = "Stop bits of the serial port."},
+    {.name = "rs485",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc = "Lets the kernel switch the direction of an RS-485 transceiver."},
+    {.name = "timeout",
+     .type = TG_OPTION_DURATION,
+     .min = 10,
+     .max = 60000,
+     .default_text = "1s",
+     .doc = "How long a request waits for its answer."},
+    {.name = "connect_timeout",
+     .type = TG_OPTION_DURATION,
+     .min = 10,
+     .max = 60000,
+     .default_text = "3s",
+     .doc = "How long a connection attempt may take (tcp, rtu-over-tcp)."},
+    {.name = "connect_delay",
+     .type = TG_OPTION_DURATION,
+     .max = 60000,
+     .default_text = "0s",
+     .doc = "Silence after connecting, for devices that need it."},
+    {.name = "gap",
+     .type = TG_OPTION_DURATION,
+     .max = 10000,
+     .doc = "Least silence between two requests on the bus; by default 3.5 characters with "
+            "rtu, 10ms with rtu-over-tcp."},
+    {.name = "turnaround",
+     .type = TG_OPTION_DURATION,
+     .min = 1,
+     .max = 10000,
+     .default_text = "200ms",
+     .doc = "Silence after a broadcast write to unit 0."},
+    {.name = "down_after",
+     .type = TG_OPTION_INT,
+     .min = 2,
+     .max = 100,
+     .default_text = "3",
+     .doc = "Failures in a row after which a unit is considered down and only probed."},
+    {.name = NULL}};
+
+static const struct tg_option device_options[] = {
+    {.name = "unit",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = 255,
+     .default_text = "1",
+     .doc =
+         "Unit (slave) id: 1 to 247; 0 broadcasts writes on rtu; 0 and 255 on tcp mean the device itself."},
+    {.name = "timeout",
+     .type = TG_OPTION_DURATION,
+     .min = 10,
+     .max = 60000,
+     .doc = "Overrides the source's timeout for this device."},
+    {.name = "max_count",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 125,
+     .default_text = "125",
+     .doc = "Most registers that the device gives in one read."},
+    {.name = "max_bits",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 2000,
+     .default_text = "2000",
+     .doc = "Most coils or discrete inputs that the device gives in one read."},
+    {.name = "max_gap",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = 124,
+     .default_text = "8",
+     .doc = "Widest hole of unused addresses that is read along to save a request."},
+    {.name = "no_read",
+     .type = TG_OPTION_TEXT_LIST,
+     .doc = "Addresses that must not be read along: \"8-11\", \"holding:100\", \"input:0x10-0x1F\"."},
+    {.name = "min_gap",
+     .type = TG_OPTION_DURATION,
+     .max = 10000,
+     .default_text = "0s",
+     .doc = "Least silence before a request to this device."},
+    {.name = "order",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_order_names,
+     .default_text = "ABCD",
+     .doc = "Byte order of values: ABCD big endian, CDAB words swapped, BADC bytes swapped, DCBA both."},
+    {.name = "only_multiple",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc = "Writes single values with function 16 or 15, for devices that refuse 6 and 5."},
+    {.name = NULL}};
+
+static const struct tg_option point_options[] = {
+    {.name = "address",
+     .type = TG_OPTION_TEXT,
+     .flags = TG_OPTION_REQUIRED,
+     .min = 1,
+     .max = 40,
+     .doc = "coil:N, discrete:N, input:N or holding:N with the protocol's address (from 0), and .BIT for one "
+            "bit."},
+    {.name = "type",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_type_names,
+     .doc = "What the words mean; by default bool for coils, discrete inputs and bits, else uint16."},
+    {.name = "order",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_order_names,
+     .doc = "Byte order of this value; by default the device's."},
+    {.name = "length",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = TG_MODBUS_MAX_CHARACTERS,
+     .doc = "Characters of a string."},
+    {.name = "bit",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = 15,
+     .doc = "Bit of a register, 0 the least significant; the same as .BIT in the address."},
+    {.name = "half",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_half_names,
+     .default_text = "low",
+     .doc = "Which byte of the register an int8 or uint8 is."},
+    {.name = "packing",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_packing_names,
+     .default_text = "high-first",
+     .doc = "How characters sit in registers: two, high or low byte first, or one in the low or high byte."},
+    {.name = "encoding",
+     .type = TG_OPTION_ENUM,
+     .choices = tg_modbus_encoding_names,
+     .default_text = "utf-8",
+     .doc = "Character encoding of a string."},
+    {.name = "sentinel",
+     .type = TG_OPTION_TEXT_LIST,
+     .doc = "Raw contents that mean \"no value\", in hexadecimal: [\"8000\"]; at most four."},
+    {.name = NULL}};
+
+/* --- points ----------------------------------------------------------------------------------- */
+
+int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_settings *device,
+                                  const struct tg_settings *point, struct tg_modbus_point *ret,
+                                  const char **ret_option, struct tg_error *err)
+{
+    const char *const *items = NULL;
+    tg_modbus_point_init(ret);
+    *ret_option = "address";
+    int rc = tg_modbus_point_address(ret, host->get_text(point, "address"), err);
+    if (rc < 0)
+        return rc;
+    if (host->has(point, "bit")) {
+        *ret_option = "bit";
+        if (ret->bit >= 0)
+            return tg_error_set(err, TG_EINVAL, "the address names a bit already");
+        if (ret->table == TG_MODBUS_COIL || ret->table == TG_MODBUS_DISCRETE)
+            return tg_error_set(err, TG_EINVAL, "a %s is one bit already", tg_modbus_table_names[ret->table]);
+        ret->bit = (int8_t)host->get_int(point, "bit");
+    }
+    bool one_bit = ret->bit >= 0 || ret->table == TG_MODBUS_COIL || ret->table == TG_MODBUS_DISCRETE;
+    ret->type = host->has(point, "type") ? (uint8_t)host->get_int(point, "type")
+                : one_bit                ? TG_MODBUS_BOOL
+                                         : TG_MODBUS_UINT16;
+    ret->order = (uint8_t)host->get_int(host->has(point, "order") ? point : device, "order");
+    ret->half = (uint8_t)host->get_int(point, "half");
+    ret->packing = (uint8_t)host->get_int(point, "packing");
+    ret->encoding = (uint8_t)host->get_int(point, "encoding");
+    ret->length = (uint16_t)(host->has(point, "length") ? host->get_int(point, "length") : 0);
+    *ret_option = "sentinel";
+    uint32_t n = host->has(point, "sentinel") ? host->get_list(point, "sentinel", &items) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        rc = tg_modbus_point_sentinel(ret, items[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    *ret_option = "address";
+    return tg_modbus_point_finish(ret, ret_option, err);
+}
+
+static unsigned long take_address(const char *s, char **end)
+{
+    return strtoul(s, end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
+}
+
+static int take_range(struct tg_modbus_device *d, const char *text, struct tg_error *err)
+{
+    struct tg_modbus_range r = {.table = -1};
+    const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : text;
+    char table[16], *end;
+    if (d->limits.no_read_count == TG_MODBUS_MAX_RANGES)
+        return tg_error_set(err, TG_EFULL, "no_read has more than %d entries", TG_MODBUS_MAX_RANGES);
+    if (colon) {
+        snprintf(table, sizeof table, "%.*s", (int)(colon - text), text);
+        r.table = tg_modbus_name_index(tg_modbus_table_names, table);
+        if (r.table < 0)
+            goto bad;
+    }
+    if (*rest < '0' || *rest > '9')
+        goto bad;
+    unsigned long from = take_address(rest, &end), to = from;
+    if (*end == '-' && end[1] >= '0' && end[1] <= '9')
+        to = take_address(end + 1, &end);
+    if (*end || from > to || to > 65535)
+        goto bad;
+    r.from = (uint16_t)from;
+    r.to = (uint16_t)to;
+    d->ranges[d->limits.no_read_count++] = r;
+    return TG_OK;
+bad:
+    return tg_error_set(
+        err, TG_EINVAL,
+        "no_read entry \"%.40s\" is no range: allowed are N, N-M and TABLE:N-M with addresses from 0 "
+        "to 65535",
+        text);
+}
+
+/* What concerns one point and its device: limits that a point must fit into. */
+static int check_against_device(const struct tg_host *host, const struct tg_settings *device,
+                                const struct tg_modbus_point *p, bool writable, struct tg_error *err)
+{
+    int64_t unit = host->get_int(device, "unit"), max = host->get_int(device, "max_count");
+    if (unit >= 248 && unit <= 254)
+        return tg_error_set(err, TG_EINVAL, "unit %" PRId64 " is reserved: allowed are 0 to 247 and 255",
+                            unit);
+    if (p->count > max)
+        return tg_error_set(err, TG_EINVAL, "the value has %u registers, max_count is %" PRId64, p->count,
+                            max);
+    if (writable && (p->table == TG_MODBUS_DISCRETE || p->table == TG_MODBUS_INPUT))
+        return tg_error_set(err, TG_EINVAL, "writable: %s cannot be written, only coil and holding can",
+                            tg_modbus_table_names[p->table]);
+    if (writable && (p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF))
+        return tg_error_set(err, TG_EINVAL, "writable: type %s cannot be written",
+                            tg_modbus_type_names[p->type]);
+    if (writable && p->count > TG_MODBUS_MAX_WRITE_REGISTERS)
+        return tg_error_set(err, TG_EINVAL, "writable: %u registers are more than one write carries (%d)",
+                            p->count, TG_MODBUS_MAX_WRITE_REGISTERS);
+    return TG_OK;
+}
+
+static int check_point(const struct tg_host *host, const struct tg_settings *device,
+                       const struct tg_point *point, const char **ret_option, char *error, size_t error_size)
+{
+    struct tg_modbus_point p;
+    struct tg_error err = {0};
+    const char *option = NULL;
+    int rc = tg_modbus_point_from_settings(host, device, point->settings, &p, &option, &err);
+    if (rc == 0) {
+        option = "address";
+        rc = check_against_device(host, device, &p, point->writable, &err);
+    }
+    if (rc == 0)
+        return TG_PLUGIN_OK;
+    if (ret_option)
+        *ret_option = option;
+    snprintf(error, error_size, "%s", err.text);
+    return TG_PLUGIN_EINVAL;
+}
+
+/* --- open and close --------------------------------------------------------------------------- */
+
+static int read_link_config(struct tg_modbus_instance *m, struct tg_error *err)
+{
+    const struct tg_host *h = m->host;
+    const struct tg_settings *s = m->source->settings;
+    struct tg_modbus_link_config *c = &m->link_config;
+    const char *port = h->has(s, "port") ? h->get_text(s, "port") : NULL;
+    c->transport = (enum tg_modbus_transport)h->get_int(s, "transport");
+    c->baud = atoi(h->get_text(s, "baud"));
+    c->parity = "NEO"[h->get_int(s, "parity")];
+    c->stop_bits = (int)h->get_int(s, "stop_bits");
+    c->rs485 = h->get_int(s, "rs485") != 0;
+    c->connect_timeout_ms = h->get_int(s, "connect_timeout");
+    c->connect_delay_ms = h->get_int(s, "connect_delay");
+    c->turnaround_ms = h->get_int(s, "turnaround");
+    if (c->transport == TG_MODBUS_RTU) {
+        if (!port || port[0] != '/')
+            return tg_error_set(err, TG_EINVAL,
+                                "transport rtu needs port: the path of a serial port, like /dev/ttyUSB0");
+        c->path = port;
+        return TG_OK;
+    }
+    if (!h->has(s, "host"))
+        return tg_error_set(err, TG_EINVAL, "transport %s needs host: a name or an address",
+                            transports[c->transport]);
+    c->host = h->get_text(s, "host");
+    char *end = NULL;
+    long number = port ? strtol(port, &end, 10) : 502;
+    if (number < 1 || number > 65535 || (end && *end))
+        return tg_error_set(err, TG_EINVAL, "port \"%.40s\" is no TCP port: allowed are 1 to 65535",
+                            port ? port : "");
+    c->port = (uint16_t)number;
+    return TG_OK;
+}
+
+static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d, struct tg_modbus_unit *u,
+                       struct tg_error *err)
+{
+    const struct tg_host *h = m->host;
+    bool broadcast = u->id == 0 && m->link_config.transport != TG_MODBUS_TCP;
+    for (uint32_t i = 0; i < d->config->point_count; i++) {
+        const struct tg_point *pc = &d->config->points[i];
+        struct tg_modbus_point *p = &d->points[i];
+        const char *option;
+        int rc = tg_modbus_point_from_settings(h, d->config->settings, pc->settings, p, &option, err);
+        if (rc == 0)
+            rc = check_against_device(h, d->config->settings, p, pc->writable, err);
+        if (rc < 0)
+            return tg_error_wrap(err, "device %s, point %s", d->config->id, pc->name);
+        if (p->type == TG_MODBUS_STRING && !(d->texts[i] = tg_malloc(TG_MODBUS_TEXT_BYTES)))
+            return tg_error_set(err, TG_ENOMEM, "out of memory");
+        if (broadcast) /* nobody answers: such points can be written only */
+            continue;
+        rc = tg_poll_plan_group(&u->plan, pc->every_ms > 0 ? pc->every_ms : TG_MODBUS_DEFAULT_EVERY_MS);
+        if (rc < 0)
+            return tg_error_set(err, TG_EINVAL, "device %s has more than %d different intervals",
+                                d->config->id, TG_POLL_MAX_GROUPS);
+        d->groups[i] = (uint32_t)rc;
+        d->items[d->item_count++] = (struct tg_modbus_item){
+            .unit = u->id, .table = p->table, .address = p->address, .count = p->count, .tag = i};
+    }
+    tg_modbus_plan_sort(d->items, d->item_count);
+    return TG_OK;
+}
+
+static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_error *err)
+{
+    const struct tg_host *h = m->host;
+    struct tg_modbus_device *d = &m->devices[index];
+    struct tg_modbus_unit *u = &m->units[index];
+    d->config = &m->source->devices[index];
+    const struct tg_settings *s = d->config->settings;
+    size_t n = d->config->point_count ? d->config->point_count : 1;
+    const char *const *items = NULL;
+    d->points = tg_calloc(n, sizeof *d->points);
+    d->groups = tg_calloc(n, sizeof *d->groups);
+    d->complained = tg_calloc(n, sizeof *d->complained);
+    d->texts = tg_calloc(n, sizeof *d->texts);
+    d->items = tg_calloc(n, sizeof *d->items);
+    d->values = tg_calloc(n, sizeof *d->values);
+    if (!d->points || !d->groups || !d->complained || !d->texts || !d->items || !d->values)
+        return tg_error_set(err, TG_ENOMEM, "out of memory");
+    d->timeout_ms = h->get_int(h->has(s, "timeout") ? s : m->source->settings, "timeout");
+    d->only_multiple = h->get_int(s, "only_multiple") != 0;
+    d->limits = (struct tg_modbus_limits){.max_registers = (uint16_t)h->get_int(s, "max_count"),
+                                          .max_bits = (uint16_t)h->get_int(s, "max_bits"),
+                                          .max_gap = (uint16_t)h->get_int(s, "max_gap"),
+                                          .no_read = d->ranges};
+    uint32_t ranges = h->has(s, "no_read") ? h->get_list(s, "no_read", &items) : 0;
+    for (uint32_t i = 0; i < ranges; i++)
+        if (take_range(d, items[i], err) < 0)
+            return tg_error_wrap(err, "device %s", d->config->id);
+    u->id = (uint8_t)h->get_int(s, "unit");
+    u->min_gap_ms = h->get_int(s, "min_gap");
+    tg_poll_plan_init(&u->plan);
+    return open_points(m, d, u, err);
+}
+
+static void modbus_close_instance(void *instance)
+{
+    struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
+    tg_modbus_link_free(m->link);
+    for (uint32_t i = 0; m->devices && i < m->source->device_count; i++) {
+        struct tg_modbus_device *d = &m->devices[i];
+        for (uint32_t k = 0; d->texts && k < d->config->point_count; k++)
+            tg_free(d->texts[k]);
+        tg_free(d->points);
+        tg_free(d->groups);
+        tg_free(d->complained);
+        tg_free(d->texts);
+        tg_free(d->items);
+        tg_free(d->values);
+    }
+    tg_free(m->devices);
+    tg_free(m->units);
+    TG_OBJECT_POISON(m);
+    tg_free(m);
+}
+
+static int open_all(struct tg_modbus_instance *m, struct tg_error *err)
+{
+    const struct tg_host *h = m->host;
+    const struct tg_settings *s = m->source->settings;
+    uint32_t n = m->source->device_count;
+    int rc = read_link_config(m, err);
+    if (rc < 0)
+        return rc;
+    m->units = tg_calloc(n ? n : 1, sizeof *m->units);
+    m->devices = tg_calloc(n ? n : 1, sizeof *m->devices);
+    if (!m->units || !m->devices || tg_modbus_link_new(h, &m->link_config, &m->link) < 0)
+        return tg_error_set(err, TG_ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < n; i++)
+        m->devices[i].config = &m->source->devices[i];
+    for (uint32_t i = 0; i < n; i++)
+        if ((rc = open_device(m, i, err)) < 0)
+            return rc;
+    tg_modbus_bus_init(&m->bus, m->units, n);
+    m->bus.has_ids = tg_modbus_link_has_ids(m->link);
+    m->bus.down_after = (uint16_t)h->get_int(s, "down_after");
+    m->bus.gap_ms = h->has(s, "gap") ? h->get_int(s, "gap") : tg_modbus_link_gap_ms(m->link);
+    m->backoff = (struct tg_backoff){.floor_ms = 250, .base_ms = 1000, .cap_ms = 30000, .stable_ms = 5000};
+    tg_modbus_bus_start(&m->bus, tg_modbus_now(m));
+    return TG_OK;
+}
+
+static int modbus_open(const struct tg_host *host, const struct tg_source *source, void **ret_instance,
+                       char *error, size_t error_size)
+{
+    struct tg_error err = {0};
+    struct tg_modbus_instance *m = tg_calloc(1, sizeof *m);
+    if (!m) {
+        snprintf(error, error_size, "out of memory");
+        return TG_PLUGIN_ENOMEM;
+    }
+    m->magic = TG_MODBUS_INSTANCE_MAGIC;
+    m->host = host;
+    m->source = source;
+    int rc = open_all(m, &err);
+    if (rc < 0) {
+        snprintf(error, error_size, "%s", err.text);
+        modbus_close_instance(m);
+        return rc == TG_ENOMEM ? TG_PLUGIN_ENOMEM : TG_PLUGIN_EINVAL;
+    }
+    *ret_instance = m;
+    return TG_PLUGIN_OK;
+}
+
+static const struct tg_plugin modbus_plugin = {
+    TG_PLUGIN_INIT(TG_THREAD_OWN),
+    .name = "modbus",
+    .version = "1.0",
+    .summary = "Modbus RTU, TCP and RTU over TCP: reads, writes, device profiles",
+    .source_options = source_options,
+    .device_options = device_options,
+    .point_options = point_options,
+    .profiles = tg_modbus_profiles,
+    .check_point = check_point,
+    .open = modbus_open,
+    .poll = tg_modbus_poll,
+    .close = modbus_close_instance,
+    .write = tg_modbus_write,
+    .command = tg_modbus_command,
+    .decode = tg_modbus_decode,
+};
+TG_PLUGIN_EXPORT(modbus_plugin)

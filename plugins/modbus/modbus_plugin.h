@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * modbus_plugin - the instance of the Modbus source, shared by its files:
+ *   modbus_plugin.c  options, open, close, check_point
+ *   modbus_poll.c    turns: probes, reads, what is emitted
+ *   modbus_write.c   writes and commands
+ *   modbus_profiles.c, modbus_decode.c
+ *
+ * One instance is one bus and has a thread of its own; nothing here is shared with other threads.
+ */
+#ifndef TG_PLUGINS_MODBUS_PLUGIN_H
+#define TG_PLUGINS_MODBUS_PLUGIN_H
+
+#include <tidegate/plugin.h>
+
+#include "core/base/backoff.h"
+#include "plugins/modbus/modbus_link.h"
+#include "southbound/modbus_bus.h"
+#include "southbound/modbus_plan.h"
+#include "southbound/modbus_points.h"
+
+#define TG_MODBUS_INSTANCE_MAGIC   0x6d6f6462u
+#define TG_MODBUS_MAX_RANGES       64
+#define TG_MODBUS_DEFAULT_EVERY_MS 1000
+/* Values of one sample; a device with more has several per turn. The store takes 512 (core/base/sample.h). */
+#define TG_MODBUS_SAMPLE_VALUES 512
+
+struct tg_modbus_device {
+    const struct tg_device *config;
+    struct tg_modbus_point *points;
+    uint32_t *groups;             /* of each point, in its unit's poll plan */
+    bool *complained;             /* of each point: an exception was logged */
+    char **texts;                 /* of each string point: TG_MODBUS_TEXT_BYTES, else NULL */
+    struct tg_modbus_item *items; /* sorted */
+    size_t item_count;
+    struct tg_modbus_range ranges[TG_MODBUS_MAX_RANGES];
+    struct tg_modbus_limits limits;
+    struct tg_point_value *values; /* of the sample being collected */
+    uint32_t value_count;
+    int64_t timeout_ms;
+    bool only_multiple; /* write with FC15 and FC16 only */
+    bool no_mask_write; /* it refused FC22 */
+    uint32_t reported;  /* enum tg_device_state */
+};
+
+/* The reading of what is due of one device, one request at a time. */
+struct tg_modbus_job {
+    bool active;
+    uint32_t device, groups;
+    size_t pos;
+};
+
+struct tg_modbus_instance {
+    uint32_t magic;
+    const struct tg_host *host;
+    const struct tg_source *source;
+    struct tg_modbus_link_config link_config;
+    struct tg_modbus_link *link;
+    struct tg_modbus_bus bus;
+    struct tg_modbus_unit *units; /* as many as devices, same index */
+    struct tg_modbus_device *devices;
+    struct tg_modbus_job job;
+    struct tg_backoff backoff; /* of the link */
+    int64_t retry_ms;          /* when a closed link is opened again */
+    int64_t opened_ms;
+    bool outage; /* the link does not open, and that was reported */
+    uint16_t words[TG_MODBUS_MAX_READ_BITS];
+};
+
+static inline int64_t tg_modbus_now(const struct tg_modbus_instance *m)
+{
+    return m->host->now_ms(m->host->source);
+}
+
+/* Fills *ret from a point's (and its device's) settings. `host` lends has/get_… only. */
+int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_settings *device,
+                                  const struct tg_settings *point, struct tg_modbus_point *ret,
+                                  const char **ret_option, struct tg_error *err) TG_CHECKED;
+
+/* modbus_poll.c */
+int32_t tg_modbus_poll(void *instance, int64_t now_ms);
+/* 0 when the link is open (it may be opened now); else the ms until it is tried again, at least 1. */
+int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m);
+/* Tells the bus that the exchange failed, forgets the job, and says so to the host where that is due. `what`
+ * names the request. True when it was only the first failure of a healthy unit: not reported, tried again. */
+bool tg_modbus_note_failure(struct tg_modbus_instance *m, uint32_t device, const struct tg_modbus_request *r,
+                            enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups);
+/* The unit is alive. */
+void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool sync, bool refused);
+/* "FC3 holding:100+8" */
+void tg_modbus_describe(const struct tg_modbus_request *r, char *ret_text, size_t cap);
+
+/* modbus_write.c */
+void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
+                     const struct tg_value *value);
+void tg_modbus_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
+
+/* modbus_text.c: values as JSON */
+struct tg_writer;
+void tg_modbus_json_value(struct tg_writer *w, const struct tg_value *v);
+void tg_modbus_json_text(struct tg_writer *w, const char *text, size_t len);
+
+extern const struct tg_profile tg_modbus_profiles[];
+int tg_modbus_decode(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
+                     void *user);
+
+#endif

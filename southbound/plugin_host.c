@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "southbound/plugin_host_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/random.h"
+#include "core/base/sample.h"
+
+#define DELIVER_PER_TURN 4096 /* mails handed to the loop before other sources and sessions get their turn */
+#define ERROR_TEXT_BYTES 256
+
+static struct tg_host_source *checked(struct tg_host_source *s)
+{
+    return TG_OBJECT(s, struct tg_host_source, TG_HOST_SOURCE_MAGIC);
+}
+
+/* --- services: called by the plugin on the instance's thread ------------------------------------ */
+
+static size_t texts_size(const struct tg_point_value *values, uint32_t count)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (values[i].value.type == TG_VALUE_TEXT)
+            n += values[i].value.text_len;
+    return n;
+}
+
+/* What is stored must be readable again, so a plugin's mistake ends here. */
+static bool value_is_sound(const struct tg_point_value *v)
+{
+    if (v->quality > TG_QUALITY_DOWN || v->value.type > TG_VALUE_TEXT)
+        return false;
+    if (v->value.type == TG_VALUE_NONE)
+        return v->quality != TG_QUALITY_GOOD;
+    return v->value.type != TG_VALUE_TEXT ||
+           (v->value.text_len <= TG_TEXT_MAX_BYTES && (v->value.as.text || v->value.text_len == 0));
+}
+
+static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms, const struct tg_point_value *values,
+                        uint32_t count)
+{
+    struct tg_host_source *s = checked(source);
+    size_t size;
+    struct tg_up_mail *m;
+    char *text;
+    if (device >= s->model.device_count || count == 0 || count > TG_SAMPLE_MAX_VALUES)
+        return TG_PLUGIN_EINVAL;
+    for (uint32_t i = 0; i < count; i++)
+        if (values[i].point >= s->model.devices[device].point_count || !value_is_sound(&values[i]))
+            return TG_PLUGIN_EINVAL;
+    size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
+    m = tg_malloc(size);
+    if (!m)
+        goto reject;
+    *m = (struct tg_up_mail){.mail.cost = size, .kind = TG_MAIL_SAMPLE, .device = device, .count = count};
+    m->time_ms = time_ms ? time_ms : tg_clock_wall_ms();
+    memcpy(m->values, values, count * sizeof values[0]);
+    text = (char *)&m->values[count];
+    for (uint32_t i = 0; i < count; i++) {
+        struct tg_value *v = &m->values[i].value;
+        if (v->type != TG_VALUE_TEXT)
+            continue;
+        if (v->text_len)
+            memcpy(text, v->as.text, v->text_len);
+        v->as.text = text;
+        text += v->text_len;
+    }
+    if (tg_mailbox_put(&s->up, &m->mail) < 0) {
+        tg_free(m);
+        goto reject;
+    }
+    atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
+    return TG_PLUGIN_OK;
+reject:
+    atomic_fetch_add_explicit(&s->rejected, 1, memory_order_relaxed);
+    return TG_PLUGIN_EFULL;
+}
+
+static void put_text_mail(struct tg_host_source *s, const struct tg_up_mail *head, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    struct tg_up_mail *m = tg_malloc(sizeof *m + len + 1);
+    int rc = TG_ENOMEM;
+    if (m) {
+        *m = *head;
+        m->has_text = text != NULL;
+        memcpy(m->values, text ? text : "", len + 1);
+        m->mail.cost = sizeof *m + len + 1;
+        rc = tg_mailbox_put(&s->news, &m->mail);
+        if (rc == TG_OK)
+            return;
+        tg_free(m);
+    }
+    if (rc != TG_ESTATE) /* closed: nobody waits for it any more */
+        tg_log(TG_LOG_WARN, "source", "source=%s a device state or an answer was lost: %s", s->config->name, tg_code_text(rc));
+}
+
+static void service_device_state(struct tg_host_source *source, uint32_t device, uint32_t state, const char *text)
+{
+    struct tg_host_source *s = checked(source);
+    if (device < s->model.device_count && state <= TG_DEVICE_DOWN)
+        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_STATE, .device = device, .state = state}, text);
+}
+
+static void service_answer(struct tg_host_source *source, uint64_t request, int status, const char *json)
+{
+    put_text_mail(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
+}
+
+static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    tg_log(level <= TG_LOG_DEBUG ? (enum tg_log_level)level : TG_LOG_DEBUG, "source", "source=%s %s",
+           checked(source)->config->name, text);
+}
+
+static int service_watch_fd(struct tg_host_source *source, int fd, uint32_t events)
+{
+    struct tg_host_source *s = checked(source);
+    struct tg_watch *w = NULL;
+    for (size_t i = 0; i < TG_SOURCE_MAX_FDS; i++)
+        if (s->watches[i].events && s->watches[i].fd == fd)
+            w = &s->watches[i];
+    for (size_t i = 0; !w && i < TG_SOURCE_MAX_FDS; i++)
+        if (!s->watches[i].events && !s->watches[i].poll)
+            w = &s->watches[i];
+    if (!w || fd < 0)
+        return TG_PLUGIN_EINVAL;
+    w->fd = fd;
+    w->events = events & (TG_FD_READ | TG_FD_WRITE);
+    return s->plugin->thread_model == TG_THREAD_LOOP ? tg_on_loop_watch(s, w) : TG_PLUGIN_OK;
+}
+
+static int64_t service_now_ms(struct tg_host_source *source)
+{
+    (void)source;
+    return tg_clock_mono_ms();
+}
+
+static int64_t service_wall_ms(struct tg_host_source *source)
+{
+    (void)source;
+    return tg_clock_wall_ms();
+}
+
+static bool service_stopping(struct tg_host_source *source)
+{
+    return atomic_load_explicit(&checked(source)->stopping, memory_order_relaxed);
+}
+
+#define GETTERS                                                                                              \
+    .has = tg_settings_has, .get_int = tg_settings_int, .get_real = tg_settings_real, .get_text = tg_settings_text, \
+    .get_list = tg_settings_list
+
+const struct tg_host *tg_source_check_host(void)
+{
+    static const struct tg_host host = {
+        .struct_size = (uint32_t)sizeof host, .api_version = TG_PLUGIN_API_VERSION, GETTERS};
+    return &host;
+}
+
+/* --- one round of the instance ------------------------------------------------------------------- */
+
+static void try_open(struct tg_host_source *s, int64_t now_ms)
+{
+    char text[ERROR_TEXT_BYTES] = "";
+    int rc = s->plugin->open(&s->services, &s->model, &s->instance, text, sizeof text);
+    if (rc < 0) {
+        int64_t wait = tg_backoff_next(&s->open_backoff, tg_random_u32());
+        s->poll_due_ms = now_ms + wait;
+        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN, .status = rc, .time_ms = wait},
+                      text[0] ? text : "the plugin gave no reason");
+        return;
+    }
+    s->open = true;
+    s->open_backoff.attempt = 0;
+    s->poll_due_ms = now_ms;
+    put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
+}
+
+static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
+{
+    if (!s->open)
+        service_answer(s, m->request, TG_PLUGIN_EIO, "{\"error\":\"the source is not open\"}");
+    else if (m->is_write && s->plugin->write)
+        s->plugin->write(s->instance, m->request, m->device, m->point, &m->value);
+    else if (!m->is_write && s->plugin->command)
+        s->plugin->command(s->instance, m->request, m->device, m->name, m->json);
+    else
+        service_answer(s, m->request, TG_PLUGIN_EUNSUPPORTED, "{\"error\":\"this plugin does not take that\"}");
+}
+
+void tg_instance_round(struct tg_host_source *s)
+{
+    struct tg_mail *mail = tg_mailbox_take_all(&s->down), *next;
+    int64_t now = tg_clock_mono_ms();
+    int32_t wait;
+    if (!s->open && now >= s->poll_due_ms)
+        try_open(s, now);
+    for (; mail; mail = next) {
+        next = mail->next;
+        give_request(s, (struct tg_down_mail *)mail);
+        tg_free(mail);
+        if (s->open)
+            s->poll_due_ms = now; /* the request may have made something due */
+    }
+    if (!s->open || now < s->poll_due_ms)
+        return;
+    wait = s->plugin->poll(s->instance, now);
+    s->poll_due_ms = wait < 0 ? INT64_MAX : tg_clock_mono_ms() + wait;
+}
+
+void tg_instance_close(struct tg_host_source *s)
+{
+    if (s->open)
+        s->plugin->close(s->instance);
+    s->open = false;
+    s->instance = NULL;
+}
+
+/* --- mail from the plugin, on the loop ------------------------------------------------------------ */
+
+/* False when the sample could not be taken and must be offered again. */
+static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
+{
+    const struct tg_source_callbacks *cb = s->handle.cb;
+    const char *text = (const char *)m->values;
+    switch (m->kind) {
+    case TG_MAIL_SAMPLE:
+        return cb->on_sample(s->handle.user, m->device, m->time_ms, m->values, m->count) != TG_EFULL;
+    case TG_MAIL_STATE:
+        cb->on_state(s->handle.user, m->device, (enum tg_device_state)m->state, m->has_text ? text : NULL);
+        break;
+    case TG_MAIL_ANSWER:
+        cb->on_answer(s->handle.user, m->request, m->status, m->has_text ? text : NULL);
+        break;
+    case TG_MAIL_OPEN:
+        atomic_store(&s->open_seen, m->status >= 0);
+        cb->on_open(s->handle.user, m->status >= 0, m->has_text ? text : NULL, m->time_ms);
+        break;
+    }
+    return true;
+}
+
+/* Delivers from one box; false when a sample was not taken (tg_source_host_resume() goes on) or the turn is used up. */
+static bool drain_box(struct tg_host_source *s, struct tg_mailbox *box, struct tg_mail **held, int *left)
+{
+    while (!atomic_load(&s->stopping)) {
+        struct tg_mail *m;
+        if (!*held)
+            *held = tg_mailbox_take_all(box);
+        m = *held;
+        if (!m)
+            return true;
+        if (*left == 0) {
+            tg_wakeup_fire(&s->up_wake);
+            return false;
+        }
+        if (!deliver(s, (struct tg_up_mail *)m))
+            return false;
+        --*left;
+        *held = m->next;
+        tg_free(m);
+    }
+    return false;
+}
+
+static void drain(struct tg_host_source *s)
+{
+    int left = DELIVER_PER_TURN;
+    if (s->draining)
+        return; /* a callback resumes: the loop above it goes on anyway */
+    s->draining = true;
+    if (drain_box(s, &s->news, &s->held_news, &left))
+        (void)drain_box(s, &s->up, &s->held, &left);
+    s->draining = false;
+}
+
+static void on_mail(void *user)
+{
+    drain(checked(user));
+}
+
+void tg_source_host_resume(struct tg_source_host *h)
+{
+    drain(h->source);
+}
+
+/* --- building ------------------------------------------------------------------------------------- */
+
+static int build_model(struct tg_host_source *s)
+{
+    const struct tg_config_source *c = s->config;
+    size_t points = 0, p = 0;
+    for (uint32_t d = 0; d < c->device_count; d++)
+        points += c->devices[d].point_count;
+    s->devices = tg_calloc(c->device_count, sizeof *s->devices);
+    s->points = tg_calloc(points, sizeof *s->points);
+    if (!s->devices || !s->points)
+        return TG_ENOMEM;
+    for (uint32_t d = 0; d < c->device_count; d++) {
+        const struct tg_config_device *from = &c->devices[d];
+        s->devices[d] = (struct tg_device){from->id, from->settings, s->points + p, from->point_count};
+        for (uint32_t i = 0; i < from->point_count; i++, p++) {
+            const struct tg_config_point *fp = &from->points[i];
+            s->points[p] = (struct tg_point){.name = fp->name, .settings = fp->settings};
+            if (tg_settings_has(fp->common, "every"))
+                s->points[p].every_ms = tg_settings_int(fp->common, "every");
+            s->points[p].writable = tg_settings_has(fp->common, "writable") && tg_settings_int(fp->common, "writable");
+        }
+    }
+    s->model = (struct tg_source){c->name, c->settings, s->devices, c->device_count};
+    return TG_OK;
+}
+
+static void free_source(struct tg_host_source *s)
+{
+    struct tg_mail *lists[] = {s->held, tg_mailbox_take_all(&s->up), s->held_news, tg_mailbox_take_all(&s->news),
+                               tg_mailbox_take_all(&s->down)};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (struct tg_mail *m = lists[i], *next; m; m = next) {
+            next = m->next;
+            tg_free(m);
+        }
+    tg_mailbox_fini(&s->up);
+    tg_mailbox_fini(&s->news);
+    tg_mailbox_fini(&s->down);
+    tg_free(s->devices);
+    tg_free(s->points);
+    TG_OBJECT_POISON(s);
+    tg_free(s);
+}
+
+int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *config, const struct tg_source_callbacks *cb,
+                       void *user, struct tg_source_host **ret_host, struct tg_error *err)
+{
+    struct tg_host_source *s = tg_calloc(1, sizeof *s);
+    bool own = config->plugin->thread_model == TG_THREAD_OWN;
+    int rc;
+    if (!s)
+        return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
+    s->magic = TG_HOST_SOURCE_MAGIC;
+    s->handle = (struct tg_source_host){loop, cb, user, s};
+    s->config = config;
+    s->plugin = config->plugin;
+    s->open_backoff = (struct tg_backoff){.floor_ms = 1000, .base_ms = 1000, .cap_ms = 60000};
+    s->services = (struct tg_host){.struct_size = (uint32_t)sizeof s->services, .api_version = TG_PLUGIN_API_VERSION,
+        .source = s, .emit = service_emit, .device_state = service_device_state, .log = service_log, .answer = service_answer,
+        .watch_fd = service_watch_fd, .now_ms = service_now_ms, .wall_ms = service_wall_ms, .stopping = service_stopping, GETTERS};
+    tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
+    tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
+    tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES, own ? tg_worker_wake : tg_wakeup_fire,
+                    own ? (void *)s : (void *)&s->turn);
+    rc = build_model(s);
+    if (rc < 0) {
+        free_source(s);
+        return tg_error_set(err, rc, "source %s: out of memory", config->name);
+    }
+    rc = tg_wakeup_init(&s->up_wake, loop, on_mail, s);
+    if (rc < 0) {
+        free_source(s);
+        return tg_error_set(err, rc, "source %s: cannot make a wake-up", config->name);
+    }
+    rc = own ? tg_worker_start(s, err) : tg_on_loop_start(s, err);
+    if (rc < 0)
+        return rc; /* it saw to the end of `s` */
+    *ret_host = &s->handle;
+    return TG_OK;
+}
+
+/* --- requests ------------------------------------------------------------------------------------- */
+
+/* `m` is NULL when there was no memory for it. */
+static void put_request(struct tg_host_source *s, uint64_t request, struct tg_down_mail *m)
+{
+    const char *why = m ? "{\"error\":\"too many commands are waiting for this source\"}" : "{\"error\":\"out of memory\"}";
+    if (m && tg_mailbox_put(&s->down, &m->mail) == TG_OK)
+        return;
+    tg_free(m);
+    s->handle.cb->on_answer(s->handle.user, request, TG_PLUGIN_EFULL, why);
+}
+
+void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point,
+                          const struct tg_value *value)
+{
+    size_t len = value->type == TG_VALUE_TEXT ? value->text_len : 0;
+    struct tg_down_mail *m = tg_calloc(1, sizeof *m + len);
+    if (m) {
+        *m = (struct tg_down_mail){.mail.cost = sizeof *m + len, .request = request, .device = device, .point = point,
+                                   .is_write = true, .value = *value};
+        if (len) {
+            memcpy(m->text, value->as.text, len);
+            m->value.as.text = m->text;
+        }
+    }
+    put_request(h->source, request, m);
+}
+
+void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name, const char *json)
+{
+    size_t n = strlen(name) + 1, j = strlen(json) + 1;
+    struct tg_down_mail *m = tg_calloc(1, sizeof *m + n + j);
+    if (m) {
+        *m = (struct tg_down_mail){.mail.cost = sizeof *m + n + j, .request = request, .device = device};
+        m->name = memcpy(m->text, name, n);
+        m->json = memcpy(m->text + n, json, j);
+    }
+    put_request(h->source, request, m);
+}
+
+void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats)
+{
+    struct tg_host_source *s = h->source;
+    *ret_stats = (struct tg_source_stats){atomic_load(&s->emitted), atomic_load(&s->rejected), atomic_load(&s->open_seen)};
+}
+
+/* --- end ------------------------------------------------------------------------------------------ */
+
+void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), void *user)
+{
+    struct tg_host_source *s = h->source;
+    s->closed = closed;
+    s->closed_user = user;
+    atomic_store(&s->stopping, true);
+    tg_mailbox_close(&s->up);
+    tg_mailbox_close(&s->news);
+    tg_mailbox_close(&s->down);
+    if (s->plugin->thread_model == TG_THREAD_OWN)
+        tg_worker_stop(s);
+    else
+        tg_on_loop_stop(s);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct tg_wakeup *w = handle->data;
+    struct tg_host_source *s = checked(w->user);
+    void (*closed)(void *user) = s->closed;
+    void *user = s->closed_user;
+    free_source(s);
+    if (closed)
+        closed(user);
+}
+
+void tg_source_host_ended(struct tg_host_source *s)
+{
+    s->up_wake.async.data = &s->up_wake;
+    uv_close((uv_handle_t *)&s->up_wake.async, on_handle_closed);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own thread) and
+ * plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of the plugin ABI.
+ */
+#ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
+#define TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "core/base/backoff.h"
+#include "core/base/mailbox.h"
+#include "southbound/plugin_host.h"
+
+#define TG_HOST_SOURCE_MAGIC 0x50f7b057u
+#define TG_SOURCE_MAX_FDS    16
+
+enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN };
+
+struct tg_up_mail {
+    struct tg_mail mail;
+    enum tg_mail_kind kind;
+    uint32_t device, count, state;
+    int status;
+    int64_t time_ms;
+    uint64_t request;
+    bool has_text;
+    struct tg_point_value values[]; /* count of them, then texts; for other kinds a NUL-terminated text */
+};
+
+struct tg_down_mail {
+    struct tg_mail mail;
+    uint64_t request;
+    uint32_t device, point;
+    bool is_write;
+    struct tg_value value;
+    const char *name, *json; /* into the same allocation */
+    char text[];
+};
+
+struct tg_loop_poll;
+
+struct tg_watch {
+    int fd;
+    uint32_t events;
+    struct tg_loop_poll *poll; /* on the loop only (plugin_on_loop.c) */
+};
+
+struct tg_source_host {
+    struct tg_loop *loop;
+    const struct tg_source_callbacks *cb;
+    void *user;
+    struct tg_host_source *source;
+};
+
+struct tg_host_source {
+    uint32_t magic;
+    struct tg_source_host handle;
+    const struct tg_config_source *config;
+    const struct tg_plugin *plugin;
+    struct tg_host services;
+    struct tg_source model;
+    struct tg_device *devices;
+    struct tg_point *points;
+
+    void *instance;
+    bool open;
+    int64_t poll_due_ms;          /* of the instance; open retries too */
+    struct tg_backoff open_backoff;
+    struct tg_watch watches[TG_SOURCE_MAX_FDS];
+
+    struct tg_mailbox up, news, down; /* samples; states, answers and opens, which must not wait behind samples; requests */
+    struct tg_wakeup up_wake;     /* loop: mail from the plugin */
+    struct tg_mail *held, *held_news; /* taken from `up` and `news`, not yet delivered */
+    bool draining;
+    atomic_uint_fast64_t emitted, rejected;
+    atomic_bool stopping, open_seen;
+
+    /* own thread */
+    pthread_t thread;
+    bool thread_started;
+    int event_fd;                 /* wakes the thread */
+    struct tg_wakeup ended;       /* the thread is about to return */
+    /* on the loop */
+    struct tg_deadline deadline;
+    struct tg_wakeup turn;        /* run the instance in the next loop turn */
+
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* One round of the instance: opens it if needed, gives it waiting requests, polls it when due. Sets poll_due_ms. Runs on the
+ * instance's thread. */
+void tg_instance_round(struct tg_host_source *s);
+void tg_instance_close(struct tg_host_source *s);
+
+/* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
+int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+void tg_worker_wake(void *source);
+int tg_on_loop_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
+/* Ends the thread / the handles, then calls tg_source_host_ended(). */
+void tg_worker_stop(struct tg_host_source *s);
+void tg_on_loop_stop(struct tg_host_source *s);
+void tg_source_host_ended(struct tg_host_source *s);
+
+#endif

@@ -1,0 +1,7 @@
+# Yardsticks for ./dev bench; built with the tests, run only by it.
+if(NOT TG_TESTS)
+  return()
+endif()
+tg_require(MOSQUITTO libmosquitto libmosquitto-dev)
+add_executable(bare_mosquitto bench/bare_mosquitto.c)
+target_link_libraries(bare_mosquitto PRIVATE PkgConfig::MOSQUITTO tg_flags)

@@ -1,0 +1,41 @@
+# The real test peers. They are other people's side of the wire: no code of the product in them, and no sanitizer
+# either, since hub_rules.so is loaded into Debian's mosquitto.
+if(NOT TG_TESTS)
+  return()
+endif()
+tg_require(OPENSSL openssl            libssl-dev)
+find_path(MOSQUITTO_INCLUDE mosquitto_plugin.h)
+find_program(MOSQUITTO_PROGRAM mosquitto PATHS /usr/sbin)
+find_program(NODE_PROGRAM NAMES node nodejs)
+if(NOT MOSQUITTO_INCLUDE OR NOT MOSQUITTO_PROGRAM)
+  message(FATAL_ERROR "mosquitto and its plugin header were not found: install Debian's mosquitto, mosquitto-dev and libmosquitto-dev (./dev setup does)")
+endif()
+set(peers "${CMAKE_SOURCE_DIR}/tests/peers")
+
+add_library(hub_rules MODULE
+  "${peers}/hub_rules.c" "${peers}/hub_sas.c" "${peers}/hub_registry.c" "${peers}/hub_topics.c"
+  "${peers}/hub_record.c" "${peers}/hub_tls.c")
+set_target_properties(hub_rules PROPERTIES PREFIX "" C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")
+target_include_directories(hub_rules PRIVATE "${CMAKE_SOURCE_DIR}" "${MOSQUITTO_INCLUDE}")
+target_compile_definitions(hub_rules PRIVATE _GNU_SOURCE)
+target_compile_options(hub_rules PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${TG_WERROR}>:-Werror>)
+target_link_libraries(hub_rules PRIVATE PkgConfig::OPENSSL ${CMAKE_DL_LIBS})
+
+tg_test(vector_hub_sas
+  SOURCES "${CMAKE_SOURCE_DIR}/tests/unit/test_vector_hub_sas.c" "${peers}/hub_sas.c" "${peers}/hub_topics.c"
+  LINK PkgConfig::OPENSSL PkgConfig::JANSSON
+  LABELS vector)
+
+tg_scenario(scenario_peers_hub_login      peers_hub_login.py)
+tg_scenario(scenario_peers_hub_rules      peers_hub_rules.py)
+tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py)
+tg_scenario(scenario_peers_field          peers_field.py)
+tg_scenario(scenario_peers_link           peers_link.py)
+tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)
+tg_scenario(scenario_peers_verdict        peers_verdict.py)
+
+# The demo in short, so that it stays true.
+tg_scenario(scenario_demo ../demo/demo.py ARGUMENTS --outage 5 --quiet 2 TIMEOUT 120)
+
+# What `./dev demo` runs; nothing else has to be built for it.
+add_custom_target(demo_programs DEPENDS tidegate hub_rules plugin_modbus plugin_at)

@@ -1,0 +1,287 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""bench - speed and size of the whole gateway, each as a ratio or figure measured in one run on this machine.
+
+Prints the table of docs/benchmarks.md. Everything runs on loopback against Debian's mosquitto with TLS. Pacing uses the
+gateway's own status; nothing is extrapolated.   bench.py [NAME …] runs only the named lines.
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+from harness import BUILD, PYTHON, PEERS, Stage, accepts, free_port, wait_until  # noqa: E402
+
+TIDEGATE = os.path.join(BUILD, "tidegate")
+BENCH = os.path.join(BUILD, "tests")
+PAYLOAD_BYTES = 200
+rows = []
+
+
+def line(what, reach, got, ok):
+    rows.append((what, reach, got, ok))
+    print(f"{'ok ' if ok else 'NOT'}  {what:<74} {reach:<22} {got}", flush=True)
+
+
+class Broker:
+    """mosquitto as it comes, with TLS; no persistence, queues unlimited."""
+
+    def __init__(self, stage, port=None):
+        self.stage, self.port = stage, port or free_port()
+        self.pki = stage.path("pki")
+        if not os.path.exists(os.path.join(self.pki, "ca.pem")):
+            subprocess.run([PYTHON, os.path.join(PEERS, "pki.py"), self.pki, "x=sas"], check=True, stdout=subprocess.DEVNULL)
+        self.ca = os.path.join(self.pki, "ca.pem")
+        self.start()
+
+    def start(self):
+        config = self.stage.write("mosquitto.conf", "\n".join([
+            f"listener {self.port} 127.0.0.1", f"cafile {self.ca}", f"certfile {self.pki}/server.pem",
+            f"keyfile {self.pki}/server.key", "allow_anonymous true", "persistence false", "max_inflight_messages 0",
+            "max_queued_messages 0", "set_tcp_nodelay true", "log_type error", "user root", ""]))
+        self.process = self.stage.process("mosquitto", "/usr/sbin/mosquitto", "-c", config)
+        wait_until(lambda: accepts(self.port), 10, "mosquitto")
+
+    def stop(self):
+        self.process.stop()
+
+
+class Gateway:
+    def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
+                 limit="4GiB", rate=1000):
+        self.stage, self.dir = stage, stage.path(name)
+        os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
+        self.socket = os.path.join(self.dir, "s")
+        text = f"""gateway: {{name: bench, state_dir: state, control_socket: s, log: {{level: warn}}}}
+outbox: {{durability: {durability}, commit_interval: {commit}, limit: {limit}}}
+clouds:
+  - {{name: hub, type: mqtt, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
+     max_connects_per_second: {rate}, min_backoff: 100ms, max_backoff: 500ms, command_topic: ""}}
+sources:
+"""
+        text += devices if devices else "  []\n"
+        self.config = os.path.join(self.dir, "tidegate.yaml")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.process = stage.process("tidegate", TIDEGATE, "run", "-c", self.config)
+        wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")
+        if not self.process.running:
+            raise AssertionError(self.process.report())
+
+    def try_status(self):
+        done = subprocess.run([TIDEGATE, "status", "--json", "--socket", self.socket], capture_output=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def status(self):
+        return self.try_status() or sys.exit(self.process.report())
+
+    def acked(self):
+        return sum(c["acked_samples"] for c in self.status()["clouds"])
+
+    def pending(self):
+        return sum(c["pending"] for d in self.status()["devices"] for c in d["clouds"])
+
+    def online(self):
+        return sum(c["online"] for c in self.status()["clouds"])
+
+    def resident(self):
+        with open(f"/proc/{self.process.child.pid}/smaps_rollup", encoding="ascii") as file:
+            return next(int(text.split()[1]) * 1024 for text in file if text.startswith("Rss:"))
+
+
+def flood(count=0, points=4, ident="flood", extra=""):
+    return f"""  - name: {ident}
+    plugin: simulator
+    devices:
+      - id: {ident}
+        clouds: [hub]
+        settings: {{flood: true, count: {count}{extra}}}
+        points: [{', '.join(f'{{name: point{i}, signal: random, low: 100, high: 999}}' for i in range(points))}]
+"""
+
+
+def pause(seconds):
+    """Lets the measured thing run on."""
+    begin = time.monotonic()
+    wait_until(lambda: time.monotonic() - begin >= seconds, seconds + 5, "the measurement")
+
+
+def sustained(stage, broker, name, rates, batch, points):
+    """The highest of the rates at which what is acknowledged keeps up with what comes in, as measured; 0 when none does."""
+    for rate in rates:
+        ident = f"{name}-{rate:.0f}"
+        source = flood(points=points).replace("flood: true", f"rate: {rate:.0f}")
+        gateway = Gateway(stage, ident, broker.port, broker.ca, source, batch)
+        wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
+        pause(2)
+        begin, first, behind = time.monotonic(), gateway.acked(), gateway.pending()
+        pause(6)
+        last, end, still = gateway.acked(), time.monotonic(), gateway.pending()
+        size = body_bytes(gateway)
+        gateway.process.stop(30)
+        got = (last - first) / (end - begin)
+        # Waiting for half a second of samples is the pipeline; a second look that finds more is a backlog that grows.
+        if got >= 0.97 * rate and still < max(behind * 1.5, 0.5 * rate):
+            return got, size
+        print(f"     ({name}: {rate:,.0f}/s offered, {got:,.0f}/s acknowledged, {still:,} waiting)", flush=True)
+    return 0, 0
+
+
+def steady_rate(gateway, seconds, warm_up):
+    """Acknowledged samples per second between two looks, after the first warm_up seconds."""
+    wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
+    pause(warm_up)
+    begin, first = time.monotonic(), gateway.acked()
+    pause(seconds)
+    last, end = gateway.acked(), time.monotonic()
+    return (last - first) / (end - begin)
+
+
+def body_bytes(gateway):
+    done = subprocess.run([TIDEGATE, "outbox", "export", "--dir", os.path.join(gateway.dir, "state")], capture_output=True,
+                          check=False)
+    first = done.stdout.split(b"\n", 1)[0]
+    return len(json.dumps(json.loads(first)["sample"], separators=(",", ":"))) if first else 0
+
+
+def bench_single():
+    """One sample per message, full durability, against bare libmosquitto with the same payload."""
+    with Stage() as stage:
+        broker = Broker(stage)
+
+        def bare():
+            out = subprocess.run([os.path.join(BENCH, "bare_mosquitto"), str(broker.port), broker.ca, "150000", str(PAYLOAD_BYTES)],
+                                 check=True, capture_output=True)
+            return json.loads(out.stdout)["per_second"]
+        before = bare()
+        rate, size = sustained(stage, broker, "single", [before * share / 100 for share in (90, 80, 70, 60, 50, 40, 30, 20, 10)],
+                               "{max_samples: 1}", 7)
+        yard = (before + bare()) / 2
+        ratio = rate / yard
+        line(f"QoS 1, TLS, full, one sample of {size} B a message / bare libmosquitto {PAYLOAD_BYTES} B", ">= 0.5 (try 0.8)",
+             f"{ratio:.2f}  ({rate:,.0f}/s of {yard:,.0f}/s)", ratio >= 0.5)
+
+
+def bench_batched():
+    with Stage() as stage:
+        broker = Broker(stage)
+        rate, _ = sustained(stage, broker, "batched", (300000, 250000, 200000, 175000, 150000, 125000, 100000, 75000, 50000),
+                            "{max_samples: 20, max_bytes: 16000, max_delay: 1s}", 1)
+        line("the same, 20 samples a message, full", ">= 150,000 /s", f"{rate:,.0f} samples/s", rate >= 150000)
+
+
+def bench_latency():
+    with Stage() as stage:
+        broker = Broker(stage)
+        devices = "".join(f"""  - name: s{i}
+    plugin: simulator
+    devices:
+      - {{id: d{i}, clouds: [hub], settings: {{every: 10ms}}, points: [{{name: a, signal: sine}}, {{name: b, signal: random}}]}}
+""" for i in range(10))
+        gateway = Gateway(stage, "latency", broker.port, broker.ca, devices, commit="20ms")
+        rate = steady_rate(gateway, 10, 2)
+        latency = gateway.status()["clouds"][0]["ack_latency_ms"]
+        gateway.process.stop(30)
+        line(f"sample -> PUBACK at {rate:,.0f} samples/s, commit_interval 20 ms, p99 (p50, max)", "<= 60 ms",
+             f"{latency['p99']} ms ({latency['p50']}, {latency['max']})", latency["p99"] <= 60)
+
+
+def bench_memory():
+    count = 300
+    with Stage() as stage:
+        broker = Broker(stage)
+        empty = Gateway(stage, "empty", 1, broker.ca, flood(1, ident="one"))  # nobody there
+        bare = empty.resident()
+        empty.process.stop(30)
+        devices = "  - name: many\n    plugin: simulator\n    devices:\n" + "".join(
+            f"      - {{id: d{i}, clouds: [hub], settings: {{every: 1h}}, points: [{{name: a}}]}}\n" for i in range(count))
+        idle = Gateway(stage, "idle", 1, broker.ca, devices)  # nobody there: the same devices without connections
+        without = idle.resident()
+        idle.process.stop(30)
+        gateway = Gateway(stage, "sessions", broker.port, broker.ca, devices)
+        wait_until(lambda: gateway.online() == count, 60, "all sessions online")
+        each = (gateway.resident() - without) / count
+        whole = (gateway.resident() - bare) / count
+        gateway.process.stop(30)
+        line("resident memory without sessions", "<= 10 MB", f"{bare / 1e6:.1f} MB", bare <= 10e6)
+        line(f"resident memory per connected TLS session ({count}; with its device and feed)", "<= 90 KB",
+             f"{each / 1024:.1f} KB ({whole / 1024:.1f} KB)", whole <= 90 * 1024)
+
+
+def bench_backlog():
+    count = 1000000
+    with Stage() as stage:
+        broker = Broker(stage)
+        batch = "{max_samples: 20, max_bytes: 16000, max_delay: 200ms}"
+        quiet = Gateway(stage, "quiet", broker.port, broker.ca, flood(20000, 2), batch)
+        wait_until(lambda: quiet.acked() >= 20000, 30, "a warm gateway")
+        pause(2)
+        base = quiet.resident()
+        quiet.process.stop(30)
+        broker.stop()
+        gateway = Gateway(stage, "backlog", broker.port, broker.ca, flood(count, 2), batch)
+        wait_until(lambda: gateway.status()["outbox"]["rows"] >= count, 120, "a backlog of 1,000,000")
+        pause(2)
+        loaded = gateway.resident()
+        broker.start()
+        wait_until(lambda: gateway.acked() > 0, 30, "the session")
+        begin, first = time.monotonic(), gateway.acked()
+        wait_until(lambda: gateway.acked() >= count, 120, "the backlog to drain")
+        rate = (count - first) / (time.monotonic() - begin)
+        drained = gateway.resident()
+        gateway.process.stop(30)
+        growth = max(loaded, drained) - base
+        line("resident memory with a backlog of 1,000,000 samples (drained), above none", "<= 8 MB",
+             f"{(loaded - base) / 1e6:+.1f} MB ({(drained - base) / 1e6:+.1f} MB) on {base / 1e6:.1f} MB", growth <= 8e6)
+        line("draining it, 20 samples a message", ">= 50,000 /s", f"{rate:,.0f} samples/s", rate >= 50000)
+
+
+def bench_modbus():
+    done = subprocess.run([os.path.join(BENCH, "bench_modbus")], capture_output=True, check=True,
+                          env={**os.environ, "TIDEGATE_BUILD": BUILD})
+    result = json.loads(done.stdout.splitlines()[-1])
+    line("Modbus TCP through the plugin, 1,000 registers of a unit / bare libmodbus loop", ">= 0.8",
+         f"{result['ratio']:.2f}  ({result['plugin_registers_per_second']:,.0f} registers/s)", result["ratio"] >= 0.8)
+
+
+def bench_start():
+    best = None
+    with Stage() as stage:
+        broker = Broker(stage)
+        for i in range(5):
+            gateway = Gateway(stage, f"start{i}", broker.port, broker.ca, flood(10, ident="first"), commit="10ms")
+            wait_until(lambda: gateway.status()["gateway"]["first_accepted_boot_ms"], 10, "the first sample")
+            took = gateway.status()["gateway"]["first_accepted_boot_ms"] - gateway.started * 1000
+            best = took if best is None else max(best, took)
+            gateway.process.stop(30)
+    line("start to first sample accepted, worst of 5", "<= 300 ms", f"{best:.0f} ms", best <= 300)
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((text.split(":", 1)[1].strip() for text in file if text.startswith("model name")), "?")
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory = int(file.readline().split()[1]) / 1048576
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {os.uname().sysname} {os.uname().release}"
+
+
+def main():
+    benches = {name[6:]: call for name, call in globals().items() if name.startswith("bench_")}
+    wanted = [name for name in sys.argv[1:] if not name.startswith("-")] or list(benches)
+    unknown = [name for name in wanted if name not in benches]
+    if unknown:
+        print(f"bench: unknown {', '.join(unknown)}; there are {', '.join(benches)}", file=sys.stderr)
+        return 2
+    print(f"machine: {machine()}; broker, peers and gateway share it\n", flush=True)
+    for name in wanted:
+        benches[name]()
+    missed = sum(not row[3] for row in rows)
+    print(f"\n{len(rows) - missed} of {len(rows)} lines reached")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Writes and commands: what arrives at the device, what the caller is told, and that nothing is written
+ * twice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/modbus_stage.h"
+
+enum { WORD, REAL, BIT, COIL, INPUT, TEXT, HALF };
+
+static uint32_t writable_device(struct fake_host *h, unsigned unit)
+{
+    static const char *const points[][3] = {
+        {"word", "holding:10", "uint16"}, {"real", "holding:20", "float32"}, {"bit", "holding:30.3", "bool"},
+        {"coil", "coil:6", "bool"},       {"input", "input:40", "uint16"},   {"text", "holding:50", "string"},
+        {"half", "holding:60", "uint8"}};
+    uint32_t d = stage_device(h, unit, 0, 0, 1, 0);
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        uint32_t p = fake_point(h, d, points[i][0], 20);
+        fake_point_set(h, d, p, "address", points[i][1]);
+        fake_point_set(h, d, p, "type", points[i][2]);
+        if (p == REAL)
+            fake_point_set(h, d, p, "order", "CDAB");
+        if (p == TEXT)
+            fake_point_set(h, d, p, "length", "8");
+        if (p == HALF)
+            fake_point_set(h, d, p, "half", "high");
+        if (p != INPUT)
+            fake_point_writable(h, d, p);
+    }
+    return d;
+}
+
+static struct tg_value value_after(struct fake_host *h, uint64_t request, uint32_t d, uint32_t point,
+                                   struct fake_event *e)
+{
+    struct fake_event answer = fake_expect_answer(h, request);
+    assert_int_equal(answer.status, 0);
+    /* Two turns later the value read is younger than the write. */
+    size_t from = fake_mark(h);
+    (void)fake_expect_value(h, from, d, point, TG_QUALITY_GOOD);
+    *e = fake_expect_value(h, fake_mark(h), d, point, TG_QUALITY_GOOD);
+    return e->value;
+}
+
+static void read_back(enum stage_transport transport, bool only_multiple)
+{
+    struct stage s;
+    struct fake_event e;
+    struct tg_value v;
+    stage_begin(&s, transport, "1s");
+    uint32_t d = writable_device(s.host, 1);
+    if (only_multiple)
+        fake_device_set(s.host, d, "only_multiple", "true");
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, WORD, TG_QUALITY_GOOD);
+    fake_write(s.host, 1, d, WORD, tg_value_real(214.6));
+    v = value_after(s.host, 1, d, WORD, &e);
+    assert_int_equal(v.as.uinteger, 215);
+    fake_write(s.host, 2, d, REAL, tg_value_real(-21.5));
+    v = value_after(s.host, 2, d, REAL, &e);
+    assert_true(v.as.real >= -21.5 && v.as.real <= -21.5);
+    fake_write(s.host, 3, d, BIT,
+               tg_value_bool(false)); /* 1030 = 0x406: bit 3 is clear, set it and clear it */
+    v = value_after(s.host, 3, d, BIT, &e);
+    assert_false(v.as.boolean);
+    fake_write(s.host, 4, d, BIT, tg_value_bool(true));
+    v = value_after(s.host, 4, d, BIT, &e);
+    assert_true(v.as.boolean);
+    fake_write(s.host, 5, d, COIL, tg_value_bool(true));
+    v = value_after(s.host, 5, d, COIL, &e);
+    assert_true(v.as.boolean);
+    fake_write(s.host, 6, d, TEXT, tg_value_text("pump 7", 6));
+    (void)value_after(s.host, 6, d, TEXT, &e);
+    assert_string_equal(e.text, "pump 7");
+    fake_write(s.host, 7, d, HALF, tg_value_uint(0xAB));
+    v = value_after(s.host, 7, d, HALF, &e);
+    assert_int_equal(v.as.uinteger, 0xAB);
+    assert_int_equal(stage_requests(&s, 1, 22), 3);
+    assert_int_equal(stage_requests(&s, 1, 6), only_multiple ? 0 : 1);
+    assert_int_equal(stage_requests(&s, 1, 5), only_multiple ? 0 : 1);
+    assert_int_equal(stage_requests(&s, 1, 16), only_multiple ? 3 : 2);
+    assert_int_equal(stage_requests(&s, 1, 15), only_multiple ? 1 : 0);
+    stage_end(&s);
+}
+
+static void tcp(void **state)
+{
+    (void)state;
+    read_back(STAGE_TCP, false);
+    read_back(STAGE_TCP, true);
+}
+
+static void rtu(void **state)
+{
+    (void)state;
+    read_back(STAGE_RTU, false);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = writable_device(s.host, 1);
+    fake_start(s.host);
+    fake_write(s.host, 1, d, WORD, tg_value_int(-1));
+    struct fake_event e = fake_expect_answer(s.host, 1);
+    assert_int_equal(e.status, TG_PLUGIN_EINVAL);
+    assert_string_equal(e.text, "{\"error\":\"the value does not fit uint16\"}");
+    fake_write(s.host, 2, d, INPUT, tg_value_int(1));
+    assert_int_equal(fake_expect_answer(s.host, 2).status, TG_PLUGIN_EINVAL);
+    fake_write(s.host, 3, d, 99, tg_value_int(1));
+    assert_int_equal(fake_expect_answer(s.host, 3).status, TG_PLUGIN_EINVAL);
+    fake_write(s.host, 4, d, TEXT, tg_value_text("too long for it", 15));
+    assert_int_equal(fake_expect_answer(s.host, 4).status, TG_PLUGIN_EINVAL);
+    peer_do(&s.peer, "lie 1 exception:3");
+    fake_write(s.host, 5, d, WORD, tg_value_int(1));
+    e = fake_expect_answer(s.host, 5);
+    assert_int_equal(e.status, TG_PLUGIN_EDEVICE);
+    assert_string_equal(e.text, "{\"exception\":3,\"name\":\"illegal_data_value\"}");
+    assert_int_equal(stage_requests(&s, 1, 6), 1);
+    stage_end(&s);
+}
+
+/* The device takes the value but its answer is lost, wrong or late: the caller learns "unknown", the value is
+ * read back, and it was written once. */
+static void outcome_unknown(enum stage_transport transport)
+{
+    static const char *const lies[] = {"silent", "wrongecho", "late:0.3", "half", NULL};
+    for (size_t i = 0; lies[i]; i++) {
+        struct stage s;
+        stage_begin(&s, transport, "150ms");
+        uint32_t d = stage_device(s.host, 1, 1, 10, 1,
+                                  3600000); /* read once an hour: what comes sooner is the verification */
+        fake_point_writable(s.host, d, 0);
+        fake_start(s.host);
+        (void)fake_expect_value(s.host, 0, d, 0, TG_QUALITY_GOOD);
+        size_t mark = fake_mark(s.host);
+        peer_do(&s.peer, "lie 1 %s 1", lies[i]);
+        fake_write(s.host, 1, d, 0, tg_value_int(4242));
+        struct fake_event e = fake_expect_answer(s.host, 1);
+        assert_int_equal(e.status, TG_PLUGIN_EUNKNOWN);
+        assert_non_null(strstr(e.text, "it is not known whether the value was taken"));
+        e = fake_expect_value(s.host, mark, d, 0, TG_QUALITY_GOOD);
+        assert_int_equal(e.value.as.uinteger, 4242);
+        assert_int_equal(stage_requests(&s, 1, 6), 1);
+        stage_end(&s);
+    }
+}
+
+static void unknown_tcp(void **state)
+{
+    (void)state;
+    outcome_unknown(STAGE_TCP);
+}
+
+static void unknown_rtu(void **state)
+{
+    (void)state;
+    outcome_unknown(STAGE_RTU);
+}
+
+/* Unit 0 on a serial bus: nobody answers, and that is success. */
+static void broadcast(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_RTU, "10s");
+    uint32_t all = writable_device(s.host, 0), one = stage_device(s.host, 5, 1, 10, 1, 20);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, one, 0, TG_QUALITY_GOOD);
+    fake_write(s.host, 1, all, WORD, tg_value_int(77));
+    assert_int_equal(fake_expect_answer(s.host, 1).status, 0);
+    struct fake_event e = fake_expect_value(s.host, fake_mark(s.host), one, 0, TG_QUALITY_GOOD);
+    assert_int_equal(e.value.as.uinteger, 77);
+    assert_int_equal(stage_requests(&s, 0, 3) + stage_requests(&s, 0, 4), 0); /* and it is never read */
+    stage_end(&s);
+}
+
+static void read_command(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = writable_device(s.host, 1);
+    fake_start(s.host);
+    fake_command(s.host, 1, d, "read", "{\"address\":\"holding:100\"}");
+    struct fake_event e = fake_expect_answer(s.host, 1);
+    assert_int_equal(e.status, 0);
+    assert_string_equal(e.text, "{\"value\":1100,\"quality\":\"good\",\"words\":[\"044C\"]}");
+    fake_command(s.host, 2, d, "read", "{\"address\":\"input:0\",\"type\":\"uint32\",\"order\":\"CDAB\"}");
+    e = fake_expect_answer(s.host, 2);
+    assert_string_equal(e.text, "{\"value\":65602536,\"quality\":\"good\",\"words\":[\"03E8\",\"03E9\"]}");
+    static const char *const wrong[] = {"",
+                                        "{}",
+                                        "{\"address\":\"nowhere:1\"}",
+                                        "{\"address\":\"holding:1\",\"typ\":\"int16\"}",
+                                        "[1]",
+                                        "{\"address\":\"coil:1\",\"type\":\"float32\"}",
+                                        "{\"address\":\"holding:1\",\"type\":\"string\",\"length\":100000}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fake_command(s.host, 10 + i, d, "read", wrong[i]);
+        e = fake_expect_answer(s.host, 10 + i);
+        assert_int_equal(e.status, TG_PLUGIN_EINVAL);
+        assert_non_null(strstr(e.text, "{\"error\":\""));
+    }
+    fake_command(s.host, 30, d, "explode", "{}");
+    assert_int_equal(fake_expect_answer(s.host, 30).status, TG_PLUGIN_EUNSUPPORTED);
+    stage_end(&s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tcp),          cmocka_unit_test(rtu),         cmocka_unit_test(refusals),
+        cmocka_unit_test(unknown_tcp),  cmocka_unit_test(unknown_rtu), cmocka_unit_test(broadcast),
+        cmocka_unit_test(read_command),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
