@@ -28,7 +28,7 @@ const char *tg_session_state_name(enum tg_session_state state)
     return state <= TG_SESSION_CLOSING ? names[state] : "?";
 }
 
-static void set_state(struct tg_session *s, enum tg_session_state state)
+void tg_session_set_state(struct tg_session *s, enum tg_session_state state)
 {
     if (s->state == state)
         return;
@@ -38,7 +38,7 @@ static void set_state(struct tg_session *s, enum tg_session_state state)
 }
 
 /* The next moment at which something is due in the present state. */
-static void arm(struct tg_session *s)
+void tg_session_arm(struct tg_session *s)
 {
     int64_t at = INT64_MAX, mqtt = tg_mqtt_client_deadline(&s->mqtt);
     switch (s->state) {
@@ -87,7 +87,7 @@ static void drop_connection(struct tg_session *s, uint32_t linger_ms)
     s->online_ms = 0;
 }
 
-static void fail(struct tg_session *s, const char *text)
+void tg_session_fail(struct tg_session *s, const char *text)
 {
     bool told = strcmp(text, s->stats.last_error) == 0 && tg_clock_mono_ms() - s->told_ms < TELL_AGAIN_MS;
     bool was_online = s->state == TG_SESSION_ONLINE || s->state == TG_SESSION_RENEWING;
@@ -108,14 +108,14 @@ static void fail(struct tg_session *s, const char *text)
 static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
 {
     s->retry_at_ms = tg_clock_mono_ms() + wait_ms;
-    set_state(s, TG_SESSION_WAITING);
-    arm(s);
+    tg_session_set_state(s, TG_SESSION_WAITING);
+    tg_session_arm(s);
 }
 
 static void ask_for_slot(struct tg_session *s)
 {
-    set_state(s, TG_SESSION_QUEUED);
-    arm(s);
+    tg_session_set_state(s, TG_SESSION_QUEUED);
+    tg_session_arm(s);
     tg_set_want_slot(s);
 }
 
@@ -148,7 +148,7 @@ static void send_connect(struct tg_session *s)
     }
     explicit_bzero(memory, sizeof memory);
     if (rc < 0) {
-        fail(s, err.text);
+        tg_session_fail(s, err.text);
         return;
     }
     s->renew_at_ms = INT64_MAX;
@@ -157,11 +157,11 @@ static void send_connect(struct tg_session *s)
         s->renew_at_ms = now + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;
         s->renew_limit_ms = now + life_ms - 1000;
     }
-    set_state(s, TG_SESSION_LOGIN);
+    tg_session_set_state(s, TG_SESSION_LOGIN);
     if (!tg_session_flush(s))
-        fail(s, "the stream does not take the CONNECT packet");
+        tg_session_fail(s, "the stream does not take the CONNECT packet");
     else
-        arm(s);
+        tg_session_arm(s);
 }
 
 static void on_ready(void *user)
@@ -171,224 +171,21 @@ static void on_ready(void *user)
 
 static void on_end(void *user, const struct tg_error *err)
 {
-    fail(checked(user), err->text);
+    tg_session_fail(checked(user), err->text);
 }
 
 static void on_writable(void *user)
 {
     struct tg_session *s = checked(user);
     if (!tg_session_pump(s, tg_clock_mono_ms()))
-        fail(s, "the stream does not take data");
+        tg_session_fail(s, "the stream does not take data");
     else
-        arm(s);
-}
-
-/* --- receiving --------------------------------------------------------------------------------- */
-
-static void subscribe(struct tg_session *s, int64_t now)
-{
-    uint8_t memory[TG_CLOUD_TOPIC_BYTES], qos[TG_MQTT_MAX_FILTERS];
-    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
-    struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
-    int n = s->cloud->type->filters(&s->target, &scratch, filters, qos);
-    if (n > 0 && tg_mqtt_client_subscribe(&s->mqtt, now, filters, qos, (uint8_t)n, &s->set->out) < 0)
-        tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s cannot subscribe: commands will not arrive", s->device_id,
-               s->route->cloud->name);
-    s->subscribed = true;
-}
-
-static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int64_t now)
-{
-    struct tg_stream_stats st;
-    if (e->return_code != 0) {
-        char text[160];
-        snprintf(text, sizeof text, "refused by the broker, code %u: %s", e->return_code,
-                 s->cloud->type->connack_text(e->return_code));
-        fail(s, text);
-        return;
-    }
-    tg_set_release_slot(s);
-    s->online_ms = now;
-    s->stats.connects++;
-    tg_stream_stats(s->stream, &st);
-    s->stats.resumed = st.resumed;
-    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s online (%s%s%s)%s", s->device_id, s->route->cloud->name,
-           s->cloud->tls ? st.version : "no TLS", st.resumed ? ", resumed" : "", e->session_present ? ", session present" : "",
-           s->next_tag > s->first_tag ? ", sending again what was in flight" : "");
-    s->stats.last_error[0] = '\0';
-    s->told_ms = 0;
-    if (!e->session_present || !s->subscribed)
-        subscribe(s, now);
-    s->batch_due_ms = now;
-    set_state(s, TG_SESSION_ONLINE);
-    tg_feed_resume(s->feed);
-}
-
-static uint64_t hash_of(struct tg_bytes b)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < b.len; i++)
-        h = (h ^ b.data[i]) * 1099511628211u;
-    return h ? h : 1;
-}
-
-/* True when a message with this id was taken before: a redelivery, or the cloud sent it twice. */
-static bool seen_before(struct tg_session *s, struct tg_bytes id)
-{
-    uint64_t h = hash_of(id);
-    if (id.len == 0)
-        return false;
-    for (uint32_t i = 0; i < TG_RECENT_COMMANDS; i++)
-        if (s->recent_commands[i] == h)
-            return true;
-    s->recent_commands[s->recent_next++ % TG_RECENT_COMMANDS] = h;
-    return false;
-}
-
-/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge. */
-static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
-{
-    return s->generation << 16 | packet_id;
-}
-
-static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
-{
-    uint8_t memory[TG_CLOUD_SCRATCH_BYTES];
-    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
-    struct tg_session_command command = {.device = s->device_id};
-    struct tg_error err = {0};
-    uint64_t token = token_of(s, e->qos ? e->packet_id : 0);
-    int rc = s->cloud->type->inbound(&s->target, e->topic, e->payload, &scratch, &command.command, &err);
-    if (rc < 0)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s", s->device_id,
-               s->route->cloud->name, err.text);
-    if (rc > 0 && seen_before(s, command.command.message_id)) {
-        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s a command came again and is not run twice", s->device_id,
-               s->route->cloud->name);
-        rc = 0;
-    }
-    if (rc <= 0) {
-        tg_session_command_done(s, token);
-        return;
-    }
-    s->stats.commands++;
-    s->set->cb.on_command(s->set->user, s, token, &command);
-}
-
-void tg_session_command_done(struct tg_session *s, uint64_t token)
-{
-    if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
-        return;
-    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s))
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s the acknowledgement of a command could not be sent; it will come again",
-               s->device_id, s->route->cloud->name);
-    if (s->input_held)
-        tg_deadline_set(&s->deadline, tg_clock_mono_ms());
-}
-
-static void on_suback(struct tg_session *s, const struct tg_mqtt_event *e)
-{
-    for (uint8_t i = 0; i < e->code_count; i++)
-        if (e->codes[i] == 0x80)
-            tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s the broker refuses the subscription: commands will not arrive; "
-                   "telemetry goes on", s->device_id, s->route->cloud->name);
-}
-
-/* Takes whole packets from `in`; returns the bytes used, SIZE_MAX when the connection is gone. */
-static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now)
-{
-    uint64_t generation = s->generation;
-    size_t used = 0;
-    for (;;) {
-        struct tg_mqtt_event e = {0};
-        size_t consumed = 0;
-        int rc = tg_mqtt_client_input(&s->mqtt, now, tg_bytes(in.data + used, in.len - used), &s->set->out, &e, &consumed);
-        used += consumed;
-        if (rc == TG_EFULL) { /* 32 commands wait for the device: the rest is read when one is done */
-            s->input_held = true;
-            return used;
-        }
-        if (rc < 0) {
-            fail(s, s->mqtt.reason);
-            return SIZE_MAX;
-        }
-        if (rc == 0 && consumed == 0)
-            return used;
-        if (rc == 0)
-            continue;
-        switch (e.type) {
-        case TG_MQTT_EVENT_CONNACK:
-            on_connack(s, &e, now);
-            break;
-        case TG_MQTT_EVENT_PUBACK:
-            tg_session_acked(s, e.tag);
-            break;
-        case TG_MQTT_EVENT_MESSAGE:
-            on_message(s, &e);
-            break;
-        case TG_MQTT_EVENT_SUBACK:
-            on_suback(s, &e);
-            break;
-        case TG_MQTT_EVENT_NONE:
-            break;
-        }
-        if (s->generation != generation)
-            return SIZE_MAX;
-    }
-}
-
-static void renew_now(struct tg_session *s);
-
-/* What is held back in `in`, once a command is done. False when the connection is gone. */
-static bool take_held(struct tg_session *s, int64_t now)
-{
-    size_t used;
-    if (!s->input_held || s->in.len == 0)
-        return true;
-    s->input_held = false;
-    used = take_packets(s, tg_buffer_view(&s->in), now);
-    if (used == SIZE_MAX)
-        return false;
-    tg_buffer_consume(&s->in, used);
-    return true;
-}
-
-static void on_data(void *user, struct tg_bytes data)
-{
-    struct tg_session *s = checked(user);
-    int64_t now = tg_clock_mono_ms();
-    size_t used;
-    if (s->in.len > 0) {
-        if (tg_buffer_append(&s->in, data) < 0) {
-            fail(s, "a packet from the broker is larger than 128 KiB");
-            return;
-        }
-        used = take_packets(s, tg_buffer_view(&s->in), now);
-        if (used == SIZE_MAX)
-            return;
-        tg_buffer_consume(&s->in, used);
-        if (s->in.len == 0)
-            tg_buffer_fini(&s->in);
-    } else {
-        used = take_packets(s, data, now);
-        if (used == SIZE_MAX)
-            return;
-        if (used < data.len && tg_buffer_append(&s->in, tg_bytes(data.data + used, data.len - used)) < 0) {
-            fail(s, "out of memory for a packet from the broker, or it is larger than 128 KiB");
-            return;
-        }
-    }
-    if (!tg_session_pump(s, now))
-        fail(s, "the stream does not take data");
-    else if (s->state == TG_SESSION_RENEWING && s->first_tag == s->next_tag)
-        renew_now(s);
-    else
-        arm(s);
+        tg_session_arm(s);
 }
 
 /* --- time ---------------------------------------------------------------------------------------- */
 
-static void renew_now(struct tg_session *s)
+void tg_session_renew_now(struct tg_session *s)
 {
     if (tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out) == TG_OK)
         (void)tg_session_flush(s); /* the connection ends either way */
@@ -400,11 +197,11 @@ static void renew_now(struct tg_session *s)
 static void begin_renewal(struct tg_session *s, int64_t now)
 {
     int64_t limit = now + RENEW_DRAIN_MS;
-    set_state(s, TG_SESSION_RENEWING);
+    tg_session_set_state(s, TG_SESSION_RENEWING);
     if (s->renew_limit_ms > limit)
         s->renew_limit_ms = limit;
     if (s->first_tag == s->next_tag)
-        renew_now(s);
+        tg_session_renew_now(s);
 }
 
 static void on_deadline(void *user)
@@ -415,25 +212,25 @@ static void on_deadline(void *user)
         if (now >= s->retry_at_ms)
             ask_for_slot(s);
         else
-            arm(s);
+            tg_session_arm(s);
         return;
     }
     if (s->stream && tg_mqtt_client_deadline(&s->mqtt) <= now) {
         if (tg_mqtt_client_tick(&s->mqtt, now, &s->set->out) < 0) {
-            fail(s, s->mqtt.reason);
+            tg_session_fail(s, s->mqtt.reason);
             return;
         }
     }
     if (s->state == TG_SESSION_ONLINE && now >= s->renew_at_ms)
         begin_renewal(s, now);
     else if (s->state == TG_SESSION_RENEWING && now >= s->renew_limit_ms)
-        renew_now(s);
-    if (!s->stream || !take_held(s, now))
+        tg_session_renew_now(s);
+    if (!s->stream || !tg_session_take_held(s, now))
         return;
     if (!tg_session_pump(s, now))
-        fail(s, "the stream does not take data");
+        tg_session_fail(s, "the stream does not take data");
     else
-        arm(s);
+        tg_session_arm(s);
 }
 
 static void on_rows(void *user)
@@ -445,16 +242,16 @@ static void on_rows(void *user)
     if (!s->had_rows)
         s->batch_due_ms = now + s->max_delay_ms; /* the first row of a new batch has just come */
     if (!tg_session_pump(s, now))
-        fail(s, "the stream does not take data");
+        tg_session_fail(s, "the stream does not take data");
     else
-        arm(s);
+        tg_session_arm(s);
 }
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
 void tg_session_slot_granted(struct tg_session *s)
 {
-    static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
+    static const struct tg_stream_callbacks callbacks = {on_ready, tg_session_on_data, on_writable, on_end};
     const struct tg_settings *c = s->route->cloud->common;
     struct tg_stream_options o = {.host = s->target.host, .tls = s->cloud->tls, .credential = s->identity.credential,
                                   .ticket = &s->ticket};
@@ -464,7 +261,7 @@ void tg_session_slot_granted(struct tg_session *s)
     o.port = (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port") : s->cloud->type->config.default_port);
     o.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout");
     o.handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout");
-    set_state(s, TG_SESSION_CONNECTING);
+    tg_session_set_state(s, TG_SESSION_CONNECTING);
     rc = tg_identity_load(&s->route->identity, &fresh, &err); /* anew each time: a changed file counts */
     if (rc == TG_OK) {
         tg_identity_free(&s->identity);
@@ -473,9 +270,9 @@ void tg_session_slot_granted(struct tg_session *s)
         rc = tg_stream_open(s->set->loop, &o, &callbacks, s, &s->stream, &err);
     }
     if (rc < 0)
-        fail(s, err.text);
+        tg_session_fail(s, err.text);
     else
-        arm(s);
+        tg_session_arm(s);
 }
 
 static int read_options(struct tg_session *s, struct tg_error *err)
@@ -575,7 +372,7 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
     if (online && tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out) == TG_OK)
         (void)tg_session_flush(s);
     drop_connection(s, online ? DISCONNECT_LINGER_MS : 0);
-    set_state(s, TG_SESSION_CLOSING);
+    tg_session_set_state(s, TG_SESSION_CLOSING);
     tg_feed_close(s->feed);
     tg_set_remove(s);
     tg_deadline_close(&s->deadline, on_deadline_closed);

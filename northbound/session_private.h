@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session_private - what session.c (connection), session_send.c (batches and in-flight window) and session_set.c (pacing)
+ * session_private - what session.c (connection), session_receive.c (packets), session_send.c (batches and in-flight window) and session_set.c (pacing)
  * share.
  */
 #ifndef TG_NORTHBOUND_SESSION_PRIVATE_H
@@ -115,5 +115,16 @@ struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct t
 
 /* session.c */
 void tg_session_slot_granted(struct tg_session *s);
+void tg_session_set_state(struct tg_session *s, enum tg_session_state state);
+/* Sets the deadline for what is due next in the present state; after every change. */
+void tg_session_arm(struct tg_session *s);
+/* Gives the connection up and waits for the next attempt; text is for people. */
+void tg_session_fail(struct tg_session *s, const char *text);
+void tg_session_renew_now(struct tg_session *s);
+
+/* session_receive.c: bytes from the stream. */
+void tg_session_on_data(void *session, struct tg_bytes data);
+/* What was held back while too many commands waited. False when the connection is gone. */
+bool tg_session_take_held(struct tg_session *s, int64_t now);
 
 #endif

@@ -158,6 +158,8 @@ void tg_outbox_sync_dir(const struct tg_outbox *ob);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The same within a transaction of the caller, who goes on reading what this saw. */
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_unload(struct tg_outbox *ob);
 
 /* --- outbox_sqlite.c ---------------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ struct tg_store_options {
     uint32_t commit_max_rows;        /* … or until so many wait; default 1000 when 0 */
     size_t uncommitted_limit_bytes;  /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;     /* default 4 MiB when 0 */
+    uint32_t retry_ms;               /* about the first wait before a database that failed is tried again, then doubled
+                                        up to 15 s; default 500 when 0 */
 };
 
 struct tg_store_callbacks {
