@@ -175,7 +175,7 @@ static int send_batch(struct tg_session *s, int64_t now_ms)
     struct tg_bytes body, topic;
     struct tg_batch *b;
     int rc = TG_OK;
-    if (available == 0 || s->next_tag - s->first_tag >= s->batch_cap || !window_is_open(s))
+    if (!window_is_open(s) || available == 0 || s->next_tag - s->first_tag >= s->batch_cap)
         return 0;
     if (available < s->max_samples && now_ms < s->batch_due_ms)
         return 0;
