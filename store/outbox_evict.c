@@ -379,46 +379,11 @@ void tg_outbox_after_commit(struct tg_outbox *ob)
     (void)enforce_limit(ob, 2 + (int)(ob->bytes_since_check / reserve), NULL);
 }
 
-static void restore_after_full(struct tg_outbox *ob)
+/* Without ballast the database may only grow by what the disk holds beside the write-ahead log: a commit that
+ * is accepted must not fail at its checkpoint. *ret_most: pages the file may have. */
+static int bound_by_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
 {
     char sql[64];
-    if (!tg_outbox_ballast_make(ob))
-        return;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld",
-             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL);
-    if (tg_outbox_exec(ob, sql, NULL) == TG_OK)
-        ob->disk_full = false;
-}
-
-int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err)
-{
-    int code = TG_OK;
-    bool done = false;
-    if (ob->tx != TG_OUTBOX_TX_NONE)
-        return tg_error_set(err, TG_ESTATE, "limits are enforced outside of transactions");
-    if (ob->disk_full)
-        restore_after_full(ob);
-    if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
-        uint64_t expired = 0;
-        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
-        while (code == TG_OK && !done && expired > 0)
-            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
-    }
-    return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
-}
-
-/* Gives up the ballast, so that a checkpoint can make the database grow, and then bounds the database by what
- * the disk can hold beside the write-ahead log: a commit that is accepted must not fail at its checkpoint. */
-static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
-{
-    char sql[64];
-    (void)tg_outbox_ballast_drop(ob);
-    ob->disk_full = true;
-    /* RESTART, not TRUNCATE: the log keeps the space it has. */
-    int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
-        return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
-    ob->trouble.code = TG_OK;
     int code = look_at_size(ob, err);
     if (code != TG_OK)
         return code;
@@ -431,6 +396,48 @@ static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_
     if ((code = tg_outbox_exec(ob, sql, err)) == TG_OK)
         *ret_most = most;
     return code;
+}
+
+int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err)
+{
+    char sql[64];
+    int64_t most = 0;
+    ob->disk_full = !tg_outbox_ballast_make(ob);
+    if (ob->disk_full)
+        return bound_by_disk(ob, &most, err);
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld",
+             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL);
+    return tg_outbox_exec(ob, sql, err);
+}
+
+int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err)
+{
+    int code = TG_OK;
+    bool done = false;
+    if (ob->tx != TG_OUTBOX_TX_NONE)
+        return tg_error_set(err, TG_ESTATE, "limits are enforced outside of transactions");
+    if (ob->disk_full && (code = tg_outbox_bound(ob, err)) != TG_OK)
+        return code;
+    if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
+        uint64_t expired = 0;
+        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
+        while (code == TG_OK && !done && expired > 0)
+            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
+    }
+    return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
+}
+
+/* Gives up the ballast, so that a checkpoint can make the database grow. */
+static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
+{
+    (void)tg_outbox_ballast_drop(ob);
+    ob->disk_full = true;
+    /* RESTART, not TRUNCATE: the log keeps the space it has. */
+    int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+        return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
+    ob->trouble.code = TG_OK;
+    return bound_by_disk(ob, ret_most, err);
 }
 
 static int no_room(const struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)

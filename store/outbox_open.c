@@ -239,8 +239,9 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
         (code = tg_outbox_prepare(ob, err)) != TG_OK || (code = tg_outbox_load(ob, err)) != TG_OK ||
         (code = start_session(ob, high_found, err)) != TG_OK || (code = settle_wal(ob, err)) != TG_OK)
         return code;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld; PRAGMA synchronous=%s",
-             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL,
+    if ((code = tg_outbox_bound(ob, err)) != TG_OK)
+        return code;
+    snprintf(sql, sizeof sql, "PRAGMA synchronous=%s",
              ob->o.durability == TG_DURABILITY_FULL ? "FULL" : "NORMAL");
     return tg_outbox_exec(ob, sql, err);
 }
@@ -292,7 +293,6 @@ static int open_or_recover(struct tg_outbox *ob, char ret_set_aside[256], struct
                 high_found = ob->high_seq != 0;
             }
         } else {
-            ob->disk_full = ballast_tried;
             return code;
         }
         ob->dead = false;
@@ -338,11 +338,8 @@ int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_out
         free_outbox(ob);
         return code;
     }
-    if (!o->read_only) {
+    if (!o->read_only)
         tg_outbox_sync_dir(ob);
-        if (!ob->disk_full)
-            (void)tg_outbox_ballast_make(ob);
-    }
     if (ret_set_aside)
         memcpy(ret_set_aside, aside, sizeof aside);
     *ret_outbox = ob;

@@ -197,6 +197,8 @@ int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
 int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err) TG_CHECKED;
 /* After a commit: looks at the file's size and evicts a little when it is over its limit. */
 void tg_outbox_after_commit(struct tg_outbox *ob);
+/* Lays the ballast down, and bounds the file: by its limit, or without ballast by what the disk has. */
+int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob);
 
 #endif

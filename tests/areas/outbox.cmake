@@ -12,6 +12,8 @@ tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_faults SOURCES fault/test_outbox_faults.c LINK tg_outbox_help LABELS fault)
+tg_test(test_outbox_full_disk SOURCES fault/test_outbox_full_disk.c LINK tg_outbox_help LABELS fault)
 tg_test(test_outbox_power_loss SOURCES crash/test_outbox_power_loss.c LINK tg_outbox_help LABELS crash)
 tg_test(test_outbox_kill SOURCES crash/test_outbox_kill.c LINK tg_outbox_help LABELS crash)
 
