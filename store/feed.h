@@ -121,7 +121,7 @@ void tg_feeds_close(struct tg_feed *feed);
 void tg_feeds_appended(struct tg_feeds *fs, const struct tg_row *row);
 /* The next row in id order may be offered: it is stored, or cannot be. */
 void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row);
-/* Calls on_rows of the feeds that got rows while empty. */
+/* Calls on_rows of the feeds that got rows since the last call. */
 void tg_feeds_notify(struct tg_feeds *fs);
 /* True when the row is of no more use: every feed of its device has acknowledged it. */
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);

@@ -116,7 +116,8 @@ static inline int set_up(void **state)
     tg_gate_hold(false);
     tg_gate_fail_syncs(0);
     tg_gate_gone(false);
-    f->o = (struct tg_store_options){.outbox = tg_test_options(f->dir), .commit_interval_ms = 5, .retry_ms = 20};
+    f->o =
+        (struct tg_store_options){.outbox = tg_test_options(f->dir), .commit_interval_ms = 5, .retry_ms = 20};
     f->o.outbox.vfs = TG_GATE_VFS;
     OK(tg_loop_init(&f->loop, &f->err));
     assert_int_equal(uv_timer_init(&f->loop.uv, &f->tick), 0);
