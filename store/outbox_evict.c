@@ -22,7 +22,8 @@ static int64_t reserve_pages(const struct tg_outbox *ob)
     return r < 8 ? 8 : r > 1024 ? 1024 : r;
 }
 
-/* What one transaction may delete: deleted rows go through the write-ahead log, which on a full disk cannot grow. */
+/* What one transaction may delete: deleted rows go through the write-ahead log, which on a full disk cannot
+ * grow. */
 static uint64_t most_deleted_bytes(const struct tg_outbox *ob)
 {
     int64_t reserve = reserve_pages(ob) * TG_OUTBOX_PAGE, wal = ob->wal_limit / 4;

@@ -35,6 +35,8 @@
 #define TG_OUTBOX_WAL_MAX    (8 << 20)
 #define TG_OUTBOX_WAL_MIN    (256 << 10)
 #define TG_OUTBOX_NONE       UINT32_MAX
+/* What a text about damage ends with, while nothing is done about it. */
+#define TG_OUTBOX_CHECKED_LATER "; the next open checks it and sets it aside if need be"
 
 struct tg_outbox_device_entry {
     char *name;
