@@ -12,6 +12,7 @@
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
 #define DISCONNECT_LINGER_MS 500
+#define CLOCK_LOOK_MS        1000
 
 static void on_deadline(void *user);
 static void wait_and_retry(struct tg_session *s, int64_t wait_ms);
@@ -108,11 +109,33 @@ static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
     arm(s);
 }
 
+/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
+ * nothing is sent to it; a look at the clock now and then. */
+static void wait_for_clock(struct tg_session *s, const char *text)
+{
+    snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
+    drop_connection(s, 0);
+    if (!s->waits_for_clock)
+        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s cannot connect yet: %s; samples are kept in the outbox, it connects when "
+               "the clock has been set", s->device_id, s->route->cloud->name, text);
+    s->waits_for_clock = true;
+    wait_and_retry(s, CLOCK_LOOK_MS);
+}
+
 static void ask_for_slot(struct tg_session *s)
 {
+    s->waits_for_clock = false;
     set_state(s, TG_SESSION_QUEUED);
     arm(s);
     tg_set_want_slot(s);
+}
+
+static void end_with(struct tg_session *s, const struct tg_error *err)
+{
+    if (err->code == TG_ECLOCK)
+        wait_for_clock(s, err->text);
+    else
+        fail(s, err->text);
 }
 
 /* --- connecting -------------------------------------------------------------------------------- */
@@ -133,7 +156,7 @@ static void send_connect(struct tg_session *s)
     int64_t wall_s = tg_clock_wall_ms() / 1000, now = tg_clock_mono_ms();
     int rc;
     if (s->identity.secret.kind == TG_IDENTITY_SAS_KEY && !tg_clock_plausible(wall_s * 1000))
-        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made; waiting for the time");
+        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
     else
         rc = s->cloud->type->login(&s->target, &s->identity.secret, wall_s, &scratch, &login, &err);
     if (rc == TG_OK) {
@@ -144,7 +167,7 @@ static void send_connect(struct tg_session *s)
     }
     explicit_bzero(memory, sizeof memory);
     if (rc < 0) {
-        fail(s, err.text);
+        end_with(s, &err);
         return;
     }
     s->renew_at_ms = INT64_MAX;
@@ -167,7 +190,7 @@ static void on_ready(void *user)
 
 static void on_end(void *user, const struct tg_error *err)
 {
-    fail(checked(user), err->text);
+    end_with(checked(user), err);
 }
 
 static void on_writable(void *user)
@@ -219,68 +242,6 @@ static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int6
     tg_feed_resume(s->feed);
 }
 
-static uint64_t hash_of(struct tg_bytes b)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < b.len; i++)
-        h = (h ^ b.data[i]) * 1099511628211u;
-    return h ? h : 1;
-}
-
-/* True when a message with this id was taken before: a redelivery, or the cloud sent it twice. */
-static bool seen_before(struct tg_session *s, struct tg_bytes id)
-{
-    uint64_t h = hash_of(id);
-    if (id.len == 0)
-        return false;
-    for (uint32_t i = 0; i < TG_RECENT_COMMANDS; i++)
-        if (s->recent_commands[i] == h)
-            return true;
-    s->recent_commands[s->recent_next++ % TG_RECENT_COMMANDS] = h;
-    return false;
-}
-
-/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge. */
-static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
-{
-    return s->generation << 16 | packet_id;
-}
-
-static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
-{
-    uint8_t memory[TG_CLOUD_SCRATCH_BYTES];
-    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
-    struct tg_session_command command = {.device = s->device_id};
-    struct tg_error err = {0};
-    uint64_t token = token_of(s, e->qos ? e->packet_id : 0);
-    int rc = s->cloud->type->inbound(&s->target, e->topic, e->payload, &scratch, &command.command, &err);
-    if (rc < 0)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s", s->device_id,
-               s->route->cloud->name, err.text);
-    if (rc > 0 && seen_before(s, command.command.message_id)) {
-        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s a command came again and is not run twice", s->device_id,
-               s->route->cloud->name);
-        rc = 0;
-    }
-    if (rc <= 0) {
-        tg_session_command_done(s, token);
-        return;
-    }
-    s->stats.commands++;
-    s->set->cb.on_command(s->set->user, s, token, &command);
-}
-
-void tg_session_command_done(struct tg_session *s, uint64_t token)
-{
-    if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
-        return;
-    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s))
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s the acknowledgement of a command could not be sent; it will come again",
-               s->device_id, s->route->cloud->name);
-    if (s->input_held)
-        tg_deadline_set(&s->deadline, tg_clock_mono_ms());
-}
-
 static void on_suback(struct tg_session *s, const struct tg_mqtt_event *e)
 {
     for (uint8_t i = 0; i < e->code_count; i++)
@@ -319,7 +280,7 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
             tg_session_acked(s, e.tag);
             break;
         case TG_MQTT_EVENT_MESSAGE:
-            on_message(s, &e);
+            tg_session_message(s, &e);
             break;
         case TG_MQTT_EVENT_SUBACK:
             on_suback(s, &e);
@@ -407,7 +368,9 @@ static void on_deadline(void *user)
     struct tg_session *s = checked(user);
     int64_t now = tg_clock_mono_ms();
     if (s->state == TG_SESSION_WAITING) {
-        if (now >= s->retry_at_ms)
+        if (now >= s->retry_at_ms && s->waits_for_clock && !tg_clock_plausible(tg_clock_wall_ms()))
+            wait_and_retry(s, CLOCK_LOOK_MS);
+        else if (now >= s->retry_at_ms)
             ask_for_slot(s);
         else
             arm(s);

@@ -1,2 +1,2 @@
-tg_library(tg_session SOURCES identity.c session.c session_send.c session_set.c
+tg_library(tg_session SOURCES identity.c session.c session_send.c session_command.c session_set.c
   LINK tg_cloud tg_mqtt tg_net tg_store tg_base PkgConfig::WOLFSSL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session_private - what session.c (connection), session_send.c (batches and in-flight window) and session_set.c (pacing)
- * share.
+ * session_private - what session.c (connection), session_send.c (batches and in-flight window), session_command.c (commands from the
+ * cloud) and session_set.c (pacing) share.
  */
 #ifndef TG_NORTHBOUND_SESSION_PRIVATE_H
 #define TG_NORTHBOUND_SESSION_PRIVATE_H
@@ -65,6 +65,7 @@ struct tg_session {
 
     enum tg_session_state state;
     bool holds_slot, started, subscribed, input_held;
+    bool waits_for_clock; /* within WAITING: for the time to be set, not for the cloud */
     bool had_rows; /* after the last pump some were left */
     struct tg_identity identity;
     struct tg_cloud_target target;
@@ -102,6 +103,9 @@ bool tg_session_pump(struct tg_session *s, int64_t now_ms);
 void tg_session_acked(struct tg_session *s, uint64_t tag);
 /* Hands what is in set->out to the stream. */
 bool tg_session_flush(struct tg_session *s);
+
+/* session_command.c: a message from the cloud. */
+void tg_session_message(struct tg_session *s, const struct tg_mqtt_event *e);
 
 /* session_set.c: the slot is given by tg_session_slot_granted(), from the loop, maybe before this returns. */
 void tg_set_want_slot(struct tg_session *s);
