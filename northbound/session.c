@@ -160,7 +160,7 @@ static void send_connect(struct tg_session *s)
     int64_t wall_s = tg_clock_wall_ms() / 1000, now = tg_clock_mono_ms();
     int rc;
     if (s->identity.secret.kind == TG_IDENTITY_SAS_KEY && !tg_clock_plausible(wall_s * 1000))
-        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made; waiting for the time");
+        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
     else
         rc = s->cloud->type->login(&s->target, &s->identity.secret, wall_s, &scratch, &login, &err);
     if (rc == TG_OK) {
