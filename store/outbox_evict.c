@@ -22,6 +22,14 @@ static int64_t reserve_pages(const struct tg_outbox *ob)
     return r < 8 ? 8 : r > 1024 ? 1024 : r;
 }
 
+/* What one transaction may delete: deleted rows go through the write-ahead log, which on a full disk cannot
+ * grow. */
+static uint64_t most_deleted_bytes(const struct tg_outbox *ob)
+{
+    int64_t reserve = reserve_pages(ob) * TG_OUTBOX_PAGE, wal = ob->wal_limit / 4;
+    return (uint64_t)(wal < reserve ? wal : reserve);
+}
+
 /* --- rows that nobody waits for ---------------------------------------------------------------------------
  */
 
@@ -158,10 +166,31 @@ static void plan_compaction(struct tg_outbox *ob, uint64_t floor, uint64_t waste
     }
 }
 
+static int look_at_size(struct tg_outbox *ob, struct tg_error *err)
+{
+    int code = tg_outbox_pragma(ob, ST_PAGES, &ob->pages, err);
+    if (code == TG_OK)
+        code = tg_outbox_pragma(ob, ST_FREE_PAGES, &ob->free_pages, err);
+    ob->bytes_since_check = 0;
+    return code;
+}
+
+static int bound_by_bytes(struct tg_outbox *ob, uint64_t *cap, struct tg_error *err)
+{
+    int code = look_at_size(ob, err);
+    uint64_t used = (uint64_t)(ob->pages - ob->free_pages) * TG_OUTBOX_PAGE;
+    uint64_t most = 1 + most_deleted_bytes(ob) * ob->t.rows / (used + 1);
+    if (most < *cap)
+        *cap = most;
+    return code;
+}
+
 int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err)
 {
     uint64_t floor = 0, pending = 0, deleted = 0, to;
     int code = find_floors(ob, &floor, &pending, err);
+    if (code == TG_OK && ob->disk_full)
+        code = bound_by_bytes(ob, &cap, err);
     if (code != TG_OK)
         return code;
     if (ob->t.rows > 0 && ob->t.oldest_id <= floor) {
@@ -221,7 +250,7 @@ static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
 {
     sqlite3_stmt *st = ob->st[ST_SCAN];
     uint32_t seen = 0;
-    uint64_t last = 0, bytes = 0, max_bytes = (uint64_t)reserve_pages(ob) * TG_OUTBOX_PAGE;
+    uint64_t last = 0, bytes = 0, max_bytes = most_deleted_bytes(ob);
     bool enough = false;
     int rc = SQLITE_DONE, code = TG_OK;
     (void)sqlite3_bind_int64(st, 1, 0);
@@ -314,15 +343,6 @@ static int trim_chunk(struct tg_outbox *ob, bool *ret_more, struct tg_error *err
 
 /* --- limits
  * ------------------------------------------------------------------------------------------------- */
-
-static int look_at_size(struct tg_outbox *ob, struct tg_error *err)
-{
-    int code = tg_outbox_pragma(ob, ST_PAGES, &ob->pages, err);
-    if (code == TG_OK)
-        code = tg_outbox_pragma(ob, ST_FREE_PAGES, &ob->free_pages, err);
-    ob->bytes_since_check = 0;
-    return code;
-}
 
 static bool over(const struct tg_outbox *ob, int64_t reserve)
 {

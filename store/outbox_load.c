@@ -198,7 +198,7 @@ static int load_oldest(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
     return TG_OK;
 }
 
-static int load_everything(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
 {
     char tail[128];
     int code;
@@ -240,7 +240,7 @@ int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err)
     int code = tg_outbox_exec(ob, "BEGIN", err);
     if (code != TG_OK)
         return code;
-    code = load_everything(ob, err);
+    code = tg_outbox_load_snapshot(ob, err);
     (void)sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
 }

@@ -194,6 +194,12 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
         ob->floor_seq = ob->high_seq;
         ob->t.last_id = ob->high_id;
         mark = true;
+        if (err && err->code == TG_OK) /* not set aside: there was nothing that could be */
+            (void)tg_error_set(
+                err, TG_ENOTFOUND,
+                "%s was not there or empty although samples had been stored; they are lost unless they "
+                "were delivered",
+                ob->path);
     } else if (!clean && (ob->wal_missing ||
                           (was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0))) {
         code = jump_ahead(ob, err);
@@ -282,6 +288,9 @@ static int open_or_recover(struct tg_outbox *ob, char ret_set_aside[256], struct
             close_database(ob);
             (void)tg_outbox_ballast_drop(ob);
         } else if (code == TG_ECORRUPT && !aside_tried) {
+            char *later = err ? strstr(err->text, TG_OUTBOX_CHECKED_LATER) : NULL;
+            if (later)
+                *later = '\0';
             aside_tried = true;
             close_database(ob);
             if ((code = tg_outbox_set_aside(ob, ret_set_aside, err)) != TG_OK)

@@ -59,9 +59,8 @@ int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const cha
     int code = tg_schema_code(ob->db, rc);
     if (code == TG_ECORRUPT) {
         tg_outbox_suspect(ob);
-        return tg_error_set(err, code,
-                            "%s: %s: %s (%d); the next open checks it and sets it aside if need be", ob->path,
-                            what, sqlite3_errmsg(ob->db), rc);
+        return tg_error_set(err, code, "%s: %s: %s (%d)" TG_OUTBOX_CHECKED_LATER, ob->path, what,
+                            sqlite3_errmsg(ob->db), rc);
     }
     return tg_error_set(err, code, "%s: %s: %s (%d)", ob->path, what, sqlite3_errmsg(ob->db), rc);
 }

@@ -253,7 +253,11 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
     if (rc < 0)
         return tg_error_wrap(err, "outbox in %s", so.outbox.dir);
     if (aside[0])
-        tg_log(TG_LOG_ERROR, "outbox", "the store was damaged and was set aside as %s; an empty one was begun, delivery goes on", aside);
+        tg_log(TG_LOG_ERROR, "outbox", "the store was damaged (%s) and was set aside as %s/%s: what was in it and not delivered is kept "
+               "there but not sent; an empty one was begun, delivery goes on with new samples", err->text, so.outbox.dir, aside);
+    else if (err->code == TG_ENOTFOUND)
+        tg_log(TG_LOG_ERROR, "outbox", "%s; an empty store was begun, delivery goes on with new samples", err->text);
+    *err = (struct tg_error){0};
     return TG_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/allocator.h"
+#include "northbound/cloud.h"
 #include "support/config_fixture.h"
 
 static struct tg_said said;
@@ -354,6 +355,24 @@ static void a_big_file_loads(void **state)
 
 /* --- the manual --- */
 
+static void expect_rows(const char *manual, const struct tg_option *table)
+{
+    for (const struct tg_option *o = table; o && o->name; o++) {
+        char begin[100], end[600];
+        bool found = false;
+        snprintf(begin, sizeof begin, "\n| `%s` | ", o->name);
+        snprintf(end, sizeof end, " | %s%s%s | %s |", o->default_text ? "`" : "",
+                 o->default_text ? o->default_text : "–", o->default_text ? "`" : "", o->doc);
+        for (const char *row = strstr(manual, begin); row && !found; row = strstr(row + 1, begin)) {
+            const char *stop = strchr(row + 1, '\n'), *rest = strstr(row, end);
+            found = rest && stop && rest + strlen(end) == stop;
+        }
+        if (!found)
+            print_error("docs/configuration.md has no row%s… %s\n", begin, end);
+        assert_true(found);
+    }
+}
+
 /* Every option has its row, with the sentence and the default of its table. */
 static void the_manual_has_every_option(void **state)
 {
@@ -362,22 +381,14 @@ static void the_manual_has_every_option(void **state)
                                                      tg_config_batch_options,   tg_config_identity_options,
                                                      tg_config_source_options,  tg_config_point_options};
     char *manual = read_source_file("docs/configuration.md");
+    size_t types = 0;
+    const struct tg_cloud_type *const *type = tg_cloud_types(&types);
     (void)state;
-    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
-        for (const struct tg_option *o = tables[t]; o->name; o++) {
-            char begin[100], end[600];
-            bool found = false;
-            snprintf(begin, sizeof begin, "\n| `%s` | ", o->name);
-            snprintf(end, sizeof end, " | %s%s%s | %s |", o->default_text ? "`" : "",
-                     o->default_text ? o->default_text : "–", o->default_text ? "`" : "", o->doc);
-            for (const char *row = strstr(manual, begin); row && !found; row = strstr(row + 1, begin)) {
-                const char *stop = strchr(row + 1, '\n'), *rest = strstr(row, end);
-                found = rest && stop && rest + strlen(end) == stop;
-            }
-            if (!found)
-                print_error("docs/configuration.md has no row%s… | … %s\n", begin, end);
-            assert_true(found);
-        }
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+        expect_rows(manual, tables[t]);
+    for (size_t t = 0; t < types; t++) {
+        assert_non_null(strstr(manual, type[t]->config.type));
+        expect_rows(manual, type[t]->config.options);
     }
     free(manual);
 }
