@@ -179,7 +179,8 @@ static void sweep(const struct tg_config_identity *c)
 {
     struct tg_identity first;
     int64_t after_first;
-    for (int i = 0; i < 3; i++) { /* wolfSSL keeps tables of a curve from its first use on, and nothing later */
+    for (int i = 0; i < 3;
+         i++) { /* wolfSSL keeps tables of a curve from its first use on, and nothing later */
         assert_int_equal(tg_identity_load(c, &first, NULL), TG_OK);
         tg_identity_free(&first);
         if (i == 0)
