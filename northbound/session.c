@@ -70,7 +70,7 @@ static void drop_connection(struct tg_session *s, uint32_t linger_ms)
     tg_set_release_slot(s);
     s->set->out.len = 0;
     s->set->out.failed = false;
-    s->generation++;
+    s->generation = ++s->set->generation;
     s->input_held = false;
     tg_mqtt_client_transport_lost(&s->mqtt);
     tg_feed_pause(s->feed);
@@ -158,6 +158,8 @@ static void send_connect(struct tg_session *s)
     struct tg_cloud_login login;
     struct tg_error err = {0};
     int64_t wall_s = tg_clock_wall_ms() / 1000, now = tg_clock_mono_ms();
+    size_t connect_len;
+    bool sent;
     int rc;
     if (s->identity.secret.kind == TG_IDENTITY_SAS_KEY && !tg_clock_plausible(wall_s * 1000))
         rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
@@ -181,7 +183,10 @@ static void send_connect(struct tg_session *s)
         s->renew_limit_ms = now + life_ms - 1000;
     }
     tg_session_set_state(s, TG_SESSION_LOGIN);
-    if (!tg_session_flush(s))
+    connect_len = s->set->out.len;
+    sent = tg_session_flush(s);
+    explicit_bzero(s->set->out.data, connect_len); /* it holds the password or the token */
+    if (!sent)
         tg_session_fail(s, "the stream does not take the CONNECT packet");
     else
         tg_session_arm(s);
@@ -200,9 +205,7 @@ static void on_end(void *user, const struct tg_error *err)
 static void on_writable(void *user)
 {
     struct tg_session *s = checked(user);
-    if (!tg_session_pump(s, tg_clock_mono_ms()))
-        tg_session_fail(s, "the stream does not take data");
-    else
+    if (tg_session_pump(s, tg_clock_mono_ms()))
         tg_session_arm(s);
 }
 
@@ -217,14 +220,23 @@ void tg_session_renew_now(struct tg_session *s)
     ask_for_slot(s);
 }
 
+/* After something has happened on the connection: sends what may be sent, or connects anew once the window is empty. */
+void tg_session_go_on(struct tg_session *s, int64_t now)
+{
+    if (!tg_session_pump(s, now))
+        return;
+    if (s->state == TG_SESSION_RENEWING && s->first_tag == s->next_tag)
+        tg_session_renew_now(s);
+    else
+        tg_session_arm(s);
+}
+
 static void begin_renewal(struct tg_session *s, int64_t now)
 {
     int64_t limit = now + RENEW_DRAIN_MS;
     tg_session_set_state(s, TG_SESSION_RENEWING);
     if (s->renew_limit_ms > limit)
         s->renew_limit_ms = limit;
-    if (s->first_tag == s->next_tag)
-        tg_session_renew_now(s);
 }
 
 static void on_deadline(void *user)
@@ -250,12 +262,8 @@ static void on_deadline(void *user)
         begin_renewal(s, now);
     else if (s->state == TG_SESSION_RENEWING && now >= s->renew_limit_ms)
         tg_session_renew_now(s);
-    if (!s->stream || !tg_session_take_held(s, now))
-        return;
-    if (!tg_session_pump(s, now))
-        tg_session_fail(s, "the stream does not take data");
-    else
-        tg_session_arm(s);
+    if (s->stream && tg_session_take_held(s, now))
+        tg_session_go_on(s, now);
 }
 
 static void on_rows(void *user)
@@ -266,9 +274,7 @@ static void on_rows(void *user)
         return;
     if (!s->had_rows)
         s->batch_due_ms = now + s->max_delay_ms; /* the first row of a new batch has just come */
-    if (!tg_session_pump(s, now))
-        tg_session_fail(s, "the stream does not take data");
-    else
+    if (tg_session_pump(s, now))
         tg_session_arm(s);
 }
 
@@ -343,8 +349,8 @@ int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t d
     s->set = set;
     s->device_id = device_id;
     s->route = route;
-    s->in = tg_buffer_init(TG_SESSION_MAX_IN_BYTES);
-    s->generation = 1;
+    s->in = tg_buffer_init(TG_SESSION_IN_LIMIT);
+    s->generation = ++set->generation;
     s->renew_at_ms = INT64_MAX;
     s->cloud = tg_set_cloud_for(set, route->cloud, err);
     rc = s->cloud ? read_options(s, err) : (err ? err->code : TG_EINVAL);

@@ -45,7 +45,9 @@ struct tg_session_command {
 };
 
 struct tg_session_callbacks {
-    void (*on_command)(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command);
+    /* False = it cannot be taken now (no memory): the connection is given up, so that the cloud sends it again. */
+    bool (*on_command)(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command);
+    /* May be NULL. Must not close a session. */
     void (*on_state)(void *user, struct tg_session *session, enum tg_session_state state);
 };
 

@@ -15,6 +15,7 @@
 #define TG_SESSION_SET_MAGIC 0x5e5510ffu
 
 #define TG_SESSION_MAX_IN_BYTES (128 * 1024) /* inbound packet: C2D messages have at most 64 KiB */
+#define TG_SESSION_IN_LIMIT     (TG_SESSION_MAX_IN_BYTES + TG_LOOP_WIRE_BYTES + TG_LOOP_PLAIN_BYTES) /* and what came with its end */
 #define TG_SET_BODY_BYTES       (128 * 1024) /* one encoded message */
 #define TG_SET_FLUSH_BYTES      (32 * 1024)  /* hand the records over, go on encoding */
 #define TG_RECENT_COMMANDS      32
@@ -26,11 +27,13 @@ struct tg_batch {
     bool acked;
 };
 
-/* One cloud of the configuration, with its queue for connect slots. */
+/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
+ * points into none of them. */
 struct tg_set_cloud {
-    const struct tg_config_cloud *config; /* NULL = free place */
+    char *name; /* NULL = free place */
+    uint64_t fingerprint, ca_stamp; /* of its configuration; of the CA file's state when it was read */
     const struct tg_cloud_type *type;
-    uint32_t sessions;
+    uint32_t sessions, handshakes; /* slots that its sessions hold */
     struct tg_histogram ack_latency; /* sample taken → PUBACK */
     struct tg_tls_context *tls; /* NULL = `tls: off` */
     double tokens, tokens_per_ms, tokens_max;
@@ -47,6 +50,7 @@ struct tg_session_set {
     void *user;
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
     uint32_t cloud_count, next_cloud, handshakes, session_count;
+    uint64_t generation; /* the last one given to a connection */
     struct tg_session *sessions, **sessions_tail;
     struct tg_deadline deadline; /* a bucket refills, or trim_ms */
     int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
@@ -88,7 +92,7 @@ struct tg_session {
     int64_t max_delay_ms, batch_due_ms, pumped_ms;
 
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t generation; /* of the connection: part of a command's token */
+    uint64_t generation; /* of the connection, unique in the set: part of a command's token */
     uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
     uint32_t recent_next;
     struct tg_session_stats stats;
@@ -100,7 +104,7 @@ struct tg_session {
 /* session_send.c */
 int tg_session_send_init(struct tg_session *s);
 void tg_session_send_fini(struct tg_session *s);
-/* Sends what may be sent; sets batch_due_ms. False when the stream refused: the connection is to be dropped. */
+/* Sends what may be sent; sets batch_due_ms. False when that failed: the connection has been given up. */
 bool tg_session_pump(struct tg_session *s, int64_t now_ms);
 void tg_session_acked(struct tg_session *s, uint64_t tag);
 /* Hands what is in set->out to the stream. */
@@ -123,6 +127,7 @@ void tg_session_arm(struct tg_session *s);
 /* Gives the connection up and waits for the next attempt; text is for people. */
 void tg_session_fail(struct tg_session *s, const char *text);
 void tg_session_renew_now(struct tg_session *s);
+void tg_session_go_on(struct tg_session *s, int64_t now);
 
 /* session_receive.c: bytes from the stream. */
 void tg_session_on_data(void *session, struct tg_bytes data);

@@ -21,7 +21,6 @@ static void subscribe(struct tg_session *s, int64_t now)
     if (n > 0 && tg_mqtt_client_subscribe(&s->mqtt, now, filters, qos, (uint8_t)n, &s->set->out) < 0)
         tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s cannot subscribe: commands will not arrive", s->device_id,
                s->route->cloud->name);
-    s->subscribed = true;
 }
 
 static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int64_t now)
@@ -72,6 +71,13 @@ static bool seen_before(struct tg_session *s, struct tg_bytes id)
     return false;
 }
 
+/* It was not taken after all. */
+static void forget_last(struct tg_session *s, struct tg_bytes id)
+{
+    if (id.len > 0)
+        s->recent_commands[--s->recent_next % TG_RECENT_COMMANDS] = 0;
+}
+
 /* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge. */
 static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
 {
@@ -99,22 +105,28 @@ static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
         return;
     }
     s->stats.commands++;
-    s->set->cb.on_command(s->set->user, s, token, &command);
+    if (!s->set->cb.on_command(s->set->user, s, token, &command)) {
+        forget_last(s, command.command.message_id);
+        tg_session_fail(s, "a command cannot be taken: out of memory; the cloud sends it again");
+    }
 }
 
 void tg_session_command_done(struct tg_session *s, uint64_t token)
 {
     if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
         return;
-    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s))
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s the acknowledgement of a command could not be sent; it will come again",
-               s->device_id, s->route->cloud->name);
+    /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the command again. */
+    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s)) {
+        tg_session_fail(s, "the acknowledgement of a command could not be sent; the command comes again");
+        return;
+    }
     if (s->input_held)
         tg_deadline_set(&s->deadline, tg_clock_mono_ms());
 }
 
 static void on_suback(struct tg_session *s, const struct tg_mqtt_event *e)
 {
+    s->subscribed = true; /* only now: a session that the broker kept may not have it when the connection broke before */
     for (uint8_t i = 0; i < e->code_count; i++)
         if (e->codes[i] == 0x80)
             tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s the broker refuses the subscription: commands will not arrive; "
@@ -126,6 +138,7 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
 {
     uint64_t generation = s->generation;
     size_t used = 0;
+    s->input_held = false;
     for (;;) {
         struct tg_mqtt_event e = {0};
         size_t consumed = 0;
@@ -133,14 +146,17 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
         used += consumed;
         if (rc == TG_EFULL) { /* 32 commands wait for the device: the rest is read when one is done */
             s->input_held = true;
+            tg_stream_hold(s->stream, true);
             return used;
         }
         if (rc < 0) {
             tg_session_fail(s, s->mqtt.reason);
             return SIZE_MAX;
         }
-        if (rc == 0 && consumed == 0)
+        if (rc == 0 && consumed == 0) {
+            tg_stream_hold(s->stream, false);
             return used;
+        }
         if (rc == 0)
             continue;
         switch (e.type) {
@@ -170,7 +186,6 @@ bool tg_session_take_held(struct tg_session *s, int64_t now)
     size_t used;
     if (!s->input_held || s->in.len == 0)
         return true;
-    s->input_held = false;
     used = take_packets(s, tg_buffer_view(&s->in), now);
     if (used == SIZE_MAX)
         return false;
@@ -185,7 +200,7 @@ void tg_session_on_data(void *session, struct tg_bytes data)
     size_t used;
     if (s->in.len > 0) {
         if (tg_buffer_append(&s->in, data) < 0) {
-            tg_session_fail(s, "a packet from the broker is larger than 128 KiB");
+            tg_session_fail(s, "out of memory for a packet from the broker");
             return;
         }
         used = take_packets(s, tg_buffer_view(&s->in), now);
@@ -199,14 +214,9 @@ void tg_session_on_data(void *session, struct tg_bytes data)
         if (used == SIZE_MAX)
             return;
         if (used < data.len && tg_buffer_append(&s->in, tg_bytes(data.data + used, data.len - used)) < 0) {
-            tg_session_fail(s, "out of memory for a packet from the broker, or it is larger than 128 KiB");
+            tg_session_fail(s, "out of memory for a packet from the broker");
             return;
         }
     }
-    if (!tg_session_pump(s, now))
-        tg_session_fail(s, "the stream does not take data");
-    else if (s->state == TG_SESSION_RENEWING && s->first_tag == s->next_tag)
-        tg_session_renew_now(s);
-    else
-        tg_session_arm(s);
+    tg_session_go_on(s, now);
 }

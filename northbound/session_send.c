@@ -225,17 +225,29 @@ static int resend_batch(struct tg_session *s, int64_t now_ms, uint64_t tag)
     return rc == TG_OK ? 1 : rc == TG_EFULL ? 0 : rc;
 }
 
+static bool flush_or_fail(struct tg_session *s)
+{
+    if (tg_session_flush(s))
+        return true;
+    tg_session_fail(s, "the stream does not take data");
+    return false;
+}
+
 bool tg_session_pump(struct tg_session *s, int64_t now_ms)
 {
     uint64_t tag;
     int rc = 1;
     s->pumped_ms = now_ms;
     if (s->state != TG_SESSION_ONLINE)
-        return s->stream == NULL || tg_session_flush(s);
+        return s->stream && flush_or_fail(s);
     while (rc > 0 && tg_mqtt_client_resend_next(&s->mqtt, &tag))
         rc = resend_batch(s, now_ms, tag);
     while (rc > 0)
         rc = send_batch(s, now_ms);
     s->had_rows = tg_feed_available(s->feed) > 0;
-    return tg_session_flush(s) && rc >= 0;
+    if (rc < 0) {
+        tg_session_fail(s, s->mqtt.reason[0] ? s->mqtt.reason : tg_code_text(rc));
+        return false;
+    }
+    return flush_or_fail(s);
 }

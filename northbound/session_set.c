@@ -4,6 +4,9 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "config/config_fingerprint.h"
+
+#include <sys/stat.h>
 
 #define TRIM_AFTER_MS 2000 /* without a handshake */
 
@@ -71,43 +74,75 @@ void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user)
     tg_deadline_close(&set->deadline, on_deadline_closed);
 }
 
-struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err)
+/* A number for the state of a file: one that was replaced or written again gives another. */
+static uint64_t file_stamp(const char *path)
 {
-    const struct tg_settings *c = config->common;
-    struct tg_set_cloud *cloud;
-    double per_second;
-    uint32_t at;
-    for (uint32_t i = 0; i < set->cloud_count; i++)
-        if (set->clouds[i].config == config) {
-            set->clouds[i].sessions++;
-            return &set->clouds[i];
-        }
-    for (at = 0; at < set->cloud_count && set->clouds[at].config; at++)
-        ;
-    if (at == TG_SET_MAX_CLOUDS) {
-        tg_error_set(err, TG_EFULL, "more than %d clouds", TG_SET_MAX_CLOUDS);
-        return NULL;
-    }
-    cloud = &set->clouds[at];
-    *cloud = (struct tg_set_cloud){.config = config, .type = tg_cloud_type_find(config->type, err)};
-    if (!cloud->type) {
-        cloud->config = NULL;
-        return NULL;
-    }
-    if (tg_settings_int(c, "tls")) {
-        struct tg_tls_options o = {.ca_file = tg_settings_has(c, "ca_file") ? tg_settings_text(c, "ca_file") : NULL};
-        if (tg_tls_context_new(&o, &cloud->tls, err) < 0) {
+    struct stat st;
+    if (!path || stat(path, &st) < 0)
+        return 0;
+    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+           (uint64_t)st.st_mtim.tv_nsec;
+}
+
+static const char *ca_file(const struct tg_config_cloud *config)
+{
+    return tg_settings_has(config->common, "ca_file") ? tg_settings_text(config->common, "ca_file") : NULL;
+}
+
+static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud *config, struct tg_error *err)
+{
+    double per_second = (double)tg_settings_int(config->common, "max_connects_per_second");
+    struct tg_tls_options o = {.ca_file = ca_file(config)};
+    int rc;
+    *cloud = (struct tg_set_cloud){.type = tg_cloud_type_find(config->type, err)};
+    if (!cloud->type)
+        return TG_ENOTFOUND;
+    if (tg_settings_int(config->common, "tls")) {
+        rc = tg_tls_context_new(&o, &cloud->tls, err);
+        if (rc < 0) {
             tg_error_wrap(err, "cloud %s", config->name);
-            cloud->config = NULL;
-            return NULL;
+            return rc;
         }
     }
-    per_second = (double)tg_settings_int(c, "max_connects_per_second");
+    cloud->name = tg_strdup(config->name);
+    if (!cloud->name) {
+        tg_tls_context_free(cloud->tls);
+        return tg_error_set(err, TG_ENOMEM, "cloud %s: out of memory", config->name);
+    }
     cloud->tokens = cloud->tokens_max = per_second;
     cloud->tokens_per_ms = per_second / 1000.0;
     cloud->refilled_ms = tg_clock_mono_ms();
     cloud->queue_tail = &cloud->queue_head;
     cloud->sessions = 1;
+    return TG_OK;
+}
+
+/* A reload brings a new model, but mostly the same clouds: they keep their roots, their pacing and their place. */
+struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err)
+{
+    uint64_t fingerprint = tg_config_cloud_fingerprint(config), stamp = file_stamp(ca_file(config));
+    struct tg_set_cloud *cloud;
+    uint32_t at;
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        cloud = &set->clouds[i];
+        if (cloud->name && cloud->fingerprint == fingerprint && cloud->ca_stamp == stamp && strcmp(cloud->name, config->name) == 0) {
+            cloud->sessions++;
+            return cloud;
+        }
+    }
+    for (at = 0; at < set->cloud_count && set->clouds[at].name; at++)
+        ;
+    if (at == TG_SET_MAX_CLOUDS) {
+        tg_error_set(err, TG_EFULL, "cloud %s: more than %d clouds", config->name, TG_SET_MAX_CLOUDS);
+        return NULL;
+    }
+    cloud = &set->clouds[at];
+    if (set_up_cloud(cloud, config, err) < 0) {
+        *cloud = (struct tg_set_cloud){0};
+        return NULL;
+    }
+    cloud->fingerprint = fingerprint;
+    cloud->ca_stamp = stamp;
     if (at == set->cloud_count)
         set->cloud_count++;
     return cloud;
@@ -133,17 +168,49 @@ static struct tg_session *pop(struct tg_set_cloud *c)
     return s;
 }
 
+/* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never answers costs
+ * nobody else more than the turns. */
+static uint32_t share_of_slots(const struct tg_session_set *set)
+{
+    uint32_t clouds = 0;
+    for (uint32_t i = 0; i < set->cloud_count; i++)
+        clouds += set->clouds[i].name != NULL;
+    return clouds < TG_SET_MAX_HANDSHAKES ? TG_SET_MAX_HANDSHAKES + 1 - (clouds ? clouds : 1) : 1;
+}
+
+static bool may_connect(const struct tg_set_cloud *c, uint32_t share)
+{
+    return c->queue_head && c->handshakes < share;
+}
+
+/* When the next bucket has a token for a session that waits for nothing else; a slot that is given back has its own event. */
+static int64_t next_token_ms(const struct tg_session_set *set, int64_t now, uint32_t share)
+{
+    int64_t next = INT64_MAX, at;
+    if (set->handshakes >= TG_SET_MAX_HANDSHAKES)
+        return next;
+    for (uint32_t i = 0; i < set->cloud_count; i++) {
+        const struct tg_set_cloud *c = &set->clouds[i];
+        if (!may_connect(c, share) || c->tokens >= 1.0)
+            continue;
+        at = now + 1 + (int64_t)((1.0 - c->tokens) / c->tokens_per_ms);
+        if (at < next)
+            next = at;
+    }
+    return next;
+}
+
 /* Gives slots to waiting sessions, clouds in turn, until handshakes, tokens or sessions run out. */
 static void grant(struct tg_session_set *set)
 {
-    int64_t now = tg_clock_mono_ms(), next = INT64_MAX;
-    uint32_t idle = 0;
+    int64_t now = tg_clock_mono_ms(), next;
+    uint32_t idle = 0, share = share_of_slots(set);
     while (idle < set->cloud_count && set->handshakes < TG_SET_MAX_HANDSHAKES) {
         struct tg_set_cloud *c = &set->clouds[set->next_cloud++ % set->cloud_count];
         struct tg_session *s;
-        if (c->config)
+        if (c->name)
             refill(c, now);
-        if (!c->queue_head || c->tokens < 1.0) {
+        if (!may_connect(c, share) || c->tokens < 1.0) {
             idle++;
             continue;
         }
@@ -152,16 +219,12 @@ static void grant(struct tg_session_set *set)
         s = pop(c);
         s->holds_slot = true;
         set->handshakes++;
+        c->handshakes++;
         tg_session_slot_granted(s);
     }
-    if (set->handshakes == 0)
+    next = next_token_ms(set, now, share);
+    if (set->handshakes == 0 && set->trim_ms < next)
         next = set->trim_ms;
-    for (uint32_t i = 0; i < set->cloud_count; i++) {
-        struct tg_set_cloud *c = &set->clouds[i];
-        int64_t at = now + 1 + (int64_t)((1.0 - c->tokens) / c->tokens_per_ms);
-        if (c->queue_head && c->tokens < 1.0 && at < next)
-            next = at;
-    }
     tg_deadline_set(&set->deadline, next);
 }
 
@@ -194,6 +257,7 @@ void tg_set_release_slot(struct tg_session *s)
     if (!s->holds_slot)
         return;
     s->holds_slot = false;
+    s->cloud->handshakes--;
     if (--s->set->handshakes == 0)
         s->set->trim_ms = tg_clock_mono_ms() + TRIM_AFTER_MS;
     tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
@@ -204,7 +268,9 @@ void tg_set_leave_cloud(struct tg_session *s)
     struct tg_set_cloud *c = s->cloud;
     if (--c->sessions > 0)
         return;
+    TG_ASSERT(!c->queue_head && c->handshakes == 0);
     tg_tls_context_free(c->tls);
+    tg_free(c->name);
     *c = (struct tg_set_cloud){0};
 }
 
@@ -235,9 +301,9 @@ void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *us
     for (uint32_t i = 0; i < set->cloud_count; i++) {
         const struct tg_set_cloud *c = &set->clouds[i];
         struct tg_cloud_stats st;
-        if (!c->config)
+        if (!c->name)
             continue;
-        st = (struct tg_cloud_stats){.name = c->config->name, .sessions = c->sessions, .acked = c->ack_latency.count,
+        st = (struct tg_cloud_stats){.name = c->name, .sessions = c->sessions, .acked = c->ack_latency.count,
                                      .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
                                      .latency_max_ms = c->ack_latency.max_ms};

@@ -4,7 +4,9 @@
  *
  * PACING   A cloud's `max_connects_per_second` is a token bucket of one second's depth; at most TG_SET_MAX_HANDSHAKES are between
  *          TCP and CONNACK at a time, over all clouds. Sessions wait in one queue per cloud, first come first served, and the clouds
- *          take turns, so one cloud that does not answer cannot hold up another for longer than its connect timeout.
+ *          take turns; with n clouds (n < TG_SET_MAX_HANDSHAKES) one holds at most TG_SET_MAX_HANDSHAKES + 1 - n of the
+ *          slots, with more just one, so each of the others finds one free however long a cloud leaves its connects unanswered.
+ *          A reload that describes a cloud as before shares its place, its pacing and its TLS context.
  * MEMORY   One output buffer, one body and one topic for all sessions: the loop is the only user.
  * Loop thread.
  */
@@ -14,7 +16,6 @@
 #include "northbound/session.h"
 
 #define TG_SET_MAX_HANDSHAKES 8
-#define TG_SET_OUT_BYTES      (64 * 1024)
 #define TG_SET_MAX_CLOUDS     32
 
 int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway, const struct tg_session_callbacks *cb,

@@ -46,6 +46,8 @@ static void close_the_rest(void *user)
         tg_router_close(g->router, NULL, NULL);
     g->router = NULL;
     tg_deadline_close(&g->deadline, on_deadline_closed);
+    for (uint32_t i = 0; i < g->signal_count; i++)
+        uv_close((uv_handle_t *)&g->signals[i], NULL);
     tg_loop_stop(&g->loop);
 }
 
@@ -81,6 +83,7 @@ static void drain_or_close(void *user)
     struct tg_gateway *g = checked(user);
     uint32_t busy = 0;
     int64_t now = tg_clock_mono_ms();
+    TG_ASSERT(!g->drained);
     if (g->sessions)
         tg_session_set_each(g->sessions, count_busy, &busy);
     if (busy > 0 && now < g->drain_limit_ms) {
@@ -88,6 +91,7 @@ static void drain_or_close(void *user)
         tg_deadline_set(&g->deadline, next < g->drain_limit_ms ? next : g->drain_limit_ms);
         return;
     }
+    g->drained = true;
     tg_gateway_stop_sources(g, close_sessions);
 }
 
@@ -104,8 +108,6 @@ static void stop(struct tg_gateway *g)
         tg_control_close(g->control);
     g->health = NULL;
     g->control = NULL;
-    for (size_t i = 0; g->signals_ready && i < sizeof g->signals / sizeof g->signals[0]; i++)
-        uv_close((uv_handle_t *)&g->signals[i], NULL);
     if (g->store)
         tg_store_flush(g->store);
     g->drain_limit_ms = tg_clock_mono_ms() + TG_DRAIN_MS;
@@ -160,12 +162,12 @@ static void on_command_done(void *user, const char *status, const char *json)
     tg_free(c);
 }
 
-static void on_command(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command)
+static bool on_command(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command)
 {
     struct tg_gateway *g = checked(user);
     struct cloud_command *c = tg_calloc(1, sizeof *c);
     if (!c)
-        return; /* not acknowledged: the cloud sends it again */
+        return false;
     c->gateway = g;
     c->session = session;
     c->token = token;
@@ -173,6 +175,7 @@ static void on_command(void *user, struct tg_session *session, uint64_t token, c
     tg_log(TG_LOG_INFO, "gateway", "device=%s cloud=%s command received (%zu bytes)", command->device, tg_session_cloud(session),
            command->command.body.len);
     tg_router_command_body(g->router, command->device, command->command.name, command->command.body, on_command_done, c);
+    return true;
 }
 
 static bool is_alive(void *user)
@@ -205,6 +208,15 @@ static void status_line(void *user, char *text, size_t size)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct tg_gateway *g = checked(handle->data);
+    if (g->stopping) { /* handled all the same: by default it would end the process in the middle of its good-bye */
+        if (number != SIGHUP && g->drain_limit_ms > 0) {
+            tg_log(TG_LOG_INFO, "gateway", "signal %d again: not waiting any longer for acknowledgements", number);
+            g->drain_limit_ms = 0;
+            if (!g->drained)
+                drain_or_close(g);
+        }
+        return;
+    }
     if (number == SIGHUP) {
         tg_health_reloading(g->health);
         tg_gateway_reload(g);
@@ -283,7 +295,7 @@ static int start_signals(struct tg_gateway *g)
         if (uv_signal_init(&g->loop.uv, &g->signals[i]) < 0)
             return TG_EIO;
         g->signals[i].data = g;
-        g->signals_ready = true;
+        g->signal_count++;
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (uv_signal_start(&g->signals[i], on_signal, numbers[i]) < 0)

@@ -4,7 +4,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
-#include "core/gateway/config_fingerprint.h"
+#include "config/config_fingerprint.h"
 #include "core/gateway/gateway_private.h"
 
 static struct tg_running_source *checked(void *user)
@@ -154,6 +154,23 @@ int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct t
     return TG_OK;
 }
 
+static void drop_half_built(struct tg_gateway *g, const char *name);
+static void reload_if_asked(struct tg_gateway *g);
+
+/* After a reload one source that cannot be built keeps none of the others from running. */
+static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
+{
+    for (uint32_t i = 0; i < model->config->source_count; i++) {
+        const struct tg_config_source *c = &model->config->sources[i];
+        struct tg_error err = {0};
+        if (find_running(g, c->name) || build_source(g, model, c, &err) == TG_OK)
+            continue;
+        tg_log(TG_LOG_ERROR, "gateway", "after the reload: %s; source %s is not running, mend the cause and reload again", err.text,
+               c->name);
+        drop_half_built(g, c->name);
+    }
+}
+
 /* --- closing one source -------------------------------------------------------------------------------------- */
 
 static void part_closed(void *user)
@@ -193,6 +210,14 @@ static void close_running(struct tg_running_source *rs, void (*closed)(struct tg
     part_closed(rs);
 }
 
+/* So that the next reload builds it anew; the backlog of its devices stays in the store. */
+static void drop_half_built(struct tg_gateway *g, const char *name)
+{
+    struct tg_running_source *rs = find_running(g, name);
+    if (rs)
+        close_running(rs, reload_if_asked);
+}
+
 void tg_gateway_quiet_sources(struct tg_gateway *g)
 {
     for (struct tg_running_source *rs = g->sources; rs; rs = rs->next)
@@ -228,13 +253,13 @@ static const struct tg_config_source *same_source(const struct tg_config *config
 /* The old sources are gone: what the new model has and does not run is built. */
 static void build_changed(struct tg_gateway *g)
 {
-    struct tg_error err = {0};
     if (g->stopping)
         return;
-    if (tg_gateway_build(g, g->model, &err) < 0)
-        tg_log(TG_LOG_ERROR, "gateway", "after the reload: %s; this source is not running, mend the cause and reload again", err.text);
+    build_each(g, g->model);
     tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions", tg_router_device_count(g->router),
            tg_session_set_count(g->sessions));
+    if (g->closing_sources == 0)
+        reload_if_asked(g);
 }
 
 void tg_gateway_reload(struct tg_gateway *g)
@@ -243,7 +268,7 @@ void tg_gateway_reload(struct tg_gateway *g)
     struct tg_running_source *next;
     struct tg_config *config;
     if (g->stopping || g->closing_sources > 0) {
-        tg_log(TG_LOG_WARN, "gateway", "a reload is under way already; send SIGHUP again when it has ended");
+        g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
     if (g->reload(g->reload_user, &config) < 0)
@@ -265,4 +290,12 @@ void tg_gateway_reload(struct tg_gateway *g)
     release_model(g, before);
     if (--g->closing_sources == 0)
         build_changed(g);
+}
+
+static void reload_if_asked(struct tg_gateway *g)
+{
+    bool again = g->reload_again;
+    g->reload_again = false;
+    if (again && !g->stopping)
+        tg_gateway_reload(g);
 }

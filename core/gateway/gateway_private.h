@@ -49,7 +49,9 @@ struct tg_gateway {
     struct tg_deadline deadline; /* drain limit */
     tg_gateway_reload_fn reload;
     void *reload_user;
-    bool stopping, signals_ready;
+    uint32_t signal_count; /* that are initialised */
+    bool reload_again; /* SIGHUP came while sources of the last one were still closing */
+    bool stopping, drained; /* told to stop; the sessions have had their time */
     int64_t started_ms, drain_limit_ms;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     uint32_t closing_sources;

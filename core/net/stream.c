@@ -328,6 +328,12 @@ int tg_stream_write(struct tg_stream *s, struct tg_bytes data)
     return rc;
 }
 
+void tg_stream_hold(struct tg_stream *s, bool hold)
+{
+    if (s->state == READY)
+        tg_tcp_stream_hold(&s->tcp, hold);
+}
+
 size_t tg_stream_queued(const struct tg_stream *s)
 {
     return tg_tcp_stream_queued(&s->tcp);
@@ -352,6 +358,9 @@ void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(voi
     tg_loop_hold(s->loop);
     if (connected && s->tls)
         tg_tls_stream_close_notify(s->tls);
+    /* What lingers is ciphertext: from here on nothing that the owner lent is looked at. */
+    tg_tls_stream_free(s->tls);
+    s->tls = NULL;
     if (!connected || linger_ms == 0) {
         go(s);
         return;

@@ -64,8 +64,8 @@ struct tg_stream_options {
     struct tg_tls_ticket *ticket;               /* NULL = no resumption */
     uint32_t connect_timeout_ms;                /* resolution and TCP together; default 10000 when 0 */
     uint32_t handshake_timeout_ms;              /* default 10000 when 0 */
-    /* What `tls`, `credential` and `ticket` point to must live until the stream is closed; `host` is copied.
-     */
+    /* What `tls`, `credential` and `ticket` point to must live until tg_stream_close() is called: a stream that
+     * lingers does not look at them. `host` is copied. */
 };
 
 struct tg_stream;
@@ -100,6 +100,10 @@ int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
 int tg_stream_write(struct tg_stream *s, struct tg_bytes data) TG_CHECKED;
 /* Bytes accepted but not yet taken by the kernel. */
 size_t tg_stream_queued(const struct tg_stream *s);
+
+/* Stops reading, so that the peer has to wait, and begins again. What was read from the socket already
+ * (TG_LOOP_WIRE_BYTES at most) still comes by on_data. Meanwhile an end is only noticed by writing. */
+void tg_stream_hold(struct tg_stream *s, bool hold);
 
 struct tg_stream_stats {
     uint64_t bytes_in, bytes_out; /* on the wire, TLS included */

@@ -156,10 +156,22 @@ size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s)
            (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
 }
 
+void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold)
+{
+    if (!s->open || s->ended || s->held == hold)
+        return;
+    if (hold)
+        uv_read_stop((uv_stream_t *)&s->handle);
+    else if (uv_read_start((uv_stream_t *)&s->handle, lend_buffer, on_read) < 0)
+        return; /* a handle on its way out: its end is told by the write */
+    s->held = hold;
+}
+
 void tg_tcp_stream_finish(struct tg_tcp_stream *s)
 {
     if (!s->open || s->ended || s->finishing)
         return;
+    tg_tcp_stream_hold(s, false); /* the peer's end is awaited */
     s->finishing = true;
     if (!s->writing)
         start_shutdown(s);

@@ -2,7 +2,7 @@
 add_library(tg_test_parts STATIC
   support/host_model.c support/plugins/levers.c
   "${CMAKE_SOURCE_DIR}/core/gateway/router.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_command.c"
-  "${CMAKE_SOURCE_DIR}/core/gateway/config_fingerprint.c" "${CMAKE_SOURCE_DIR}/core/gateway/control.c"
+  "${CMAKE_SOURCE_DIR}/config/config_fingerprint.c" "${CMAKE_SOURCE_DIR}/core/gateway/control.c"
   "${CMAKE_SOURCE_DIR}/core/gateway/control_client.c")
 target_include_directories(tg_test_parts PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(tg_test_parts PUBLIC tg_filter tg_cloud tg_net tg_base PkgConfig::JANSSON m PRIVATE tg_flags)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/gateway/config_fingerprint.h"
+#include "config/config_fingerprint.h"
+
+#define FNV_OFFSET 14695981039346656037u
 
 /* FNV-1a over a stream of fields, each ended by its length, so that neighbours cannot be mistaken for each other. */
 static void mix(uint64_t *h, const void *data, size_t len)
@@ -58,22 +60,36 @@ static void mix_settings(uint64_t *h, const struct tg_settings *s)
     }
 }
 
+static void mix_cloud(uint64_t *h, const struct tg_config_cloud *c)
+{
+    mix_text(h, c->name);
+    mix_text(h, c->type);
+    mix_settings(h, c->common);
+    mix_settings(h, c->batch);
+    mix_settings(h, c->settings);
+}
+
 static void mix_route(uint64_t *h, const struct tg_config_route *r)
 {
     const struct tg_config_identity *i = &r->identity;
-    const char *texts[] = {r->cloud->name, r->cloud->type, r->cloud_device_id, i->sas_key_file, i->certificate, i->key, i->pkcs12,
+    const char *texts[] = {r->cloud_device_id, i->sas_key_file, i->certificate, i->key, i->pkcs12,
                            i->password_file, i->group_key_file, i->jwt_key, i->username};
     for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
         mix_text(h, texts[k]);
     mix(h, &i->kind, sizeof i->kind);
-    mix_settings(h, r->cloud->common);
-    mix_settings(h, r->cloud->batch);
-    mix_settings(h, r->cloud->settings);
+    mix_cloud(h, r->cloud);
+}
+
+uint64_t tg_config_cloud_fingerprint(const struct tg_config_cloud *cloud)
+{
+    uint64_t h = FNV_OFFSET;
+    mix_cloud(&h, cloud);
+    return h;
 }
 
 uint64_t tg_config_fingerprint(const struct tg_config_source *source)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t h = FNV_OFFSET;
     mix_text(&h, source->name);
     mix_text(&h, source->plugin_name);
     mix_settings(&h, source->common);
