@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "core/gateway/config_fingerprint.h"
+#include "config/config_fingerprint.h"
 #include "support/host_model.h"
 
 static const struct tg_option source_options[] = {
