@@ -7,3 +7,4 @@ target_include_directories(tg_session_help PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE
 target_link_libraries(tg_session_help PUBLIC tg_session tg_store_help tg_config PRIVATE tg_flags)
 tg_test(test_session SOURCES unit/test_session.c LINK tg_session_help LABELS unit)
 tg_test(test_session_set SOURCES unit/test_session_set.c LINK tg_session_help LABELS unit)
+tg_test(test_session_no_memory SOURCES fault/test_session_no_memory.c LINK tg_session_help LABELS fault)

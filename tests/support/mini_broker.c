@@ -80,13 +80,15 @@ static void record_publish(struct mini_connection *c, uint8_t head, const uint8_
     size_t topic = (size_t)p[0] << 8 | p[1], at = 2 + topic + 2;
     struct mini_publish *r = &b->publishes[b->publish_count++];
     char *text, *found;
-    *r = (struct mini_publish){.connection = c->number, .dup = head & 8, .id = (uint16_t)(p[2 + topic] << 8 | p[3 + topic])};
+    *r = (struct mini_publish){
+        .connection = c->number, .dup = head & 8, .id = (uint16_t)(p[2 + topic] << 8 | p[3 + topic])};
     r->body_len = len - at;
     r->body_hash = 1469598103934665603u;
     for (size_t i = at; i < len; i++)
         r->body_hash = (r->body_hash ^ p[i]) * 1099511628211u;
     text = strndup((const char *)p + at, len - at);
-    for (found = strstr(text, "\"seq\":"); found && r->seq_count < MINI_MAX_SEQS; found = strstr(found + 1, "\"seq\":"))
+    for (found = strstr(text, "\"seq\":"); found && r->seq_count < MINI_MAX_SEQS;
+         found = strstr(found + 1, "\"seq\":"))
         r->seqs[r->seq_count++] = strtoull(found + 6, NULL, 10);
     free(text);
     if (!b->hold_acks) {
@@ -161,7 +163,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     c->len += (size_t)n;
-    while (!uv_is_closing((uv_handle_t *)stream) && (size = packet_len(c->in + used, c->len - used, &head)) > 0) {
+    while (!uv_is_closing((uv_handle_t *)stream) &&
+           (size = packet_len(c->in + used, c->len - used, &head)) > 0) {
         on_packet(c, c->in[used], c->in + used + head, size - head);
         used += size;
     }
@@ -187,7 +190,8 @@ static void on_connection(uv_stream_t *server, int status)
     b->handles++;
     if (++b->open > b->most_open)
         b->most_open = b->open;
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) < 0 || uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
+    if (uv_accept(server, (uv_stream_t *)&c->tcp) < 0 ||
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
         hang_up(c, false);
 }
 
@@ -206,7 +210,8 @@ void mini_broker_drop(struct mini_broker *b, bool reset)
         hang_up(b->connections, reset);
 }
 
-void mini_broker_send(struct mini_broker *b, uint16_t id, const char *topic, const void *body, size_t len, bool dup)
+void mini_broker_send(struct mini_broker *b, uint16_t id, const char *topic, const void *body, size_t len,
+                      bool dup)
 {
     size_t topic_len = strlen(topic), rest = 2 + topic_len + 2 + len, at = 0;
     uint8_t *p = malloc(rest + 8);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * mini_broker - an MQTT 3.1.1 broker on the test's own loop that does what it is told and writes down what it gets. It
- * reads packets with code of its own, so that client and broker cannot share a mistake. What it records, it records in the
- * order of arrival over all connections.
+ * mini_broker - an MQTT 3.1.1 broker on the test's own loop that does what it is told and writes down what it
+ * gets. It reads packets with code of its own, so that client and broker cannot share a mistake. What it
+ * records, it records in the order of arrival over all connections.
  *
  *     mini_broker_start(&b, &loop);   … levers, any time …   mini_broker_stop(&b);  RUN_UNTIL(b.closed)
  */
@@ -40,7 +40,7 @@ struct mini_broker {
     bool session_present; /* in CONNACK */
     bool hold_suback;
     bool hang_up_at_connect;
-    uint8_t code;         /* in CONNACK */
+    uint8_t code; /* in CONNACK */
 
     /* records */
     unsigned accepted, open, most_open, connects, subscribes, disconnects, pubacks, client_errors;
@@ -51,13 +51,14 @@ struct mini_broker {
 };
 
 void mini_broker_start(struct mini_broker *b, struct tg_loop *loop);
-void mini_broker_stop(struct mini_broker *b); /* b->closed follows on the loop */
+void mini_broker_stop(struct mini_broker *b);   /* b->closed follows on the loop */
 void mini_broker_forget(struct mini_broker *b); /* the records */
 /* PUBACK for a recorded publish, on the newest connection. */
 void mini_broker_ack(struct mini_broker *b, uint32_t publish);
 /* Closes all connections: in order, or with a reset. */
 void mini_broker_drop(struct mini_broker *b, bool reset);
 /* A QoS 1 message on the newest connection. */
-void mini_broker_send(struct mini_broker *b, uint16_t id, const char *topic, const void *body, size_t len, bool dup);
+void mini_broker_send(struct mini_broker *b, uint16_t id, const char *topic, const void *body, size_t len,
+                      bool dup);
 
 #endif

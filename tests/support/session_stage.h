@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session_stage - a store, a set of sessions and clouds made by hand on one loop, for session tests. Included by one .c file
- * per program, as store_fixture.h is.
+ * session_stage - a store, a set of sessions and clouds made by hand on one loop, for session tests. Included
+ * by one .c file per program, as store_fixture.h is.
  */
 #ifndef TG_TESTS_SESSION_STAGE_H
 #define TG_TESTS_SESSION_STAGE_H
@@ -39,7 +39,8 @@ struct stage {
 
 static struct stage st;
 
-static inline bool stage_on_command(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command)
+static inline bool stage_on_command(void *user, struct tg_session *session, uint64_t token,
+                                    const struct tg_session_command *command)
 {
     (void)user;
     (void)session;
@@ -58,8 +59,10 @@ static inline void stage_put(struct tg_settings *s, const char *name, const char
         fail_msg("%s: %s", name, err.text);
 }
 
-/* A cloud of type mqtt without TLS; `more` is name, value, …, NULL for its common settings, those of batch begin with "batch." */
-static inline void stage_cloud_make(struct stage_cloud *c, const char *name, uint16_t port, const char *const *more)
+/* A cloud of type mqtt without TLS; `more` is name, value, …, NULL for its common settings, those of batch
+ * begin with "batch." */
+static inline void stage_cloud_make(struct stage_cloud *c, const char *name, uint16_t port,
+                                    const char *const *more)
 {
     struct tg_error err = {0};
     const struct tg_cloud_type *type = tg_cloud_type_find("mqtt", &err);
@@ -82,7 +85,8 @@ static inline void stage_cloud_make(struct stage_cloud *c, const char *name, uin
     assert_int_equal(tg_settings_finish(c->common, &err), TG_OK);
     assert_int_equal(tg_settings_finish(c->batch, &err), TG_OK);
     assert_int_equal(tg_settings_finish(c->settings, &err), TG_OK);
-    c->config = (struct tg_config_cloud){.name = name, .type = "mqtt", .common = c->common, .batch = c->batch, .settings = c->settings};
+    c->config = (struct tg_config_cloud){
+        .name = name, .type = "mqtt", .common = c->common, .batch = c->batch, .settings = c->settings};
 }
 
 static inline void stage_cloud_free(struct stage_cloud *c)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A session on a real store and a real TCP connection against a broker that does what the test says: which publishes it
- * gets, under which packet ids, with which samples, after acknowledgements out of order, lost connections and refusals.
+ * A session on a real store and a real TCP connection against a broker that does what the test says: which
+ * publishes it gets, under which packet ids, with which samples, after acknowledgements out of order, lost
+ * connections and refusals.
  */
 #include "support/session_stage.h"
 
@@ -69,7 +70,8 @@ static void test_the_cursor_stops_at_a_hole(void **state)
     mini_broker_ack(&st.broker, 3);
     mini_broker_ack(&st.broker, 1);
     mini_broker_ack(&st.broker, 1); /* twice: of no effect */
-    mini_broker_send(&st.broker, 77, "tidegate/device-0/command", "1", 1, false); /* what follows the acks has been read too */
+    mini_broker_send(&st.broker, 77, "tidegate/device-0/command", "1", 1,
+                     false); /* what follows the acks has been read too */
     RUN_UNTIL(st.f, st.command_count == 1);
     assert_int_equal(stage_stats(0).acked_seq, 0);
     assert_int_equal(stage_stats(0).in_flight, 4);
@@ -192,7 +194,8 @@ static void test_no_ack_ends_the_connection(void **state)
     stage_end();
 }
 
-/* --- batches and bodies ---------------------------------------------------------------------------------- */
+/* --- batches and bodies ----------------------------------------------------------------------------------
+ */
 
 static void test_batches_wait_for_company(void **state)
 {
@@ -214,7 +217,8 @@ static void test_a_damaged_sample_is_left_out(void **state)
     begin_online(state, (const char *const[]){"max_in_flight", "4", "batch.max_samples", "3", NULL});
     st.broker.hold_acks = true;
     append(2);
-    assert_int_equal(tg_store_append(st.f->store, dev(0), 1000, tg_bytes_str("\x07 not a sample"), &seq, &id), TG_OK);
+    assert_int_equal(tg_store_append(st.f->store, dev(0), 1000, tg_bytes_str("\x07 not a sample"), &seq, &id),
+                     TG_OK);
     append(2);
     RUN_UNTIL(st.f, stage_stats(0).in_flight > 0 && st.broker.publish_count > 0);
     settle(st.f);
@@ -234,7 +238,8 @@ static void test_a_damaged_sample_is_left_out(void **state)
 
 static void test_samples_larger_than_a_batch(void **state)
 {
-    begin_online(state, (const char *const[]){"batch.max_samples", "10", "batch.max_bytes", "200", "max_in_flight", "40", NULL});
+    begin_online(state, (const char *const[]){"batch.max_samples", "10", "batch.max_bytes", "200",
+                                              "max_in_flight", "40", NULL});
     for (int i = 0; i < 12; i++) {
         assert_int_equal(append_n(st.f, dev(0), 1, 40000), TG_OK);
         assert_int_equal(append_n(st.f, dev(0), 1, 40), TG_OK);
@@ -249,7 +254,8 @@ static void test_samples_larger_than_a_batch(void **state)
     stage_end();
 }
 
-/* --- logging in ------------------------------------------------------------------------------------------ */
+/* --- logging in ------------------------------------------------------------------------------------------
+ */
 
 static void test_refused_then_taken(void **state)
 {
@@ -291,9 +297,11 @@ static void test_subscribes_again_without_a_suback(void **state)
     stage_end();
 }
 
-/* --- commands -------------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------------------
+ */
 
-/* More than may wait, and more bytes than a session buffers: the broker is held back, nothing is lost or cut off. */
+/* More than may wait, and more bytes than a session buffers: the broker is held back, nothing is lost or cut
+ * off. */
 static void test_a_flood_of_commands_is_held_back(void **state)
 {
     enum { COUNT = 200, BYTES = 8000 };
@@ -302,7 +310,8 @@ static void test_a_flood_of_commands_is_held_back(void **state)
     memset(body, ' ', sizeof body);
     for (unsigned i = 0; i < COUNT; i++) {
         memcpy(body, (char[]){(char)('0' + i / 100), (char)('0' + i / 10 % 10), (char)('0' + i % 10)}, 3);
-        mini_broker_send(&st.broker, (uint16_t)(1000 + i), "tidegate/device-0/command", body, sizeof body, false);
+        mini_broker_send(&st.broker, (uint16_t)(1000 + i), "tidegate/device-0/command", body, sizeof body,
+                         false);
     }
     RUN_UNTIL(st.f, st.command_count == 32);
     append(1);
@@ -337,7 +346,8 @@ static void test_a_command_that_cannot_be_taken_comes_again(void **state)
     stage_end();
 }
 
-/* A token is of one connection: an answer that comes later acknowledges nothing on the next, nor on another session. */
+/* A token is of one connection: an answer that comes later acknowledges nothing on the next, nor on another
+ * session. */
 static void test_an_old_token_acknowledges_nothing(void **state)
 {
     begin_online(state, NULL);
@@ -345,7 +355,8 @@ static void test_an_old_token_acknowledges_nothing(void **state)
     RUN_UNTIL(st.f, st.command_count == 1);
     mini_broker_drop(&st.broker, false);
     RUN_UNTIL(st.f, st.broker.connects == 2 && stage_online(0));
-    mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "6", 1, false); /* another message under this id */
+    mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "6", 1,
+                     false); /* another message under this id */
     RUN_UNTIL(st.f, st.command_count == 2);
     tg_session_command_done(st.sessions[0], st.tokens[0]);
     append(1);
@@ -379,7 +390,8 @@ static void test_a_huge_packet_ends_the_connection(void **state)
     stage_end();
 }
 
-/* --- closing in every state -------------------------------------------------------------------------------- */
+/* --- closing in every state --------------------------------------------------------------------------------
+ */
 
 static void test_closed_before_it_was_started(void **state)
 {
@@ -436,7 +448,8 @@ static void test_closed_with_messages_in_flight(void **state)
     st.session_count = st.closed = 0;
     mini_broker_forget(&st.broker);
     st.broker.hold_acks = false;
-    tg_session_start(stage_session(&st.clouds[0].config)); /* the next one begins where acknowledgements ended */
+    tg_session_start(
+        stage_session(&st.clouds[0].config)); /* the next one begins where acknowledgements ended */
     RUN_UNTIL(st.f, stage_stats(0).acked_seq == 9);
     assert_seqs(0, 1, 1);
     assert_int_equal(st.broker.publish_count, 9);
@@ -447,14 +460,27 @@ static void test_closed_with_messages_in_flight(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_no_more_than_the_window), TEST(test_the_cursor_stops_at_a_hole), TEST(test_sent_again_under_the_same_ids),
-        TEST(test_sent_again_to_a_broker_that_forgot), TEST(test_sent_again_after_a_reset), TEST(test_lost_again_and_again),
-        TEST(test_no_ack_ends_the_connection), TEST(test_batches_wait_for_company), TEST(test_a_damaged_sample_is_left_out),
-        TEST(test_samples_larger_than_a_batch), TEST(test_refused_then_taken), TEST(test_subscribes_again_without_a_suback),
-        TEST(test_a_flood_of_commands_is_held_back), TEST(test_a_command_that_cannot_be_taken_comes_again),
-        TEST(test_an_old_token_acknowledges_nothing), TEST(test_a_huge_packet_ends_the_connection),
-        TEST(test_closed_before_it_was_started), TEST(test_closed_in_the_queue), TEST(test_closed_while_connecting),
-        TEST(test_closed_while_logging_in), TEST(test_closed_while_waiting), TEST(test_closed_with_messages_in_flight)};
+    const struct CMUnitTest tests[] = {TEST(test_no_more_than_the_window),
+                                       TEST(test_the_cursor_stops_at_a_hole),
+                                       TEST(test_sent_again_under_the_same_ids),
+                                       TEST(test_sent_again_to_a_broker_that_forgot),
+                                       TEST(test_sent_again_after_a_reset),
+                                       TEST(test_lost_again_and_again),
+                                       TEST(test_no_ack_ends_the_connection),
+                                       TEST(test_batches_wait_for_company),
+                                       TEST(test_a_damaged_sample_is_left_out),
+                                       TEST(test_samples_larger_than_a_batch),
+                                       TEST(test_refused_then_taken),
+                                       TEST(test_subscribes_again_without_a_suback),
+                                       TEST(test_a_flood_of_commands_is_held_back),
+                                       TEST(test_a_command_that_cannot_be_taken_comes_again),
+                                       TEST(test_an_old_token_acknowledges_nothing),
+                                       TEST(test_a_huge_packet_ends_the_connection),
+                                       TEST(test_closed_before_it_was_started),
+                                       TEST(test_closed_in_the_queue),
+                                       TEST(test_closed_while_connecting),
+                                       TEST(test_closed_while_logging_in),
+                                       TEST(test_closed_while_waiting),
+                                       TEST(test_closed_with_messages_in_flight)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What sessions share: the pace of their connects, the slots for handshakes, and one place for each cloud however often its
- * configuration is read.
+ * What sessions share: the pace of their connects, the slots for handshakes, and one place for each cloud
+ * however often its configuration is read.
  */
 #include "support/session_stage.h"
 
@@ -26,7 +26,8 @@ static uint32_t cloud_count(void)
     return n;
 }
 
-/* Fifty sessions at once: the first second's worth goes at once, then never more than the rate allows in any span. */
+/* Fifty sessions at once: the first second's worth goes at once, then never more than the rate allows in any
+ * span. */
 static void test_connects_are_paced(void **state)
 {
     enum { SESSIONS = 50, RATE = 20 };
@@ -39,7 +40,8 @@ static void test_connects_are_paced(void **state)
     for (uint32_t i = 0; i < SESSIONS; i++)
         for (uint32_t k = i + 1; k < SESSIONS; k++) {
             int64_t span_ms = st.broker.connect_ms[k] - st.broker.connect_ms[i];
-            /* The bucket's depth, what flows in meanwhile, and the slots that were granted before the span began. */
+            /* The bucket's depth, what flows in meanwhile, and the slots that were granted before the span
+             * began. */
             assert_true(k - i + 1 <= RATE + span_ms * RATE / 1000 + 1 + TG_SET_MAX_HANDSHAKES);
         }
     stage_end();
@@ -147,7 +149,8 @@ static void test_models_share_a_cloud(void **state)
     uint32_t made = 0;
     for (; made < TG_SET_MAX_CLOUDS; made++) {
         snprintf(limit, sizeof limit, "%u", 100 + made);
-        stage_cloud_make(&others[made], "hub", st.broker.port, (const char *const[]){"max_in_flight", limit, NULL});
+        stage_cloud_make(&others[made], "hub", st.broker.port,
+                         (const char *const[]){"max_in_flight", limit, NULL});
         if (stage_try_session(st.session_count, &others[made].config, &err) < 0)
             break;
     }
@@ -164,8 +167,9 @@ static void test_models_share_a_cloud(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_connects_are_paced), TEST(test_no_more_handshakes_than_slots),
-                                       TEST(test_a_silent_cloud_holds_up_nobody_else), TEST(test_closing_gives_slots_back),
-                                       TEST(test_models_share_a_cloud)};
+    const struct CMUnitTest tests[] = {TEST(test_connects_are_paced),
+                                       TEST(test_no_more_handshakes_than_slots),
+                                       TEST(test_a_silent_cloud_holds_up_nobody_else),
+                                       TEST(test_closing_gives_slots_back), TEST(test_models_share_a_cloud)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
