@@ -11,6 +11,8 @@
  * MEMORY    Bounded: uncommitted rows by `uncommitted_limit_bytes`; rows in feeds by TG_FEED_MAX_ROWS each and
  *           `prefetch_limit_bytes` for all feeds together; it does not grow with the backlog.
  * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
+ *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
+ *           being tried again: then TG_EFULL too. A rejected sample has no number.
  * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
  *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
  *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
