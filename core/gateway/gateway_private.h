@@ -51,6 +51,8 @@ struct tg_gateway {
     void *reload_user;
     bool stopping, signals_ready;
     int64_t started_ms, drain_limit_ms;
+    int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
+    uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     uint32_t closing_sources;
 };
