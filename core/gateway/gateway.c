@@ -19,6 +19,7 @@
 #include "core/net/stream.h"
 
 #define STORE_CLOSE_MS          5000
+#define STORE_STUCK_MS          60000 /* samples wait and none is committed for so long: the watchdog may end us */
 #define UNCOMMITTED_LIMIT_BYTES (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
 
 static struct tg_gateway *checked(void *user)
@@ -182,8 +183,13 @@ static bool is_alive(void *user)
 {
     struct tg_gateway *g = checked(user);
     struct tg_store_stats st;
+    int64_t now = tg_clock_mono_ms();
     tg_store_stats(g->store, &st);
-    return st.state != TG_STORE_OK || st.uncommitted_rows == 0 || st.last_commit_us >= 0;
+    if (st.state != TG_STORE_OK || st.uncommitted_rows == 0 || st.committed_id != g->seen_committed_id) {
+        g->seen_committed_id = st.committed_id;
+        g->store_moved_ms = now;
+    }
+    return now - g->store_moved_ms < STORE_STUCK_MS;
 }
 
 static void count_online(void *user, struct tg_session *session)
@@ -343,7 +349,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     g->model = model;
     model->config = config;
     model->users = 1;
-    g->started_ms = tg_clock_mono_ms();
+    g->started_ms = g->store_moved_ms = tg_clock_mono_ms();
     rc = tg_tls_global_init(err);
     if (rc == TG_OK)
         rc = tg_loop_init(&g->loop, err);

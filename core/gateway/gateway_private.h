@@ -53,6 +53,8 @@ struct tg_gateway {
     bool reload_again; /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
     int64_t started_ms, drain_limit_ms;
+    int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
+    uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     uint32_t closing_sources;
 };

@@ -10,13 +10,21 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import paho.mqtt.client as paho
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from harness import Expired, Process, accepts, free_port, tail, wait_until
+from harness import PEERS, Expired, Process, accepts, free_port, tail, wait_until
 from pki import ec_key, issue, pem, write, write_key
+
+
+def server_credentials(pki, name):
+    key = ec_key()
+    certificate = issue("localhost", key, pki.root, sans=[x509.DNSName("localhost")], usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    write(pki.path(f"{name}.pem"), pem(certificate))
+    write_key(pki.path(f"{name}.key"), key)
 
 
 class Broker:
@@ -24,10 +32,7 @@ class Broker:
         self.stage, self.pki, self.name, self.users = stage, pki, name, users
         self.log = stage.path(f"{name}.log")
         pki.save()
-        key = ec_key()
-        certificate = issue("localhost", key, pki.root, sans=[x509.DNSName("localhost")], usage=ExtendedKeyUsageOID.SERVER_AUTH)
-        write(pki.path(f"{name}.pem"), pem(certificate))
-        write_key(pki.path(f"{name}.key"), key)
+        server_credentials(pki, name)
         if users is not None:
             stage.write(f"{name}.users", "".join(f"{user}:{password}\n" for user, password in users.items()))
             subprocess.run(["mosquitto_passwd", "-U", stage.path(f"{name}.users")], check=True)
@@ -76,3 +81,37 @@ class Broker:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+
+class Aedes(Process):
+    """A broker of another origin (tests/peers/node/aedes_broker.js) with TLS and users."""
+
+    def __init__(self, stage, pki, users, name="aedes"):
+        folder = os.path.join(PEERS, "node")
+        if not os.path.isdir(os.path.join(folder, "node_modules", "aedes")):
+            raise AssertionError(f"aedes is not installed: run `npm ci` in {folder} (./dev setup does)")
+        server_credentials(pki, name)
+        super().__init__(stage, name, ["node", os.path.join(folder, "aedes_broker.js"), pki.path(f"{name}.pem"), pki.path(f"{name}.key")], pipes=True)
+        self.told = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        self.port = wait_until(lambda: self.told[0]["port"] if self.told else None, 20, "aedes to listen")
+        self.command("users " + " ".join(f"{user} {password}" for user, password in users.items()))
+
+    def read(self):
+        for line in self.child.stdout:
+            self.told.append(json.loads(line))
+
+    def command(self, line):
+        self.child.stdin.write(line.encode() + b"\n")
+        self.child.stdin.flush()
+
+    def heard(self, topic):
+        return [json.loads(item["payload"]) for item in list(self.told) if item.get("topic") == topic]
+
+    def say(self, topic, payload):
+        self.command(f"send {topic} {payload}")
+
+    def close(self):
+        self.child.stdin.close()
+        assert self.wait() == 0
