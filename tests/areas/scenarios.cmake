@@ -2,7 +2,7 @@
 if(NOT TG_TESTS)
   return()
 endif()
-foreach(scenario b0101_outage b0102_kill b0103_sas_renewal b0104_commands b0105_reload b0106_broker_faults)
+foreach(scenario b0101_outage b0102_kill b0103_sas_renewal b0104_commands b0105_reload b0106_broker_faults b0119_start_stop)
   string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
   tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
 endforeach()
