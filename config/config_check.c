@@ -272,6 +272,18 @@ static const char *kind_text(enum tg_identity_kind kind)
     return texts[kind];
 }
 
+/* A token is part of the file's language already; the session cannot use one yet. */
+static void check_identities(struct tg_config_load *l)
+{
+    for (const struct tg_config_identity_seen *i = l->identities; i; i = i->next) {
+        const char *key = i->identity->key ? i->identity->key : i->identity->jwt_key;
+        if (key && strncmp(key, "pkcs11:", 7) == 0)
+            tg_config_error(l, i->identity->pos,
+                            "%s: a key in a PKCS#11 token is not in this version: name a key file",
+                            i->identity->key ? "key" : "jwt_key");
+    }
+}
+
 static void check_route(struct tg_config_load *l, const struct tg_config_device *d,
                         const struct tg_config_route *r)
 {
@@ -365,6 +377,7 @@ void tg_config_check(struct tg_config_load *l)
     check_device_ids(l, e);
     for (uint32_t i = 0; i < c->cloud_count; i++)
         check_cloud(l, &c->clouds[i], l->cloud_whole[i] ? l->cloud_types[i] : NULL);
+    check_identities(l);
     for (uint32_t i = 0; i < c->source_count; i++)
         check_source(l, &c->sources[i], e);
     if (l->check_files)

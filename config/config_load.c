@@ -65,25 +65,43 @@ static void sort_reports(struct tg_config_load *l, uint32_t count)
     }
 }
 
+/* Names and texts of a file, a plugin or a cloud type stand in messages: none of them may move a terminal's
+ * cursor. */
+static void say_escaped(const char *text, void (*say)(void *user, const char *line), void *user)
+{
+    char line[1024];
+    struct tg_writer w = tg_writer_init(line, sizeof line - 1);
+    for (; *text && w.cap - w.len > 8; text++) {
+        unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+        if (c < 0x20 || c == 0x7F)
+            tg_write_fmt(&w, "\\x%02x", c);
+        else if (c == 0xC2 && next >= 0x80 && next < 0xA0) /* U+0080 … U+009F: control characters too */
+            tg_write_fmt(&w, "\\x%02x", *++text & 0xFF);
+        else
+            tg_write_u8(&w, (uint8_t)*text);
+    }
+    line[w.len] = '\0';
+    say(user, line);
+}
+
 static void say_reports(struct tg_config_load *l, const char *main_label,
                         void (*say)(void *user, const char *line), void *user)
 {
     uint32_t count = l->error_count < TG_CONFIG_MAX_ERRORS ? l->error_count : TG_CONFIG_MAX_ERRORS;
+    char line[1024];
     sort_reports(l, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct tg_config_report *r = &l->reports[i];
-        char line[1024];
         if (r->line)
             snprintf(line, sizeof line, "%.500s:%u:%u: %s", r->file, r->line, r->column, r->text);
         else
             snprintf(line, sizeof line, "%.500s: %s", r->file, r->text);
-        say(user, line);
+        say_escaped(line, say, user);
     }
     if (l->error_count > count) {
-        char line[640];
         snprintf(line, sizeof line, "%.500s: %u more errors are not shown", main_label,
                  l->error_count - count);
-        say(user, line);
+        say_escaped(line, say, user);
     }
 }
 

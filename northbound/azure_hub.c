@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * azure_hub - Azure IoT Hub over MQTT 3.1.1 (Azure docs "iot-mqtt-connect-to-iot-hub"): client id is the device id, the
- * user name routes to the hub and carries the API version, the password is a SAS token (absent with X.509). Telemetry goes to
- * devices/{id}/messages/events/{bag}; cloud-to-device messages arrive at devices/{id}/messages/devicebound/{bag}.
+ * azure_hub - Azure IoT Hub over MQTT 3.1.1 (Azure docs "iot-mqtt-connect-to-iot-hub"): client id is the
+ * device id, the user name routes to the hub and carries the API version, the password is a SAS token (absent
+ * with X.509). Telemetry goes to devices/{id}/messages/events/{bag}; cloud-to-device messages arrive at
+ * devices/{id}/messages/devicebound/{bag}.
  */
 #include "northbound/azure_hub.h"
 
@@ -12,19 +13,33 @@
 #include "northbound/percent.h"
 #include "northbound/property_bag.h"
 
-#define API_VERSION   "2021-04-12"
-#define CLIENT_TYPE   "tidegate/0.1"
-#define ID_MAX_BYTES  128
+#define API_VERSION     "2021-04-12"
+#define CLIENT_TYPE     "tidegate/0.1"
+#define ID_MAX_BYTES    128
 #define MAX_KEEPALIVE_S 1177 /* the hub cuts at 1.5 × keepalive, capped at 1767 s */
 
 static const struct tg_option options[] = {
-    {.name = "hub_host", .type = TG_OPTION_TEXT, .min = 1, .max = 255,
-     .doc = "The hub's own name when `host` is something in front of it (an edge gateway, a local broker); default: `host`."},
-    {.name = "sas_lifetime", .type = TG_OPTION_DURATION, .min = 10000, .max = 86400000, .default_text = "1h",
+    {.name = "hub_host",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 255,
+     .doc = "The hub's own name when `host` is something in front of it (an edge gateway, a local broker); "
+            "default: `host`."},
+    {.name = "sas_lifetime",
+     .type = TG_OPTION_DURATION,
+     .min = 10000,
+     .max = 86400000,
+     .default_text = "1h",
      .doc = "How long a SAS token is valid; it is renewed when 75 % to 85 % of that has passed."},
-    {.name = "sas_policy", .type = TG_OPTION_TEXT, .min = 1, .max = 64,
+    {.name = "sas_policy",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 64,
      .doc = "The shared access policy that the key belongs to (skn); leave out for a device's own key."},
-    {.name = "model_id", .type = TG_OPTION_TEXT, .min = 6, .max = 256,
+    {.name = "model_id",
+     .type = TG_OPTION_TEXT,
+     .min = 6,
+     .max = 256,
      .doc = "The IoT Plug and Play model (dtmi:…) that the device announces."},
     {0}};
 
@@ -35,27 +50,32 @@ static const char *hub_host(const struct tg_cloud_target *t)
 
 static int check_device(const struct tg_settings *settings, const char *id, struct tg_error *err)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.%_*?!(),:=@$'";
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.%_*?!(),:=@$'";
     size_t n = strlen(id), good = strspn(id, allowed), wrong = 1;
     char quoted[TG_QUOTE_BYTES], character[TG_QUOTE_BYTES];
     (void)settings;
     if (n == 0 || n > ID_MAX_BYTES)
-        return tg_error_set(err, TG_EINVAL, "device id %s has %zu bytes; IoT Hub takes 1 to %d", tg_quote(quoted, id, n), n, ID_MAX_BYTES);
+        return tg_error_set(err, TG_EINVAL, "device id %s has %zu bytes; IoT Hub takes 1 to %d",
+                            tg_quote(quoted, id, n), n, ID_MAX_BYTES);
     while (good != n && ((unsigned char)id[good + wrong] & 0xC0u) == 0x80)
         wrong++; /* the whole of a character beyond ASCII */
     if (good != n)
-        return tg_error_set(err, TG_EINVAL,
-                            "device id %s has the character %s, which IoT Hub does not take in an MQTT topic; "
-                            "allowed are letters, digits and - . %% _ * ? ! ( ) , : = @ $ '", tg_quote(quoted, id, n),
-                            tg_quote(character, id + good, wrong));
+        return tg_error_set(
+            err, TG_EINVAL,
+            "device id %s has the character %s, which IoT Hub does not take in an MQTT topic; "
+            "allowed are letters, digits and - . %% _ * ? ! ( ) , : = @ $ '",
+            tg_quote(quoted, id, n), tg_quote(character, id + good, wrong));
     return TG_OK;
 }
 
-static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings, struct tg_error *err)
+static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings,
+                       struct tg_error *err)
 {
     (void)settings;
     if (tg_settings_int(common, "keepalive") > MAX_KEEPALIVE_S * 1000)
-        return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)", MAX_KEEPALIVE_S);
+        return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)",
+                            MAX_KEEPALIVE_S);
     return TG_OK;
 }
 
@@ -63,7 +83,8 @@ static int sas_password(const struct tg_cloud_target *t, const struct tg_cloud_s
                         struct tg_writer *scratch, struct tg_cloud_login *login, struct tg_error *err)
 {
     char resource[sizeof "/devices/" + 255 + ID_MAX_BYTES];
-    const char *policy = tg_settings_has(t->settings, "sas_policy") ? tg_settings_text(t->settings, "sas_policy") : NULL;
+    const char *policy =
+        tg_settings_has(t->settings, "sas_policy") ? tg_settings_text(t->settings, "sas_policy") : NULL;
     size_t begin = scratch->len;
     int rc;
     snprintf(resource, sizeof resource, "%s/devices/%s", hub_host(t), t->device_id);
@@ -102,7 +123,8 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
     return TG_OK;
 }
 
-static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters, uint8_t *ret_qos)
+static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters,
+                   uint8_t *ret_qos)
 {
     size_t begin = scratch->len;
     tg_write_str(scratch, "devices/");
@@ -127,8 +149,8 @@ static int topic(const struct tg_cloud_target *t, const char *content_type, stru
     return out->failed ? TG_ETOOBIG : TG_OK;
 }
 
-static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload, struct tg_writer *scratch,
-                   struct tg_cloud_command *ret_command, struct tg_error *err)
+static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload,
+                   struct tg_writer *scratch, struct tg_cloud_command *ret_command, struct tg_error *err)
 {
     char prefix[sizeof "devices//messages/devicebound/" + ID_MAX_BYTES];
     struct tg_cloud_command c = {.body = payload};
@@ -146,7 +168,8 @@ static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct
             c.name = p.value;
     }
     if (rc < 0)
-        return tg_error_set(err, TG_EPROTO, "the property list of a cloud-to-device message is damaged: %s", tg_code_text(rc));
+        return tg_error_set(err, TG_EPROTO, "the property list of a cloud-to-device message is damaged: %s",
+                            tg_code_text(rc));
     *ret_command = c;
     return 1;
 }

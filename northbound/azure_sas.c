@@ -9,8 +9,8 @@
 
 #define SIGNATURE_BASE64_BYTES 48 /* 32 bytes make 44 characters; wolfCrypt counts a NUL */
 
-int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct tg_bytes key, const char *policy,
-                       int64_t expiry_s)
+int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct tg_bytes key,
+                       const char *policy, int64_t expiry_s)
 {
     uint8_t digest[WC_SHA256_DIGEST_SIZE], base64[SIGNATURE_BASE64_BYTES], expiry[24];
     struct tg_writer e = tg_writer_init(expiry, sizeof expiry);

@@ -27,7 +27,8 @@ const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error
     }
     near = tg_nearest_word(type, names, TYPE_COUNT);
     if (near)
-        tg_error_set(err, TG_ENOTFOUND, "unknown cloud type \"%s\" (did you mean \"%s\"?); known are %s", type, near, known);
+        tg_error_set(err, TG_ENOTFOUND, "unknown cloud type \"%s\" (did you mean \"%s\"?); known are %s",
+                     type, near, known);
     else
         tg_error_set(err, TG_ENOTFOUND, "unknown cloud type \"%s\"; known are %s", type, known);
     return NULL;

@@ -26,7 +26,8 @@ static int load_sas_key(const struct tg_config_identity *c, struct tg_identity *
     if (rc != 0 || len < SAS_KEY_LEAST_BYTES) {
         tg_free_secret(raw.data, id->sas_key.len);
         return tg_error_set(err, TG_EINVAL,
-                            "%s does not hold a base64 key of at least %d bytes; put the device's primary key there, nothing else",
+                            "%s does not hold a base64 key of at least %d bytes; put the device's primary "
+                            "key there, nothing else",
                             c->sas_key_file, SAS_KEY_LEAST_BYTES);
     }
     raw.data[raw.len] = '\0';
@@ -41,7 +42,8 @@ static int load_x509(const struct tg_config_identity *c, struct tg_identity *id,
     struct tg_secret certificate = {0}, key = {0};
     int rc;
     if (strncmp(c->key, "pkcs11:", 7) == 0)
-        return tg_error_set(err, TG_EUNSUPPORTED, "a key in a PKCS#11 token is not supported by this version; name a key file");
+        return tg_error_set(err, TG_EUNSUPPORTED,
+                            "a key in a PKCS#11 token is not supported by this version; name a key file");
     rc = tg_secret_read(c->certificate, TG_SECRET_PUBLIC, &certificate, err);
     if (rc == TG_OK)
         rc = tg_secret_read(c->key, TG_SECRET_PRIVATE, &key, err);
@@ -65,7 +67,8 @@ static int load_password(const struct tg_config_identity *c, struct tg_identity 
     return TG_OK;
 }
 
-int tg_identity_load(const struct tg_config_identity *config, struct tg_identity *ret_identity, struct tg_error *err)
+int tg_identity_load(const struct tg_config_identity *config, struct tg_identity *ret_identity,
+                     struct tg_error *err)
 {
     struct tg_identity id = {.secret.kind = config->kind};
     int rc = TG_OK;

@@ -2,13 +2,29 @@
 #include "northbound/mqtt_cloud.h"
 
 static const struct tg_option options[] = {
-    {.name = "client_id", .type = TG_OPTION_TEXT, .min = 1, .max = 256, .default_text = "{device}",
+    {.name = "client_id",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 256,
+     .default_text = "{device}",
      .doc = "The MQTT client id; {device} and {gateway} are filled in."},
-    {.name = "topic", .type = TG_OPTION_TEXT, .min = 1, .max = 256, .default_text = "tidegate/{device}/data",
+    {.name = "topic",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 256,
+     .default_text = "tidegate/{device}/data",
      .doc = "Where samples are published."},
-    {.name = "command_topic", .type = TG_OPTION_TEXT, .min = 0, .max = 256, .default_text = "tidegate/{device}/command",
+    {.name = "command_topic",
+     .type = TG_OPTION_TEXT,
+     .min = 0,
+     .max = 256,
+     .default_text = "tidegate/{device}/command",
      .doc = "Where commands are taken from; empty takes none."},
-    {.name = "qos", .type = TG_OPTION_INT, .min = 1, .max = 1, .default_text = "1",
+    {.name = "qos",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 1,
+     .default_text = "1",
      .doc = "Quality of service of samples. Only 1 keeps the outbox's promise, so only 1 is taken."},
     {0}};
 
@@ -32,13 +48,17 @@ static int check_template(const char *name, const char *text, bool plain_topic, 
 {
     for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{'))
         if (strncmp(p, "{device}", 8) != 0 && strncmp(p, "{gateway}", 9) != 0)
-            return tg_error_set(err, TG_EINVAL, "%s: unknown placeholder at \"%.20s\"; known are {device} and {gateway}", name, p);
+            return tg_error_set(err, TG_EINVAL,
+                                "%s: unknown placeholder at \"%.20s\"; known are {device} and {gateway}",
+                                name, p);
     if (plain_topic && strpbrk(text, "+#"))
-        return tg_error_set(err, TG_EINVAL, "%s: \"%s\" has a wildcard (+ or #); a topic to publish to has none", name, text);
+        return tg_error_set(err, TG_EINVAL,
+                            "%s: \"%s\" has a wildcard (+ or #); a topic to publish to has none", name, text);
     return TG_OK;
 }
 
-/* '+' is a whole level, '#' a whole and the last one [MQTT-4.7.1-2, 4.7.1-3]; a broker closes the connection otherwise. */
+/* '+' is a whole level, '#' a whole and the last one [MQTT-4.7.1-2, 4.7.1-3]; a broker closes the connection
+ * otherwise. */
 static int check_filter(const char *name, const char *text, struct tg_error *err)
 {
     for (const char *p = text; (p = strpbrk(p, "+#")) != NULL; p++)
@@ -48,7 +68,8 @@ static int check_filter(const char *name, const char *text, struct tg_error *err
     return TG_OK;
 }
 
-static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings, struct tg_error *err)
+static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings,
+                       struct tg_error *err)
 {
     int rc = check_template("topic", tg_settings_text(settings, "topic"), true, err);
     (void)common;
@@ -65,7 +86,8 @@ static int check_device(const struct tg_settings *settings, const char *id, stru
 {
     (void)settings;
     if (strpbrk(id, "+#/"))
-        return tg_error_set(err, TG_EINVAL, "device id \"%s\" has one of + # /, which an MQTT topic level cannot hold", id);
+        return tg_error_set(err, TG_EINVAL,
+                            "device id \"%s\" has one of + # /, which an MQTT topic level cannot hold", id);
     return TG_OK;
 }
 
@@ -87,7 +109,8 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
     return TG_OK;
 }
 
-static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters, uint8_t *ret_qos)
+static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters,
+                   uint8_t *ret_qos)
 {
     const char *template = tg_settings_text(t->settings, "command_topic");
     size_t begin = scratch->len;
@@ -109,8 +132,8 @@ static int topic(const struct tg_cloud_target *t, const char *content_type, stru
 }
 
 /* The only subscription is the command topic, so whatever arrives is a command. */
-static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload, struct tg_writer *scratch,
-                   struct tg_cloud_command *ret_command, struct tg_error *err)
+static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload,
+                   struct tg_writer *scratch, struct tg_cloud_command *ret_command, struct tg_error *err)
 {
     (void)t;
     (void)full;
@@ -122,8 +145,11 @@ static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct
 
 static const char *connack_text(uint8_t code)
 {
-    static const char *const texts[] = {"accepted", "the broker does not speak MQTT 3.1.1", "the broker refuses this client id",
-                                        "the broker is unavailable", "user name or password is malformed",
+    static const char *const texts[] = {"accepted",
+                                        "the broker does not speak MQTT 3.1.1",
+                                        "the broker refuses this client id",
+                                        "the broker is unavailable",
+                                        "user name or password is malformed",
                                         "not authorised: user name, password or certificate is wrong"};
     return code < sizeof texts / sizeof texts[0] ? texts[code] : "refused for an unknown reason";
 }

@@ -22,7 +22,8 @@ static int decode(struct tg_writer *scratch, struct tg_bytes text, struct tg_byt
     return rc;
 }
 
-int tg_property_bag_next(struct tg_property_reader *r, struct tg_writer *scratch, struct tg_property *ret_property)
+int tg_property_bag_next(struct tg_property_reader *r, struct tg_writer *scratch,
+                         struct tg_property *ret_property)
 {
     while (r->rest.len > 0) {
         struct tg_property p = {.is_null = true};

@@ -13,6 +13,7 @@
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
 #define DISCONNECT_LINGER_MS 500
 #define TELL_AGAIN_MS        600000
+#define CLOCK_LOOK_MS        1000
 
 static void on_deadline(void *user);
 static void wait_and_retry(struct tg_session *s, int64_t wait_ms);
@@ -112,8 +113,30 @@ static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
     tg_session_arm(s);
 }
 
+/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
+ * nothing is sent to it; a look at the clock now and then. */
+static void wait_for_clock(struct tg_session *s, const char *text)
+{
+    snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
+    drop_connection(s, 0);
+    if (!s->waits_for_clock)
+        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s cannot connect yet: %s; samples are kept in the outbox, it connects when "
+               "the clock has been set", s->device_id, s->route->cloud->name, text);
+    s->waits_for_clock = true;
+    wait_and_retry(s, CLOCK_LOOK_MS);
+}
+
+static void end_with(struct tg_session *s, const struct tg_error *err)
+{
+    if (err->code == TG_ECLOCK)
+        wait_for_clock(s, err->text);
+    else
+        tg_session_fail(s, err->text);
+}
+
 static void ask_for_slot(struct tg_session *s)
 {
+    s->waits_for_clock = false;
     tg_session_set_state(s, TG_SESSION_QUEUED);
     tg_session_arm(s);
     tg_set_want_slot(s);
@@ -139,7 +162,7 @@ static void send_connect(struct tg_session *s)
     bool sent;
     int rc;
     if (s->identity.secret.kind == TG_IDENTITY_SAS_KEY && !tg_clock_plausible(wall_s * 1000))
-        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made; waiting for the time");
+        rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
     else
         rc = s->cloud->type->login(&s->target, &s->identity.secret, wall_s, &scratch, &login, &err);
     if (rc == TG_OK) {
@@ -150,7 +173,7 @@ static void send_connect(struct tg_session *s)
     }
     explicit_bzero(memory, sizeof memory);
     if (rc < 0) {
-        tg_session_fail(s, err.text);
+        end_with(s, &err);
         return;
     }
     s->renew_at_ms = INT64_MAX;
@@ -176,7 +199,7 @@ static void on_ready(void *user)
 
 static void on_end(void *user, const struct tg_error *err)
 {
-    tg_session_fail(checked(user), err->text);
+    end_with(checked(user), err);
 }
 
 static void on_writable(void *user)
@@ -221,7 +244,9 @@ static void on_deadline(void *user)
     struct tg_session *s = checked(user);
     int64_t now = tg_clock_mono_ms();
     if (s->state == TG_SESSION_WAITING) {
-        if (now >= s->retry_at_ms)
+        if (now >= s->retry_at_ms && s->waits_for_clock && !tg_clock_plausible(tg_clock_wall_ms()))
+            wait_and_retry(s, CLOCK_LOOK_MS);
+        else if (now >= s->retry_at_ms)
             ask_for_slot(s);
         else
             tg_session_arm(s);

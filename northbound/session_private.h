@@ -70,6 +70,8 @@ struct tg_session {
 
     enum tg_session_state state;
     bool holds_slot, started, subscribed, input_held;
+    bool waits_for_clock; /* within WAITING: for the time to be set, not for the cloud */
+    bool window_was_full; /* and has not opened again */
     bool had_rows; /* after the last pump some were left */
     struct tg_identity identity;
     struct tg_cloud_target target;

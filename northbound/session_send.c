@@ -155,6 +155,18 @@ static void quarantine_first(struct tg_session *s, int rc)
     tg_row_unref(row);
 }
 
+/* A full window opens again when a quarter of it is free: acknowledgements come one by one, and messages that go together
+ * share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
+static bool window_is_open(struct tg_session *s)
+{
+    uint16_t room = tg_mqtt_client_window(&s->mqtt);
+    if (room == 0)
+        s->window_was_full = true;
+    else if (room >= s->batch_cap / 4)
+        s->window_was_full = false;
+    return room > 0 && !s->window_was_full;
+}
+
 /* 1 = one message was written, 0 = nothing to send now (or no room), negative = drop the connection. */
 static int send_batch(struct tg_session *s, int64_t now_ms)
 {
@@ -163,7 +175,7 @@ static int send_batch(struct tg_session *s, int64_t now_ms)
     struct tg_bytes body, topic;
     struct tg_batch *b;
     int rc = TG_OK;
-    if (available == 0 || s->next_tag - s->first_tag >= s->batch_cap || tg_mqtt_client_window(&s->mqtt) == 0)
+    if (!window_is_open(s) || available == 0 || s->next_tag - s->first_tag >= s->batch_cap)
         return 0;
     if (available < s->max_samples && now_ms < s->batch_due_ms)
         return 0;

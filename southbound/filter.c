@@ -22,7 +22,8 @@ static bool as_number(const struct tg_value *v, double *ret)
     }
 }
 
-/* 2301 × 0.1 is 230.10000000000002, 2301 / 10 is 230.1: where the scale is one over a whole number, divide. */
+/* 2301 × 0.1 is 230.10000000000002, 2301 / 10 is 230.1: where the scale is one over a whole number, divide.
+ */
 static double times(double x, double scale)
 {
     double inverse = 1.0 / scale, whole = nearbyint(inverse);
@@ -54,11 +55,13 @@ static void scale_and_check(const struct tg_filter_options *o, struct tg_point_v
     }
 }
 
-static bool differs(const struct tg_filter_options *o, const struct tg_filter_state *s, const struct tg_value *v)
+static bool differs(const struct tg_filter_options *o, const struct tg_filter_state *s,
+                    const struct tg_value *v)
 {
     double now, last;
     if (v->type == TG_VALUE_TEXT)
-        return s->last.type != TG_VALUE_TEXT || text_hash(v) != s->last_text_hash || v->text_len != s->last.text_len;
+        return s->last.type != TG_VALUE_TEXT || text_hash(v) != s->last_text_hash ||
+               v->text_len != s->last.text_len;
     if (v->type == TG_VALUE_BOOL)
         return s->last.type != TG_VALUE_BOOL || v->as.boolean != s->last.as.boolean;
     if (!as_number(v, &now) || !as_number(&s->last, &last))
@@ -66,8 +69,8 @@ static bool differs(const struct tg_filter_options *o, const struct tg_filter_st
     return fabs(now - last) > (o->deadband_is_percent ? fabs(last) * o->deadband / 100.0 : o->deadband);
 }
 
-enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct tg_filter_state *s, int64_t now_ms,
-                                       struct tg_point_value *v)
+enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct tg_filter_state *s,
+                                       int64_t now_ms, struct tg_point_value *v)
 {
     int64_t since = now_ms - s->sent_ms;
     bool send, due, too_soon;

@@ -11,7 +11,8 @@
 #include "core/base/random.h"
 #include "core/base/sample.h"
 
-#define DELIVER_PER_TURN 4096 /* mails handed to the loop before other sources and sessions get their turn */
+#define DELIVER_PER_TURN 4096 /* mails handed to the loop before other sources and sessions get their turn   \
+                               */
 #define ERROR_TEXT_BYTES 256
 
 static struct tg_host_source *checked(struct tg_host_source *s)
@@ -41,8 +42,8 @@ static bool value_is_sound(const struct tg_point_value *v)
            (v->value.text_len <= TG_TEXT_MAX_BYTES && (v->value.as.text || v->value.text_len == 0));
 }
 
-static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms, const struct tg_point_value *values,
-                        uint32_t count)
+static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms,
+                        const struct tg_point_value *values, uint32_t count)
 {
     struct tg_host_source *s = checked(source);
     size_t size;
@@ -97,10 +98,12 @@ static void put_text_mail(struct tg_host_source *s, const struct tg_up_mail *hea
         tg_free(m);
     }
     if (rc != TG_ESTATE) /* closed: nobody waits for it any more */
-        tg_log(TG_LOG_WARN, "source", "source=%s a device state or an answer was lost: %s", s->config->name, tg_code_text(rc));
+        tg_log(TG_LOG_WARN, "source", "source=%s a device state or an answer was lost: %s", s->config->name,
+               tg_code_text(rc));
 }
 
-static void service_device_state(struct tg_host_source *source, uint32_t device, uint32_t state, const char *text)
+static void service_device_state(struct tg_host_source *source, uint32_t device, uint32_t state,
+                                 const char *text)
 {
     struct tg_host_source *s = checked(source);
     if (device < s->model.device_count && state <= TG_DEVICE_DOWN)
@@ -109,7 +112,8 @@ static void service_device_state(struct tg_host_source *source, uint32_t device,
 
 static void service_answer(struct tg_host_source *source, uint64_t request, int status, const char *json)
 {
-    put_text_mail(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
+    put_text_mail(checked(source),
+                  &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
 }
 
 static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
@@ -158,8 +162,8 @@ static bool service_stopping(struct tg_host_source *source)
 }
 
 #define GETTERS                                                                                              \
-    .has = tg_settings_has, .get_int = tg_settings_int, .get_real = tg_settings_real, .get_text = tg_settings_text, \
-    .get_list = tg_settings_list
+    .has = tg_settings_has, .get_int = tg_settings_int, .get_real = tg_settings_real,                        \
+    .get_text = tg_settings_text, .get_list = tg_settings_list
 
 const struct tg_host *tg_source_check_host(void)
 {
@@ -196,7 +200,8 @@ static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
     else if (!m->is_write && s->plugin->command)
         s->plugin->command(s->instance, m->request, m->device, m->name, m->json);
     else
-        service_answer(s, m->request, TG_PLUGIN_EUNSUPPORTED, "{\"error\":\"this plugin does not take that\"}");
+        service_answer(s, m->request, TG_PLUGIN_EUNSUPPORTED,
+                       "{\"error\":\"this plugin does not take that\"}");
 }
 
 void tg_instance_round(struct tg_host_source *s)
@@ -251,7 +256,8 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
     return true;
 }
 
-/* Delivers from one box; false when a sample was not taken (tg_source_host_resume() goes on) or the turn is used up. */
+/* Delivers from one box; false when a sample was not taken (tg_source_host_resume() goes on) or the turn is
+ * used up. */
 static bool drain_box(struct tg_host_source *s, struct tg_mailbox *box, struct tg_mail **held, int *left)
 {
     while (!atomic_load(&s->stopping)) {
@@ -315,7 +321,8 @@ static int build_model(struct tg_host_source *s)
             s->points[p] = (struct tg_point){.name = fp->name, .settings = fp->settings};
             if (tg_settings_has(fp->common, "every"))
                 s->points[p].every_ms = tg_settings_int(fp->common, "every");
-            s->points[p].writable = tg_settings_has(fp->common, "writable") && tg_settings_int(fp->common, "writable");
+            s->points[p].writable =
+                tg_settings_has(fp->common, "writable") && tg_settings_int(fp->common, "writable");
         }
     }
     s->model = (struct tg_source){c->name, c->settings, s->devices, c->device_count};
@@ -324,8 +331,8 @@ static int build_model(struct tg_host_source *s)
 
 static void free_source(struct tg_host_source *s)
 {
-    struct tg_mail *lists[] = {s->held, tg_mailbox_take_all(&s->up), s->held_news, tg_mailbox_take_all(&s->news),
-                               tg_mailbox_take_all(&s->down)};
+    struct tg_mail *lists[] = {s->held, tg_mailbox_take_all(&s->up), s->held_news,
+                               tg_mailbox_take_all(&s->news), tg_mailbox_take_all(&s->down)};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (struct tg_mail *m = lists[i], *next; m; m = next) {
             next = m->next;
@@ -340,8 +347,9 @@ static void free_source(struct tg_host_source *s)
     tg_free(s);
 }
 
-int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *config, const struct tg_source_callbacks *cb,
-                       void *user, struct tg_source_host **ret_host, struct tg_error *err)
+int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *config,
+                       const struct tg_source_callbacks *cb, void *user, struct tg_source_host **ret_host,
+                       struct tg_error *err)
 {
     struct tg_host_source *s = tg_calloc(1, sizeof *s);
     bool own = config->plugin->thread_model == TG_THREAD_OWN;
@@ -353,13 +361,22 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
     s->config = config;
     s->plugin = config->plugin;
     s->open_backoff = (struct tg_backoff){.floor_ms = 1000, .base_ms = 1000, .cap_ms = 60000};
-    s->services = (struct tg_host){.struct_size = (uint32_t)sizeof s->services, .api_version = TG_PLUGIN_API_VERSION,
-        .source = s, .emit = service_emit, .device_state = service_device_state, .log = service_log, .answer = service_answer,
-        .watch_fd = service_watch_fd, .now_ms = service_now_ms, .wall_ms = service_wall_ms, .stopping = service_stopping, GETTERS};
+    s->services = (struct tg_host){.struct_size = (uint32_t)sizeof s->services,
+                                   .api_version = TG_PLUGIN_API_VERSION,
+                                   .source = s,
+                                   .emit = service_emit,
+                                   .device_state = service_device_state,
+                                   .log = service_log,
+                                   .answer = service_answer,
+                                   .watch_fd = service_watch_fd,
+                                   .now_ms = service_now_ms,
+                                   .wall_ms = service_wall_ms,
+                                   .stopping = service_stopping,
+                                   GETTERS};
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
-    tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES, own ? tg_worker_wake : tg_wakeup_fire,
-                    own ? (void *)s : (void *)&s->turn);
+    tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES,
+                    own ? tg_worker_wake : tg_wakeup_fire, own ? (void *)s : (void *)&s->turn);
     rc = build_model(s);
     if (rc < 0) {
         free_source(s);
@@ -382,7 +399,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
 /* `m` is NULL when there was no memory for it. */
 static void put_request(struct tg_host_source *s, uint64_t request, struct tg_down_mail *m)
 {
-    const char *why = m ? "{\"error\":\"too many commands are waiting for this source\"}" : "{\"error\":\"out of memory\"}";
+    const char *why =
+        m ? "{\"error\":\"too many commands are waiting for this source\"}" : "{\"error\":\"out of memory\"}";
     if (m && tg_mailbox_put(&s->down, &m->mail) == TG_OK)
         return;
     tg_free(m);
@@ -395,8 +413,12 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
     size_t len = value->type == TG_VALUE_TEXT ? value->text_len : 0;
     struct tg_down_mail *m = tg_calloc(1, sizeof *m + len);
     if (m) {
-        *m = (struct tg_down_mail){.mail.cost = sizeof *m + len, .request = request, .device = device, .point = point,
-                                   .is_write = true, .value = *value};
+        *m = (struct tg_down_mail){.mail.cost = sizeof *m + len,
+                                   .request = request,
+                                   .device = device,
+                                   .point = point,
+                                   .is_write = true,
+                                   .value = *value};
         if (len) {
             memcpy(m->text, value->as.text, len);
             m->value.as.text = m->text;
@@ -405,7 +427,8 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
     put_request(h->source, request, m);
 }
 
-void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name, const char *json)
+void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
+                            const char *json)
 {
     size_t n = strlen(name) + 1, j = strlen(json) + 1;
     struct tg_down_mail *m = tg_calloc(1, sizeof *m + n + j);
@@ -420,7 +443,8 @@ void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats)
 {
     struct tg_host_source *s = h->source;
-    *ret_stats = (struct tg_source_stats){atomic_load(&s->emitted), atomic_load(&s->rejected), atomic_load(&s->open_seen)};
+    *ret_stats = (struct tg_source_stats){atomic_load(&s->emitted), atomic_load(&s->rejected),
+                                          atomic_load(&s->open_seen)};
 }
 
 /* --- end ------------------------------------------------------------------------------------------ */

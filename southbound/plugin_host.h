@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host - runs one source: an instance of a plugin, its thread if it wants one, and the services lent to it.
+ * plugin_host - runs one source: an instance of a plugin, its thread if it wants one, and the services lent
+ * to it.
  *
  *   plugin (own thread, or the loop) ── emit ──► mailbox (bounded) ──► loop: on_sample
- *                                    ── device_state, answer ──► mailbox (bounded) ──► loop: the other callbacks
- *   loop ── write, command ──► mailbox (bounded) ──► plugin
+ *                                    ── device_state, answer ──► mailbox (bounded) ──► loop: the other
+ * callbacks loop ── write, command ──► mailbox (bounded) ──► plugin
  *
- * Samples keep their order, and so do states and answers; the latter may overtake samples, so that an answer does not
- * wait until a full store has room again.
+ * Samples keep their order, and so do states and answers; the latter may overtake samples, so that an answer
+ * does not wait until a full store has room again.
  *
  * Overflow: when on_sample says TG_EFULL (the store is full) samples stay in the mailbox until
- * tg_source_host_resume(); a full mailbox makes emit() say TG_PLUGIN_EFULL, which is counted per source. A request
- * that finds its mailbox full is answered TG_PLUGIN_EFULL at once.
+ * tg_source_host_resume(); a full mailbox makes emit() say TG_PLUGIN_EFULL, which is counted per source. A
+ * request that finds its mailbox full is answered TG_PLUGIN_EFULL at once.
  *
  * A failing open() is logged with the plugin's reason and tried again with back-off (1 s … 60 s).
  * All functions are called on the loop thread, all callbacks run there.
@@ -28,7 +29,8 @@
 
 struct tg_source_callbacks {
     /* Values are borrowed and may be changed in place. TG_EFULL: not taken, offer again after resume. */
-    int (*on_sample)(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values, uint32_t count);
+    int (*on_sample)(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values,
+                     uint32_t count);
     void (*on_state)(void *user, uint32_t device, enum tg_device_state state, const char *text);
     /* status: 0 or enum tg_plugin_error; json may be NULL. */
     void (*on_answer)(void *user, uint64_t request, int status, const char *json);
@@ -39,13 +41,15 @@ struct tg_source_callbacks {
 struct tg_source_host;
 
 /* `config` is borrowed and must outlive the host. */
-int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *config, const struct tg_source_callbacks *cb,
-                       void *user, struct tg_source_host **ret_host, struct tg_error *err) TG_CHECKED;
+int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *config,
+                       const struct tg_source_callbacks *cb, void *user, struct tg_source_host **ret_host,
+                       struct tg_error *err) TG_CHECKED;
 void tg_source_host_resume(struct tg_source_host *h);
 /* The answer comes through on_answer, once, except when the source is closed first. */
 void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point,
                           const struct tg_value *value);
-void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name, const char *json);
+void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
+                            const char *json);
 
 struct tg_source_stats {
     uint64_t emitted, rejected; /* samples taken from, and refused to, the plugin */
@@ -53,8 +57,8 @@ struct tg_source_stats {
 };
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats);
 
-/* Ends the instance; `closed` runs on the loop when the thread has ended and the memory is gone. No other callback
- * comes after this call. */
+/* Ends the instance; `closed` runs on the loop when the thread has ended and the memory is gone. No other
+ * callback comes after this call. */
 void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), void *user);
 
 /* has/get_… only: lent to check_point and to `tidegate decode`. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own thread) and
- * plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of the plugin ABI.
+ * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own
+ * thread) and plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of
+ * the plugin ABI.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
 #define TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
@@ -65,12 +66,13 @@ struct tg_host_source {
 
     void *instance;
     bool open;
-    int64_t poll_due_ms;          /* of the instance; open retries too */
+    int64_t poll_due_ms; /* of the instance; open retries too */
     struct tg_backoff open_backoff;
     struct tg_watch watches[TG_SOURCE_MAX_FDS];
 
-    struct tg_mailbox up, news, down; /* samples; states, answers and opens, which must not wait behind samples; requests */
-    struct tg_wakeup up_wake;     /* loop: mail from the plugin */
+    struct tg_mailbox up, news,
+        down; /* samples; states, answers and opens, which must not wait behind samples; requests */
+    struct tg_wakeup up_wake;         /* loop: mail from the plugin */
     struct tg_mail *held, *held_news; /* taken from `up` and `news`, not yet delivered */
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
@@ -79,18 +81,18 @@ struct tg_host_source {
     /* own thread */
     pthread_t thread;
     bool thread_started;
-    int event_fd;                 /* wakes the thread */
-    struct tg_wakeup ended;       /* the thread is about to return */
+    int event_fd;           /* wakes the thread */
+    struct tg_wakeup ended; /* the thread is about to return */
     /* on the loop */
     struct tg_deadline deadline;
-    struct tg_wakeup turn;        /* run the instance in the next loop turn */
+    struct tg_wakeup turn; /* run the instance in the next loop turn */
 
     void (*closed)(void *user);
     void *closed_user;
 };
 
-/* One round of the instance: opens it if needed, gives it waiting requests, polls it when due. Sets poll_due_ms. Runs on the
- * instance's thread. */
+/* One round of the instance: opens it if needed, gives it waiting requests, polls it when due. Sets
+ * poll_due_ms. Runs on the instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
 

@@ -73,45 +73,54 @@ static int check_trusted(const char *path, int is_dir, struct tg_error *err)
     if (lstat(path, &st) < 0)
         return tg_error_set(err, tg_code_from_errno(errno), "%s: %s", path, strerror(errno));
     if (!is_dir && !S_ISREG(st.st_mode))
-        return tg_error_set(err, TG_EPERM, "%s is not a regular file; a plugin is loaded only from a file itself, not through a link",
-                            path);
+        return tg_error_set(
+            err, TG_EPERM,
+            "%s is not a regular file; a plugin is loaded only from a file itself, not through a link", path);
     if (st.st_uid != 0 && st.st_uid != geteuid())
-        return tg_error_set(err, TG_EPERM, "%s belongs to user %u; a plugin and its folder must belong to root or to the gateway's user",
-                            path, (unsigned)st.st_uid);
+        return tg_error_set(
+            err, TG_EPERM,
+            "%s belongs to user %u; a plugin and its folder must belong to root or to the gateway's user",
+            path, (unsigned)st.st_uid);
     if (st.st_mode & (S_IWGRP | S_IWOTH))
-        return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'", path,
-                            (unsigned)(st.st_mode & 07777), path);
+        return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'",
+                            path, (unsigned)(st.st_mode & 07777), path);
     return TG_OK;
 }
 
-static int copy_description(const struct tg_plugin *theirs, const char *path, struct tg_plugin *ours, struct tg_error *err)
+static int copy_description(const struct tg_plugin *theirs, const char *path, struct tg_plugin *ours,
+                            struct tg_error *err)
 {
     size_t size = theirs->struct_size;
     if (theirs->api_version != TG_PLUGIN_API_VERSION)
-        return tg_error_set(err, TG_EVERSION,
-                            "%s is built for plugin API %u, this tidegate has %u; build it against this version's plugin.h", path,
-                            theirs->api_version, TG_PLUGIN_API_VERSION);
+        return tg_error_set(
+            err, TG_EVERSION,
+            "%s is built for plugin API %u, this tidegate has %u; build it against this version's plugin.h",
+            path, theirs->api_version, TG_PLUGIN_API_VERSION);
     if (size < LEAST_SIZE)
-        return tg_error_set(err, TG_EVERSION, "%s describes itself in %zu bytes, at least %zu are needed: not a tidegate plugin?",
-                            path, size, LEAST_SIZE);
+        return tg_error_set(
+            err, TG_EVERSION,
+            "%s describes itself in %zu bytes, at least %zu are needed: not a tidegate plugin?", path, size,
+            LEAST_SIZE);
     memset(ours, 0, sizeof *ours);
     memcpy(ours, theirs, size < sizeof *ours ? size : sizeof *ours);
     if (!ours->name || !ours->open || !ours->poll || !ours->close || !ours->version || !ours->summary)
         return tg_error_set(err, TG_EINVAL, "%s lacks name, version, summary, open, poll or close", path);
     if (ours->thread_model != TG_THREAD_LOOP && ours->thread_model != TG_THREAD_OWN)
-        return tg_error_set(err, TG_EVERSION, "%s asks for thread model %u, which this tidegate does not have", path,
+        return tg_error_set(err, TG_EVERSION,
+                            "%s asks for thread model %u, which this tidegate does not have", path,
                             ours->thread_model);
     return TG_OK;
 }
 
-static const struct tg_plugin *load(struct tg_plugin_set *set, const char *name, const char *dir, const char *path,
-                                    struct tg_error *err)
+static const struct tg_plugin *load(struct tg_plugin_set *set, const char *name, const char *dir,
+                                    const char *path, struct tg_error *err)
 {
     const struct tg_plugin *(*describe)(void) = NULL;
     struct loaded *l = NULL;
     void *handle = NULL, *symbol;
     if (set->loaded_count == TG_PLUGIN_SET_MAX) {
-        tg_error_set(err, TG_EFULL, "%d plugins are loaded already, the most there can be", TG_PLUGIN_SET_MAX);
+        tg_error_set(err, TG_EFULL, "%d plugins are loaded already, the most there can be",
+                     TG_PLUGIN_SET_MAX);
         return NULL;
     }
     if (check_trusted(dir, 1, err) < 0 || check_trusted(path, 0, err) < 0)
@@ -135,7 +144,8 @@ static const struct tg_plugin *load(struct tg_plugin_set *set, const char *name,
     if (copy_description(describe(), path, &l->plugin, err) < 0)
         goto fail;
     if (strcmp(l->plugin.name, name) != 0) {
-        tg_error_set(err, TG_EINVAL, "%s calls itself \"%s\": file and name must agree", path, l->plugin.name);
+        tg_error_set(err, TG_EINVAL, "%s calls itself \"%s\": file and name must agree", path,
+                     l->plugin.name);
         goto fail;
     }
     snprintf(l->name, sizeof l->name, "%s", name);
@@ -215,7 +225,8 @@ static void say_unknown(const struct tg_plugin_set *set, const char *name, struc
         candidates[i] = known.items[i];
     near = tg_nearest_word(name, candidates, known.count);
     if (near)
-        tg_error_set(err, TG_ENOTFOUND, "unknown plugin \"%s\" (did you mean \"%s\"?); searched %s", name, near, dirs);
+        tg_error_set(err, TG_ENOTFOUND, "unknown plugin \"%s\" (did you mean \"%s\"?); searched %s", name,
+                     near, dirs);
     else
         tg_error_set(err, TG_ENOTFOUND, "unknown plugin \"%s\"; searched %s", name, dirs);
     free_names(&known);
@@ -251,8 +262,8 @@ const char *tg_plugin_path(const struct tg_plugin_set *set, const struct tg_plug
 }
 
 void tg_plugin_set_each(struct tg_plugin_set *set,
-                        void (*each)(void *user, const char *name, const char *path, const struct tg_plugin *plugin,
-                                     const struct tg_error *err),
+                        void (*each)(void *user, const char *name, const char *path,
+                                     const struct tg_plugin *plugin, const struct tg_error *err),
                         void *user)
 {
     struct names known;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_on_loop - an instance that never blocks (TG_THREAD_LOOP): its rounds run on the loop, driven by a deadline, by
- * requests and by watched descriptors.
+ * plugin_on_loop - an instance that never blocks (TG_THREAD_LOOP): its rounds run on the loop, driven by a
+ * deadline, by requests and by watched descriptors.
  */
 #include "southbound/plugin_host_private.h"
 
@@ -22,7 +22,8 @@ static void run_round(void *user)
     if (atomic_load(&s->stopping))
         return;
     tg_instance_round(s);
-    /* What is due at once runs in the next turn: a timer of no time may run again in this one and hold everybody up. */
+    /* What is due at once runs in the next turn: a timer of no time may run again in this one and hold
+     * everybody up. */
     if (s->poll_due_ms <= tg_clock_mono_ms()) {
         tg_deadline_set(&s->deadline, INT64_MAX);
         tg_wakeup_fire(&s->turn);
@@ -41,7 +42,8 @@ static void on_fd(uv_poll_t *uv, int status, int events)
     struct tg_loop_poll *p = uv->data;
     struct tg_host_source *s = TG_OBJECT(p->source, struct tg_host_source, TG_HOST_SOURCE_MAGIC);
     uint32_t ready = status < 0 ? TG_FD_HANGUP
-                                : (events & UV_READABLE ? TG_FD_READ : 0) | (events & UV_WRITABLE ? TG_FD_WRITE : 0) |
+                                : (events & UV_READABLE ? TG_FD_READ : 0) |
+                                      (events & UV_WRITABLE ? TG_FD_WRITE : 0) |
                                       (events & UV_DISCONNECT ? TG_FD_HANGUP : 0);
     if (atomic_load(&s->stopping) || !s->open || !s->plugin->fd_ready)
         return;

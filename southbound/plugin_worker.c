@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_worker - the thread of an instance that may block (TG_THREAD_OWN): it waits in poll(2) for requests, watched
- * descriptors and the instance's next due time.
+ * plugin_worker - the thread of an instance that may block (TG_THREAD_OWN): it waits in poll(2) for requests,
+ * watched descriptors and the instance's next due time.
  */
 #include "southbound/plugin_host_private.h"
 
@@ -51,15 +51,17 @@ static void wait_for_work(struct tg_host_source *s)
     for (size_t i = 0; i < TG_SOURCE_MAX_FDS; i++) {
         const struct tg_watch *w = &s->watches[i];
         if (w->events)
-            fds[n++] = (struct pollfd){.fd = w->fd, .events = (short)((w->events & TG_FD_READ ? POLLIN : 0) |
-                                                                      (w->events & TG_FD_WRITE ? POLLOUT : 0))};
+            fds[n++] = (struct pollfd){.fd = w->fd,
+                                       .events = (short)((w->events & TG_FD_READ ? POLLIN : 0) |
+                                                         (w->events & TG_FD_WRITE ? POLLOUT : 0))};
     }
     if (poll(fds, n, wait_ms(s)) <= 0)
         return; /* time is up, or EINTR: the round looks at the clock itself */
     if (fds[0].revents && read(s->event_fd, &count, sizeof count) < 0)
         TG_ASSERT(errno == EAGAIN || errno == EINTR);
     for (nfds_t i = 1; i < n && s->open && s->plugin->fd_ready; i++) {
-        uint32_t events = (fds[i].revents & POLLIN ? TG_FD_READ : 0) | (fds[i].revents & POLLOUT ? TG_FD_WRITE : 0) |
+        uint32_t events = (fds[i].revents & POLLIN ? TG_FD_READ : 0) |
+                          (fds[i].revents & POLLOUT ? TG_FD_WRITE : 0) |
                           (fds[i].revents & (POLLHUP | POLLERR | POLLNVAL) ? TG_FD_HANGUP : 0);
         events &= watched(s, fds[i].fd);
         if (!events)
@@ -108,7 +110,8 @@ int tg_worker_start(struct tg_host_source *s, struct tg_error *err)
     }
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->event_fd < 0) {
-        rc = tg_error_set(err, tg_code_from_errno(errno), "source %s: eventfd: %s", s->config->name, strerror(errno));
+        rc = tg_error_set(err, tg_code_from_errno(errno), "source %s: eventfd: %s", s->config->name,
+                          strerror(errno));
         goto close_ended;
     }
     sigfillset(&all); /* signals belong to the loop thread */
@@ -116,7 +119,8 @@ int tg_worker_start(struct tg_host_source *s, struct tg_error *err)
     rc = pthread_create(&s->thread, NULL, worker_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) {
-        rc = tg_error_set(err, tg_code_from_errno(rc), "source %s: cannot start a thread: %s", s->config->name, strerror(rc));
+        rc = tg_error_set(err, tg_code_from_errno(rc), "source %s: cannot start a thread: %s",
+                          s->config->name, strerror(rc));
         close(s->event_fd);
         goto close_ended;
     }

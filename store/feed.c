@@ -333,13 +333,16 @@ bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row)
     return true;
 }
 
-void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes)
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes,
+                    int64_t oldest_ms)
 {
     struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
     if (!f || seq <= f->acked_seq)
         return;
     advance(f, seq, id);
     f->holes_ahead = holes > f->holes_seen ? holes - f->holes_seen : 0;
+    if (f->oldest_ms < oldest_ms)
+        f->oldest_ms = oldest_ms;
 }
 
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
@@ -443,6 +446,7 @@ void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
     struct tg_feeds *fs = f->set;
     if (seq <= f->acked_seq)
         return;
+    TG_ASSERT(seq <= fs->devices[f->device].last_seq);
     advance(f, seq, id);
     if (!f->dirty) {
         bool first = TAILQ_EMPTY(&fs->dirty);

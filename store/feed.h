@@ -40,7 +40,7 @@ struct tg_feed {
     uint32_t device, cursor;
     struct tg_row **ring; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
-    size_t bytes, need; /* in the ring; of the row that last had no room */
+    size_t bytes, need;         /* in the ring; of the row that last had no room */
     uint64_t next_id, next_seq; /* the next row to be offered has at least these */
     uint64_t acked_seq, acked_id;
     uint64_t taken_seq;   /* highest seq that the session took */
@@ -121,14 +121,15 @@ void tg_feeds_close(struct tg_feed *feed);
 void tg_feeds_appended(struct tg_feeds *fs, const struct tg_row *row);
 /* The next row in id order may be offered: it is stored, or cannot be. */
 void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row);
-/* Calls on_rows of the feeds that got rows while empty. */
+/* Calls on_rows of the feeds that got rows since the last call. */
 void tg_feeds_notify(struct tg_feeds *fs);
 /* True when the row is of no more use: every feed of its device has acknowledged it. */
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);
 
-/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start.
- */
-void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes);
+/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start;
+ * what is left is not older than oldest_ms. */
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes,
+                    int64_t oldest_ms);
 /* A row that no feed was offered yet was dropped from memory. */
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */

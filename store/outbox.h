@@ -51,11 +51,11 @@ struct tg_outbox_row {
 };
 
 /* Opens or creates. A corrupt, foreign or unreadable database is renamed aside with -wal and -shm
- * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun, whose numbers go on above all
- * that were ever given; *ret_set_aside then holds its name
- * or is "" (it may be NULL when the caller does not care), `err` then says why [C8]. A newer schema is refused
- * untouched: TG_EVERSION [C15]. A second writer is refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND
- * when there is none; nothing is set aside. */
+ * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun, whose numbers go on above all that were
+ * ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not care), `err` then
+ * says why [C8]. A database that is gone although outbox.high knows of numbers: one is begun, numbers go on likewise,
+ * `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched: TG_EVERSION [C15]. A second writer is
+ * refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */

@@ -22,6 +22,14 @@ static int64_t reserve_pages(const struct tg_outbox *ob)
     return r < 8 ? 8 : r > 1024 ? 1024 : r;
 }
 
+/* What one transaction may delete: deleted rows go through the write-ahead log, which on a full disk cannot
+ * grow. */
+static uint64_t most_deleted_bytes(const struct tg_outbox *ob)
+{
+    int64_t reserve = reserve_pages(ob) * TG_OUTBOX_PAGE, wal = ob->wal_limit / 4;
+    return (uint64_t)(wal < reserve ? wal : reserve);
+}
+
 /* --- rows that nobody waits for ---------------------------------------------------------------------------
  */
 
@@ -79,9 +87,7 @@ static int find_floors(struct tg_outbox *ob, uint64_t *ret_floor, uint64_t *ret_
         pending += most;
         if (low_id < floor)
             floor = low_id;
-        /* Only what the mark knows of may go: the hole may be the only witness of the device's last number.
-         */
-        if (d->holes > 0 && !d->dirty) {
+        if (d->holes > 0) {
             sqlite3_stmt *st = ob->st[ST_HOLE_DROP];
             struct tg_outbox_device_entry *t = tg_outbox_touch_device(ob, i);
             if (!t)
@@ -160,10 +166,31 @@ static void plan_compaction(struct tg_outbox *ob, uint64_t floor, uint64_t waste
     }
 }
 
+static int look_at_size(struct tg_outbox *ob, struct tg_error *err)
+{
+    int code = tg_outbox_pragma(ob, ST_PAGES, &ob->pages, err);
+    if (code == TG_OK)
+        code = tg_outbox_pragma(ob, ST_FREE_PAGES, &ob->free_pages, err);
+    ob->bytes_since_check = 0;
+    return code;
+}
+
+static int bound_by_bytes(struct tg_outbox *ob, uint64_t *cap, struct tg_error *err)
+{
+    int code = look_at_size(ob, err);
+    uint64_t used = (uint64_t)(ob->pages - ob->free_pages) * TG_OUTBOX_PAGE;
+    uint64_t most = 1 + most_deleted_bytes(ob) * ob->t.rows / (used + 1);
+    if (most < *cap)
+        *cap = most;
+    return code;
+}
+
 int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err)
 {
     uint64_t floor = 0, pending = 0, deleted = 0, to;
     int code = find_floors(ob, &floor, &pending, err);
+    if (code == TG_OK && ob->disk_full)
+        code = bound_by_bytes(ob, &cap, err);
     if (code != TG_OK)
         return code;
     if (ob->t.rows > 0 && ob->t.oldest_id <= floor) {
@@ -223,7 +250,7 @@ static int drop_oldest(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
 {
     sqlite3_stmt *st = ob->st[ST_SCAN];
     uint32_t seen = 0;
-    uint64_t last = 0, bytes = 0, max_bytes = (uint64_t)reserve_pages(ob) * TG_OUTBOX_PAGE;
+    uint64_t last = 0, bytes = 0, max_bytes = most_deleted_bytes(ob);
     bool enough = false;
     int rc = SQLITE_DONE, code = TG_OK;
     (void)sqlite3_bind_int64(st, 1, 0);
@@ -317,15 +344,6 @@ static int trim_chunk(struct tg_outbox *ob, bool *ret_more, struct tg_error *err
 /* --- limits
  * ------------------------------------------------------------------------------------------------- */
 
-static int look_at_size(struct tg_outbox *ob, struct tg_error *err)
-{
-    int code = tg_outbox_pragma(ob, ST_PAGES, &ob->pages, err);
-    if (code == TG_OK)
-        code = tg_outbox_pragma(ob, ST_FREE_PAGES, &ob->free_pages, err);
-    ob->bytes_since_check = 0;
-    return code;
-}
-
 static bool over(const struct tg_outbox *ob, int64_t reserve)
 {
     return ob->quota_pages > 0 && ob->pages - ob->free_pages > ob->quota_pages - reserve;
@@ -360,46 +378,11 @@ void tg_outbox_after_commit(struct tg_outbox *ob)
     (void)enforce_limit(ob, 2 + (int)(ob->bytes_since_check / reserve), NULL);
 }
 
-static void restore_after_full(struct tg_outbox *ob)
+/* Without ballast the database may only grow by what the disk holds beside the write-ahead log: a commit that
+ * is accepted must not fail at its checkpoint. *ret_most: pages the file may have. */
+static int bound_by_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
 {
     char sql[64];
-    if (!tg_outbox_ballast_make(ob))
-        return;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld",
-             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL);
-    if (tg_outbox_exec(ob, sql, NULL) == TG_OK)
-        ob->disk_full = false;
-}
-
-int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err)
-{
-    int code = TG_OK;
-    bool done = false;
-    if (ob->tx != TG_OUTBOX_TX_NONE)
-        return tg_error_set(err, TG_ESTATE, "limits are enforced outside of transactions");
-    if (ob->disk_full)
-        restore_after_full(ob);
-    if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
-        uint64_t expired = 0;
-        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
-        while (code == TG_OK && !done && expired > 0)
-            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
-    }
-    return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
-}
-
-/* Gives up the ballast, so that a checkpoint can make the database grow, and then bounds the database by what
- * the disk can hold beside the write-ahead log: a commit that is accepted must not fail at its checkpoint. */
-static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
-{
-    char sql[64];
-    (void)tg_outbox_ballast_drop(ob);
-    ob->disk_full = true;
-    /* RESTART, not TRUNCATE: the log keeps the space it has. */
-    int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
-        return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
-    ob->trouble.code = TG_OK;
     int code = look_at_size(ob, err);
     if (code != TG_OK)
         return code;
@@ -412,6 +395,48 @@ static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_
     if ((code = tg_outbox_exec(ob, sql, err)) == TG_OK)
         *ret_most = most;
     return code;
+}
+
+int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err)
+{
+    char sql[64];
+    int64_t most = 0;
+    ob->disk_full = !tg_outbox_ballast_make(ob);
+    if (ob->disk_full)
+        return bound_by_disk(ob, &most, err);
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld",
+             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL);
+    return tg_outbox_exec(ob, sql, err);
+}
+
+int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err)
+{
+    int code = TG_OK;
+    bool done = false;
+    if (ob->tx != TG_OUTBOX_TX_NONE)
+        return tg_error_set(err, TG_ESTATE, "limits are enforced outside of transactions");
+    if (ob->disk_full && (code = tg_outbox_bound(ob, err)) != TG_OK)
+        return code;
+    if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
+        uint64_t expired = 0;
+        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
+        while (code == TG_OK && !done && expired > 0)
+            code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
+    }
+    return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
+}
+
+/* Gives up the ballast, so that a checkpoint can make the database grow. */
+static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_error *err)
+{
+    (void)tg_outbox_ballast_drop(ob);
+    ob->disk_full = true;
+    /* RESTART, not TRUNCATE: the log keeps the space it has. */
+    int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+        return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
+    ob->trouble.code = TG_OK;
+    return bound_by_disk(ob, ret_most, err);
 }
 
 static int no_room(const struct tg_outbox *ob, size_t need_bytes, struct tg_error *err)

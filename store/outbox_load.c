@@ -93,11 +93,10 @@ static int add_cloud(struct tg_outbox *ob, const char *name)
 static int load_meta(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err)
 {
     (void)err;
-    ob->t.mark_id = column_u64(st, 0);
-    ob->t.last_id = column_u64(st, 1);
-    ob->t.rows = column_u64(st, 2);
-    ob->t.appended = column_u64(st, 3);
-    ob->floor_seq = column_u64(st, 4);
+    ob->t.mark_id = ob->t.last_id = column_u64(st, 0);
+    ob->t.rows = column_u64(st, 1);
+    ob->t.appended = column_u64(st, 2);
+    ob->floor_seq = column_u64(st, 3);
     return TG_OK;
 }
 
@@ -178,15 +177,12 @@ static int load_hole(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *er
     if (device < 0 || device >= ob->device_count || first == 0 || last < first)
         return corrupt(ob, err, "the table of numbers that were not stored is damaged");
     struct tg_outbox_device_entry *d = &ob->devices[device];
-    if (first <= d->floor_id) /* while loading: where the hole before ended */
+    /* floor_id, while loading: where the hole before ended. A hole at a device's end is written with its
+     * mark. */
+    if (first <= d->floor_id || last > d->last_seq)
         return corrupt(ob, err, "the table of numbers that were not stored is out of order");
     d->floor_id = last;
     d->holes++;
-    /* The last thing that happened to a device may be a hole after its newest row. */
-    if (last > d->last_seq) {
-        d->last_seq = last;
-        d->dirty = true;
-    }
     for (uint32_t i = d->first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
         struct tg_outbox_cursor_entry *c = &ob->cursors[i];
         if (last > c->acked_seq)
@@ -202,12 +198,11 @@ static int load_oldest(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
     return TG_OK;
 }
 
-static int load_everything(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
 {
     char tail[128];
     int code;
-    if ((code = query(ob, "SELECT mark_id, last_id, rows, appended, floor_seq FROM meta", load_meta, err)) !=
-            TG_OK ||
+    if ((code = query(ob, "SELECT mark_id, rows, appended, floor_seq FROM meta", load_meta, err)) != TG_OK ||
         (code = query(ob,
                       "SELECT d.id, d.name, m.last_seq, m.last_id, m.drop_limit, m.drop_age, m.drop_disk,"
                       " m.drop_quarantine, m.gap_first, m.gap_last"
@@ -245,7 +240,7 @@ int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err)
     int code = tg_outbox_exec(ob, "BEGIN", err);
     if (code != TG_OK)
         return code;
-    code = load_everything(ob, err);
+    code = tg_outbox_load_snapshot(ob, err);
     (void)sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
 }

@@ -194,6 +194,12 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
         ob->floor_seq = ob->high_seq;
         ob->t.last_id = ob->high_id;
         mark = true;
+        if (err && err->code == TG_OK) /* not set aside: there was nothing that could be */
+            (void)tg_error_set(
+                err, TG_ENOTFOUND,
+                "%s was not there or empty although samples had been stored; they are lost unless they "
+                "were delivered",
+                ob->path);
     } else if (!clean && (ob->wal_missing ||
                           (was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0))) {
         code = jump_ahead(ob, err);
@@ -239,8 +245,9 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
         (code = tg_outbox_prepare(ob, err)) != TG_OK || (code = tg_outbox_load(ob, err)) != TG_OK ||
         (code = start_session(ob, high_found, err)) != TG_OK || (code = settle_wal(ob, err)) != TG_OK)
         return code;
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld; PRAGMA synchronous=%s",
-             ob->quota_pages ? (long long)ob->quota_pages : 4294967294LL,
+    if ((code = tg_outbox_bound(ob, err)) != TG_OK)
+        return code;
+    snprintf(sql, sizeof sql, "PRAGMA synchronous=%s",
              ob->o.durability == TG_DURABILITY_FULL ? "FULL" : "NORMAL");
     return tg_outbox_exec(ob, sql, err);
 }
@@ -281,6 +288,9 @@ static int open_or_recover(struct tg_outbox *ob, char ret_set_aside[256], struct
             close_database(ob);
             (void)tg_outbox_ballast_drop(ob);
         } else if (code == TG_ECORRUPT && !aside_tried) {
+            char *later = err ? strstr(err->text, TG_OUTBOX_CHECKED_LATER) : NULL;
+            if (later)
+                *later = '\0';
             aside_tried = true;
             close_database(ob);
             if ((code = tg_outbox_set_aside(ob, ret_set_aside, err)) != TG_OK)
@@ -292,7 +302,6 @@ static int open_or_recover(struct tg_outbox *ob, char ret_set_aside[256], struct
                 high_found = ob->high_seq != 0;
             }
         } else {
-            ob->disk_full = ballast_tried;
             return code;
         }
         ob->dead = false;
@@ -338,11 +347,8 @@ int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_out
         free_outbox(ob);
         return code;
     }
-    if (!o->read_only) {
+    if (!o->read_only)
         tg_outbox_sync_dir(ob);
-        if (!ob->disk_full)
-            (void)tg_outbox_ballast_make(ob);
-    }
     if (ret_set_aside)
         memcpy(ret_set_aside, aside, sizeof aside);
     *ret_outbox = ob;

@@ -35,6 +35,8 @@
 #define TG_OUTBOX_WAL_MAX    (8 << 20)
 #define TG_OUTBOX_WAL_MIN    (256 << 10)
 #define TG_OUTBOX_NONE       UINT32_MAX
+/* What a text about damage ends with, while nothing is done about it. */
+#define TG_OUTBOX_CHECKED_LATER "; the next open checks it and sets it aside if need be"
 
 struct tg_outbox_device_entry {
     char *name;
@@ -158,6 +160,8 @@ void tg_outbox_sync_dir(const struct tg_outbox *ob);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The same within a transaction of the caller, who goes on reading what this saw. */
+int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_unload(struct tg_outbox *ob);
 
 /* --- outbox_sqlite.c ---------------------------------------------------------------------------- */
@@ -195,6 +199,8 @@ int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
 int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err) TG_CHECKED;
 /* After a commit: looks at the file's size and evicts a little when it is over its limit. */
 void tg_outbox_after_commit(struct tg_outbox *ob);
+/* Lays the ballast down, and bounds the file: by its limit, or without ballast by what the disk has. */
+int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob);
 
 #endif

@@ -18,7 +18,7 @@ static const char *const statements[ST_COUNT] = {
         " WHERE id=?1",
     [ST_MARK] = "UPDATE mark SET last_seq=?2, last_id=?3, drop_limit=?4, drop_age=?5, drop_disk=?6,"
                 " drop_quarantine=?7, gap_first=?8, gap_last=?9 WHERE device=?1",
-    [ST_META] = "UPDATE meta SET mark_id=?1, last_id=?2, rows=?3, appended=?4 WHERE id=1",
+    [ST_META] = "UPDATE meta SET mark_id=?1, rows=?2, appended=?3 WHERE id=1",
     [ST_DELETE] = "DELETE FROM log WHERE id>=?1 AND id<=?2",
     [ST_READ] = "SELECT id, device, seq, time_ms, body FROM log WHERE id>=?1 AND id<=?2 ORDER BY id",
     [ST_SCAN] =
@@ -59,9 +59,8 @@ int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const cha
     int code = tg_schema_code(ob->db, rc);
     if (code == TG_ECORRUPT) {
         tg_outbox_suspect(ob);
-        return tg_error_set(err, code,
-                            "%s: %s: %s (%d); the next open checks it and sets it aside if need be", ob->path,
-                            what, sqlite3_errmsg(ob->db), rc);
+        return tg_error_set(err, code, "%s: %s: %s (%d)" TG_OUTBOX_CHECKED_LATER, ob->path, what,
+                            sqlite3_errmsg(ob->db), rc);
     }
     return tg_error_set(err, code, "%s: %s: %s (%d)", ob->path, what, sqlite3_errmsg(ob->db), rc);
 }
@@ -222,9 +221,8 @@ int tg_outbox_write_meta(struct tg_outbox *ob, struct tg_error *err)
 {
     sqlite3_stmt *st = ob->st[ST_META];
     (void)sqlite3_bind_int64(st, 1, (int64_t)ob->t.mark_id);
-    (void)sqlite3_bind_int64(st, 2, (int64_t)ob->t.mark_id);
-    (void)sqlite3_bind_int64(st, 3, (int64_t)(ob->t.rows - ob->t.rows_since_mark));
-    (void)sqlite3_bind_int64(st, 4, (int64_t)(ob->t.appended - ob->t.rows_since_mark));
+    (void)sqlite3_bind_int64(st, 2, (int64_t)(ob->t.rows - ob->t.rows_since_mark));
+    (void)sqlite3_bind_int64(st, 3, (int64_t)(ob->t.appended - ob->t.rows_since_mark));
     return tg_outbox_run(ob, ST_META, err, "storing the marks");
 }
 

@@ -21,10 +21,10 @@ static const char version_1[] =
     " skipped INT NOT NULL DEFAULT 0, UNIQUE(device, cloud));"
     "CREATE TABLE hole(device INT NOT NULL, first_seq INT NOT NULL, last_seq INT NOT NULL,"
     " PRIMARY KEY(device, first_seq)) WITHOUT ROWID;"
-    "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), mark_id INT NOT NULL, last_id INT NOT NULL,"
+    "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), mark_id INT NOT NULL,"
     " rows INT NOT NULL, appended INT NOT NULL, floor_seq INT NOT NULL, clean INT NOT NULL,"
     " durability INT NOT NULL, boot_id TEXT NOT NULL);"
-    "INSERT INTO meta VALUES(1, 0, 0, 0, 0, 0, 1, 0, '');";
+    "INSERT INTO meta VALUES(1, 0, 0, 0, 0, 1, 0, '');";
 
 static const struct tg_schema_step steps[] = {{1, version_1}};
 

@@ -15,7 +15,8 @@
 #define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
 #define DEFAULT_PREFETCH    ((size_t)4 << 20)
 #define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
-#define RETRY_MS            250  /* after an allocation failed or a page could not be read */
+#define DEFAULT_RETRY_MS    500u
+#define RETRY_MS            100u /* after an allocation failed or a page could not be read */
 
 struct tg_store {
     uint32_t magic;
@@ -138,7 +139,7 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
-    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes);
+    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
 }
 
 static void finish_close(struct tg_store *s)
@@ -173,8 +174,11 @@ static void on_wake(void *user)
             s->cb.on_committed(s->user, s->committed_id);
         release_committed(s);
     }
-    if (s->news.lost_id > 0)
+    if (s->news.lost_id > 0) {
         lose_log(s, s->news.lost_id);
+        if (s->cb.on_state)
+            s->cb.on_state(s->user, s->news.state, s->news.aside_text);
+    }
     if (s->news.state_serial != serial && s->cb.on_state)
         s->cb.on_state(s->user, s->news.state, s->news.state_text);
     if (s->news.from_memory)
@@ -216,6 +220,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.uncommitted_limit_bytes = DEFAULT_UNCOMMITTED;
     if (s->o.prefetch_limit_bytes == 0)
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
+    if (s->o.retry_ms == 0)
+        s->o.retry_ms = DEFAULT_RETRY_MS;
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
         tg_free(s);

@@ -46,6 +46,8 @@ struct tg_store_options {
     uint32_t commit_max_rows;        /* … or until so many wait; default 1000 when 0 */
     size_t uncommitted_limit_bytes;  /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;     /* default 4 MiB when 0 */
+    uint32_t retry_ms;               /* about the first wait before a database that failed is tried again, then doubled
+                                        up to 15 s; default 500 when 0 */
 };
 
 struct tg_store_callbacks {
@@ -60,11 +62,13 @@ struct tg_feed;
 /* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). */
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb, void *user,
                   struct tg_store **ret_store, char ret_set_aside[256], struct tg_error *err) TG_CHECKED;
-/* Commits what waits (at most `limit_ms`), ends the thread, checkpoints, closes; `closed` then runs on the loop
- * [C12]. Feeds must be closed before. */
+/* Commits what waits (no transaction begins after `limit_ms`), ends the thread, checkpoints, closes; `closed` then runs
+ * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up. What could not be
+ * stored is told through on_state. Feeds must be closed before. */
 void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(void *user), void *user);
 
-/* Declarations: at start and on reload. They wait for the store thread (one small commit). */
+/* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles hold until the
+ * store is closed. TG_EBUSY: something new, while the database cannot be written. */
 int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
 /* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until tg_feed_resume(). */
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user), void *user,

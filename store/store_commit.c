@@ -31,10 +31,8 @@ static void report(struct tg_store_thread *t, enum tg_store_state state, const c
 static void report(struct tg_store_thread *t, enum tg_store_state state, const char *fmt, ...)
 {
     va_list ap;
-    int n = snprintf(t->news.state_text, sizeof t->news.state_text, "outbox in %s: ", t->dir);
     va_start(ap, fmt);
-    if (n >= 0 && (size_t)n < sizeof t->news.state_text)
-        (void)vsnprintf(t->news.state_text + n, sizeof t->news.state_text - (size_t)n, fmt, ap);
+    (void)vsnprintf(t->news.state_text, sizeof t->news.state_text, fmt, ap);
     va_end(ap);
     t->news.state = state;
     t->news.state_serial++;
@@ -82,7 +80,7 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
     for (int i = 0; i < TG_DROP_REASONS; i++)
         t->dropped_seen += t->news.outbox.dropped[i];
     t->last_id = tg_outbox_last_id(t->ob);
-    t->news.committed_id = t->last_id;
+    t->news.committed_id = t->given_id = t->last_id;
     t->opened_at_ms = tg_clock_mono_ms();
     return TG_OK;
 }
@@ -102,6 +100,16 @@ static void close_broken(struct tg_store_thread *t)
     t->ob = NULL;
 }
 
+/* The highest id that the loop has given. */
+static uint64_t highest_given(struct tg_store_thread *t)
+{
+    uint64_t id;
+    pthread_mutex_lock(&t->lock);
+    id = t->given_id;
+    pthread_mutex_unlock(&t->lock);
+    return id;
+}
+
 int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
 {
     char aside[256] = "";
@@ -113,7 +121,13 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
             *err = why;
         return rc;
     }
-    if ((rc = tg_store_thread_declare_all(t, aside[0] != '\0', err)) < 0) {
+    /* A new one numbers far above what was ever given. It may also stem from an attempt that then failed. */
+    if (aside[0] != '\0' || tg_outbox_last_id(t->ob) > highest_given(t)) {
+        t->fresh = true;
+        snprintf(t->aside, sizeof t->aside, "%.60s (%.200s)", aside[0] ? aside : TG_OUTBOX_FILE ".corrupt-…",
+                 why.text);
+    }
+    if ((rc = tg_store_thread_declare_all(t, err)) < 0) {
         tg_outbox_close(t->ob, false);
         t->ob = NULL;
         return rc;
@@ -121,14 +135,16 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     t->opened_at_ms = tg_clock_mono_ms();
     pthread_mutex_lock(&t->lock);
     t->news.readable = true;
-    if (aside[0] != '\0') {
+    if (t->aside[0] != '\0') {
         t->news.lost_id = t->last_id;
         t->dropped_seen = 0;
-        report(t, t->news.state,
-               "the database was damaged and set aside as %s (%s); what was in it and not delivered is kept "
-               "there but "
-               "not sent; an empty one was begun, samples in memory go into it",
-               aside, why.text);
+        snprintf(
+            t->news.aside_text, sizeof t->news.aside_text,
+            "outbox in %s: the database was damaged and set aside as %s; what was in it and not delivered is "
+            "kept there but not sent; an empty one was begun, samples in memory go into it",
+            t->dir, t->aside);
+        t->aside[0] = '\0';
+        tg_store_thread_tell(t);
     } else if (tg_outbox_last_id(t->ob) > t->last_id) {
         t->last_id = tg_outbox_last_id(t->ob);
     }
@@ -287,13 +303,14 @@ static void succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
         t->care_at_ms = now + FULL_CARE_MS < t->care_at_ms ? now + FULL_CARE_MS : t->care_at_ms;
         if (t->news.state != TG_STORE_FULL)
             report(t, TG_STORE_FULL,
-                   "no space left; the oldest samples make room for new ones and are counted as dropped, "
-                   "until there "
-                   "is space again");
+                   "outbox in %s: no space left; the oldest samples make room for new ones and are counted "
+                   "as dropped, until there is space again",
+                   t->dir);
     } else if (t->news.state == TG_STORE_DEGRADED) {
-        report(t, TG_STORE_OK, "can be written again; the samples kept in memory are stored now");
+        report(t, TG_STORE_OK,
+               "outbox in %s: can be written again; the samples kept in memory are stored now", t->dir);
     } else if (t->news.state == TG_STORE_FULL && now >= t->full_until_ms) {
-        report(t, TG_STORE_OK, "there is space again; samples are stored as usual");
+        report(t, TG_STORE_OK, "outbox in %s: there is space again; samples are stored as usual", t->dir);
     }
 }
 
@@ -303,7 +320,8 @@ static void say_trouble(struct tg_store_thread *t, enum tg_store_state state, co
 {
     bool oldest = t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
     report(t, state,
-           "%s; %llu samples are kept in memory (at most %zu KiB, then the %s) and delivered from there, a "
+           "outbox: %s; %llu samples are kept in memory (at most %zu KiB, then the %s) and delivered from "
+           "there, a "
            "crash "
            "would lose them; trying again in %lld.%lld s",
            err->text, (unsigned long long)t->count, t->o.uncommitted_limit_bytes / 1024,

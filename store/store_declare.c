@@ -237,7 +237,7 @@ static int continue_numbers(struct tg_store_thread *t, struct tg_error *err)
     return rc;
 }
 
-int tg_store_thread_declare_all(struct tg_store_thread *t, bool fresh, struct tg_error *err)
+int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 {
     int rc;
     if (t->device_of_number.cap)
@@ -251,15 +251,17 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, bool fresh, struct tg
         if (set_index(&t->device_of_number, d->number, i) < 0)
             return no_memory(err);
     }
-    if (fresh && t->device_count > 0 && (rc = continue_numbers(t, err)) < 0)
-        return rc;
+    if (t->fresh) {
+        if ((rc = continue_numbers(t, err)) < 0)
+            return rc;
+        t->fresh = false;
+        for (uint32_t i = 0; i < t->cursor_count; i++)
+            t->cursors[i].number = UINT32_MAX;
+    }
     for (uint32_t i = 0; i < t->cursor_count; i++) {
         struct tg_thread_cursor *c = &t->cursors[i];
-        if (!c->declared) {
-            if (fresh)
-                c->number = UINT32_MAX;
+        if (!c->declared)
             continue;
-        }
         if ((rc = tg_outbox_cursor(t->ob, t->devices[c->device].number, c->cloud, &c->number, err)) < 0)
             return rc;
         if (set_index(&t->cursor_of_number, c->number, i) < 0)

@@ -216,7 +216,8 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
 {
     int rc;
     *t = (struct tg_store_thread){.o = *o, .wake = wake, .wake_user = wake_user};
-    t->backoff = (struct tg_backoff){.floor_ms = 100, .base_ms = 500, .cap_ms = 15000};
+    t->backoff = (struct tg_backoff){
+        .floor_ms = o->retry_ms / 5, .base_ms = o->retry_ms, .cap_ms = 15000, .stable_ms = 10000};
     t->page = tg_buffer_init(TG_PAGE_LIMIT_BYTES);
     t->care_at_ms = tg_clock_mono_ms() + CARE_MS;
     t->dir = tg_strdup(o->outbox.dir);
@@ -274,6 +275,7 @@ void tg_store_thread_put(struct tg_store_thread *t, struct tg_row *row)
     bool rouse;
     pthread_mutex_lock(&t->lock);
     rouse = t->count == 0 || t->count + 1 == t->o.commit_max_rows;
+    t->given_id = row->id;
     if (t->count++ == 0) {
         t->first = row;
         t->first_at_ms = tg_clock_mono_ms();

@@ -89,8 +89,9 @@ struct tg_thread_news {
     enum tg_store_state state;
     uint32_t state_serial; /* rises with each report */
     char state_text[512];
-    uint64_t lost_id; /* the log up to here was set aside; 0 = no (once) */
-    bool moved;       /* see `moves` (once) */
+    char aside_text[1024]; /* about lost_id */
+    uint64_t lost_id;      /* the log up to here was set aside; 0 = no (once) */
+    bool moved;            /* see `moves` (once) */
     bool page_ready;
     uint64_t page_through; /* 0 = it could not be read */
     bool stopped;
@@ -109,6 +110,7 @@ struct tg_store_thread {
     struct tg_row *first; /* rows waiting; the list is the loop's */
     uint64_t count;
     int64_t first_at_ms, ack_at_ms;
+    uint64_t given_id; /* of the newest row */
     bool flush, in_transaction, stopping;
     int64_t stop_at_ms;
     struct tg_thread_slot *acks, *moves; /* by cursor */
@@ -132,6 +134,8 @@ struct tg_store_thread {
     struct tg_backoff backoff;
     bool trouble; /* the last transaction failed: nothing before retry_at_ms */
     bool failed_stopping, page_turn;
+    bool fresh;      /* the database is new and has to take our numbers over */
+    char aside[280]; /* where the old one lies, and why; "" = told */
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
     uint64_t dropped_seen; /* sum of the outbox's drop counters when the loop was last told */
     uint64_t last_id;      /* highest id that is stored */
@@ -190,8 +194,8 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_C
 
 /* --- store_declare.c, on the thread ------------------------------------------------------------------- */
 
-/* All devices and cursors again, in an outbox that was opened again; `fresh`: it is a new one. */
-int tg_store_thread_declare_all(struct tg_store_thread *t, bool fresh, struct tg_error *err) TG_CHECKED;
+/* All devices and cursors again, in an outbox that was opened again. */
+int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                    struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,

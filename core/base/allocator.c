@@ -35,7 +35,9 @@ void *tg_malloc(size_t size)
 
 void *tg_calloc(size_t n, size_t size)
 {
-    return may_allocate() ? counted(calloc(n ? n : 1, size ? size : 1)) : NULL;
+    if (!may_allocate() || (size && n > SIZE_MAX / size))
+        return NULL;
+    return counted(calloc(n ? n : 1, size ? size : 1));
 }
 
 void *tg_realloc(void *ptr, size_t size)

@@ -7,8 +7,8 @@
 
 _Noreturn void tg_assert_failed(const char *expr, const char *file, int line)
 {
-    fprintf(stderr, "tidegate: assertion failed: %s at %s:%d (a defect in tidegate: please report it)\n", expr,
-            file, line);
+    fprintf(stderr, "tidegate: assertion failed: %s at %s:%d (a defect in tidegate: please report it)\n",
+            expr, file, line);
     abort();
 }
 

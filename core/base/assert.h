@@ -18,7 +18,7 @@
 #define TG_ASSERT(expr) ((expr) ? (void)0 : tg_assert_failed(#expr, __FILE__, __LINE__))
 
 #define TG_OBJECT(ptr, type, want) ((type *)tg_object_check((ptr), (want), __FILE__, __LINE__))
-#define TG_OBJECT_POISON(obj) ((void)((obj)->magic = 0xdeadbeefu))
+#define TG_OBJECT_POISON(obj)      ((void)((obj)->magic = 0xdeadbeefu))
 
 _Noreturn void tg_assert_failed(const char *expr, const char *file, int line);
 /* The object's first member must be `uint32_t magic`. */

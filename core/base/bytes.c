@@ -63,7 +63,7 @@ uint8_t tg_read_u8(struct tg_reader *r)
 uint16_t tg_read_u16be(struct tg_reader *r)
 {
     const uint8_t *p = take(r, 2);
-    return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    return p ? (uint16_t)((unsigned)p[0] << 8 | p[1]) : 0;
 }
 
 uint32_t tg_read_u32be(struct tg_reader *r)

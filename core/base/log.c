@@ -113,6 +113,9 @@ static void put_escaped(struct tg_writer *w, const char *text, int json)
         if (n > b.len - i || !tg_utf8_valid(tg_bytes(b.data + i, n)) || c < 0x20 || c == 0x7F) {
             tg_write_fmt(w, json ? "\\u%04x" : "\\x%02x", c);
             i++;
+        } else if (c == 0xC2 && b.data[i + 1] < 0xA0) { /* U+0080 … U+009F: control characters too */
+            tg_write_fmt(w, json ? "\\u%04x" : "\\x%02x", b.data[i + 1]);
+            i += 2;
         } else if (json && (c == '"' || c == '\\')) {
             tg_write_fmt(w, "\\%c", c);
             i++;

@@ -6,7 +6,8 @@
 void tg_mailbox_init(struct tg_mailbox *m, size_t limit_count, size_t limit_cost, void (*wake)(void *user),
                      void *user)
 {
-    *m = (struct tg_mailbox){.limit_count = limit_count, .limit_cost = limit_cost, .wake = wake, .user = user};
+    *m =
+        (struct tg_mailbox){.limit_count = limit_count, .limit_cost = limit_cost, .wake = wake, .user = user};
     m->tail = &m->head;
     pthread_mutex_init(&m->lock, NULL);
 }

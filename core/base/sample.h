@@ -21,9 +21,10 @@
 
 #include "core/base/bytes.h"
 
-#define TG_SAMPLE_MAX_VALUES    512
-#define TG_SAMPLE_MAX_BYTES     65536 /* body; 512 values × (64 name + 12) fits, so does one text of 1 KiB each in 60 */
-#define TG_NAME_MAX_BYTES       128   /* device id, point name, cloud name */
+#define TG_SAMPLE_MAX_VALUES 512
+#define TG_SAMPLE_MAX_BYTES                                                                                  \
+    65536 /* body; 512 values × (64 name + 12) fits, so does one text of 1 KiB each in 60 */
+#define TG_NAME_MAX_BYTES 128 /* device id, point name, cloud name */
 
 /* One value with its name, views into a body or into the caller's memory. */
 struct tg_named_value {

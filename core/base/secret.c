@@ -9,8 +9,8 @@
 
 #include "core/base/allocator.h"
 
-/* systemd lets the service's user read a credential of root's by an access list, which stat() shows as the group's
- * read bit; the folder itself is closed to everybody else. */
+/* systemd lets the service's user read a credential of root's by an access list, which stat() shows as the
+ * group's read bit; the folder itself is closed to everybody else. */
 static unsigned forbidden_bits(const char *path)
 {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
@@ -24,16 +24,21 @@ static int check_mode(const char *path, const struct stat *st, enum tg_secret_ki
     if (!S_ISREG(st->st_mode))
         return tg_error_set(err, TG_EPERM, "%s is not a regular file", path);
     if (st->st_uid != 0 && st->st_uid != geteuid())
-        return tg_error_set(err, TG_EPERM, "%s belongs to user %u; it must belong to root or to the gateway's user (%u)", path,
-                            (unsigned)st->st_uid, (unsigned)geteuid());
+        return tg_error_set(err, TG_EPERM,
+                            "%s belongs to user %u; it must belong to root or to the gateway's user (%u)",
+                            path, (unsigned)st->st_uid, (unsigned)geteuid());
     if (kind == TG_SECRET_PRIVATE && (mode & forbidden_bits(path)))
-        return tg_error_set(err, TG_EPERM, "%s can be read or written by others (mode %04o); run: chmod 600 '%s'", path, mode, path);
+        return tg_error_set(err, TG_EPERM,
+                            "%s can be read or written by others (mode %04o); run: chmod 600 '%s'", path,
+                            mode, path);
     if (mode & 022)
-        return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'", path, mode, path);
+        return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'",
+                            path, mode, path);
     return TG_OK;
 }
 
-static int open_checked(const char *path, enum tg_secret_kind kind, int *ret_fd, struct stat *st, struct tg_error *err)
+static int open_checked(const char *path, enum tg_secret_kind kind, int *ret_fd, struct stat *st,
+                        struct tg_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc;
     if (fd < 0 && errno == ENOENT)
@@ -42,7 +47,8 @@ static int open_checked(const char *path, enum tg_secret_kind kind, int *ret_fd,
         return tg_error_set(err, TG_EPERM, "%s is a symbolic link; name the file itself", path);
     if (fd < 0)
         return tg_error_set(err, tg_code_from_errno(errno), "%s cannot be opened: %s", path, strerror(errno));
-    rc = fstat(fd, st) < 0 ? tg_error_set(err, TG_EIO, "%s: %s", path, strerror(errno)) : check_mode(path, st, kind, err);
+    rc = fstat(fd, st) < 0 ? tg_error_set(err, TG_EIO, "%s: %s", path, strerror(errno))
+                           : check_mode(path, st, kind, err);
     if (rc < 0) {
         close(fd);
         return rc;
@@ -60,7 +66,8 @@ int tg_secret_check(const char *path, enum tg_secret_kind kind, struct tg_error 
     return rc;
 }
 
-int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret *ret_secret, struct tg_error *err)
+int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret *ret_secret,
+                   struct tg_error *err)
 {
     struct tg_secret s = {0};
     struct stat st;
@@ -70,7 +77,8 @@ int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret 
         return rc;
     size = (size_t)st.st_size;
     if (size > TG_SECRET_MAX_BYTES) {
-        rc = tg_error_set(err, TG_ETOOBIG, "%s has %zu bytes; at most %d are read", path, size, TG_SECRET_MAX_BYTES);
+        rc = tg_error_set(err, TG_ETOOBIG, "%s has %zu bytes; at most %d are read", path, size,
+                          TG_SECRET_MAX_BYTES);
         goto done;
     }
     s.data = tg_malloc(size + 1);

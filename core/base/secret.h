@@ -2,10 +2,10 @@
  *
  * secret - reads keys, certificates and passwords from files with checked modes.
  *
- * A secret file must be a regular file (no symbolic link), belong to root or to the gateway's user, and give group and
- * others nothing (mode 0600 or 0400; a systemd credential in $CREDENTIALS_DIRECTORY may be 0440). The opened descriptor
- * is checked, not the name. A certificate is public: it only must not be writable by others. Memory of a secret is
- * wiped when it is let go.
+ * A secret file must be a regular file (no symbolic link), belong to root or to the gateway's user, and give
+ * group and others nothing (mode 0600 or 0400; a systemd credential in $CREDENTIALS_DIRECTORY may be 0440).
+ * The opened descriptor is checked, not the name. A certificate is public: it only must not be writable by
+ * others. Memory of a secret is wiped when it is let go.
  */
 #ifndef TG_BASE_SECRET_H
 #define TG_BASE_SECRET_H
@@ -23,7 +23,8 @@ struct tg_secret {
 enum tg_secret_kind { TG_SECRET_PRIVATE, TG_SECRET_PUBLIC };
 
 /* TG_ENOTFOUND, TG_EPERM (text says which mode and the command that mends it), TG_ETOOBIG, TG_EIO. */
-int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret *ret_secret, struct tg_error *err) TG_CHECKED;
+int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret *ret_secret,
+                   struct tg_error *err) TG_CHECKED;
 /* The checks alone, without reading. */
 int tg_secret_check(const char *path, enum tg_secret_kind kind, struct tg_error *err) TG_CHECKED;
 /* Cuts white space at the end (a text editor's newline). */

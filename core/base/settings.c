@@ -167,6 +167,10 @@ static int set_path(struct value *v, uint32_t type, const char *text, const char
     static const char credential[] = "credential:", pkcs11[] = "pkcs11:";
     if (text[0] == '\0')
         return tg_error_set(err, TG_EINVAL, "the path is empty");
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return tg_error_set(err, TG_EINVAL, "the path has a control character");
+    }
     if (type == TG_OPTION_SECRET_FILE && strncmp(text, credential, sizeof credential - 1) == 0) {
         const char *dir = getenv("CREDENTIALS_DIRECTORY"), *name = text + sizeof credential - 1;
         if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))

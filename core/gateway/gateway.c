@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/gateway/gateway_private.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -243,6 +246,20 @@ static void set_limits(void)
         tg_log(TG_LOG_WARN, "gateway", "core dumps could not be switched off; a crash may write keys to the disk");
 }
 
+static int look_at_state_dir(const char *dir, struct tg_error *err)
+{
+    struct stat st;
+    if (stat(dir, &st) < 0)
+        return tg_error_set(err, tg_code_from_errno(errno), "state_dir %s: %s; create it for the user that runs the gateway, mode 0700",
+                            dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return tg_error_set(err, TG_EINVAL, "state_dir %s is not a folder", dir);
+    if (access(dir, R_OK | W_OK | X_OK) < 0)
+        return tg_error_set(err, TG_EPERM, "state_dir %s cannot be written by user %u: %s; the outbox was not touched", dir,
+                            (unsigned)geteuid(), strerror(errno));
+    return TG_OK;
+}
+
 static int start_store(struct tg_gateway *g, const struct tg_config *config, struct tg_error *err)
 {
     static const struct tg_store_callbacks callbacks = {on_committed, on_store_state};
@@ -256,16 +273,18 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
-    struct stat st;
-    int rc;
-    if (stat(so.outbox.dir, &st) < 0 || !S_ISDIR(st.st_mode))
-        return tg_error_set(err, TG_ENOTFOUND, "state_dir %s is not there; create the folder, owned by the gateway's user: mkdir -m 700 '%s'",
-                            so.outbox.dir, so.outbox.dir);
+    int rc = look_at_state_dir(so.outbox.dir, err);
+    if (rc < 0)
+        return rc;
     rc = tg_store_open(&g->loop, &so, &callbacks, g, &g->store, aside, err);
     if (rc < 0)
         return tg_error_wrap(err, "outbox in %s", so.outbox.dir);
     if (aside[0])
-        tg_log(TG_LOG_ERROR, "outbox", "the store was damaged and was set aside as %s; an empty one was begun, delivery goes on", aside);
+        tg_log(TG_LOG_ERROR, "outbox", "the store was damaged (%s) and was set aside as %s/%s: what was in it and not delivered is kept "
+               "there but not sent; an empty one was begun, delivery goes on with new samples", err->text, so.outbox.dir, aside);
+    else if (err->code == TG_ENOTFOUND)
+        tg_log(TG_LOG_ERROR, "outbox", "%s; an empty store was begun, delivery goes on with new samples", err->text);
+    *err = (struct tg_error){0};
     return TG_OK;
 }
 

@@ -10,11 +10,11 @@
 
 struct tg_tls_failure {
     const char *host;
-    int wolf_code;       /* wolfSSL_get_error(); 0 = none */
-    int alert;           /* the fatal alert that the server sent last; -1 = none */
-    bool handshaking;    /* before or after the handshake was done */
+    int wolf_code;        /* wolfSSL_get_error(); 0 = none */
+    int alert;            /* the fatal alert that the server sent last; -1 = none */
+    bool handshaking;     /* before or after the handshake was done */
     bool offered_session; /* a saved session was offered: it also fixes the version */
-    bool has_credential; /* a client certificate was there to be sent */
+    bool has_credential;  /* a client certificate was there to be sent */
 };
 
 /* Fills code and text; returns the code: TG_EAUTH (our certificate is not wanted), TG_ENOMEM, else TG_ETLS.

@@ -409,7 +409,8 @@ static struct tg_modbus_request imagine_request(const uint8_t *body, size_t len,
         if (r.function == TG_MODBUS_WRITE_COILS || r.function == TG_MODBUS_WRITE_REGISTERS)
             r.count = *word;
         r.and_mask = *word;
-        r.or_mask = len >= 8 ? (uint16_t)(body[6] << 8 | body[7]) : 0;
+        if (len >= 8)
+            r.or_mask = (uint16_t)(body[6] << 8 | body[7]);
     }
     return r;
 }

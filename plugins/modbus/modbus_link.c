@@ -16,8 +16,9 @@
 #include "plugins/modbus/modbus_ports.h"
 
 #define BUFFER_BYTES (2 * TG_MODBUS_TCP_MAX_BYTES)
-#define FRESH_MS     20 /* a connection that just carried an answer needs no look at whether it is still there \
-                         */
+#define FRESH_MS                                                                                             \
+    20 /* a connection that just carried an answer needs no look at whether it is still there                \
+        */
 #define TIMEOUTS_MAX 2 /* in a row on one TCP connection: then a fresh connection is tried */
 #define SERVER_GAP_MS                                                                                        \
     10                  /* behind a serial server: time for a second answer to show before the next request */

@@ -72,8 +72,8 @@ static const struct tg_option source_options[] = {
     {.name = "gap",
      .type = TG_OPTION_DURATION,
      .max = 10000,
-     .doc = "Least silence between two requests on the bus; by default 3.5 characters on a serial port, else "
-            "none."},
+     .doc = "Least silence between two requests on the bus; by default 3.5 characters with "
+            "rtu, 10ms with rtu-over-tcp."},
     {.name = "turnaround",
      .type = TG_OPTION_DURATION,
      .min = 1,

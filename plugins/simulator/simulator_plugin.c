@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * simulator - devices that exist only here, with signals and faults by script: to rehearse an outage, to try a
- * configuration without hardware, and to bench. Each device emits one sample of all its points per `every` of the
- * device, or as fast as the gateway takes them (`flood: true`).
+ * simulator - devices that exist only here, with signals and faults by script: to rehearse an outage, to try
+ * a configuration without hardware, and to bench. Each device emits one sample of all its points per `every`
+ * of the device, or as fast as the gateway takes them (`flood: true`).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,28 +16,65 @@ static const char *const shapes[] = {"sine", "ramp", "square", "random", "counte
 static const char *const faults[] = {"none", "silent", "sensor", NULL};
 
 static const struct tg_option device_options[] = {
-    {.name = "every", .type = TG_OPTION_DURATION, .min = 1, .max = 86400000, .default_text = "1s",
+    {.name = "every",
+     .type = TG_OPTION_DURATION,
+     .min = 1,
+     .max = 86400000,
+     .default_text = "1s",
      .doc = "How often the device gives a sample of all its points."},
-    {.name = "rate", .type = TG_OPTION_INT, .min = 0, .max = 1000000, .default_text = "0",
+    {.name = "rate",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = 1000000,
+     .default_text = "0",
      .doc = "Samples per second, given in bursts each millisecond, instead of `every`; 0 means `every`."},
-    {.name = "flood", .type = TG_OPTION_BOOL, .default_text = "false",
+    {.name = "flood",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
      .doc = "Gives samples as fast as the gateway takes them, waiting when its queue is full."},
-    {.name = "count", .type = TG_OPTION_INT, .min = 0, .max = INT64_MAX, .default_text = "0",
+    {.name = "count",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = INT64_MAX,
+     .default_text = "0",
      .doc = "Stops after so many samples; 0 means never."},
-    {.name = "fault", .type = TG_OPTION_ENUM, .choices = faults, .default_text = "none",
-     .doc = "What goes wrong during `fault_for` out of every `fault_every`: no sample at all, or points without value."},
-    {.name = "fault_every", .type = TG_OPTION_DURATION, .min = 1, .max = 86400000, .default_text = "60s",
+    {.name = "fault",
+     .type = TG_OPTION_ENUM,
+     .choices = faults,
+     .default_text = "none",
+     .doc = "What goes wrong during `fault_for` out of every `fault_every`: no sample at all, or points "
+            "without value."},
+    {.name = "fault_every",
+     .type = TG_OPTION_DURATION,
+     .min = 1,
+     .max = 86400000,
+     .default_text = "60s",
      .doc = "The period of the fault."},
-    {.name = "fault_for", .type = TG_OPTION_DURATION, .min = 1, .max = 86400000, .default_text = "10s",
+    {.name = "fault_for",
+     .type = TG_OPTION_DURATION,
+     .min = 1,
+     .max = 86400000,
+     .default_text = "10s",
      .doc = "How long the fault lasts in each period."},
     {0}};
 
 static const struct tg_option point_options[] = {
-    {.name = "signal", .type = TG_OPTION_ENUM, .choices = shapes, .default_text = "sine",
-     .doc = "The shape of the value over time; `counter` counts the device's samples; `constant` keeps what was written."},
-    {.name = "low", .type = TG_OPTION_REAL, .default_text = "0", .doc = "The smallest value; the value of a constant."},
+    {.name = "signal",
+     .type = TG_OPTION_ENUM,
+     .choices = shapes,
+     .default_text = "sine",
+     .doc = "The shape of the value over time; `counter` counts the device's samples; `constant` keeps what "
+            "was written."},
+    {.name = "low",
+     .type = TG_OPTION_REAL,
+     .default_text = "0",
+     .doc = "The smallest value; the value of a constant."},
     {.name = "high", .type = TG_OPTION_REAL, .default_text = "100", .doc = "The largest value."},
-    {.name = "period", .type = TG_OPTION_DURATION, .min = 1, .max = 86400000, .default_text = "60s",
+    {.name = "period",
+     .type = TG_OPTION_DURATION,
+     .min = 1,
+     .max = 86400000,
+     .default_text = "60s",
      .doc = "The period of sine, ramp and square."},
     {.name = "integer", .type = TG_OPTION_BOOL, .default_text = "false", .doc = "Gives whole numbers."},
     {0}};
@@ -93,15 +130,15 @@ static int open_device(struct sim *s, uint32_t index)
     d->due_ms = h->now_ms(h->source);
     for (uint32_t p = 0; p < from->point_count; p++) {
         const struct tg_settings *o = from->points[p].settings;
-        d->points[p].signal = (struct sim_signal){(enum sim_shape)h->get_int(o, "signal"), h->get_real(o, "low"),
-                                                  h->get_real(o, "high"), h->get_int(o, "period"),
-                                                  h->get_int(o, "integer") != 0};
+        d->points[p].signal = (struct sim_signal){(enum sim_shape)h->get_int(o, "signal"),
+                                                  h->get_real(o, "low"), h->get_real(o, "high"),
+                                                  h->get_int(o, "period"), h->get_int(o, "integer") != 0};
     }
     return TG_PLUGIN_OK;
 }
 
-static int sim_open(const struct tg_host *host, const struct tg_source *source, void **ret_instance, char *error,
-                    size_t error_size)
+static int sim_open(const struct tg_host *host, const struct tg_source *source, void **ret_instance,
+                    char *error, size_t error_size)
 {
     struct sim *s = calloc(1, sizeof *s);
     if (!s)
@@ -140,7 +177,8 @@ static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_f
     int rc;
     for (uint32_t p = 0; p < from->point_count; p++) {
         struct sim_point *point = &d->points[p];
-        d->values[p] = (struct tg_point_value){.point = p, .quality = sensor_fault ? TG_QUALITY_SENSOR : TG_QUALITY_GOOD};
+        d->values[p] = (struct tg_point_value){.point = p,
+                                               .quality = sensor_fault ? TG_QUALITY_SENSOR : TG_QUALITY_GOOD};
         if (!sensor_fault)
             d->values[p].value = point->written.type != TG_VALUE_NONE
                                      ? point->written
@@ -152,7 +190,8 @@ static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_f
     return rc;
 }
 
-/* Keeps to the rate as long as the gateway takes the samples; what it refuses for a second is not made up for. */
+/* Keeps to the rate as long as the gateway takes the samples; what it refuses for a second is not made up
+ * for. */
 static int64_t run_rated(struct sim *s, uint32_t index, int64_t now_ms)
 {
     struct sim_device *d = &s->devices[index];
@@ -207,11 +246,13 @@ static int32_t sim_poll(void *self, int64_t now_ms)
     return next <= now_ms ? 0 : (int32_t)(next - now_ms);
 }
 
-static void sim_write(void *self, uint64_t request, uint32_t device, uint32_t point, const struct tg_value *value)
+static void sim_write(void *self, uint64_t request, uint32_t device, uint32_t point,
+                      const struct tg_value *value)
 {
     struct sim *s = self;
     if (value->type == TG_VALUE_TEXT) {
-        s->host->answer(s->host->source, request, TG_PLUGIN_EINVAL, "{\"error\":\"a simulated point takes numbers and booleans\"}");
+        s->host->answer(s->host->source, request, TG_PLUGIN_EINVAL,
+                        "{\"error\":\"a simulated point takes numbers and booleans\"}");
         return;
     }
     s->devices[device].points[point].written = *value;
@@ -223,7 +264,8 @@ static void sim_command(void *self, uint64_t request, uint32_t device, const cha
     struct sim *s = self;
     (void)json;
     if (strcmp(name, "reset") != 0) {
-        s->host->answer(s->host->source, request, TG_PLUGIN_EUNSUPPORTED, "{\"error\":\"known commands: set, reset\"}");
+        s->host->answer(s->host->source, request, TG_PLUGIN_EUNSUPPORTED,
+                        "{\"error\":\"known commands: set, reset\"}");
         return;
     }
     for (uint32_t p = 0; p < s->source->devices[device].point_count; p++)

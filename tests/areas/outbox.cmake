@@ -1,3 +1,7 @@
+# The sample's stored form.
+tg_test(test_sample SOURCES unit/test_sample.c LINK tg_base LABELS unit)
+tg_fuzz(fuzz_stored_row SOURCES fuzz/fuzz_stored_row.c LINK tg_base SEEDS stored_row)
+
 if(TG_TESTS)
   add_library(tg_outbox_help STATIC support/outbox_help.c support/crash_vfs.c support/fault_vfs.c)
   target_include_directories(tg_outbox_help PUBLIC "${CMAKE_SOURCE_DIR}/tests")
@@ -8,7 +12,10 @@ tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_faults SOURCES fault/test_outbox_faults.c LINK tg_outbox_help LABELS fault)
+tg_test(test_outbox_disk_full SOURCES fault/test_outbox_disk_full.c LINK tg_outbox_help LABELS fault)
 tg_test(test_outbox_power_loss SOURCES crash/test_outbox_power_loss.c LINK tg_outbox_help LABELS crash)
+tg_test(test_outbox_kill SOURCES crash/test_outbox_kill.c LINK tg_outbox_help LABELS crash)
 
 add_executable(bench_outbox bench/bench_outbox.c)
 target_link_libraries(bench_outbox PRIVATE tg_outbox tg_flags)

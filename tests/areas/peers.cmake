@@ -28,7 +28,7 @@ tg_test(vector_hub_sas
 
 tg_scenario(scenario_peers_hub_login      peers_hub_login.py)
 tg_scenario(scenario_peers_hub_rules      peers_hub_rules.py)
-tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py)
+tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py TIMEOUT 180)
 tg_scenario(scenario_peers_field          peers_field.py)
 tg_scenario(scenario_peers_link           peers_link.py)
 tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)

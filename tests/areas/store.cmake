@@ -8,3 +8,5 @@ target_include_directories(tg_store_help PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_S
 target_link_libraries(tg_store_help PUBLIC tg_store tg_outbox_help PRIVATE tg_flags)
 
 tg_test(test_store SOURCES unit/test_store.c LINK tg_store_help LABELS unit)
+tg_test(test_store_faults SOURCES fault/test_store_faults.c LINK tg_store_help LABELS fault)
+tg_test(test_store_kill SOURCES crash/test_store_kill.c LINK tg_store_help LABELS crash)

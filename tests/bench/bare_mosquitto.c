@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * bare_mosquitto - the yardstick: a libmosquitto client without any store, publishing N messages at QoS 1 over TLS with
- * 100 in flight. Prints one JSON line.   bare_mosquitto PORT CA COUNT PAYLOAD_BYTES
+ * bare_mosquitto - the yardstick: a libmosquitto client without any store, publishing N messages at QoS 1
+ * over TLS with 100 in flight. Prints one JSON line.   bare_mosquitto PORT CA COUNT PAYLOAD_BYTES
  */
 #include <mosquitto.h>
 #include <stdio.h>
@@ -22,7 +22,8 @@ static double now_s(void)
 
 static void send_one(struct mosquitto *m)
 {
-    if (sent < count && mosquitto_publish(m, NULL, "bench/bare/data", payload_len, payload, 1, false) == MOSQ_ERR_SUCCESS)
+    if (sent < count &&
+        mosquitto_publish(m, NULL, "bench/bare/data", payload_len, payload, 1, false) == MOSQ_ERR_SUCCESS)
         sent++;
 }
 
@@ -56,7 +57,8 @@ int main(int argc, char **argv)
     memset(payload, 'x', sizeof payload);
     mosquitto_lib_init();
     m = mosquitto_new("bare", true, NULL);
-    if (!m || mosquitto_tls_set(m, argv[2], NULL, NULL, NULL, NULL) || mosquitto_max_inflight_messages_set(m, 100))
+    if (!m || mosquitto_tls_set(m, argv[2], NULL, NULL, NULL, NULL) ||
+        mosquitto_max_inflight_messages_set(m, 100))
         return 1;
     mosquitto_int_option(m, MOSQ_OPT_TCP_NODELAY, 1);
     mosquitto_connect_callback_set(m, on_connect);
@@ -68,7 +70,8 @@ int main(int argc, char **argv)
         if (mosquitto_loop(m, 1000, 1))
             return 1;
     seconds = now_s() - begin;
-    printf("{\"messages\":%ld,\"seconds\":%.3f,\"per_second\":%.0f}\n", acked, seconds, (double)acked / seconds);
+    printf("{\"messages\":%ld,\"seconds\":%.3f,\"per_second\":%.0f}\n", acked, seconds,
+           (double)acked / seconds);
     mosquitto_disconnect(m);
     mosquitto_destroy(m);
     mosquitto_lib_cleanup();

@@ -16,7 +16,6 @@
 #define BODY_BYTES 100
 #define DEVICES    100
 #define BURST      250
-#define HIGH_BYTES ((uint64_t)4 << 20)
 
 struct bench {
     struct tg_loop loop;
@@ -25,7 +24,8 @@ struct bench {
     uint32_t devices[DEVICES];
     uint64_t wanted, appended, taken, last_id;
     uv_idle_t idle;
-    bool eager; /* take what comes */
+    uint64_t most_waiting; /* rows that may wait for their commit */
+    bool eager;            /* take what comes */
 };
 static struct bench b;
 struct link {
@@ -85,8 +85,10 @@ static void on_idle(uv_idle_t *idle)
     struct tg_store_stats st;
     uint64_t seq;
     tg_store_stats(b.store, &st);
-    if (st.uncommitted_bytes > HIGH_BYTES / 4)
+    if (st.uncommitted_rows >= b.most_waiting) {
         usleep(50); /* as a loop that waits in epoll would: the thread has the other core */
+        return;
+    }
     for (int i = 0; i < BURST && b.appended < b.wanted; i++) {
         body[0] = (uint8_t)i;
         if (tg_store_append(b.store, b.devices[b.appended % DEVICES], tg_clock_wall_ms(),
@@ -143,16 +145,14 @@ static double run(uint64_t rows)
     return (double)rows / ((double)(tg_clock_mono_us() - start) / 1e6);
 }
 
-int main(int argc, char **argv)
+/* append, commit, feed, take, ack: as many rows at once under way as `waiting` says. */
+static void live_path(const char *dir, uint64_t rows, uint64_t waiting)
 {
-    char template[] = "/tmp/bench_store.XXXXXX";
-    const char *dir = argc > 1 ? argv[1] : mkdtemp(template);
-    uint64_t rows = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     struct tg_store_stats st;
-    long rss_before, rss_backlog, rss_drained;
-
     open_store(dir);
     b.eager = true;
+    b.appended = b.taken = 0;
+    b.most_waiting = waiting;
     for (uint32_t i = 0; i < DEVICES; i++)
         tg_feed_resume(b.feeds[i]);
     uv_idle_start(&b.idle, on_idle);
@@ -162,6 +162,18 @@ int main(int argc, char **argv)
            " pages read)\n",
            live, (double)rows / (double)st.commits, (double)st.worst_commit_us / 1000, st.pages_read);
     close_store();
+}
+
+int main(int argc, char **argv)
+{
+    char template[] = "/tmp/bench_store.XXXXXX";
+    const char *dir = argc > 1 ? argv[1] : mkdtemp(template);
+    uint64_t rows = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
+    struct tg_store_stats st;
+    long rss_before, rss_backlog, rss_drained;
+
+    live_path(dir, rows, 2000);
+    live_path(dir, rows, 16000);
 
     open_store(dir);
     rss_before = rss_kib();

@@ -150,11 +150,24 @@ class Liar:
                 wire.write(part)
 
     def lie(self, how, argument, request, body, tid, good):
-        changed = bytearray(body)
         if how == "honest":
             return [good]
         if how == "silent":
             return []
+        if how == "half":
+            return [good[:len(good) // 2]]
+        if how == "noise":
+            return [bytes(random.randrange(256) for _ in range(5)) + good]
+        if how == "echo":
+            return [request, good]
+        if how == "twice":
+            return [good + good]
+        if how == "wrongecho":
+            return [self.frame(body[:3] + bytes([body[3] ^ 1]) + body[4:], tid)]
+        # From here on the values are wrong as well, so that it shows when such a frame is believed.
+        if body[1] <= 4:
+            body = body[:3] + bytes(byte ^ 0x55 for byte in body[3:])
+        changed, good = bytearray(body), self.frame(body, tid)
         if how == "tid":
             return [self.frame(body, (tid + 1) & 0xFFFF)]
         if how == "protocol":
@@ -176,19 +189,8 @@ class Liar:
             return [good[:-2] + good[-1:] + good[-2:-1]]
         if how == "nocrc":
             return [good[:-2]]
-        if how == "half":
-            return [good[:len(good) // 2]]
-        if how == "noise":
-            return [bytes(random.randrange(256) for _ in range(5)) + good]
-        if how == "echo":
-            return [request, good]
-        if how == "twice":
-            return [good + good]
         if how == "flood":
             return [self.frame(body, (tid + 1 + i) & 0xFFFF) for i in range(300)]
-        if how == "wrongecho":
-            changed[3] ^= 1
-            return [self.frame(bytes(changed), tid)]
         raise ValueError("unknown lie " + how)
 
     # --- levers -------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def changed(stage, config, name, change):
 def start_failures(stage, good):
     def gateway_key(key, value):
         return lambda model: model["gateway"].update({key: value})
-    refused(stage, changed(stage, good, "no-state.yaml", gateway_key("state_dir", stage.path("nowhere"))), "mkdir")
+    refused(stage, changed(stage, good, "no-state.yaml", gateway_key("state_dir", stage.path("nowhere"))), "state_dir")
     refused(stage, changed(stage, good, "no-folder.yaml", gateway_key("control_socket", stage.path("no", "such.sock"))), "control_socket")
     stage.write("a file", "not a socket")
     refused(stage, changed(stage, good, "file.yaml", gateway_key("control_socket", stage.path("a file"))), "not a socket")

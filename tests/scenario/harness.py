@@ -41,6 +41,20 @@ def vectors(name):
     return os.path.join(next(folder for folder in folders if folder and os.path.isdir(folder)), name)
 
 
+def private_mounts():
+    """From here on what this program mounts is seen by it and its children only, and is gone when they are."""
+    if os.environ.get("TIDEGATE_PRIVATE_MOUNTS") == "yes":
+        return
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    unshare = ["unshare", *user, "--mount", "--propagation", "private"]
+    tried = subprocess.run([*unshare, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise AssertionError("this test needs a small file system of its own and may not mount one: run it as root, or where user "
+                             f"namespaces are allowed ({tried.stderr.strip()})")
+    os.environ["TIDEGATE_PRIVATE_MOUNTS"] = "yes"
+    os.execvp(unshare[0], [*unshare, PYTHON, "-B", *sys.argv])
+
+
 class Expired(AssertionError):
     """A condition did not come true in time."""
 

@@ -29,7 +29,8 @@ static const char *const on_rtu[] = {"crc",       "swapped",   "nocrc", "echo",
 static void one_lie(struct stage *s, uint32_t liar, uint32_t other, const char *lie)
 {
     size_t mark = fake_mark(s->host);
-    peer_do(&s->peer, "lie 1 %s 2", lie);
+    /* Behind a unit that answers one request late, the third request is the first whose value would show. */
+    peer_do(&s->peer, "lie 1 %s %d", lie, strcmp(lie, "shift") == 0 ? 3 : 2);
     stage_lies_told(s, 1);
     size_t told = fake_mark(s->host);
     for (uint32_t p = 0; p < LIAR_POINTS; p++)

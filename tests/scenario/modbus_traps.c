@@ -374,6 +374,28 @@ static void gateway_reports_silent_target(void **state)
     stage_end(&s);
 }
 
+/* Without transaction ids an answer too many would shift all that follow: it is noticed, and the unit is
+ * brought back into step before its values are believed again. */
+static void answer_nobody_asked_for(void **state)
+{
+    (void)state;
+    for (int t = STAGE_RTU; t <= STAGE_RTU_OVER_TCP; t++) {
+        struct stage s;
+        stage_begin(&s, (enum stage_transport)t, "100ms");
+        uint32_t d = stage_device(s.host, 1, 3, 10, 7, 20);
+        fake_start(s.host);
+        wait_good(s.host, d, 1);
+        size_t mark = fake_mark(s.host);
+        peer_do(&s.peer, "lie 1 twice 1");
+        struct fake_event e = fake_expect_state(s.host, mark, d, TG_DEVICE_SUSPECT);
+        assert_non_null(strstr(e.text, "an answer came that nobody had asked for; asked again"));
+        (void)fake_expect_state(s.host, mark, d, TG_DEVICE_OK);
+        wait_good(s.host, d, 1);
+        (void)stage_check_values(s.host, d, 1, 10, 7);
+        stage_end(&s);
+    }
+}
+
 /* Points that are due together are one sample, those of other intervals come with every nth. */
 static void one_sample_per_turn(void **state)
 {
@@ -422,6 +444,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(missing_register),
         cmocka_unit_test(busy_is_asked_again),
         cmocka_unit_test(gateway_reports_silent_target),
+        cmocka_unit_test(answer_nobody_asked_for),
         cmocka_unit_test(one_sample_per_turn),
     };
     if (argc > 1)

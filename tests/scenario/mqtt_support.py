@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+
+from harness import Expired, free_port, wait_until
 
 LIMIT_S = 20  # no single step takes this long; a test that waits longer has failed
 
@@ -26,18 +27,12 @@ def check(condition, text):
         raise Failed(text)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def until(condition, what):
     """Polls a condition that no event announces."""
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        check(time.monotonic() < end, f"waited in vain for {what}")
-        time.sleep(0.01)
+    try:
+        wait_until(condition, LIMIT_S, what)
+    except Expired as late:
+        check(False, str(late))
 
 
 class Lines:

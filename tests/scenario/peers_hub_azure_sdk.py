@@ -36,7 +36,7 @@ class AzureSdk(unittest.TestCase):
         return [shutil.which("node") or "nodejs", os.path.join(FOLDER, "device.js"), json.dumps(job)]
 
     def run_job(self, name, **how):
-        done = subprocess.run(self.job(name, **how), capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(self.job(name, **how), capture_output=True, text=True, timeout=60, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertTrue(lines, done.stderr)
         return done.returncode, lines
@@ -66,9 +66,9 @@ class AzureSdk(unittest.TestCase):
             self.addCleanup(child.stdout.close)
             self.addCleanup(child.wait)
             self.addCleanup(child.kill)
-            self.hub.record.wait("subscribe", "sas", "devicebound")
+            self.hub.record.wait("subscribe", "sas", "devicebound", seconds=60)
             service.c2d("sas", '{"set":1}', "%24.mid=id-7")
-            wait_until(lambda: child.poll() is not None, 20, "the SDK to hear the message")
+            wait_until(lambda: child.poll() is not None, 60, "the SDK to hear the message")
             lines = [json.loads(line) for line in child.stdout.read().splitlines()]
         self.assertIn({"c2d": '{"set":1}', "id": "id-7"}, lines)
 

@@ -299,6 +299,7 @@ void tg_fixture_write(const char *dir, const char *name, const char *text, unsig
             fail("mkdir", path);
         *slash = '/';
     }
+    (void)unlink(path); /* it may be there without the right to write to it */
     f = fopen(path, "w");
     if (!f || fputs(text, f) < 0 || fclose(f) != 0 || chmod(path, mode) != 0)
         fail("write", path);

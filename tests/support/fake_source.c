@@ -11,10 +11,12 @@ static struct tg_fake_request *next(struct tg_source_host *h)
     return &h->requests[h->count++];
 }
 
-void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point, const struct tg_value *value)
+void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point,
+                          const struct tg_value *value)
 {
     struct tg_fake_request *q = next(h);
-    *q = (struct tg_fake_request){.request = request, .device = device, .point = point, .is_write = true, .value = *value};
+    *q = (struct tg_fake_request){
+        .request = request, .device = device, .point = point, .is_write = true, .value = *value};
     if (value->type == TG_VALUE_TEXT) {
         memcpy(q->text, value->as.text, value->text_len);
         q->value.as.text = q->text;
@@ -23,7 +25,8 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
         h->at_once(q);
 }
 
-void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name, const char *json)
+void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
+                            const char *json)
 {
     struct tg_fake_request *q = next(h);
     *q = (struct tg_fake_request){.request = request, .device = device};

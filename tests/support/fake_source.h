@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * fake_source - stands where a running source stands for the router: notes the requests and leaves the answers to the test.
+ * fake_source - stands where a running source stands for the router: notes the requests and leaves the
+ * answers to the test.
  */
 #ifndef TG_TESTS_SUPPORT_FAKE_SOURCE_H
 #define TG_TESTS_SUPPORT_FAKE_SOURCE_H

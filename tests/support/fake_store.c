@@ -16,8 +16,8 @@ uint64_t tg_store_last_seq(const struct tg_store *store, uint32_t device)
     return store->seq;
 }
 
-int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body, uint64_t *ret_seq,
-                    uint64_t *ret_id)
+int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                    uint64_t *ret_seq, uint64_t *ret_id)
 {
     (void)device;
     (void)time_ms;

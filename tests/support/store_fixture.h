@@ -45,7 +45,7 @@ struct fixture {
     uint64_t committed_id;
     uint32_t state_calls;
     enum tg_store_state state;
-    char text[600];
+    char text[600], aside_text[600];
     bool closed;
 };
 
@@ -83,6 +83,8 @@ static inline void on_state(void *user, enum tg_store_state state, const char *t
     f->state_calls++;
     f->state = state;
     snprintf(f->text, sizeof f->text, "%s", text);
+    if (strstr(text, "set aside"))
+        snprintf(f->aside_text, sizeof f->aside_text, "%s", text);
 }
 
 static inline int open_store(struct fixture *f)
@@ -114,7 +116,8 @@ static inline int set_up(void **state)
     tg_gate_hold(false);
     tg_gate_fail_syncs(0);
     tg_gate_gone(false);
-    f->o = (struct tg_store_options){.outbox = tg_test_options(f->dir), .commit_interval_ms = 5};
+    f->o =
+        (struct tg_store_options){.outbox = tg_test_options(f->dir), .commit_interval_ms = 5, .retry_ms = 20};
     f->o.outbox.vfs = TG_GATE_VFS;
     OK(tg_loop_init(&f->loop, &f->err));
     assert_int_equal(uv_timer_init(&f->loop.uv, &f->tick), 0);
@@ -126,6 +129,8 @@ static inline int set_up(void **state)
 static inline int tear_down(void **state)
 {
     struct fixture *f = *state;
+    if (f->store)
+        return -1; /* the test has failed half-way: leave everything as it is */
     uv_close((uv_handle_t *)&f->tick, NULL);
     tg_loop_fini(&f->loop);
     assert_int_equal(tg_alloc_stats().live, f->live);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/allocator.h"
+#include "northbound/cloud.h"
 #include "support/config_fixture.h"
 
 static struct tg_said said;
@@ -207,7 +208,7 @@ static void identities_are_inherited(void **state)
                   "    plugin: simulator\n"
                   "    devices:\n"
                   "      - {id: one, clouds: [a, b]}\n"
-                  "      - {id: two, clouds: [a], identity: {certificate: c.pem, key: \"pkcs11:token=t\"}}\n"
+                  "      - {id: two, clouds: [a], identity: {certificate: c.pem, key: /k/c.key}}\n"
                   "      - id: three\n"
                   "        identity: {sas_key_file: /k/device}\n"
                   "        clouds: [a, {name: b, id: 3rd, identity: {username: u, password_file: pw}}]\n");
@@ -217,7 +218,7 @@ static void identities_are_inherited(void **state)
     assert_int_equal(d[0].routes[1].identity.kind, TG_IDENTITY_NONE);
     assert_int_equal(d[1].routes[0].identity.kind, TG_IDENTITY_X509);
     assert_string_equal(d[1].routes[0].identity.certificate, "./c.pem");
-    assert_string_equal(d[1].routes[0].identity.key, "pkcs11:token=t");
+    assert_string_equal(d[1].routes[0].identity.key, "/k/c.key");
     assert_string_equal(d[2].routes[0].identity.sas_key_file, "/k/device");
     assert_int_equal(d[2].routes[1].identity.kind, TG_IDENTITY_PASSWORD);
     assert_string_equal(d[2].routes[1].identity.username, "u");
@@ -352,6 +353,46 @@ static void a_big_file_loads(void **state)
     free(text);
 }
 
+/* --- the manual --- */
+
+static void expect_rows(const char *manual, const struct tg_option *table)
+{
+    for (const struct tg_option *o = table; o && o->name; o++) {
+        char begin[100], end[600];
+        bool found = false;
+        snprintf(begin, sizeof begin, "\n| `%s` | ", o->name);
+        snprintf(end, sizeof end, " | %s%s%s | %s |", o->default_text ? "`" : "",
+                 o->default_text ? o->default_text : "–", o->default_text ? "`" : "", o->doc);
+        for (const char *row = strstr(manual, begin); row && !found; row = strstr(row + 1, begin)) {
+            const char *stop = strchr(row + 1, '\n'), *rest = strstr(row, end);
+            found = rest && stop && rest + strlen(end) == stop;
+        }
+        if (!found)
+            print_error("docs/configuration.md has no row%s… %s\n", begin, end);
+        assert_true(found);
+    }
+}
+
+/* Every option has its row, with the sentence and the default of its table. */
+static void the_manual_has_every_option(void **state)
+{
+    static const struct tg_option *const tables[] = {tg_config_gateway_options, tg_config_log_options,
+                                                     tg_config_outbox_options,  tg_config_cloud_options,
+                                                     tg_config_batch_options,   tg_config_identity_options,
+                                                     tg_config_source_options,  tg_config_point_options};
+    char *manual = read_source_file("docs/configuration.md");
+    size_t types = 0;
+    const struct tg_cloud_type *const *type = tg_cloud_types(&types);
+    (void)state;
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+        expect_rows(manual, tables[t]);
+    for (size_t t = 0; t < types; t++) {
+        assert_non_null(strstr(manual, type[t]->config.type));
+        expect_rows(manual, type[t]->config.options);
+    }
+    free(manual);
+}
+
 /* --- memory --- */
 
 static int load_all_kinds(const char *text)
@@ -416,6 +457,7 @@ int main(void)
         cmocka_unit_test(utf8_and_windows_lines_are_fine),
         cmocka_unit_test(budget_shows_its_arithmetic),
         cmocka_unit_test(a_big_file_loads),
+        cmocka_unit_test(the_manual_has_every_option),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,13 +15,15 @@ static struct tg_filter_options plain(void)
     return o;
 }
 
-static enum tg_filter_verdict offer(const struct tg_filter_options *o, struct tg_filter_state *s, int64_t now, double v)
+static enum tg_filter_verdict offer(const struct tg_filter_options *o, struct tg_filter_state *s, int64_t now,
+                                    double v)
 {
     struct tg_point_value p = {.value = tg_value_real(v)};
     return tg_filter_apply(o, s, now, &p);
 }
 
-static enum tg_filter_verdict offer_bad(const struct tg_filter_options *o, struct tg_filter_state *s, int64_t now, uint32_t quality)
+static enum tg_filter_verdict offer_bad(const struct tg_filter_options *o, struct tg_filter_state *s,
+                                        int64_t now, uint32_t quality)
 {
     struct tg_point_value p = {.quality = quality};
     return tg_filter_apply(o, s, now, &p);
@@ -45,7 +47,8 @@ static void test_deadband(void **state)
     assert_int_equal(offer(&o, &s, 0, 10), TG_FILTER_SEND);
     assert_int_equal(offer(&o, &s, 1, 10.5), TG_FILTER_HOLD); /* not more than */
     assert_int_equal(offer(&o, &s, 2, 10.6), TG_FILTER_SEND);
-    assert_int_equal(offer(&o, &s, 3, 10.1), TG_FILTER_HOLD); /* measured from the last one sent: creeping counts */
+    assert_int_equal(offer(&o, &s, 3, 10.1),
+                     TG_FILTER_HOLD); /* measured from the last one sent: creeping counts */
     assert_int_equal(offer(&o, &s, 4, 10.05), TG_FILTER_SEND);
     o.deadband = 10;
     o.deadband_is_percent = true;
@@ -155,9 +158,13 @@ static void test_parse_deadband(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_options_everything_goes), cmocka_unit_test(test_deadband), cmocka_unit_test(test_intervals),
-        cmocka_unit_test(test_quality), cmocka_unit_test(test_scale_and_range), cmocka_unit_test(test_not_a_number),
-        cmocka_unit_test(test_texts_and_booleans), cmocka_unit_test(test_parse_deadband)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_without_options_everything_goes),
+                                       cmocka_unit_test(test_deadband),
+                                       cmocka_unit_test(test_intervals),
+                                       cmocka_unit_test(test_quality),
+                                       cmocka_unit_test(test_scale_and_range),
+                                       cmocka_unit_test(test_not_a_number),
+                                       cmocka_unit_test(test_texts_and_booleans),
+                                       cmocka_unit_test(test_parse_deadband)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

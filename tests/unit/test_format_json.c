@@ -26,9 +26,22 @@ static void test_reals_are_short(void **state)
     static const struct {
         double v;
         const char *text;
-    } cases[] = {{0, "0"}, {-0.0, "0"}, {230.1, "230.1"}, {-950.5, "-950.5"}, {0.5, "0.5"}, {1e6, "1000000"}, {0.001, "0.001"},
-                 {49.98, "49.98"}, {12345.678, "12345.678"}, {1e300, "1e+300"}, {NAN, "null"}, {INFINITY, "null"},
-                 {-INFINITY, "null"}, {1.0 / 3.0, "0.3333333333333333"}, {9007199254740993.0, "9007199254740992"}, {-0.05, "-0.05"}};
+    } cases[] = {{0, "0"},
+                 {-0.0, "0"},
+                 {230.1, "230.1"},
+                 {-950.5, "-950.5"},
+                 {0.5, "0.5"},
+                 {1e6, "1000000"},
+                 {0.001, "0.001"},
+                 {49.98, "49.98"},
+                 {12345.678, "12345.678"},
+                 {1e300, "1e+300"},
+                 {NAN, "null"},
+                 {INFINITY, "null"},
+                 {-INFINITY, "null"},
+                 {1.0 / 3.0, "0.3333333333333333"},
+                 {9007199254740993.0, "9007199254740992"},
+                 {-0.05, "-0.05"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_string_equal(real_text(cases[i].v), cases[i].text);
@@ -70,9 +83,10 @@ static struct tg_bytes make_body(uint8_t *memory, size_t size)
     return tg_bytes(w.data, w.len);
 }
 
-static const char wanted[] =
-    "{\"ts\":\"2026-11-20T13:00:00.123Z\",\"seq\":4711,\"values\":{\"voltage\":230.1,\"relay\":true,\"count\":18446744073709551615,"
-    "\"low\":-9223372036854775808,\"te\\\"xt\":\"a\\u000a\xEF\xBF\xBD\xc3\xa4\\\\\"},\"quality\":{\"current\":\"timeout\"}}";
+static const char wanted[] = "{\"ts\":\"2026-11-20T13:00:00.123Z\",\"seq\":4711,\"values\":{\"voltage\":230."
+                             "1,\"relay\":true,\"count\":18446744073709551615,"
+                             "\"low\":-9223372036854775808,\"te\\\"xt\":\"a\\u000a\xEF\xBF\xBD\xc3\xa4\\\\\"}"
+                             ",\"quality\":{\"current\":\"timeout\"}}";
 
 static void test_sample(void **state)
 {
@@ -103,7 +117,8 @@ static void test_sample_is_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reals_are_short), cmocka_unit_test(test_reals_read_back),
-                                       cmocka_unit_test(test_sample), cmocka_unit_test(test_sample_is_bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reals_are_short),
+                                       cmocka_unit_test(test_reals_read_back), cmocka_unit_test(test_sample),
+                                       cmocka_unit_test(test_sample_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

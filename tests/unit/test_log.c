@@ -83,7 +83,8 @@ static void levels_are_a_threshold(void **state)
 static void log_hostile(void)
 {
     tg_log(TG_LOG_ERROR, "net\"\n", "%s",
-           "line\nbreak \x1b[31m \"quote\\\" caf\xc3\xa9 \xe9 \xe2\x82 \x7f end");
+           "line\nbreak \x1b[31m \"quote\\\" caf\xc3\xa9 \xe9 \xe2\x82 \x7f \xc2\x9b"
+           "2J end");
 }
 
 static void hostile_text_is_escaped(void **state)
@@ -93,9 +94,8 @@ static void hostile_text_is_escaped(void **state)
     now_ms += 20000;
     tg_log_configure(TG_LOG_INFO, TG_LOG_TEXT);
     text = captured(log_hostile);
-    assert_non_null(strstr(
-        text,
-        " error net\"\\x0a: line\\x0abreak \\x1b[31m \"quote\\\" caf\xc3\xa9 \\xe9 \\xe2\\x82 \\x7f end\n"));
+    assert_non_null(strstr(text, " error net\"\\x0a: line\\x0abreak \\x1b[31m \"quote\\\" caf\xc3\xa9 \\xe9 "
+                                 "\\xe2\\x82 \\x7f \\x9b2J end\n"));
     assert_int_equal(count(text, "\n"), 1);
 }
 
@@ -193,7 +193,7 @@ static void a_flood_is_counted_not_printed(void **state)
 
 static void log_more_kinds_than_slots(void)
 {
-    char component[16];
+    char component[32];
     for (int i = 0; i < 30; i++)
         tg_log(TG_LOG_WARN, "flooder", "a line that is put out %d", i);
     for (int i = 0; i < 500; i++) { /* each is a kind of its own */
@@ -222,7 +222,7 @@ static void *log_from_thread(void *arg)
 
 static void log_from_threads(void)
 {
-    static char names[4][8];
+    static char names[4][16];
     pthread_t t[4];
     for (int i = 0; i < 4; i++) {
         snprintf(names[i], sizeof names[i], "t%d", i);

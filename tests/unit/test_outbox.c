@@ -375,6 +375,22 @@ static void test_declarations(void **state)
     assert_null(tg_outbox_device_name(f->ob, 41));
 }
 
+/* A transaction has a most. */
+static void test_largest_transaction(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t a = device(f, "a"), c = cursor(f, a, "hub");
+    uint64_t id = 0, seq = 0;
+    for (int i = 0; i < 65536; i++)
+        OK(tg_test_append(f->ob, a, &id, &seq, 24, &f->err));
+    OK(tg_outbox_commit(f->ob, &f->err));
+    for (int i = 0; i < 65536; i++)
+        OK(tg_test_append(f->ob, a, &id, &seq, 24, &f->err));
+    assert_int_equal(tg_test_append(f->ob, a, &id, &seq, 24, &f->err), TG_EFULL);
+    assert_int_equal(tg_outbox_commit(f->ob, &f->err), TG_EFULL);
+    assert_int_equal(state_of(f, c).pending, 65536);
+}
+
 static void test_lazy_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -473,6 +489,7 @@ int main(void)
         T(test_quarantine),
         T(test_retired_cursors),
         T(test_declarations),
+        T(test_largest_transaction),
         T(test_lazy_is_refused),
         T(test_second_writer_and_reader),
         T(test_read_only_without_a_database),

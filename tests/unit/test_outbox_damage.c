@@ -234,6 +234,7 @@ static void test_foreign_databases(void **state)
         "UPDATE log SET seq=1",
         "UPDATE log SET device=55",
         "INSERT INTO hole VALUES(9, 1, 2)",
+        "INSERT INTO hole VALUES(0, 1000000000, 1000000001)",
         "INSERT INTO hole VALUES(0, 5, 2)",
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {

@@ -227,6 +227,58 @@ static void test_one_dead_device(void **state)
     assert_true(stats_of(f).rows <= 5000);
 }
 
+/* Every second row is waited for: more runs than one step takes. */
+static void test_alternating_devices(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t dead = device(f, "dead"), busy = device(f, "busy");
+    uint32_t cd = cursor(f, dead, "hub"), cb = cursor(f, busy, "hub");
+    f->ob->compact_rows = 1000;
+    for (int round = 0; round < 40; round++) {
+        uint64_t id = tg_outbox_last_id(f->ob), sd = tg_outbox_last_seq(f->ob, dead),
+                 sb = tg_outbox_last_seq(f->ob, busy);
+        for (int i = 0; i < 500; i++) {
+            OK(tg_test_append(f->ob, dead, &id, &sd, 40, &f->err));
+            OK(tg_test_append(f->ob, busy, &id, &sb, 40, &f->err));
+        }
+        OK(tg_outbox_commit(f->ob, &f->err));
+        OK(tg_outbox_set_cursor(f->ob, cb, sb, id, &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+    }
+    for (int i = 0; i < 200 && stats_of(f).acked_rows > 6000; i++) {
+        append_n(f, busy, 100, 40);
+        OK(tg_outbox_set_cursor(f->ob, cb, tg_outbox_last_seq(f->ob, busy), tg_outbox_last_id(f->ob),
+                                &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+    }
+    assert_true(stats_of(f).acked_rows <= 6000);
+    assert_int_equal(state_of(f, cd).pending, 20000);
+    tg_test_verify(f->ob);
+}
+
+/* Ids that leap do not hide what lies before or behind. */
+static void test_leaping_ids(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t a = device(f, "a"), c = cursor(f, a, "hub");
+    for (uint64_t leap = 1; leap <= 5; leap++) {
+        uint64_t id = leap << 40, seq = tg_outbox_last_seq(f->ob, a);
+        for (int i = 0; i < 3000; i++)
+            OK(tg_test_append(f->ob, a, &id, &seq, 30, &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+        OK(tg_outbox_set_cursor(f->ob, c, seq, id, &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+    }
+    for (int i = 0; i < 5; i++) {
+        append_n(f, a, 3000, 30);
+        OK(tg_outbox_set_cursor(f->ob, c, tg_outbox_last_seq(f->ob, a), tg_outbox_last_id(f->ob), &f->err));
+        OK(tg_outbox_commit(f->ob, &f->err));
+    }
+    assert_true(stats_of(f).rows <= 6000);
+    tg_test_verify(f->ob);
+}
+
 /* Devices that are quiet for long do not pin the log with their old place. */
 static void test_quiet_devices(void **state)
 {
@@ -341,9 +393,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        T(test_drop_oldest),        T(test_gap_range),       T(test_drop_newest),   T(test_age),
-        T(test_age_of_unset_clock), T(test_one_dead_device), T(test_quiet_devices), T(test_write_budget),
-        T(test_open_reads_little),  T(test_long_reader),
+        T(test_drop_oldest),        T(test_gap_range),       T(test_drop_newest),         T(test_age),
+        T(test_age_of_unset_clock), T(test_one_dead_device), T(test_alternating_devices), T(test_leaping_ids),
+        T(test_quiet_devices),      T(test_write_budget),    T(test_open_reads_little),   T(test_long_reader),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

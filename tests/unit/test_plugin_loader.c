@@ -44,7 +44,8 @@ static int setup(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
     const char *dirs[] = {"/nonexistent/tidegate", p->dir};
-    snprintf(p->dir, sizeof p->dir, "%s/tidegate plugins XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    snprintf(p->dir, sizeof p->dir, "%s/tidegate plugins XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(p->dir));
     assert_int_equal(tg_plugin_set_new(dirs, 2, &p->set), 0);
     *state = p;
@@ -149,7 +150,8 @@ struct seen {
     char text[256];
 };
 
-static void note(void *user, const char *name, const char *path, const struct tg_plugin *plugin, const struct tg_error *err)
+static void note(void *user, const char *name, const char *path, const struct tg_plugin *plugin,
+                 const struct tg_error *err)
 {
     struct seen *s = user;
     assert_true((plugin != NULL) == (path != NULL));

@@ -12,7 +12,8 @@
 
 static void test_what_a_meter_shows(void **state)
 {
-    static const double shown[] = {230.1, 49.98, -950.5, 0.1, 12345.678, 1, 0, -1, 0.001, 123.456, 16777216, 3.4e38, 99.99, 0.000001};
+    static const double shown[] = {230.1, 49.98, -950.5,  0.1,      12345.678, 1,     0,
+                                   -1,    0.001, 123.456, 16777216, 3.4e38,    99.99, 0.000001};
     (void)state;
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         assert_true(tg_real32_shortest((float)shown[i]) == (shown[i] == 3.4e38 ? (double)3.4e38f : shown[i]));
@@ -34,6 +35,7 @@ static void test_nothing_is_lost(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_a_meter_shows), cmocka_unit_test(test_nothing_is_lost)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_a_meter_shows),
+                                       cmocka_unit_test(test_nothing_is_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

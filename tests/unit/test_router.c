@@ -64,10 +64,10 @@ static void on_done(void *user, const char *status, const char *json)
     snprintf(r->json, sizeof r->json, "%s", json);
 }
 
-#define RUN_UNTIL(r, condition) \
-    do { \
-        while (!(condition)) \
-            uv_run(&(r)->loop.uv, UV_RUN_ONCE); \
+#define RUN_UNTIL(r, condition)                                                                              \
+    do {                                                                                                     \
+        while (!(condition))                                                                                 \
+            uv_run(&(r)->loop.uv, UV_RUN_ONCE);                                                              \
     } while (0)
 
 static struct rig *begin(size_t uncommitted_bytes, uint32_t interval_ms)
@@ -76,9 +76,11 @@ static struct rig *begin(size_t uncommitted_bytes, uint32_t interval_ms)
     struct tg_error err = {0};
     char aside[256] = "";
     struct tg_store_options o = {.outbox = {.durability = TG_DURABILITY_NORMAL, .limit_bytes = 64 << 20},
-                                 .commit_interval_ms = interval_ms, .uncommitted_limit_bytes = uncommitted_bytes};
+                                 .commit_interval_ms = interval_ms,
+                                 .uncommitted_limit_bytes = uncommitted_bytes};
     assert_non_null(r);
-    snprintf(r->dir, sizeof r->dir, "%s/tidegate router XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    snprintf(r->dir, sizeof r->dir, "%s/tidegate router XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(r->dir));
     assert_int_equal(tg_loop_init(&r->loop, NULL), 0);
     o.outbox.dir = r->dir;
@@ -159,7 +161,8 @@ static void test_a_refused_sample_can_be_offered_again(void **state)
     assert_int_equal(v.value.type, TG_VALUE_INT); /* not scaled in place */
     tg_store_flush(r->store);
     RUN_UNTIL(r, r->committed == accepted);
-    assert_int_equal(tg_router_sample(r->router, r->d0, 1, &v, 1), TG_OK); /* the filter has not seen it before */
+    assert_int_equal(tg_router_sample(r->router, r->d0, 1, &v, 1),
+                     TG_OK); /* the filter has not seen it before */
     assert_int_equal(r->d0->accepted, accepted + 1);
     end(r);
 }
@@ -174,7 +177,8 @@ static void test_what_the_outbox_can_never_take_is_left_out(void **state)
     memset(text, 'a', sizeof text);
     for (uint32_t i = 0; i < 70; i++)
         many[i] = (struct tg_point_value){.point = i % 4, .value = tg_value_text(text, sizeof text)};
-    assert_int_equal(tg_router_sample(r->router, r->d0, 1, many, 70), TG_OK); /* 70 KiB: never fits, so it must not block */
+    assert_int_equal(tg_router_sample(r->router, r->d0, 1, many, 70),
+                     TG_OK); /* 70 KiB: never fits, so it must not block */
     assert_int_equal(r->d0->rejected, 1);
     assert_int_equal(r->d0->accepted, 0);
     r->d0->store_device = 4711; /* the store knows no such device */
@@ -270,7 +274,8 @@ static void test_the_largest_sample_is_shown_whole(void **state)
     end(r);
 }
 
-/* --- commands --------------------------------------------------------------------------------------------- */
+/* --- commands ---------------------------------------------------------------------------------------------
+ */
 
 static void command(struct rig *r, const char *name, const char *arguments)
 {
@@ -367,9 +372,16 @@ static void test_statuses_and_answers(void **state)
     static const struct {
         int status;
         const char *name;
-    } cases[] = {{TG_PLUGIN_OK, "ok"}, {TG_PLUGIN_EINVAL, "invalid"}, {TG_PLUGIN_EDEVICE, "device"}, {TG_PLUGIN_ETIMEOUT, "timeout"},
-                 {TG_PLUGIN_EUNKNOWN, "unknown"}, {TG_PLUGIN_EUNSUPPORTED, "unsupported"}, {TG_PLUGIN_EFULL, "busy"},
-                 {TG_PLUGIN_EIO, "error"}, {TG_PLUGIN_ENOMEM, "error"}, {-99, "error"}};
+    } cases[] = {{TG_PLUGIN_OK, "ok"},
+                 {TG_PLUGIN_EINVAL, "invalid"},
+                 {TG_PLUGIN_EDEVICE, "device"},
+                 {TG_PLUGIN_ETIMEOUT, "timeout"},
+                 {TG_PLUGIN_EUNKNOWN, "unknown"},
+                 {TG_PLUGIN_EUNSUPPORTED, "unsupported"},
+                 {TG_PLUGIN_EFULL, "busy"},
+                 {TG_PLUGIN_EIO, "error"},
+                 {TG_PLUGIN_ENOMEM, "error"},
+                 {-99, "error"}};
     struct rig *r = begin_commands();
     char huge[3000];
     (void)state;
@@ -400,9 +412,15 @@ static void test_bodies_and_names(void **state)
     (void)state;
     static const struct {
         const char *body, *says;
-    } wrong[] = {{"", "\\\"command\\\" is missing"}, {"{}", "is missing"}, {"[]", "a JSON object is needed"}, {"{\"command\":1}", "missing or no text"},
-                 {"{\"command\":\"x\",\"arguments\":[]}", "must be an object"}, {"{\"command\":\"\"}", "1 to 128 bytes"},
-                 {"{\"command\":\"a\",\"command\":\"b\"}", "duplicate"}, {"\xff\xfe", "not JSON"}, {"{\"command\":\"a\\u0000b\"}", "not JSON"},
+    } wrong[] = {{"", "\\\"command\\\" is missing"},
+                 {"{}", "is missing"},
+                 {"[]", "a JSON object is needed"},
+                 {"{\"command\":1}", "missing or no text"},
+                 {"{\"command\":\"x\",\"arguments\":[]}", "must be an object"},
+                 {"{\"command\":\"\"}", "1 to 128 bytes"},
+                 {"{\"command\":\"a\",\"command\":\"b\"}", "duplicate"},
+                 {"\xff\xfe", "not JSON"},
+                 {"{\"command\":\"a\\u0000b\"}", "not JSON"},
                  {"{\"command\":\"x\"} {", "not JSON"}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str(wrong[i].body), on_done, r);
@@ -412,7 +430,8 @@ static void test_bodies_and_names(void **state)
     snprintf(body, sizeof body, "{\"command\":\"%.150s\"}", name);
     tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str(body), on_done, r);
     assert_refused(r, "invalid", "1 to 128 bytes");
-    tg_router_command_body(r->router, "d0", tg_bytes(name, 129), tg_bytes_str("{}"), on_done, r); /* not its first 128 bytes */
+    tg_router_command_body(r->router, "d0", tg_bytes(name, 129), tg_bytes_str("{}"), on_done,
+                           r); /* not its first 128 bytes */
     assert_refused(r, "invalid", "no name of a command");
     tg_router_command_body(r->router, "d0", tg_bytes("reset\0x", 7), tg_bytes_str("{}"), on_done, r);
     assert_refused(r, "invalid", "no name of a command");
@@ -426,9 +445,11 @@ static void test_bodies_and_names(void **state)
     r->d0->source = &r->source;
     tg_router_command_body(r->router, "d0", tg_bytes(name, 128), tg_bytes_str("{\"a\":1}"), on_done, r);
     assert_int_equal(r->source.count, 1);
-    tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str("{\"command\":\"go\",\"arguments\":{\"b\":2}}"), on_done, r);
+    tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0),
+                           tg_bytes_str("{\"command\":\"go\",\"arguments\":{\"b\":2}}"), on_done, r);
     assert_string_equal(r->source.requests[1].text, "go {\"b\":2}");
-    tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str("{\"command\":\"go\"}"), on_done, r);
+    tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str("{\"command\":\"go\"}"), on_done,
+                           r);
     assert_string_equal(r->source.requests[2].text, "go {}");
     end(r);
 }
@@ -482,7 +503,8 @@ static void test_forgotten_and_abandoned_commands(void **state)
     (void)state;
     tg_router_command(r->router, "d0", "slow", tg_bytes(NULL, 0), on_done, &other);
     tg_router_forget(r->router, &other);
-    tg_router_answer(r->router, r->source.requests[0].request, 0, NULL); /* on_done would write over `other` */
+    tg_router_answer(r->router, r->source.requests[0].request, 0,
+                     NULL); /* on_done would write over `other` */
     assert_int_equal(other, 0);
     command(r, "slow", "{}");
     tg_router_command(r->router, "d1", "slow", tg_bytes(NULL, 0), on_done, r);

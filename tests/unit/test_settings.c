@@ -89,6 +89,7 @@ static void wrong_values_say_what_is_allowed(void **state)
         {"colour", "gren", TG_EINVAL, "\"gren\" is not one of red, green, blue: did you mean \"green\"?"},
         {"colour", "magenta", TG_EINVAL, "\"magenta\" is not one of red, green, blue"},
         {"file", "", TG_EINVAL, "the path is empty"},
+        {"file", "a\nb", TG_EINVAL, "the path has a control character"},
         {"tags", "a", TG_EINVAL, "a sequence of texts is needed: [a, b]"},
     };
     struct tg_settings *s = tg_settings_new(table);

@@ -207,11 +207,48 @@ static void test_evicted_rows_make_a_feed_jump(void **state)
     uint64_t dropped = stats_of(f).outbox.dropped[TG_DROP_LIMIT];
     assert_int_equal(tg_feed_pending(hub.feed) + dropped, 30000);
     assert_int_equal(tg_feed_acked_seq(hub.feed), dropped);
+    assert_int_equal(tg_feed_oldest_ms(hub.feed), 1000 + dropped % 1000); /* as append_n() stamps */
     hub.expected = dropped + 1;
     tg_feed_resume(hub.feed);
     RUN_UNTIL(f, hub.got == 30000 - dropped);
     assert_int_equal(tg_feed_pending(hub.feed), 0);
     tg_feed_close(hub.feed);
+    close_store(f);
+    verify(f);
+}
+
+static void test_a_full_log_keeps_the_oldest_if_that_is_the_policy(void **state)
+{
+    struct fixture *f = *state;
+    struct cloud hub = {.eager = true, .expected = 1}, lake = {.eager = true, .expected = 1};
+    f->o.outbox.limit_bytes = 512 * 1024;
+    f->o.outbox.when_full = TG_WHEN_FULL_DROP_NEWEST;
+    f->o.uncommitted_limit_bytes = 128 * 1024;
+    OK(open_store(f));
+    uint32_t d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    open_feed(f, &lake, d, "lake");
+    tg_feed_resume(hub.feed);
+    for (int i = 0; f->state == TG_STORE_OK; i++) {
+        assert_true(i < 1000);
+        assert_int_equal(append_n(f, d, 100, 100), TG_OK);
+        RUN_UNTIL(f, f->state != TG_STORE_OK || stats_of(f).uncommitted_rows == 0);
+    }
+    assert_int_equal(f->state, TG_STORE_FULL);
+    assert_non_null(strstr(f->text, "new ones are rejected and counted"));
+    /* The hub goes on from memory, within its bound; then samples are rejected. */
+    while (append_n(f, d, 1, 100) == TG_OK)
+        uv_run(&f->loop.uv, UV_RUN_NOWAIT);
+    uint64_t all = tg_store_last_seq(f->store, d);
+    assert_true(f->committed_id < all);
+    assert_int_equal(stats_of(f).rejected, 1);
+    RUN_UNTIL(f, hub.got == all);
+    /* The lake comes back: what it acknowledges makes room for what waits. */
+    tg_feed_resume(lake.feed);
+    RUN_UNTIL(f, lake.got == all && f->committed_id == all);
+    assert_int_equal(stats_of(f).outbox.dropped[TG_DROP_LIMIT], 0);
+    tg_feed_close(hub.feed);
+    tg_feed_close(lake.feed);
     close_store(f);
     verify(f);
 }
@@ -403,6 +440,7 @@ int main(void)
         T(test_a_feed_that_was_away_catches_up_and_goes_live),
         T(test_rewind_and_pause_give_again_what_is_not_acknowledged),
         T(test_evicted_rows_make_a_feed_jump),
+        T(test_a_full_log_keeps_the_oldest_if_that_is_the_policy),
         T(test_a_slow_disk_rejects_and_counts),
         T(test_a_thousand_feeds_share_the_scanner),
         T(test_a_cloud_that_leaves_holds_nothing_back),

@@ -42,7 +42,8 @@ static void test_percent_table(void **state)
     size_t i;
     (void)state;
     assert_true(json_array_size(json_object_get(root, "rows")) > 0);
-    json_array_foreach(json_object_get(root, "rows"), i, row) {
+    json_array_foreach(json_object_get(root, "rows"), i, row)
+    {
         const char *c = json_string_value(json_array_get(row, 0));
         assert_encodes(c, TG_PERCENT_SAS, json_string_value(json_array_get(row, 1)));
         assert_encodes(c, TG_PERCENT_PROPERTY, json_string_value(json_array_get(row, 2)));
@@ -51,14 +52,16 @@ static void test_percent_table(void **state)
     json_decref(root);
 }
 
-/* Entries without `resource` have an sr that another SDK encoded in its own way: for a verifying server. An sr that is
- * the resource unencoded is one SDK's oddity for DPS; the hub takes the encoded form, which is what we send. */
+/* Entries without `resource` have an sr that another SDK encoded in its own way: for a verifying server. An
+ * sr that is the resource unencoded is one SDK's oddity for DPS; the hub takes the encoded form, which is
+ * what we send. */
 static void test_sas_tokens(void **state)
 {
     json_t *root = tg_vectors_load("cloud/sas_tokens.json"), *t;
     size_t i, made = 0;
     (void)state;
-    json_array_foreach(json_object_get(root, "tokens"), i, t) {
+    json_array_foreach(json_object_get(root, "tokens"), i, t)
+    {
         const char *resource = text(t, "resource"), *key_b64 = text(t, "key_b64"), *sr = text(t, "sr");
         uint8_t key[256];
         char out[2048];
@@ -67,8 +70,9 @@ static void test_sas_tokens(void **state)
         if (!resource || (strchr(resource, '/') && strcmp(resource, sr) == 0))
             continue;
         assert_int_equal(Base64_Decode((const byte *)key_b64, (word32)strlen(key_b64), key, &key_len), 0);
-        assert_int_equal(tg_azure_sas_token(&w, tg_bytes_str(resource), tg_bytes(key, key_len), text(t, "skn"),
-                                            json_integer_value(json_object_get(t, "expiry"))), 0);
+        assert_int_equal(tg_azure_sas_token(&w, tg_bytes_str(resource), tg_bytes(key, key_len),
+                                            text(t, "skn"), json_integer_value(json_object_get(t, "expiry"))),
+                         0);
         assert_int_equal(tg_writer_cstr(&w), 0);
         assert_string_equal(out, text(t, "token"));
         made++;
@@ -84,7 +88,8 @@ static void test_sas_is_bounded(void **state)
     (void)state;
     for (size_t cap = 0; cap < sizeof out; cap++) {
         struct tg_writer w = tg_writer_init(out, cap);
-        int rc = tg_azure_sas_token(&w, tg_bytes_str("hub.example/devices/d"), tg_bytes(key, sizeof key), NULL, 1700000000);
+        int rc = tg_azure_sas_token(&w, tg_bytes_str("hub.example/devices/d"), tg_bytes(key, sizeof key),
+                                    NULL, 1700000000);
         assert_true(rc == 0 || rc == TG_ETOOBIG);
         assert_true(w.len <= cap);
     }
@@ -92,8 +97,9 @@ static void test_sas_is_bounded(void **state)
 
 static void put_system(struct tg_writer *w, bool *first, const json_t *system)
 {
-    static const char *const names[][2] = {{"messageId", "$.mid"}, {"correlationId", "$.cid"}, {"userId", "$.uid"},
-                                           {"to", "$.to"}, {"contentType", "$.ct"}, {"contentEncoding", "$.ce"},
+    static const char *const names[][2] = {{"messageId", "$.mid"},    {"correlationId", "$.cid"},
+                                           {"userId", "$.uid"},       {"to", "$.to"},
+                                           {"contentType", "$.ct"},   {"contentEncoding", "$.ce"},
                                            {"interfaceId", "$.ifid"}, {"expiryTimeUtc", "$.exp"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (text(system, names[i][0]))
@@ -106,17 +112,20 @@ static void test_bags_as_sent(void **state)
     size_t i, k;
     (void)state;
     assert_true(json_array_size(json_object_get(root, "d2c")) > 0);
-    json_array_foreach(json_object_get(root, "d2c"), i, m) {
+    json_array_foreach(json_object_get(root, "d2c"), i, m)
+    {
         const char *topic = text(m, "topic"), *bag = strstr(topic, "/events/") + strlen("/events/");
         char out[1024];
         struct tg_writer w = tg_writer_init(out, sizeof out);
         bool first = true;
         put_system(&w, &first, json_object_get(m, "system"));
-        json_array_foreach(json_object_get(m, "app_properties"), k, p) {
+        json_array_foreach(json_object_get(m, "app_properties"), k, p)
+        {
             const char *name = json_string_value(json_array_get(p, 0));
             if (strcmp(name, "dt-subject") == 0) /* the SDK's name for the component */
                 name = "$.sub";
-            tg_property_bag_put(&w, &first, tg_bytes_str(name), tg_bytes_str(json_string_value(json_array_get(p, 1))));
+            tg_property_bag_put(&w, &first, tg_bytes_str(name),
+                                tg_bytes_str(json_string_value(json_array_get(p, 1))));
         }
         assert_int_equal(tg_writer_cstr(&w), 0);
         assert_string_equal(out, bag);
@@ -137,7 +146,8 @@ static void test_bags_as_received(void **state)
     json_t *root = tg_vectors_load("cloud/azure_property_bags.json"), *m;
     size_t i;
     (void)state;
-    json_array_foreach(json_object_get(root, "c2d_decode"), i, m) {
+    json_array_foreach(json_object_get(root, "c2d_decode"), i, m)
+    {
         const char *bag = strstr(text(m, "topic"), "/devicebound/") + strlen("/devicebound/");
         struct tg_property_reader r = {tg_bytes_str(bag)};
         json_t *app = json_object_get(m, "app");
@@ -168,8 +178,8 @@ static void test_bags_hostile(void **state)
     static const struct {
         const char *bag;
         int rc;
-    } cases[] = {{"%", TG_EPROTO}, {"a=%4", TG_EPROTO}, {"a=%zz", TG_EPROTO}, {"&&&", 0}, {"", 0}, {"=", 1}, {"==", 1},
-                 {"a=b&%", 1}};
+    } cases[] = {{"%", TG_EPROTO}, {"a=%4", TG_EPROTO}, {"a=%zz", TG_EPROTO}, {"&&&", 0}, {"", 0},
+                 {"=", 1},         {"==", 1},           {"a=b&%", 1}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char memory[64];
@@ -190,7 +200,8 @@ static void test_bags_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_percent_table), cmocka_unit_test(test_sas_tokens),    cmocka_unit_test(test_sas_is_bounded),
-        cmocka_unit_test(test_bags_as_sent),  cmocka_unit_test(test_bags_as_received), cmocka_unit_test(test_bags_hostile)};
+        cmocka_unit_test(test_percent_table),    cmocka_unit_test(test_sas_tokens),
+        cmocka_unit_test(test_sas_is_bounded),   cmocka_unit_test(test_bags_as_sent),
+        cmocka_unit_test(test_bags_as_received), cmocka_unit_test(test_bags_hostile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,8 @@
  *   the configuration cannot work; its text is shown and the source is opened again with back-off.
  *   poll() does what is due and returns in how many milliseconds it wants to be called again (0 = as
  *   soon as possible, after pending writes and commands; TG_POLL_IDLE = only on events). It is also
- *   called after every fd_ready(), write() and command(), so that what is due next is worked out in one place.
- *   close() releases everything. It is called once after every successful open().
+ *   called after every fd_ready(), write() and command(), so that what is due next is worked out in one
+ * place. close() releases everything. It is called once after every successful open().
  *
  * THREADS
  *   TG_THREAD_OWN: the instance has a thread of its own; its functions may block (a bus read with its
@@ -82,10 +82,10 @@ enum tg_thread_model { TG_THREAD_LOOP = 1, TG_THREAD_OWN = 2 };
 
 enum tg_plugin_error {
     TG_PLUGIN_OK = 0,
-    TG_PLUGIN_EINVAL = -1,       /* an option, an address or a value is wrong; text says which */
+    TG_PLUGIN_EINVAL = -1, /* an option, an address or a value is wrong; text says which */
     TG_PLUGIN_ENOMEM = -2,
-    TG_PLUGIN_EFULL = -3,        /* the host's queue is full: the sample was rejected and counted */
-    TG_PLUGIN_EIO = -4,          /* port, socket or bus failed */
+    TG_PLUGIN_EFULL = -3, /* the host's queue is full: the sample was rejected and counted */
+    TG_PLUGIN_EIO = -4,   /* port, socket or bus failed */
     TG_PLUGIN_ETIMEOUT = -5,
     TG_PLUGIN_EDEVICE = -6,      /* the device refused (a Modbus exception, an AT ERROR) */
     TG_PLUGIN_EUNSUPPORTED = -7, /* no such service in this host, or no such command */
@@ -152,21 +152,21 @@ static inline struct tg_value tg_value_text(const char *text, size_t len)
 /* Why a point has no (trustworthy) value. The word after each is what the cloud sees in "quality". */
 enum tg_quality {
     TG_QUALITY_GOOD = 0,
-    TG_QUALITY_TIMEOUT = 1,       /* "timeout": asked, no answer */
-    TG_QUALITY_COMM = 2,          /* "comm": port or bus unusable, frame damaged */
-    TG_QUALITY_DEVICE = 3,        /* "device": the device reports a failure (Modbus exception 4, AT ERROR) */
-    TG_QUALITY_CONFIG = 4,        /* "config": the device has no such point (Modbus exception 2, 3) */
-    TG_QUALITY_RANGE = 5,         /* "range": value outside its stated range, NaN, infinity */
-    TG_QUALITY_SENSOR = 6,        /* "sensor": the device's own "no value" marker */
-    TG_QUALITY_STALE = 7,         /* "stale": nothing heard for too long */
-    TG_QUALITY_DOWN = 8           /* "down": device is considered down, not asked */
+    TG_QUALITY_TIMEOUT = 1, /* "timeout": asked, no answer */
+    TG_QUALITY_COMM = 2,    /* "comm": port or bus unusable, frame damaged */
+    TG_QUALITY_DEVICE = 3,  /* "device": the device reports a failure (Modbus exception 4, AT ERROR) */
+    TG_QUALITY_CONFIG = 4,  /* "config": the device has no such point (Modbus exception 2, 3) */
+    TG_QUALITY_RANGE = 5,   /* "range": value outside its stated range, NaN, infinity */
+    TG_QUALITY_SENSOR = 6,  /* "sensor": the device's own "no value" marker */
+    TG_QUALITY_STALE = 7,   /* "stale": nothing heard for too long */
+    TG_QUALITY_DOWN = 8     /* "down": device is considered down, not asked */
 };
 
 /* --- option tables --------------------------------------------------------------------------- */
 
 enum tg_option_type {
     TG_OPTION_BOOL = 1,
-    TG_OPTION_INT = 2,         /* int64 within [min, max] */
+    TG_OPTION_INT = 2, /* int64 within [min, max] */
     TG_OPTION_REAL = 3,
     TG_OPTION_TEXT = 4,
     TG_OPTION_ENUM = 5,        /* one of `choices`; read with get_int: its index */
@@ -249,8 +249,8 @@ struct tg_host {
      * milliseconds, 0 = now. The host applies scale, deadband and intervals, numbers it and stores it.
      * 0, or TG_PLUGIN_EFULL when the bounded queue to the loop is full: the sample is rejected and
      * counted against the device; a polling plugin goes on, one that can wait tries again from poll(). */
-    int (*emit)(struct tg_host_source *, uint32_t device, int64_t time_ms, const struct tg_point_value *values,
-                uint32_t count);
+    int (*emit)(struct tg_host_source *, uint32_t device, int64_t time_ms,
+                const struct tg_point_value *values, uint32_t count);
 
     /* Tells how a device is; text (may be NULL) is for people: "no answer from unit 3 in 500 ms". */
     void (*device_state)(struct tg_host_source *, uint32_t device, uint32_t state, const char *text);
@@ -302,8 +302,8 @@ struct tg_plugin {
     /* Pure check of what tables cannot say (address syntax, type against address). `host` lends only the
      * has/get_… services. 0, or a negative number with the reason in `error`; `ret_option` may name the
      * option at fault, for the column. May be NULL. */
-    int (*check_point)(const struct tg_host *host, const struct tg_settings *device, const struct tg_point *point,
-                       const char **ret_option, char *error, size_t error_size);
+    int (*check_point)(const struct tg_host *host, const struct tg_settings *device,
+                       const struct tg_point *point, const char **ret_option, char *error, size_t error_size);
 
     int (*open)(const struct tg_host *host, const struct tg_source *source, void **ret_instance, char *error,
                 size_t error_size);
@@ -311,7 +311,8 @@ struct tg_plugin {
     void (*close)(void *instance);
 
     /* Sets a writable point; answer with host->answer(request). May be NULL. */
-    void (*write)(void *instance, uint64_t request, uint32_t device, uint32_t point, const struct tg_value *value);
+    void (*write)(void *instance, uint64_t request, uint32_t device, uint32_t point,
+                  const struct tg_value *value);
     /* A command of the plugin's own, arguments as a JSON text. May be NULL. */
     void (*command)(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
     /* A watched descriptor is ready. May be NULL when watch_fd is not used. */

@@ -14,7 +14,8 @@
 #define FIXTURE_SIZE sizeof(struct tg_plugin)
 #endif
 
-static int fixture_open(const struct tg_host *host, const struct tg_source *source, void **ret, char *error, size_t size)
+static int fixture_open(const struct tg_host *host, const struct tg_source *source, void **ret, char *error,
+                        size_t size)
 {
     (void)source;
     (void)error;
@@ -35,7 +36,8 @@ static void fixture_close(void *self)
     (void)self;
 }
 
-static int fixture_decode(int argc, const char *const *argv, bool json, void (*out)(void *, const char *), void *user)
+static int fixture_decode(int argc, const char *const *argv, bool json, void (*out)(void *, const char *),
+                          void *user)
 {
     (void)argc;
     (void)argv;
@@ -44,10 +46,16 @@ static int fixture_decode(int argc, const char *const *argv, bool json, void (*o
     return 0;
 }
 
-static const struct tg_plugin fixture = {.struct_size = (uint32_t)(FIXTURE_SIZE), .api_version = FIXTURE_API,
-                                         .thread_model = TG_THREAD_LOOP, .name = FIXTURE_NAME, .version = "1",
-                                         .summary = "for tests", .open = fixture_open, .poll = fixture_poll,
-                                         .close = fixture_close, .decode = fixture_decode};
+static const struct tg_plugin fixture = {.struct_size = (uint32_t)(FIXTURE_SIZE),
+                                         .api_version = FIXTURE_API,
+                                         .thread_model = TG_THREAD_LOOP,
+                                         .name = FIXTURE_NAME,
+                                         .version = "1",
+                                         .summary = "for tests",
+                                         .open = fixture_open,
+                                         .poll = fixture_poll,
+                                         .close = fixture_close,
+                                         .decode = fixture_decode};
 #ifdef FIXTURE_NO_SYMBOL
 const struct tg_plugin *fixture_hidden(void);
 const struct tg_plugin *fixture_hidden(void)

@@ -25,7 +25,8 @@ void tg_levers_reset(void)
     tg_levers.poll_returns = TG_POLL_IDLE;
 }
 
-static int levers_open(const struct tg_host *host, const struct tg_source *source, void **ret, char *error, size_t size)
+static int levers_open(const struct tg_host *host, const struct tg_source *source, void **ret, char *error,
+                       size_t size)
 {
     struct instance *x;
     int failures = atomic_load(&tg_levers.open_failures);
@@ -108,7 +109,8 @@ static void levers_close(void *self)
 }
 
 /* Answers with what it was given, so that the test sees whether it arrived whole. */
-static void levers_write(void *self, uint64_t request, uint32_t device, uint32_t point, const struct tg_value *v)
+static void levers_write(void *self, uint64_t request, uint32_t device, uint32_t point,
+                         const struct tg_value *v)
 {
     struct instance *x = self;
     char json[TG_TEXT_MAX_BYTES + 128], value[TG_TEXT_MAX_BYTES + 8] = "";
@@ -165,10 +167,12 @@ static void levers_fd_ready(void *self, int fd, uint32_t events)
     (void)x->host->watch_fd(x->host->source, fd, 0);
 }
 
-#define LEVERS(model, called) \
-    TG_PLUGIN_INIT(model), .name = called, .version = "1", .summary = "for tests", .open = levers_open, .poll = levers_poll, \
-    .close = levers_close, .fd_ready = levers_fd_ready
+#define LEVERS(model, called)                                                                                \
+    TG_PLUGIN_INIT(model), .name = called, .version = "1", .summary = "for tests", .open = levers_open,      \
+                           .poll = levers_poll, .close = levers_close, .fd_ready = levers_fd_ready
 
-const struct tg_plugin tg_levers_own = {LEVERS(TG_THREAD_OWN, "levers_own"), .write = levers_write, .command = levers_command};
-const struct tg_plugin tg_levers_loop = {LEVERS(TG_THREAD_LOOP, "levers_loop"), .write = levers_write, .command = levers_command};
+const struct tg_plugin tg_levers_own = {LEVERS(TG_THREAD_OWN, "levers_own"), .write = levers_write,
+                                        .command = levers_command};
+const struct tg_plugin tg_levers_loop = {LEVERS(TG_THREAD_LOOP, "levers_loop"), .write = levers_write,
+                                         .command = levers_command};
 const struct tg_plugin tg_levers_deaf = {LEVERS(TG_THREAD_OWN, "levers_deaf")};

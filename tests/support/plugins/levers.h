@@ -17,10 +17,10 @@ struct tg_levers {
     atomic_int open_failures; /* so many open() fail; negative: all */
     atomic_bool block;        /* poll() does not return while this holds and the host does not stop it */
     atomic_bool hold_answers; /* commands are answered only when this is let go */
-    uint64_t flood;           /* samples to emit: point 0 counts, point 1 is a text, the buffer is spoiled after each */
-    int32_t poll_returns;     /* when there is nothing to do */
-    int fds[TG_LEVERS_MAX_FDS], fd_count; /* watched for reading from open() on */
-    bool first_ends_others;   /* fd_ready() ends all watches but its own */
+    uint64_t flood; /* samples to emit: point 0 counts, point 1 is a text, the buffer is spoiled after each */
+    int32_t poll_returns;                     /* when there is nothing to do */
+    int fds[TG_LEVERS_MAX_FDS], fd_count;     /* watched for reading from open() on */
+    bool first_ends_others;                   /* fd_ready() ends all watches but its own */
     void (*in_open)(const struct tg_host *h); /* services tried from inside open() */
 
     /* --- seen by the plugin --- */

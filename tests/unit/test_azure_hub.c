@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "northbound/azure_hub.h"
+#include "support/host_model.h"
+
+#define ID128                                                                                                \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct tg_option common_options[] = {
+    {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"}, {0}};
+
+static struct tg_settings *settings_of(const char *const *pairs)
+{
+    return tg_test_settings(tg_azure_hub.config.options, pairs);
+}
+
+static int check_id(const char *id, struct tg_error *err)
+{
+    return tg_azure_hub.config.check_device(NULL, id, err);
+}
+
+static void test_device_ids(void **state)
+{
+    struct tg_error err = {0};
+    char allowed[] = "azAZ09-.%_*?!(),:=@$'", all[2] = {0};
+    (void)state;
+    assert_int_equal(check_id(allowed, &err), TG_OK);
+    assert_int_equal(check_id(ID128, &err), TG_OK);
+    assert_int_equal(check_id("", &err), TG_EINVAL);
+    assert_int_equal(check_id(ID128 "a", &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "129 bytes"));
+    for (int c = 1; c < 256; c++) {
+        all[0] = (char)c;
+        assert_int_equal(check_id(all, &err) == TG_OK, strchr(allowed, c) != NULL ||
+                                                           (c < 128 && (c | 32) >= 'a' && (c | 32) <= 'z') ||
+                                                           (c >= '0' && c <= '9'));
+    }
+    assert_int_equal(check_id("pump/1", &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "character \"/\""));
+    assert_int_equal(check_id("m\xc3\xa4h", &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "character \"\xc3\xa4\"")); /* the whole character */
+    assert_true(tg_utf8_valid(tg_bytes_str(err.text)));
+    assert_int_equal(check_id("bad\xff", &err), TG_EINVAL);
+    assert_true(tg_utf8_valid(tg_bytes_str(err.text)));
+    assert_int_equal(check_id("line\n", &err), TG_EINVAL);
+    assert_null(strchr(err.text, '\n'));
+}
+
+static void test_keepalive(void **state)
+{
+    static const char *const most[] = {"keepalive", "1177s", NULL}, *const more[] = {"keepalive", "1178s",
+                                                                                     NULL};
+    struct tg_settings *good = tg_test_settings(common_options, most),
+                       *bad = tg_test_settings(common_options, more);
+    struct tg_error err = {0};
+    (void)state;
+    assert_int_equal(tg_azure_hub.config.check_cloud(good, NULL, &err), TG_OK);
+    assert_int_equal(tg_azure_hub.config.check_cloud(bad, NULL, &err), TG_ERANGE);
+    assert_non_null(strstr(err.text, "1177s"));
+    tg_settings_free(good);
+    tg_settings_free(bad);
+}
+
+static void test_login_with_a_key(void **state)
+{
+    static const char *const pairs[] = {
+        "sas_lifetime", "1h", "sas_policy", "device", "model_id", "dtmi:com:example:Meter;1", NULL};
+    struct tg_settings *s = settings_of(pairs);
+    struct tg_cloud_target t = {
+        .host = "hub.azure-devices.net", .device_id = "meter-1", .gateway = "site", .settings = s};
+    struct tg_cloud_secret secret = {.kind = TG_IDENTITY_SAS_KEY,
+                                     .sas_key = tg_bytes_str("0123456789abcdef")};
+    uint8_t scratch[TG_CLOUD_SCRATCH_BYTES];
+    struct tg_writer w = tg_writer_init(scratch, sizeof scratch);
+    struct tg_cloud_login login;
+    struct tg_error err = {0};
+    char sr[128];
+    (void)state;
+    assert_int_equal(tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, &err), TG_OK);
+    assert_true(tg_bytes_eq_str(login.connect.client_id, "meter-1"));
+    assert_true(
+        tg_bytes_eq_str(login.connect.username,
+                        "hub.azure-devices.net/meter-1/?api-version=2021-04-12&model-id=dtmi:com:example:"
+                        "Meter;1&DeviceClientType=tidegate%2F0.1"));
+    assert_int_equal(login.expires_s, 1700003600);
+    snprintf(sr, sizeof sr, "SharedAccessSignature sr=hub.azure-devices.net%%2Fdevices%%2Fmeter-1&sig=");
+    assert_true(tg_bytes_starts(login.connect.password, sr));
+    assert_non_null(
+        memmem(login.connect.password.data, login.connect.password.len, "&skn=device&se=1700003600", 25));
+    tg_settings_free(s);
+}
+
+static void test_login_with_a_certificate(void **state)
+{
+    static const char *const pairs[] = {"hub_host", "real.azure-devices.net", NULL};
+    struct tg_settings *s = settings_of(pairs);
+    struct tg_cloud_target t = {
+        .host = "127.0.0.1", .device_id = "meter-2", .gateway = "site", .settings = s};
+    struct tg_cloud_secret secret = {.kind = TG_IDENTITY_X509};
+    uint8_t scratch[TG_CLOUD_SCRATCH_BYTES];
+    struct tg_writer w = tg_writer_init(scratch, sizeof scratch);
+    struct tg_cloud_login login;
+    (void)state;
+    assert_int_equal(tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, NULL), TG_OK);
+    assert_true(tg_bytes_starts(login.connect.username, "real.azure-devices.net/meter-2/?"));
+    assert_int_equal(login.connect.password.len, 0);
+    assert_int_equal(login.expires_s, 0);
+    tg_settings_free(s);
+}
+
+/* Everything as long as it may be fits what the session lends, and less room is an error, not a cut name. */
+static void test_the_longest_login(void **state)
+{
+    char host[256], model[257];
+    const char *pairs[] = {"hub_host",   host,
+                           "model_id",   model,
+                           "sas_policy", "pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp",
+                           NULL};
+    struct tg_settings *s;
+    struct tg_cloud_target t = {.host = host, .device_id = ID128, .gateway = "site"};
+    struct tg_cloud_secret secret = {.kind = TG_IDENTITY_SAS_KEY,
+                                     .sas_key = tg_bytes_str("0123456789abcdef")};
+    uint8_t scratch[TG_CLOUD_SCRATCH_BYTES];
+    struct tg_cloud_login login;
+    struct tg_error err = {0};
+    size_t need;
+    (void)state;
+    memset(host, '/', sizeof host - 1); /* each becomes three bytes in the token */
+    host[255] = '\0';
+    memset(model, 'm', sizeof model - 1);
+    model[256] = '\0';
+    t.settings = s = settings_of(pairs);
+    for (need = 0;; need++) {
+        struct tg_writer w = tg_writer_init(scratch, need);
+        int rc = tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, &err);
+        assert_true(need < sizeof scratch);
+        if (rc == TG_OK)
+            break;
+        assert_int_equal(rc, TG_ETOOBIG);
+    }
+    tg_settings_free(s);
+}
+
+static void test_topics(void **state)
+{
+    struct tg_cloud_target t = {.host = "h", .device_id = "m1"};
+    char out[TG_CLOUD_TOPIC_BYTES];
+    struct tg_writer w = tg_writer_init(out, sizeof out);
+    struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
+    uint8_t qos[TG_MQTT_MAX_FILTERS];
+    (void)state;
+    assert_int_equal(tg_azure_hub.topic(&t, "application/json;charset=utf-8", &w), TG_OK);
+    assert_int_equal(tg_writer_cstr(&w), TG_OK);
+    assert_string_equal(
+        out, "devices/m1/messages/events/%24.ct=application%2Fjson%3Bcharset%3Dutf-8&%24.ce=utf-8");
+    w = tg_writer_init(out, 40);
+    assert_int_equal(tg_azure_hub.topic(&t, "application/json;charset=utf-8", &w), TG_ETOOBIG);
+    w = tg_writer_init(out, sizeof out);
+    assert_int_equal(tg_azure_hub.filters(&t, &w, filters, qos), 1);
+    assert_true(tg_bytes_eq_str(filters[0], "devices/m1/messages/devicebound/#"));
+    assert_int_equal(qos[0], 1);
+    w = tg_writer_init(out, 10);
+    assert_int_equal(tg_azure_hub.filters(&t, &w, filters, qos), TG_ETOOBIG);
+}
+
+static int inbound(const char *topic, size_t room, struct tg_cloud_command *c, struct tg_error *err)
+{
+    static char scratch[1024];
+    struct tg_cloud_target t = {.host = "h", .device_id = "m1"};
+    struct tg_writer w = tg_writer_init(scratch, room);
+    return tg_azure_hub.inbound(&t, tg_bytes_str(topic), tg_bytes_str("{}"), &w, c, err);
+}
+
+static void test_inbound(void **state)
+{
+    struct tg_cloud_command c;
+    struct tg_error err = {0};
+    (void)state;
+    assert_int_equal(inbound("devices/m1/messages/devicebound/"
+                             "%24.mid=a%2Fb&%24.to=%2Fdevices%2Fm1&command=re%20set&other&empty=",
+                             1024, &c, &err),
+                     1);
+    assert_true(tg_bytes_eq_str(c.message_id, "a/b"));
+    assert_true(tg_bytes_eq_str(c.name, "re set"));
+    assert_true(tg_bytes_eq_str(c.body, "{}"));
+    assert_int_equal(inbound("devices/m1/messages/devicebound/", 1024, &c, &err), 1);
+    assert_int_equal(c.message_id.len + c.name.len, 0);
+    assert_int_equal(inbound("devices/m1/messages/devicebound", 1024, &c, &err), 0);
+    assert_int_equal(inbound("devices/m2/messages/devicebound/x=1", 1024, &c, &err), 0);
+    assert_int_equal(inbound("xdevices/m1/messages/devicebound/x=1", 1024, &c, &err), 0);
+    assert_int_equal(inbound("", 1024, &c, &err), 0);
+    memset(&c, 0xA5, sizeof c);
+    assert_int_equal(inbound("devices/m1/messages/devicebound/command=%4", 1024, &c, &err), TG_EPROTO);
+    assert_int_equal(inbound("devices/m1/messages/devicebound/command=%zz", 1024, &c, &err), TG_EPROTO);
+    assert_int_equal(inbound("devices/m1/messages/devicebound/command=0123456789", 8, &c, &err), TG_EPROTO);
+    assert_int_equal(((uint8_t *)&c)[0], 0xA5); /* untouched */
+    assert_non_null(strstr(err.text, "property list"));
+}
+
+static void test_connack_texts_and_lookup(void **state)
+{
+    struct tg_error err = {0};
+    size_t count;
+    (void)state;
+    for (unsigned i = 1; i < 256; i++)
+        assert_non_null(tg_azure_hub.connack_text((uint8_t)i));
+    assert_non_null(strstr(tg_azure_hub.connack_text(5), "not authorised"));
+    assert_int_equal(tg_cloud_types(&count)[0] == &tg_azure_hub, 1);
+    assert_int_equal(count, 2);
+    assert_ptr_equal(tg_cloud_type_find("azure-iot-hub", &err), &tg_azure_hub);
+    assert_null(tg_cloud_type_find("azure-iothub", &err));
+    assert_int_equal(err.code, TG_ENOTFOUND);
+    assert_non_null(strstr(err.text, "did you mean \"azure-iot-hub\""));
+    assert_null(tg_cloud_type_find("", &err));
+    assert_non_null(strstr(err.text, "known are azure-iot-hub, mqtt"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_device_ids),        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_login_with_a_key),  cmocka_unit_test(test_login_with_a_certificate),
+        cmocka_unit_test(test_the_longest_login), cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_inbound),           cmocka_unit_test(test_connack_texts_and_lookup)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
