@@ -46,7 +46,7 @@ int tg_cmd_run(int argc, char **argv)
     if (a.help) {
         printf("usage: tidegate run -c FILE [--plugin-dir DIR]\n\n"
                "Runs the gateway in the foreground (default file: " TG_DEFAULT_CONFIG "). SIGHUP reads the file again and changes\n"
-               "only what is different; SIGTERM and SIGINT drain and stop. Exit 0 after an orderly stop, 1 when it cannot start,\n"
+               "only what is different; SIGTERM and SIGINT drain and stop, a second one without waiting. Exit 0 after an orderly stop, 1 when it cannot start,\n"
                "2 when the file has errors.\n");
         return TG_EXIT_OK;
     }

@@ -219,7 +219,7 @@ static void on_signal(uv_signal_t *handle, int number)
             tg_log(TG_LOG_INFO, "gateway", "signal %d again: not waiting any longer for acknowledgements", number);
             g->drain_limit_ms = 0;
             if (!g->drained)
-                drain_or_close(g);
+                tg_deadline_set(&g->deadline, tg_clock_mono_ms());
         }
         return;
     }

@@ -6,6 +6,8 @@
  */
 #include "support/session_stage.h"
 
+#include <sys/stat.h>
+
 static uint32_t dev(uint32_t i)
 {
     return device(st.f, st.names[i]);
@@ -297,6 +299,61 @@ static void test_subscribes_again_without_a_suback(void **state)
     stage_end();
 }
 
+/* --- renewing a credential -------------------------------------------------------------------------------
+ */
+
+/* A token that ends in two seconds, which no configuration may ask for. */
+static void begin_with_short_token(void **state)
+{
+    static struct tg_option options[16];
+    static char key_file[300];
+    const struct tg_cloud_type *type = tg_cloud_type_find("azure-iot-hub", NULL);
+    uint32_t n = 0;
+    for (; type->config.options[n].name; n++) {
+        options[n] = type->config.options[n];
+        if (strcmp(options[n].name, "sas_lifetime") == 0)
+            options[n].min = 1000;
+    }
+    options[n] = (struct tg_option){0};
+    stage_begin(state, (const char *const[]){"max_in_flight", "3", NULL});
+    snprintf(key_file, sizeof key_file, "%s/device.sas", st.f->dir);
+    tg_test_spill(key_file, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", 44);
+    assert_int_equal(chmod(key_file, 0600), 0);
+    tg_settings_free(st.clouds[0].settings);
+    st.clouds[0].settings = tg_settings_new(options);
+    stage_put(st.clouds[0].settings, "sas_lifetime", "2s");
+    assert_int_equal(tg_settings_finish(st.clouds[0].settings, &st.f->err), TG_OK);
+    st.clouds[0].config.type = "azure-iot-hub";
+    st.clouds[0].config.settings = st.clouds[0].settings;
+    (void)stage_session(&st.clouds[0].config);
+    st.routes[0].identity =
+        (struct tg_config_identity){.kind = TG_IDENTITY_SAS_KEY, .sas_key_file = key_file};
+    tg_session_start(st.sessions[0]);
+    RUN_UNTIL(st.f, stage_online(0) && st.broker.subscribes == 1);
+}
+
+static void test_renewed_though_the_window_never_empties(void **state)
+{
+    begin_with_short_token(state);
+    st.broker.hold_acks = true;
+    st.broker.session_present = true;
+    append(5);
+    RUN_UNTIL(st.f, st.broker.publish_count == 3);
+    RUN_UNTIL(st.f, st.broker.connects == 2 && st.broker.publish_count == 6);
+    assert_int_equal(st.broker.disconnects, 1); /* in order, not by a timeout or the hub */
+    assert_int_equal(stage_stats(0).failures, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_seqs(i + 3, i + 1, 1);
+        assert_true(st.broker.publishes[i + 3].dup);
+        assert_int_equal(st.broker.publishes[i + 3].id, st.broker.publishes[i].id);
+    }
+    st.broker.hold_acks = false;
+    for (uint32_t i = 3; i < 6; i++)
+        mini_broker_ack(&st.broker, i);
+    RUN_UNTIL(st.f, stage_stats(0).acked_seq == 5);
+    stage_end();
+}
+
 /* --- commands --------------------------------------------------------------------------------------------
  */
 
@@ -476,6 +533,8 @@ int main(void)
                                        TEST(test_a_command_that_cannot_be_taken_comes_again),
                                        TEST(test_an_old_token_acknowledges_nothing),
                                        TEST(test_a_huge_packet_ends_the_connection),
+                                       TEST(test_renewed_though_the_window_never_empties),
+
                                        TEST(test_closed_before_it_was_started),
                                        TEST(test_closed_in_the_queue),
                                        TEST(test_closed_while_connecting),
