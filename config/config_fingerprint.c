@@ -3,7 +3,8 @@
 
 #define FNV_OFFSET 14695981039346656037u
 
-/* FNV-1a over a stream of fields, each ended by its length, so that neighbours cannot be mistaken for each other. */
+/* FNV-1a over a stream of fields, each ended by its length, so that neighbours cannot be mistaken for each
+ * other. */
 static void mix(uint64_t *h, const void *data, size_t len)
 {
     const uint8_t *p = data;
@@ -72,8 +73,8 @@ static void mix_cloud(uint64_t *h, const struct tg_config_cloud *c)
 static void mix_route(uint64_t *h, const struct tg_config_route *r)
 {
     const struct tg_config_identity *i = &r->identity;
-    const char *texts[] = {r->cloud_device_id, i->sas_key_file, i->certificate, i->key, i->pkcs12,
-                           i->password_file, i->group_key_file, i->jwt_key, i->username};
+    const char *texts[] = {r->cloud_device_id, i->sas_key_file,   i->certificate, i->key,     i->pkcs12,
+                           i->password_file,   i->group_key_file, i->jwt_key,     i->username};
     for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
         mix_text(h, texts[k]);
     mix(h, &i->kind, sizeof i->kind);

@@ -25,7 +25,8 @@ static struct tg_session *checked(void *user)
 
 const char *tg_session_state_name(enum tg_session_state state)
 {
-    static const char *const names[] = {"waiting", "queued", "connecting", "login", "online", "renewing", "closing"};
+    static const char *const names[] = {"waiting", "queued",   "connecting", "login",
+                                        "online",  "renewing", "closing"};
     return state <= TG_SESSION_CLOSING ? names[state] : "?";
 }
 
@@ -48,7 +49,8 @@ void tg_session_arm(struct tg_session *s)
         break;
     case TG_SESSION_ONLINE:
         at = s->renew_at_ms;
-        /* Later than the last pump: a batch waits for company. Else it waits for room, which has its own event. */
+        /* Later than the last pump: a batch waits for company. Else it waits for room, which has its own
+         * event. */
         if (tg_feed_available(s->feed) > 0 && s->batch_due_ms > s->pumped_ms && s->batch_due_ms < at)
             at = s->batch_due_ms;
         break;
@@ -97,9 +99,11 @@ void tg_session_fail(struct tg_session *s, const char *text)
     s->stats.failures++;
     drop_connection(s, 0);
     wait = tg_backoff_next(&s->backoff, tg_random_u32());
-    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
-    tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session", "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s",
-           s->device_id, s->route->cloud->name, was_online ? "connection lost" : "cannot connect", text,
+    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the
+     * present one. */
+    tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
+           "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s", s->device_id,
+           s->route->cloud->name, was_online ? "connection lost" : "cannot connect", text,
            (unsigned long long)tg_feed_pending(s->feed), (double)wait / 1000.0);
     if (!told)
         s->told_ms = tg_clock_mono_ms();
@@ -113,15 +117,17 @@ static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
     tg_session_arm(s);
 }
 
-/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
- * nothing is sent to it; a look at the clock now and then. */
+/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no
+ * back-off, and nothing is sent to it; a look at the clock now and then. */
 static void wait_for_clock(struct tg_session *s, const char *text)
 {
     snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
     drop_connection(s, 0);
     if (!s->waits_for_clock)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s cannot connect yet: %s; samples are kept in the outbox, it connects when "
-               "the clock has been set", s->device_id, s->route->cloud->name, text);
+        tg_log(TG_LOG_WARN, "session",
+               "device=%s cloud=%s cannot connect yet: %s; samples are kept in the outbox, it connects when "
+               "the clock has been set",
+               s->device_id, s->route->cloud->name, text);
     s->waits_for_clock = true;
     wait_and_retry(s, CLOCK_LOOK_MS);
 }
@@ -215,12 +221,14 @@ void tg_session_renew_now(struct tg_session *s)
 {
     if (tg_mqtt_client_disconnect(&s->mqtt, tg_clock_mono_ms(), &s->set->out) == TG_OK)
         (void)tg_session_flush(s); /* the connection ends either way */
-    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s renewing the credential", s->device_id, s->route->cloud->name);
+    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s renewing the credential", s->device_id,
+           s->route->cloud->name);
     drop_connection(s, DISCONNECT_LINGER_MS);
     ask_for_slot(s);
 }
 
-/* After something has happened on the connection: sends what may be sent, or connects anew once the window is empty. */
+/* After something has happened on the connection: sends what may be sent, or connects anew once the window is
+ * empty. */
 void tg_session_go_on(struct tg_session *s, int64_t now)
 {
     if (!tg_session_pump(s, now))
@@ -284,12 +292,15 @@ void tg_session_slot_granted(struct tg_session *s)
 {
     static const struct tg_stream_callbacks callbacks = {on_ready, tg_session_on_data, on_writable, on_end};
     const struct tg_settings *c = s->route->cloud->common;
-    struct tg_stream_options o = {.host = s->target.host, .tls = s->cloud->tls, .credential = s->identity.credential,
+    struct tg_stream_options o = {.host = s->target.host,
+                                  .tls = s->cloud->tls,
+                                  .credential = s->identity.credential,
                                   .ticket = &s->ticket};
     struct tg_identity fresh;
     struct tg_error err = {0};
     int rc;
-    o.port = (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port") : s->cloud->type->config.default_port);
+    o.port = (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
+                                                   : s->cloud->type->config.default_port);
     o.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout");
     o.handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout");
     tg_session_set_state(s, TG_SESSION_CONNECTING);
@@ -315,13 +326,17 @@ static int read_options(struct tg_session *s, struct tg_error *err)
     if (s->max_bytes > TG_SET_BODY_BYTES - 2)
         s->max_bytes = TG_SET_BODY_BYTES - 2;
     s->max_delay_ms = s->max_samples > 1 ? tg_settings_int(b, "max_delay") : 0;
-    s->backoff = (struct tg_backoff){.floor_ms = 0, .base_ms = tg_settings_int(c, "min_backoff"),
-                                     .cap_ms = tg_settings_int(c, "max_backoff"), .stable_ms = STABLE_MS};
-    s->target = (struct tg_cloud_target){.host = tg_settings_text(c, "host"), .device_id = s->route->cloud_device_id,
-                                         .gateway = s->set->gateway, .settings = s->route->cloud->settings};
+    s->backoff = (struct tg_backoff){.floor_ms = 0,
+                                     .base_ms = tg_settings_int(c, "min_backoff"),
+                                     .cap_ms = tg_settings_int(c, "max_backoff"),
+                                     .stable_ms = STABLE_MS};
+    s->target = (struct tg_cloud_target){.host = tg_settings_text(c, "host"),
+                                         .device_id = s->route->cloud_device_id,
+                                         .gateway = s->set->gateway,
+                                         .settings = s->route->cloud->settings};
     if (tg_session_send_init(s) < 0)
-        return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session", s->device_id,
-                            s->route->cloud->name);
+        return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
+                            s->device_id, s->route->cloud->name);
     return TG_OK;
 }
 
@@ -337,8 +352,8 @@ static void free_session(struct tg_session *s)
     tg_free(s);
 }
 
-int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device, const struct tg_config_route *route,
-                   struct tg_session **ret_session, struct tg_error *err)
+int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device,
+                   const struct tg_config_route *route, struct tg_session **ret_session, struct tg_error *err)
 {
     struct tg_session *s = tg_calloc(1, sizeof *s);
     struct tg_mqtt_limits limits = {.max_packet_in_bytes = TG_SESSION_MAX_IN_BYTES, .ping_timeout_ms = 10000};

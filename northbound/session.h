@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session - one child device at one cloud: its feed, its MQTT client, its TLS stream, its credential, put together on
- * the loop.
+ * session - one child device at one cloud: its feed, its MQTT client, its TLS stream, its credential, put
+ * together on the loop.
  *
  *   WAITING ──slot──► CONNECTING ──TLS──► LOGIN ──CONNACK 0──► ONLINE ──► RENEWING (drain, DISCONNECT) ─┐
  *      ▲  back-off, full jitter  │ error      │ refused           │ lost                                 │
  *      └─────────────────────────┴────────────┴───────────────────┴──────────── at once ◄────────────────┘
  *
- * Data: rows are taken from the feed into batches (max_samples, max_bytes, max_delay), encoded and published at QoS 1;
- * a batch leaves the in-flight window with its PUBACK and, in order, moves the cursor. In-flight batches survive a broken
- * connection and are sent again with the same packet ids and bodies before anything new: never another body under a seq.
- * A credential that ends (SAS token) is renewed before: no new publishes, the window empties (bounded wait), DISCONNECT,
- * connect with the new token, so that a renewal neither loses nor repeats.
+ * Data: rows are taken from the feed into batches (max_samples, max_bytes, max_delay), encoded and published
+ * at QoS 1; a batch leaves the in-flight window with its PUBACK and, in order, moves the cursor. In-flight
+ * batches survive a broken connection and are sent again with the same packet ids and bodies before anything
+ * new: never another body under a seq. A credential that ends (SAS token) is renewed before: no new
+ * publishes, the window empties (bounded wait), DISCONNECT, connect with the new token, so that a renewal
+ * neither loses nor repeats.
  *
  * Memory, besides TLS: slots and batches (max_in_flight × (24 + 8·max_samples) bytes) and the rows in flight.
  * The set (session_set.h) paces connects; sessions ask it for a slot. Loop thread.
@@ -40,20 +41,23 @@ const char *tg_session_state_name(enum tg_session_state state);
 
 /* A command that arrived. The handler answers with tg_session_command_done(), once, at once or later. */
 struct tg_session_command {
-    const char *device;        /* the gateway's id of the device */
+    const char *device; /* the gateway's id of the device */
     struct tg_cloud_command command;
 };
 
 struct tg_session_callbacks {
-    /* False = it cannot be taken now (no memory): the connection is given up, so that the cloud sends it again. */
-    bool (*on_command)(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command);
+    /* False = it cannot be taken now (no memory): the connection is given up, so that the cloud sends it
+     * again. */
+    bool (*on_command)(void *user, struct tg_session *session, uint64_t token,
+                       const struct tg_session_command *command);
     /* May be NULL. Must not close a session. */
     void (*on_state)(void *user, struct tg_session *session, enum tg_session_state state);
 };
 
 struct tg_session_stats {
     enum tg_session_state state;
-    uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out, bytes_in;
+    uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
+        bytes_in;
     uint64_t pending, acked_seq;
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
@@ -62,16 +66,19 @@ struct tg_session_stats {
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */
-int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device, const struct tg_config_route *route,
-                   struct tg_session **ret_session, struct tg_error *err) TG_CHECKED;
+int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device,
+                   const struct tg_config_route *route, struct tg_session **ret_session,
+                   struct tg_error *err) TG_CHECKED;
 /* Begins: asks for its first connect slot. */
 void tg_session_start(struct tg_session *s);
-/* DISCONNECT when online, then everything goes; `closed` runs on the loop. Unacknowledged rows stay in the store. */
+/* DISCONNECT when online, then everything goes; `closed` runs on the loop. Unacknowledged rows stay in the
+ * store. */
 void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *user);
 /* Waits for the window to empty before close would lose nothing more: true when nothing is in flight. */
 bool tg_session_idle(const struct tg_session *s);
 
-/* The command is taken: acknowledges its message to the cloud. A token of an earlier connection is ignored. */
+/* The command is taken: acknowledges its message to the cloud. A token of an earlier connection is ignored.
+ */
 void tg_session_command_done(struct tg_session *s, uint64_t token);
 
 void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_stats);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session_private - what session.c (connection), session_receive.c (packets), session_send.c (batches and in-flight window) and session_set.c (pacing)
- * share.
+ * session_private - what session.c (connection), session_receive.c (packets), session_send.c (batches and
+ * in-flight window) and session_set.c (pacing) share.
  */
 #ifndef TG_NORTHBOUND_SESSION_PRIVATE_H
 #define TG_NORTHBOUND_SESSION_PRIVATE_H
@@ -15,10 +15,11 @@
 #define TG_SESSION_SET_MAGIC 0x5e5510ffu
 
 #define TG_SESSION_MAX_IN_BYTES (128 * 1024) /* inbound packet: C2D messages have at most 64 KiB */
-#define TG_SESSION_IN_LIMIT     (TG_SESSION_MAX_IN_BYTES + TG_LOOP_WIRE_BYTES + TG_LOOP_PLAIN_BYTES) /* and what came with its end */
-#define TG_SET_BODY_BYTES       (128 * 1024) /* one encoded message */
-#define TG_SET_FLUSH_BYTES      (32 * 1024)  /* hand the records over, go on encoding */
-#define TG_RECENT_COMMANDS      32
+#define TG_SESSION_IN_LIMIT                                                                                  \
+    (TG_SESSION_MAX_IN_BYTES + TG_LOOP_WIRE_BYTES + TG_LOOP_PLAIN_BYTES) /* and what came with its end */
+#define TG_SET_BODY_BYTES  (128 * 1024)                                  /* one encoded message */
+#define TG_SET_FLUSH_BYTES (32 * 1024) /* hand the records over, go on encoding */
+#define TG_RECENT_COMMANDS 32
 
 /* One published message: the rows whose samples it carries. */
 struct tg_batch {
@@ -27,15 +28,15 @@ struct tg_batch {
     bool acked;
 };
 
-/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
- * points into none of them. */
+/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share
+ * it, so it points into none of them. */
 struct tg_set_cloud {
-    char *name; /* NULL = free place */
+    char *name;                     /* NULL = free place */
     uint64_t fingerprint, ca_stamp; /* of its configuration; of the CA file's state when it was read */
     const struct tg_cloud_type *type;
-    uint32_t sessions, handshakes; /* slots that its sessions hold */
+    uint32_t sessions, handshakes;   /* slots that its sessions hold */
     struct tg_histogram ack_latency; /* sample taken → PUBACK */
-    struct tg_tls_context *tls; /* NULL = `tls: off` */
+    struct tg_tls_context *tls;      /* NULL = `tls: off` */
     double tokens, tokens_per_ms, tokens_max;
     int64_t refilled_ms;
     struct tg_session *queue_head, **queue_tail;
@@ -72,7 +73,7 @@ struct tg_session {
     bool holds_slot, started, subscribed, input_held;
     bool waits_for_clock; /* within WAITING: for the time to be set, not for the cloud */
     bool window_was_full; /* and has not opened again */
-    bool had_rows; /* after the last pump some were left */
+    bool had_rows;        /* after the last pump some were left */
     struct tg_identity identity;
     struct tg_cloud_target target;
     struct tg_backoff backoff;
@@ -117,7 +118,8 @@ void tg_set_release_slot(struct tg_session *s);
 void tg_set_remove(struct tg_session *s);
 /* The session's streams are closed: its cloud's TLS context goes with the last one. */
 void tg_set_leave_cloud(struct tg_session *s);
-struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err);
+struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config,
+                                      struct tg_error *err);
 
 /* session.c */
 void tg_session_slot_granted(struct tg_session *s);

@@ -19,8 +19,8 @@ static void subscribe(struct tg_session *s, int64_t now)
     struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
     int n = s->cloud->type->filters(&s->target, &scratch, filters, qos);
     if (n > 0 && tg_mqtt_client_subscribe(&s->mqtt, now, filters, qos, (uint8_t)n, &s->set->out) < 0)
-        tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s cannot subscribe: commands will not arrive", s->device_id,
-               s->route->cloud->name);
+        tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s cannot subscribe: commands will not arrive",
+               s->device_id, s->route->cloud->name);
 }
 
 static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int64_t now)
@@ -38,8 +38,9 @@ static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int6
     s->stats.connects++;
     tg_stream_stats(s->stream, &st);
     s->stats.resumed = st.resumed;
-    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s online (%s%s%s)%s", s->device_id, s->route->cloud->name,
-           s->cloud->tls ? st.version : "no TLS", st.resumed ? ", resumed" : "", e->session_present ? ", session present" : "",
+    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s online (%s%s%s)%s", s->device_id,
+           s->route->cloud->name, s->cloud->tls ? st.version : "no TLS", st.resumed ? ", resumed" : "",
+           e->session_present ? ", session present" : "",
            s->next_tag > s->first_tag ? ", sending again what was in flight" : "");
     s->stats.last_error[0] = '\0';
     s->told_ms = 0;
@@ -78,7 +79,8 @@ static void forget_last(struct tg_session *s, struct tg_bytes id)
         s->recent_commands[--s->recent_next % TG_RECENT_COMMANDS] = 0;
 }
 
-/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge. */
+/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge.
+ */
 static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
 {
     return s->generation << 16 | packet_id;
@@ -93,11 +95,11 @@ static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
     uint64_t token = token_of(s, e->qos ? e->packet_id : 0);
     int rc = s->cloud->type->inbound(&s->target, e->topic, e->payload, &scratch, &command.command, &err);
     if (rc < 0)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s", s->device_id,
-               s->route->cloud->name, err.text);
+        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s",
+               s->device_id, s->route->cloud->name, err.text);
     if (rc > 0 && seen_before(s, command.command.message_id)) {
-        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s a command came again and is not run twice", s->device_id,
-               s->route->cloud->name);
+        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s a command came again and is not run twice",
+               s->device_id, s->route->cloud->name);
         rc = 0;
     }
     if (rc <= 0) {
@@ -115,8 +117,10 @@ void tg_session_command_done(struct tg_session *s, uint64_t token)
 {
     if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
         return;
-    /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the command again. */
-    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 || !tg_session_flush(s)) {
+    /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the
+     * command again. */
+    if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 ||
+        !tg_session_flush(s)) {
         tg_session_fail(s, "the acknowledgement of a command could not be sent; the command comes again");
         return;
     }
@@ -126,11 +130,14 @@ void tg_session_command_done(struct tg_session *s, uint64_t token)
 
 static void on_suback(struct tg_session *s, const struct tg_mqtt_event *e)
 {
-    s->subscribed = true; /* only now: a session that the broker kept may not have it when the connection broke before */
+    s->subscribed =
+        true; /* only now: a session that the broker kept may not have it when the connection broke before */
     for (uint8_t i = 0; i < e->code_count; i++)
         if (e->codes[i] == 0x80)
-            tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s the broker refuses the subscription: commands will not arrive; "
-                   "telemetry goes on", s->device_id, s->route->cloud->name);
+            tg_log(TG_LOG_ERROR, "session",
+                   "device=%s cloud=%s the broker refuses the subscription: commands will not arrive; "
+                   "telemetry goes on",
+                   s->device_id, s->route->cloud->name);
 }
 
 /* Takes whole packets from `in`; returns the bytes used, SIZE_MAX when the connection is gone. */
@@ -142,7 +149,8 @@ static size_t take_packets(struct tg_session *s, struct tg_bytes in, int64_t now
     for (;;) {
         struct tg_mqtt_event e = {0};
         size_t consumed = 0;
-        int rc = tg_mqtt_client_input(&s->mqtt, now, tg_bytes(in.data + used, in.len - used), &s->set->out, &e, &consumed);
+        int rc = tg_mqtt_client_input(&s->mqtt, now, tg_bytes(in.data + used, in.len - used), &s->set->out,
+                                      &e, &consumed);
         used += consumed;
         if (rc == TG_EFULL) { /* 32 commands wait for the device: the rest is read when one is done */
             s->input_held = true;

@@ -82,8 +82,8 @@ bool tg_session_flush(struct tg_session *s)
 
 /* Encodes rows as one message: as many of `offered` as fit max_bytes, at least one. Returns how many, 0 with
  * *ret_rc when the first cannot be encoded. One sample stands alone, several make an array. */
-static uint32_t encode(struct tg_session *s, const struct tg_row *(*row_at)(void *, uint32_t), void *from, uint32_t offered,
-                       struct tg_bytes *ret_body, int *ret_rc)
+static uint32_t encode(struct tg_session *s, const struct tg_row *(*row_at)(void *, uint32_t), void *from,
+                       uint32_t offered, struct tg_bytes *ret_body, int *ret_rc)
 {
     struct tg_writer w = tg_writer_init(s->set->body, TG_SET_BODY_BYTES - 1);
     uint32_t n = 0;
@@ -142,21 +142,23 @@ static int make_topic(struct tg_session *s, uint8_t *memory, struct tg_bytes *re
     return rc;
 }
 
-/* A row that can never be sent (damaged in the store, or larger than any message) must not stop the device. */
+/* A row that can never be sent (damaged in the store, or larger than any message) must not stop the device.
+ */
 static void quarantine_first(struct tg_session *s, int rc)
 {
     struct tg_row *row;
     if (s->first_tag < s->next_tag)
         return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
-    tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+    tg_log(TG_LOG_ERROR, "session",
+           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
            s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
     tg_feed_ack(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }
 
-/* A full window opens again when a quarter of it is free: acknowledgements come one by one, and messages that go together
- * share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
+/* A full window opens again when a quarter of it is free: acknowledgements come one by one, and messages that
+ * go together share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
 static bool window_is_open(struct tg_session *s)
 {
     uint16_t room = tg_mqtt_client_window(&s->mqtt);
@@ -190,7 +192,8 @@ static int send_batch(struct tg_session *s, int64_t now_ms)
         return 0; /* one sample larger than max_bytes: it goes when the stream has drained */
     rc = make_topic(s, topic_memory, &topic);
     if (rc == TG_OK)
-        rc = tg_mqtt_client_publish(&s->mqtt, now_ms, topic, body, s->cloud->type->qos, false, s->next_tag, NULL, &s->set->out);
+        rc = tg_mqtt_client_publish(&s->mqtt, now_ms, topic, body, s->cloud->type->qos, false, s->next_tag,
+                                    NULL, &s->set->out);
     if (rc < 0)
         return rc == TG_EFULL ? 0 : rc;
     b = batch_of(s, s->next_tag);

@@ -22,8 +22,9 @@ static void on_refill(void *user)
     grant(set);
 }
 
-int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway, const struct tg_session_callbacks *cb,
-                       void *user, struct tg_session_set **ret_set, struct tg_error *err)
+int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway,
+                       const struct tg_session_callbacks *cb, void *user, struct tg_session_set **ret_set,
+                       struct tg_error *err)
 {
     struct tg_session_set *set = tg_calloc(1, sizeof *set);
     uint8_t *out = tg_malloc(TG_STREAM_QUEUE_BYTES);
@@ -80,8 +81,8 @@ static uint64_t file_stamp(const char *path)
     struct stat st;
     if (!path || stat(path, &st) < 0)
         return 0;
-    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000u +
-           (uint64_t)st.st_mtim.tv_nsec;
+    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
+           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
 }
 
 static const char *ca_file(const struct tg_config_cloud *config)
@@ -89,7 +90,8 @@ static const char *ca_file(const struct tg_config_cloud *config)
     return tg_settings_has(config->common, "ca_file") ? tg_settings_text(config->common, "ca_file") : NULL;
 }
 
-static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud *config, struct tg_error *err)
+static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud *config,
+                        struct tg_error *err)
 {
     double per_second = (double)tg_settings_int(config->common, "max_connects_per_second");
     struct tg_tls_options o = {.ca_file = ca_file(config)};
@@ -117,15 +119,18 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     return TG_OK;
 }
 
-/* A reload brings a new model, but mostly the same clouds: they keep their roots, their pacing and their place. */
-struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config, struct tg_error *err)
+/* A reload brings a new model, but mostly the same clouds: they keep their roots, their pacing and their
+ * place. */
+struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config,
+                                      struct tg_error *err)
 {
     uint64_t fingerprint = tg_config_cloud_fingerprint(config), stamp = file_stamp(ca_file(config));
     struct tg_set_cloud *cloud;
     uint32_t at;
     for (uint32_t i = 0; i < set->cloud_count; i++) {
         cloud = &set->clouds[i];
-        if (cloud->name && cloud->fingerprint == fingerprint && cloud->ca_stamp == stamp && strcmp(cloud->name, config->name) == 0) {
+        if (cloud->name && cloud->fingerprint == fingerprint && cloud->ca_stamp == stamp &&
+            strcmp(cloud->name, config->name) == 0) {
             cloud->sessions++;
             return cloud;
         }
@@ -168,8 +173,8 @@ static struct tg_session *pop(struct tg_set_cloud *c)
     return s;
 }
 
-/* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never answers costs
- * nobody else more than the turns. */
+/* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never
+ * answers costs nobody else more than the turns. */
 static uint32_t share_of_slots(const struct tg_session_set *set)
 {
     uint32_t clouds = 0;
@@ -183,7 +188,8 @@ static bool may_connect(const struct tg_set_cloud *c, uint32_t share)
     return c->queue_head && c->handshakes < share;
 }
 
-/* When the next bucket has a token for a session that waits for nothing else; a slot that is given back has its own event. */
+/* When the next bucket has a token for a session that waits for nothing else; a slot that is given back has
+ * its own event. */
 static int64_t next_token_ms(const struct tg_session_set *set, int64_t now, uint32_t share)
 {
     int64_t next = INT64_MAX, at;
@@ -288,7 +294,8 @@ void tg_set_remove(struct tg_session *s)
     }
 }
 
-void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, struct tg_session *session), void *user)
+void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, struct tg_session *session),
+                         void *user)
 {
     for (struct tg_session *s = set->sessions, *next; s; s = next) {
         next = s->next;
@@ -296,14 +303,17 @@ void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, st
     }
 }
 
-void tg_session_set_each_cloud(struct tg_session_set *set, void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
+void tg_session_set_each_cloud(struct tg_session_set *set,
+                               void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
 {
     for (uint32_t i = 0; i < set->cloud_count; i++) {
         const struct tg_set_cloud *c = &set->clouds[i];
         struct tg_cloud_stats st;
         if (!c->name)
             continue;
-        st = (struct tg_cloud_stats){.name = c->name, .sessions = c->sessions, .acked = c->ack_latency.count,
+        st = (struct tg_cloud_stats){.name = c->name,
+                                     .sessions = c->sessions,
+                                     .acked = c->ack_latency.count,
                                      .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
                                      .latency_max_ms = c->ack_latency.max_ms};

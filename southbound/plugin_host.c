@@ -11,8 +11,9 @@
 #include "core/base/random.h"
 #include "core/base/sample.h"
 
-#define DELIVER_PER_TURN 4096 /* mails handed to the loop before other sources and sessions get their turn   \
-                               */
+#define DELIVER_PER_TURN                                                                                     \
+    4096 /* mails handed to the loop before other sources and sessions get their turn                        \
+          */
 #define ERROR_TEXT_BYTES 256
 
 static struct tg_host_source *checked(struct tg_host_source *s)
@@ -71,11 +72,13 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
         v->as.text = text;
         text += v->text_len;
     }
+    /* Counted before the loop can see it: who has seen a sample finds it in the count. */
+    atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
     if (tg_mailbox_put(&s->up, &m->mail) < 0) {
+        atomic_fetch_sub_explicit(&s->emitted, 1, memory_order_relaxed);
         tg_free(m);
         goto reject;
     }
-    atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
     return TG_PLUGIN_OK;
 reject:
     atomic_fetch_add_explicit(&s->rejected, 1, memory_order_relaxed);

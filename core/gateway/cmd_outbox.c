@@ -20,12 +20,13 @@ static const char *const more[] = {"--dir", "--device", NULL};
 
 static void device_json(void *user, const struct tg_outbox_device_stats *d)
 {
-    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I}", "id", d->name, "last_seq",
-                                          (json_int_t)d->last_seq, "pending", (json_int_t)d->pending, "dropped", "limit",
-                                          (json_int_t)d->dropped[TG_DROP_LIMIT], "age", (json_int_t)d->dropped[TG_DROP_AGE],
-                                          "disk_full", (json_int_t)d->dropped[TG_DROP_DISK_FULL], "quarantine",
-                                          (json_int_t)d->dropped[TG_DROP_QUARANTINE], "gap_first_seq",
-                                          (json_int_t)d->gap_first_seq, "gap_last_seq", (json_int_t)d->gap_last_seq));
+    json_array_append_new(
+        user, json_pack("{s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I}", "id", d->name, "last_seq",
+                        (json_int_t)d->last_seq, "pending", (json_int_t)d->pending, "dropped", "limit",
+                        (json_int_t)d->dropped[TG_DROP_LIMIT], "age", (json_int_t)d->dropped[TG_DROP_AGE],
+                        "disk_full", (json_int_t)d->dropped[TG_DROP_DISK_FULL], "quarantine",
+                        (json_int_t)d->dropped[TG_DROP_QUARANTINE], "gap_first_seq",
+                        (json_int_t)d->gap_first_seq, "gap_last_seq", (json_int_t)d->gap_last_seq));
 }
 
 static void device_text(void *user, const struct tg_outbox_device_stats *d)
@@ -37,7 +38,8 @@ static void device_text(void *user, const struct tg_outbox_device_stats *d)
     printf("%-24s last seq %-12llu pending %-10llu dropped %llu", d->name, (unsigned long long)d->last_seq,
            (unsigned long long)d->pending, dropped);
     if (dropped)
-        printf(" (last gap: seq %llu to %llu)", (unsigned long long)d->gap_first_seq, (unsigned long long)d->gap_last_seq);
+        printf(" (last gap: seq %llu to %llu)", (unsigned long long)d->gap_first_seq,
+               (unsigned long long)d->gap_last_seq);
     printf("\n");
 }
 
@@ -54,22 +56,24 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
         json_t *devices = json_array(), *j;
         char *text;
         rc = tg_outbox_each_device(ob, device_json, devices, err);
-        j = json_pack("{s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes", (json_int_t)(st.bytes_file + st.bytes_wal),
-                      "last_id", (json_int_t)st.last_id, "oldest", oldest, "devices", devices);
+        j = json_pack("{s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes",
+                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id, "oldest",
+                      oldest, "devices", devices);
         text = json_dumps(j, JSON_INDENT(2));
         printf("%s\n", text ? text : "{}");
         free(text);
         json_decref(j);
         return rc;
     }
-    printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows, (double)(st.bytes_file + st.bytes_wal) / 1e6,
-           oldest[0] ? ", oldest " : "", oldest);
+    printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
+           (double)(st.bytes_file + st.bytes_wal) / 1e6, oldest[0] ? ", oldest " : "", oldest);
     return tg_outbox_each_device(ob, device_text, NULL, err);
 }
 
 /* --- export -------------------------------------------------------------------------------------------- */
 
-struct export {
+struct export
+{
     const struct tg_outbox *ob;
     const char *device;
     char *json;
@@ -148,11 +152,15 @@ int tg_cmd_outbox(int argc, char **argv)
         else
             verb = a.args[i];
     }
-    if (a.help || !verb || (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0)) {
-        fprintf(a.help ? stdout : stderr, "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
-                "       tidegate outbox verify [-c FILE | --dir DIR]\n"
-                "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n\n"
-                "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 when it finds something.\n");
+    if (a.help || !verb ||
+        (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0)) {
+        fprintf(
+            a.help ? stdout : stderr,
+            "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
+            "       tidegate outbox verify [-c FILE | --dir DIR]\n"
+            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n\n"
+            "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
+            "when it finds something.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (!o.dir) {
@@ -164,7 +172,9 @@ int tg_cmd_outbox(int argc, char **argv)
     }
     rc = tg_outbox_open(&o, &ob, NULL, &err);
     if (rc == TG_OK) {
-        rc = strcmp(verb, "stats") == 0 ? stats(ob, a.json, &err) : strcmp(verb, "verify") == 0 ? verify(ob, &err) : export(ob, device, &err);
+        rc = strcmp(verb, "stats") == 0    ? stats(ob, a.json, &err)
+             : strcmp(verb, "verify") == 0 ? verify(ob, &err)
+                                           : export(ob, device, &err);
         tg_outbox_close(ob, false);
     }
     if (rc < 0)

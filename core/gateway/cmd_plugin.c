@@ -7,8 +7,9 @@
 #include "core/gateway/command.h"
 
 static const char *const no_more[] = {"--profile", NULL};
-static const char *const type_names[] = {"?",        "true or false", "whole number", "number",      "text",         "one of",
-                                         "duration", "size",          "path",         "secret file", "list of texts"};
+static const char *const type_names[] = {"?",    "true or false", "whole number", "number",
+                                         "text", "one of",        "duration",     "size",
+                                         "path", "secret file",   "list of texts"};
 
 /* --- list --------------------------------------------------------------------------------------------- */
 
@@ -16,13 +17,15 @@ struct list {
     json_t *json; /* NULL = print */
 };
 
-static void list_one(void *user, const char *name, const char *path, const struct tg_plugin *p, const struct tg_error *err)
+static void list_one(void *user, const char *name, const char *path, const struct tg_plugin *p,
+                     const struct tg_error *err)
 {
     struct list *l = user;
     if (l->json && p)
-        json_array_append_new(l->json, json_pack("{s:s,s:s,s:s,s:i,s:s,s:s}", "name", name, "version", p->version, "summary", p->summary,
-                                                 "api_version", (int)p->api_version, "threads",
-                                                 p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path));
+        json_array_append_new(l->json,
+                              json_pack("{s:s,s:s,s:s,s:i,s:s,s:s}", "name", name, "version", p->version,
+                                        "summary", p->summary, "api_version", (int)p->api_version, "threads",
+                                        p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path));
     else if (l->json)
         json_array_append_new(l->json, json_pack("{s:s,s:s}", "name", name, "error", err->text));
     else if (p)
@@ -40,12 +43,15 @@ static void print_options(const char *title, const struct tg_option *o)
         return;
     printf("\n%s\n", title);
     for (; o->name; o++) {
-        printf("  %-16s %s", o->name, o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?");
+        printf("  %-16s %s", o->name,
+               o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?");
         for (size_t i = 0; o->type == TG_OPTION_ENUM && o->choices[i]; i++)
             printf("%s%s", i ? "|" : " ", o->choices[i]);
         if ((o->min || o->max) && o->type != TG_OPTION_TEXT) /* durations in ms, sizes in bytes */
             printf(", %lld to %lld%s", (long long)o->min, (long long)o->max,
-                   o->type == TG_OPTION_DURATION ? " ms" : o->type == TG_OPTION_SIZE ? " bytes" : "");
+                   o->type == TG_OPTION_DURATION ? " ms"
+                   : o->type == TG_OPTION_SIZE   ? " bytes"
+                                                 : "");
         if (o->flags & TG_OPTION_REQUIRED)
             printf(", required");
         if (o->default_text)
@@ -59,8 +65,8 @@ static json_t *options_json(const struct tg_option *o)
     json_t *all = json_array();
     for (; o && o->name; o++) {
         json_t *j = json_pack("{s:s,s:s,s:b,s:s}", "name", o->name, "type",
-                              o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?", "required",
-                              (o->flags & TG_OPTION_REQUIRED) != 0, "doc", o->doc ? o->doc : "");
+                              o->type < sizeof type_names / sizeof type_names[0] ? type_names[o->type] : "?",
+                              "required", (o->flags & TG_OPTION_REQUIRED) != 0, "doc", o->doc ? o->doc : "");
         if (o->default_text)
             json_object_set_new(j, "default", json_string(o->default_text));
         if (o->min || o->max)
@@ -83,8 +89,9 @@ static int describe_profile(const struct tg_plugin *p, const char *name)
             printf("# %s: %s\n%s\n", f->name, f->doc ? f->doc : "", f->yaml);
             return TG_EXIT_OK;
         }
-    fprintf(stderr, "tidegate plugin describe: %s has no profile \"%s\"; tidegate plugin describe %s lists them\n", p->name, name,
-            p->name);
+    fprintf(stderr,
+            "tidegate plugin describe: %s has no profile \"%s\"; tidegate plugin describe %s lists them\n",
+            p->name, name, p->name);
     return TG_EXIT_NO;
 }
 
@@ -94,7 +101,8 @@ static void describe_text(const struct tg_plugin *p)
            p->thread_model == TG_THREAD_OWN ? "a thread of its own" : "runs on the loop");
     print_options("settings of a source:", p->source_options);
     print_options("settings of a device:", p->device_options);
-    print_options("a point, besides name, unit, every, scale and the others that all have:", p->point_options);
+    print_options("a point, besides name, unit, every, scale and the others that all have:",
+                  p->point_options);
     if (p->profiles && p->profiles->name)
         printf("\nprofiles (tidegate plugin describe %s --profile NAME):\n", p->name);
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
@@ -107,9 +115,10 @@ static void describe_json(const struct tg_plugin *p)
     char *text;
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
         json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", f->name, "doc", f->doc ? f->doc : ""));
-    j = json_pack("{s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version, "summary", p->summary, "api_version",
-                  (int)p->api_version, "source_options", options_json(p->source_options), "device_options",
-                  options_json(p->device_options), "point_options", options_json(p->point_options), "profiles", profiles);
+    j = json_pack("{s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version, "summary",
+                  p->summary, "api_version", (int)p->api_version, "source_options",
+                  options_json(p->source_options), "device_options", options_json(p->device_options),
+                  "point_options", options_json(p->point_options), "profiles", profiles);
     text = json_dumps(j, JSON_INDENT(2));
     printf("%s\n", text ? text : "{}");
     free(text);
@@ -157,7 +166,8 @@ int tg_cmd_plugin(int argc, char **argv)
     list = a.count == 1 && strcmp(a.args[0], "list") == 0;
     known = list || (a.count >= 1 && strcmp(a.args[0], "describe") == 0);
     if (a.help || !known) {
-        fprintf(a.help ? stdout : stderr, "usage: tidegate plugin list [--json]\n"
+        fprintf(a.help ? stdout : stderr,
+                "usage: tidegate plugin list [--json]\n"
                 "       tidegate plugin describe NAME [--profile P] [--json]\n\n"
                 "Lists the installed plugins, or the options, points and profiles of one.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
@@ -180,7 +190,8 @@ int tg_cmd_plugin(int argc, char **argv)
     return rc;
 }
 
-/* --- decode ----------------------------------------------------------------------------------------------- */
+/* --- decode -----------------------------------------------------------------------------------------------
+ */
 
 static void decode_out(void *user, const char *text)
 {
@@ -199,7 +210,8 @@ int tg_cmd_decode(int argc, char **argv)
     bool usage = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
     if (usage) {
         fprintf(argc < 2 ? stderr : stdout, "usage: tidegate decode modbus|at ARGS… [--json]\n\n"
-                "Turns bytes into readings, without hardware; tidegate decode KIND --help shows what each kind takes.\n");
+                                            "Turns bytes into readings, without hardware; tidegate decode "
+                                            "KIND --help shows what each kind takes.\n");
         return argc < 2 ? TG_EXIT_USAGE : TG_EXIT_OK;
     }
     /* What follows the kind is the plugin's own; only --json and --plugin-dir are ours. */

@@ -28,7 +28,8 @@ static int reload(void *user, struct tg_config **ret_config)
     tg_log(TG_LOG_INFO, "config", "reading %s again", l->path);
     rc = tg_command_load(l->path, l->plugins, ret_config);
     if (rc < 0)
-        tg_log(TG_LOG_ERROR, "config", "%s has errors (above); the gateway goes on with the configuration it has", l->path);
+        tg_log(TG_LOG_ERROR, "config",
+               "%s has errors (above); the gateway goes on with the configuration it has", l->path);
     else
         apply_log_settings(*ret_config);
     return rc;
@@ -45,8 +46,10 @@ int tg_cmd_run(int argc, char **argv)
         return rc;
     if (a.help) {
         printf("usage: tidegate run -c FILE [--plugin-dir DIR]\n\n"
-               "Runs the gateway in the foreground (default file: " TG_DEFAULT_CONFIG "). SIGHUP reads the file again and changes\n"
-               "only what is different; SIGTERM and SIGINT drain and stop, a second one without waiting. Exit 0 after an orderly stop, 1 when it cannot start,\n"
+               "Runs the gateway in the foreground (default file: " TG_DEFAULT_CONFIG
+               "). SIGHUP reads the file again and changes\n"
+               "only what is different; SIGTERM and SIGINT drain and stop, a second one without waiting. "
+               "Exit 0 after an orderly stop, 1 when it cannot start,\n"
                "2 when the file has errors.\n");
         return TG_EXIT_OK;
     }
@@ -84,7 +87,8 @@ int tg_cmd_check(int argc, char **argv)
         return rc;
     if (a.help) {
         printf("usage: tidegate check -c FILE\n\n"
-               "Reads the file with all its plugins and says everything that is wrong as FILE:LINE:COL: what, what is allowed.\n"
+               "Reads the file with all its plugins and says everything that is wrong as FILE:LINE:COL: "
+               "what, what is allowed.\n"
                "Connects to nothing and creates nothing. Exit 0: the file is good; 1: it is not.\n");
         return TG_EXIT_OK;
     }
@@ -96,7 +100,8 @@ int tg_cmd_check(int argc, char **argv)
     if (rc == TG_OK) {
         for (uint32_t i = 0; i < config->source_count; i++)
             devices += config->sources[i].device_count;
-        printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count, config->source_count, devices);
+        printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count,
+               config->source_count, devices);
         tg_config_budget(config, say_out, NULL);
         tg_config_free(config);
     }
@@ -109,7 +114,8 @@ struct plugin_list {
     size_t count;
 };
 
-static void collect(void *user, const char *name, const char *path, const struct tg_plugin *plugin, const struct tg_error *err)
+static void collect(void *user, const char *name, const char *path, const struct tg_plugin *plugin,
+                    const struct tg_error *err)
 {
     struct plugin_list *list = user;
     (void)path;
@@ -131,7 +137,8 @@ int tg_cmd_schema(int argc, char **argv)
     if (rc)
         return rc;
     if (a.help) {
-        printf("usage: tidegate schema\n\nPrints the JSON Schema (draft 2020-12) of the configuration file with all installed plugins.\n");
+        printf("usage: tidegate schema\n\nPrints the JSON Schema (draft 2020-12) of the configuration file "
+               "with all installed plugins.\n");
         return TG_EXIT_OK;
     }
     if (tg_command_plugins(&a, &plugins) < 0)

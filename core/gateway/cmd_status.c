@@ -45,7 +45,8 @@ static const char *colour(const char *state, bool on)
         return "";
     if (strcmp(state, "ok") == 0 || strcmp(state, "online") == 0)
         return "\033[32m";
-    if (strcmp(state, "down") == 0 || strcmp(state, "waiting") == 0 || strcmp(state, "degraded") == 0 || strcmp(state, "full") == 0)
+    if (strcmp(state, "down") == 0 || strcmp(state, "waiting") == 0 || strcmp(state, "degraded") == 0 ||
+        strcmp(state, "full") == 0)
         return "\033[31m";
     return "\033[33m";
 }
@@ -71,14 +72,15 @@ static void print_device(const json_t *d, bool colours)
     size_t i;
     if (json_object_get(d, "last_sample_ago_ms"))
         print_duration(last, sizeof last, number(d, "last_sample_ago_ms"));
-    printf("%-20s %-14s %s%-8s%s %9lld %6s", text(d, "id"), text(d, "source"), colour(state, colours), state, off,
-           number(d, "accepted"), last);
-    json_array_foreach(clouds, i, c) {
+    printf("%-20s %-14s %s%-8s%s %9lld %6s", text(d, "id"), text(d, "source"), colour(state, colours), state,
+           off, number(d, "accepted"), last);
+    json_array_foreach(clouds, i, c)
+    {
         const char *session = text(c, "state"), *error = text(c, "last_error");
         if (i > 0)
             printf("\n%-20s %-14s %-8s %9s %6s", "", "", "", "", "");
-        printf("  %-10s %s%-10s%s %8lld %6lld", text(c, "name"), colour(session, colours), session, off, number(c, "pending"),
-               number(c, "in_flight"));
+        printf("  %-10s %s%-10s%s %8lld %6lld", text(c, "name"), colour(session, colours), session, off,
+               number(c, "pending"), number(c, "in_flight"));
         if (error[0])
             printf("  %s", error);
         if (json_object_get(c, "retry_in_ms"))
@@ -91,7 +93,8 @@ static void print_device(const json_t *d, bool colours)
 
 static void print_status(const json_t *s, bool colours)
 {
-    const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"), *dropped = json_object_get(o, "dropped");
+    const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
+                 *dropped = json_object_get(o, "dropped");
     const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
     json_t *item;
     char up[24];
@@ -99,19 +102,22 @@ static void print_status(const json_t *s, bool colours)
     print_duration(up, sizeof up, number(g, "uptime_ms"));
     printf("gateway %s, tidegate %s, up %s, %.1f MB resident\n", text(g, "name"), text(g, "version"), up,
            (double)number(g, "resident_bytes") / 1e6);
-    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld disk full\n",
-           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6, number(o, "rejected"),
-           number(dropped, "limit"), number(dropped, "age"), number(dropped, "disk_full"));
-    json_array_foreach(json_object_get(s, "sources"), i, item) {
+    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
+           "disk full\n",
+           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
+           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
+           number(dropped, "disk_full"));
+    json_array_foreach(json_object_get(s, "sources"), i, item)
+    {
         bool open = json_is_true(json_object_get(item, "open"));
-        printf("source %s (%s) %s%s%s, %lld samples, %lld refused%s%s\n", text(item, "name"), text(item, "plugin"),
-               colour(open ? "ok" : "down", colours), open ? "open" : "not open", off, number(item, "emitted"),
-               number(item, "rejected"), text(item, "text")[0] ? ": " : "", text(item, "text"));
+        printf("source %s (%s) %s%s%s, %lld samples, %lld refused%s%s\n", text(item, "name"),
+               text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
+               number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
+               text(item, "text"));
     }
-    printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-10s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED", "LAST", "CLOUD", "SESSION",
-           "PENDING", "FLIGHT");
-    json_array_foreach(json_object_get(s, "devices"), i, item)
-        print_device(item, colours);
+    printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-10s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
+           "LAST", "CLOUD", "SESSION", "PENDING", "FLIGHT");
+    json_array_foreach(json_object_get(s, "devices"), i, item) print_device(item, colours);
 }
 
 int tg_cmd_status(int argc, char **argv)
@@ -124,7 +130,8 @@ int tg_cmd_status(int argc, char **argv)
         return rc;
     if (a.help) {
         printf("usage: tidegate status [--watch] [--json] [-c FILE | --socket PATH]\n\n"
-               "One line a device: its state, samples accepted, age of the newest, and per cloud the session, samples waiting and\n"
+               "One line a device: its state, samples accepted, age of the newest, and per cloud the "
+               "session, samples waiting and\n"
                "messages in flight. --watch repeats every second.\n");
         return TG_EXIT_OK;
     }
@@ -159,8 +166,8 @@ static void print_reading(const json_t *o)
     const json_t *sample = json_object_get(o, "sample");
     char *values = json_dumps(json_object_get(sample, "values"), JSON_COMPACT);
     char *quality = json_dumps(json_object_get(sample, "quality"), JSON_COMPACT);
-    printf("%s  %-20s #%lld  %s%s%s\n", text(sample, "ts"), text(o, "device"), number(sample, "seq"), values ? values : "",
-           quality ? "  quality " : "", quality ? quality : "");
+    printf("%s  %-20s #%lld  %s%s%s\n", text(sample, "ts"), text(o, "device"), number(sample, "seq"),
+           values ? values : "", quality ? "  quality " : "", quality ? quality : "");
     free(values);
     free(quality);
 }
@@ -175,7 +182,8 @@ int tg_cmd_tail(int argc, char **argv)
     if (rc)
         return rc;
     if (a.help || a.count > 1) {
-        fprintf(a.help ? stdout : stderr, "usage: tidegate tail [DEVICE] [--json] [-c FILE | --socket PATH]\n\n"
+        fprintf(a.help ? stdout : stderr,
+                "usage: tidegate tail [DEVICE] [--json] [-c FILE | --socket PATH]\n\n"
                 "Live readings of one device or all, as they are accepted, until interrupted.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
@@ -224,15 +232,18 @@ int tg_cmd_send(int argc, char **argv)
     if (rc)
         return rc;
     if (a.help || a.count < 2 || a.count > 3) {
-        fprintf(a.help ? stdout : stderr, "usage: tidegate send DEVICE COMMAND [JSON] [--json] [-c FILE | --socket PATH]\n\n"
-                "The same path as a command from the cloud; `set` writes points: tidegate send meter-1 set '{\"relay\":true}'.\n"
+        fprintf(a.help ? stdout : stderr,
+                "usage: tidegate send DEVICE COMMAND [JSON] [--json] [-c FILE | --socket PATH]\n\n"
+                "The same path as a command from the cloud; `set` writes points: tidegate send meter-1 set "
+                "'{\"relay\":true}'.\n"
                 "Exit 0 when the device took it, 1 when it did not (the reason is printed).\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (a.count == 3) {
         arguments = json_loads(a.args[2], JSON_REJECT_DUPLICATES, &e);
         if (!json_is_object(arguments)) {
-            fprintf(stderr, "tidegate send: \"%s\" is not a JSON object%s%s\n", a.args[2], arguments ? "" : ": ", arguments ? "" : e.text);
+            fprintf(stderr, "tidegate send: \"%s\" is not a JSON object%s%s\n", a.args[2],
+                    arguments ? "" : ": ", arguments ? "" : e.text);
             json_decref(arguments);
             return TG_EXIT_USAGE;
         }
@@ -255,7 +266,8 @@ int tg_cmd_send(int argc, char **argv)
             printf("%s\n", line);
         } else {
             char *result = json_dumps(json_object_get(answer, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
-            printf("%s %s\n", text(answer, "status")[0] ? text(answer, "status") : text(answer, "error"), result ? result : "");
+            printf("%s %s\n", text(answer, "status")[0] ? text(answer, "status") : text(answer, "error"),
+                   result ? result : "");
             free(result);
         }
         json_decref(answer);

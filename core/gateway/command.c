@@ -46,7 +46,8 @@ int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args
             continue;
         }
         if (arg[0] == '-' && arg[1] != '\0' && !takes_value && more != NULL) {
-            fprintf(stderr, "tidegate %s: unknown option %s; tidegate %s --help lists them\n", argv[0], arg, argv[0]);
+            fprintf(stderr, "tidegate %s: unknown option %s; tidegate %s --help lists them\n", argv[0], arg,
+                    argv[0]);
             return TG_EXIT_USAGE;
         }
         if (a.count + 2 > sizeof a.args / sizeof a.args[0]) {

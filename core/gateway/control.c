@@ -47,8 +47,8 @@ struct tg_control {
     struct client *clients;
     uint32_t count;
     bool closing;
-    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further connection until
-     * somebody accepts the last one. */
+    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further
+     * connection until somebody accepts the last one. */
     uv_pipe_t turned_away;
     bool turning_away, one_more;
 };
@@ -132,8 +132,8 @@ static void on_written(uv_write_t *w, int status)
     tg_free(o);
 }
 
-/* Sends a line; false when the client's queue has no room for it. An empty queue has room for any line: the status of ten
- * thousand devices is longer than the bound. */
+/* Sends a line; false when the client's queue has no room for it. An empty queue has room for any line: the
+ * status of ten thousand devices is longer than the bound. */
 static bool put_line(struct client *x, const char *text, size_t len)
 {
     struct out *o;
@@ -176,7 +176,8 @@ static void put_error(struct client *x, const char *text)
 static void on_reading(void *user, const char *device, const char *json, size_t len)
 {
     struct client *x = TG_OBJECT(user, struct client, CLIENT_MAGIC);
-    struct tg_buffer b = tg_buffer_init(len + 6 * TG_NAME_MAX_BYTES + 256); /* a byte of the name becomes six at most */
+    struct tg_buffer b =
+        tg_buffer_init(len + 6 * TG_NAME_MAX_BYTES + 256); /* a byte of the name becomes six at most */
     struct tg_writer w;
     if (tg_buffer_reserve(&b, b.limit_bytes) == TG_OK) {
         w = tg_writer_init(b.data, b.cap);
@@ -222,7 +223,8 @@ static void run_send(struct client *x, const json_t *request)
     }
     x->waiting = true;
     text = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
-    tg_router_command(tg_gateway_router(x->control->gateway), device, command, tg_bytes_str(text), on_command_done, x);
+    tg_router_command(tg_gateway_router(x->control->gateway), device, command, tg_bytes_str(text),
+                      on_command_done, x);
     free(text);
 }
 
@@ -295,7 +297,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     x->in.len += (size_t)n;
-    while (!x->closing && done < x->in.len && (end = memchr(x->in.data + done, '\n', x->in.len - done)) != NULL) {
+    while (!x->closing && done < x->in.len &&
+           (end = memchr(x->in.data + done, '\n', x->in.len - done)) != NULL) {
         size_t len = (size_t)(end - x->in.data) - done;
         tg_deadline_set(&x->deadline, INT64_MAX);
         run_request(x, (const char *)x->in.data + done, len);
@@ -335,8 +338,8 @@ static void turn_away(struct tg_control *c)
 /* Says why in its own protocol; the client closes the socket when it has read it, or we do. */
 static void refuse_client(struct client *x)
 {
-    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u are open, at most %d)", x->control->count - 1,
-           TG_CONTROL_MAX_CLIENTS);
+    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u are open, at most %d)",
+           x->control->count - 1, TG_CONTROL_MAX_CLIENTS);
     put_error(x, "too many connections are open already");
     close_client(x);
 }
@@ -395,14 +398,19 @@ static int clear_path(const char *path, struct tg_error *err)
     if (lstat(path, &st) < 0)
         return TG_OK; /* nothing there; what else is wrong bind() says */
     if (!S_ISSOCK(st.st_mode))
-        return tg_error_set(err, TG_EEXISTS, "control_socket %s: there is something that is not a socket, and it stays; remove it or "
-                            "choose another path", path);
+        return tg_error_set(
+            err, TG_EEXISTS,
+            "control_socket %s: there is something that is not a socket, and it stays; remove it or "
+            "choose another path",
+            path);
     if (is_alive(path))
-        return tg_error_set(err, TG_EEXISTS, "control_socket %s: another gateway answers there; stop it, or give this one its own path",
-                            path);
+        return tg_error_set(
+            err, TG_EEXISTS,
+            "control_socket %s: another gateway answers there; stop it, or give this one its own path", path);
     if (unlink(path) < 0)
-        return tg_error_set(err, TG_EPERM, "control_socket %s: the socket of a gateway that was killed cannot be removed: %s", path,
-                            strerror(errno));
+        return tg_error_set(
+            err, TG_EPERM, "control_socket %s: the socket of a gateway that was killed cannot be removed: %s",
+            path, strerror(errno));
     return TG_OK;
 }
 
@@ -413,14 +421,15 @@ static void on_server_closed(uv_handle_t *h)
     free_if_done(c);
 }
 
-int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char *path, struct tg_control **ret_control,
-                   struct tg_error *err)
+int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char *path,
+                   struct tg_control **ret_control, struct tg_error *err)
 {
     struct tg_control *c;
     mode_t before;
     int rc;
     if (strlen(path) >= sizeof c->path)
-        return tg_error_set(err, TG_ETOOBIG, "control_socket %s: a socket's path has at most 107 bytes", path);
+        return tg_error_set(err, TG_ETOOBIG, "control_socket %s: a socket's path has at most 107 bytes",
+                            path);
     rc = clear_path(path, err);
     if (rc < 0)
         return rc;
@@ -440,7 +449,8 @@ int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char 
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&c->server, TG_CONTROL_MAX_CLIENTS, on_connection);
     if (rc < 0) {
-        tg_error_set(err, TG_EIO, "control_socket %s: %s; is its folder there and writable?", path, uv_strerror(rc));
+        tg_error_set(err, TG_EIO, "control_socket %s: %s; is its folder there and writable?", path,
+                     uv_strerror(rc));
         c->path[0] = '\0'; /* not ours to remove */
         tg_control_close(c);
         return TG_EIO;

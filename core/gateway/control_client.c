@@ -22,8 +22,9 @@ int tg_control_connect(struct tg_control_client *c, const char *path)
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&a, sizeof a) < 0) {
         fprintf(stderr, "tidegate: cannot reach the running gateway at %s: %s%s\n", path, strerror(errno),
-                errno == ENOENT || errno == ECONNREFUSED ? "; is it running? (its path is in the file: try -c FILE or --socket PATH)"
-                                                         : "");
+                errno == ENOENT || errno == ECONNREFUSED
+                    ? "; is it running? (its path is in the file: try -c FILE or --socket PATH)"
+                    : "");
         tg_control_disconnect(c);
         return TG_ECONNECT;
     }

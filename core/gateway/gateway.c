@@ -18,9 +18,10 @@
 #include "core/base/sample.h"
 #include "core/net/stream.h"
 
-#define STORE_CLOSE_MS          5000
-#define STORE_STUCK_MS          60000 /* samples wait and none is committed for so long: the watchdog may end us */
-#define UNCOMMITTED_LIMIT_BYTES (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
+#define STORE_CLOSE_MS 5000
+#define STORE_STUCK_MS 60000 /* samples wait and none is committed for so long: the watchdog may end us */
+#define UNCOMMITTED_LIMIT_BYTES                                                                              \
+    (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
 
 static struct tg_gateway *checked(void *user)
 {
@@ -78,7 +79,8 @@ static void count_busy(void *user, struct tg_session *session)
         ++*(uint32_t *)user;
 }
 
-/* Sessions that are online get a little time to deliver what they have; then the sources, with their sessions, go. */
+/* Sessions that are online get a little time to deliver what they have; then the sources, with their
+ * sessions, go. */
 static void drain_or_close(void *user)
 {
     struct tg_gateway *g = checked(user);
@@ -163,7 +165,8 @@ static void on_command_done(void *user, const char *status, const char *json)
     tg_free(c);
 }
 
-static bool on_command(void *user, struct tg_session *session, uint64_t token, const struct tg_session_command *command)
+static bool on_command(void *user, struct tg_session *session, uint64_t token,
+                       const struct tg_session_command *command)
 {
     struct tg_gateway *g = checked(user);
     struct cloud_command *c = tg_calloc(1, sizeof *c);
@@ -173,9 +176,10 @@ static bool on_command(void *user, struct tg_session *session, uint64_t token, c
     c->session = session;
     c->token = token;
     snprintf(c->device, sizeof c->device, "%s", command->device);
-    tg_log(TG_LOG_INFO, "gateway", "device=%s cloud=%s command received (%zu bytes)", command->device, tg_session_cloud(session),
-           command->command.body.len);
-    tg_router_command_body(g->router, command->device, command->command.name, command->command.body, on_command_done, c);
+    tg_log(TG_LOG_INFO, "gateway", "device=%s cloud=%s command received (%zu bytes)", command->device,
+           tg_session_cloud(session), command->command.body.len);
+    tg_router_command_body(g->router, command->device, command->command.name, command->command.body,
+                           on_command_done, c);
     return true;
 }
 
@@ -207,16 +211,18 @@ static void status_line(void *user, char *text, size_t size)
     uint32_t online = 0;
     tg_store_stats(g->store, &st);
     tg_session_set_each(g->sessions, count_online, &online);
-    snprintf(text, size, "%u of %u sessions online, %llu samples in the outbox", online, tg_session_set_count(g->sessions),
-             (unsigned long long)st.outbox.rows);
+    snprintf(text, size, "%u of %u sessions online, %llu samples in the outbox", online,
+             tg_session_set_count(g->sessions), (unsigned long long)st.outbox.rows);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct tg_gateway *g = checked(handle->data);
-    if (g->stopping) { /* handled all the same: by default it would end the process in the middle of its good-bye */
+    if (g->stopping) { /* handled all the same: by default it would end the process in the middle of its
+                          good-bye */
         if (number != SIGHUP && g->drain_limit_ms > 0) {
-            tg_log(TG_LOG_INFO, "gateway", "signal %d again: not waiting any longer for acknowledgements", number);
+            tg_log(TG_LOG_INFO, "gateway", "signal %d again: not waiting any longer for acknowledgements",
+                   number);
             g->drain_limit_ms = 0;
             if (!g->drained)
                 tg_deadline_set(&g->deadline, tg_clock_mono_ms());
@@ -229,18 +235,20 @@ static void on_signal(uv_signal_t *handle, int number)
         tg_health_ready(g->health);
         return;
     }
-    tg_log(TG_LOG_INFO, "gateway", "stopping on signal %d; what is not delivered stays in the outbox", number);
+    tg_log(TG_LOG_INFO, "gateway", "stopping on signal %d; what is not delivered stays in the outbox",
+           number);
     stop(g);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------ */
 
-/* A thousand sessions need more than the usual 1024 descriptors; libmodbus needs low ones (stream.h). No core files: they
- * would hold keys. */
+/* A thousand sessions need more than the usual 1024 descriptors; libmodbus needs low ones (stream.h). No core
+ * files: they would hold keys. */
 static void set_limits(void)
 {
     struct rlimit files, none = {0, 0};
-    /* Samples are born on plugin threads and freed on the loop: few arenas, and what a burst took goes back. */
+    /* Samples are born on plugin threads and freed on the loop: few arenas, and what a burst took goes back.
+     */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 256 * 1024);
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
@@ -249,19 +257,22 @@ static void set_limits(void)
         (void)setrlimit(RLIMIT_NOFILE, &files); /* with fewer, connects fail with a text of their own */
     }
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
-        tg_log(TG_LOG_WARN, "gateway", "core dumps could not be switched off; a crash may write keys to the disk");
+        tg_log(TG_LOG_WARN, "gateway",
+               "core dumps could not be switched off; a crash may write keys to the disk");
 }
 
 static int look_at_state_dir(const char *dir, struct tg_error *err)
 {
     struct stat st;
     if (stat(dir, &st) < 0)
-        return tg_error_set(err, tg_code_from_errno(errno), "state_dir %s: %s; create it for the user that runs the gateway, mode 0700",
-                            dir, strerror(errno));
+        return tg_error_set(err, tg_code_from_errno(errno),
+                            "state_dir %s: %s; create it for the user that runs the gateway, mode 0700", dir,
+                            strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return tg_error_set(err, TG_EINVAL, "state_dir %s is not a folder", dir);
     if (access(dir, R_OK | W_OK | X_OK) < 0)
-        return tg_error_set(err, TG_EPERM, "state_dir %s cannot be written by user %u: %s; the outbox was not touched", dir,
+        return tg_error_set(err, TG_EPERM,
+                            "state_dir %s cannot be written by user %u: %s; the outbox was not touched", dir,
                             (unsigned)geteuid(), strerror(errno));
     return TG_OK;
 }
@@ -286,10 +297,14 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
     if (rc < 0)
         return tg_error_wrap(err, "outbox in %s", so.outbox.dir);
     if (aside[0])
-        tg_log(TG_LOG_ERROR, "outbox", "the store was damaged (%s) and was set aside as %s/%s: what was in it and not delivered is kept "
-               "there but not sent; an empty one was begun, delivery goes on with new samples", err->text, so.outbox.dir, aside);
+        tg_log(
+            TG_LOG_ERROR, "outbox",
+            "the store was damaged (%s) and was set aside as %s/%s: what was in it and not delivered is kept "
+            "there but not sent; an empty one was begun, delivery goes on with new samples",
+            err->text, so.outbox.dir, aside);
     else if (err->code == TG_ENOTFOUND)
-        tg_log(TG_LOG_ERROR, "outbox", "%s; an empty store was begun, delivery goes on with new samples", err->text);
+        tg_log(TG_LOG_ERROR, "outbox", "%s; an empty store was begun, delivery goes on with new samples",
+               err->text);
     *err = (struct tg_error){0};
     return TG_OK;
 }
@@ -317,9 +332,11 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
-        rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g, &g->sessions, err);
+        rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
+                                &g->sessions, err);
     if (rc == TG_OK)
-        rc = tg_control_new(&g->loop, g, tg_settings_text(config->gateway, "control_socket"), &g->control, err);
+        rc = tg_control_new(&g->loop, g, tg_settings_text(config->gateway, "control_socket"), &g->control,
+                            err);
     if (rc == TG_OK && start_signals(g) < 0)
         rc = tg_error_set(err, TG_EIO, "signals cannot be handled");
     if (rc == TG_OK && tg_health_new(&g->loop, is_alive, status_line, g, &g->health) < 0)
@@ -357,8 +374,9 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
         rc = start(g, err);
         if (rc == TG_OK) {
-            tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions", tg_router_device_count(g->router),
-                   config->source_count, tg_session_set_count(g->sessions));
+            tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",
+                   tg_router_device_count(g->router), config->source_count,
+                   tg_session_set_count(g->sessions));
             tg_health_ready(g->health);
         } else {
             stop(g);

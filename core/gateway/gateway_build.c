@@ -12,9 +12,11 @@ static struct tg_running_source *checked(void *user)
     return TG_OBJECT(user, struct tg_running_source, TG_RUNNING_SOURCE_MAGIC);
 }
 
-/* --- callbacks of a source ------------------------------------------------------------------------------- */
+/* --- callbacks of a source -------------------------------------------------------------------------------
+ */
 
-static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values, uint32_t count)
+static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values,
+                     uint32_t count)
 {
     struct tg_running_source *rs = checked(user);
     return tg_router_sample(rs->gateway->router, rs->devices[device], time_ms, values, count);
@@ -37,16 +39,17 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     rs->open = open;
     snprintf(rs->open_text, sizeof rs->open_text, "%s", text ? text : "");
     if (open)
-        tg_log(TG_LOG_INFO, "source", "source=%s is open (plugin %s %s)", rs->config->name, rs->config->plugin_name,
-               rs->config->plugin->version);
+        tg_log(TG_LOG_INFO, "source", "source=%s is open (plugin %s %s)", rs->config->name,
+               rs->config->plugin_name, rs->config->plugin->version);
     else
-        tg_log(TG_LOG_WARN, "source", "source=%s cannot be opened: %s; trying again in %.1f s", rs->config->name, text,
-               (double)retry_ms / 1000.0);
+        tg_log(TG_LOG_WARN, "source", "source=%s cannot be opened: %s; trying again in %.1f s",
+               rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
 static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open};
 
-/* --- building one source ----------------------------------------------------------------------------------- */
+/* --- building one source -----------------------------------------------------------------------------------
+ */
 
 static uint32_t route_count(const struct tg_config_source *c)
 {
@@ -90,8 +93,8 @@ static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_
     const struct tg_config_device *c = &rs->config->devices[index];
     int rc = tg_router_add_device(g->router, c, index, &rs->devices[index], err);
     for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++) {
-        rc = tg_session_new(g->sessions, c->id, rs->devices[index]->store_device, &c->routes[i], &rs->sessions[rs->session_count],
-                            err);
+        rc = tg_session_new(g->sessions, c->id, rs->devices[index]->store_device, &c->routes[i],
+                            &rs->sessions[rs->session_count], err);
         if (rc == TG_OK) {
             rs->session_count++;
             rs->parts++;
@@ -100,7 +103,8 @@ static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_
     return rc;
 }
 
-static int build_source(struct tg_gateway *g, struct tg_config_ref *model, const struct tg_config_source *config, struct tg_error *err)
+static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
+                        const struct tg_config_source *config, struct tg_error *err)
 {
     struct tg_running_source *rs = tg_calloc(1, sizeof *rs);
     int rc = TG_OK;
@@ -165,13 +169,15 @@ static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
         struct tg_error err = {0};
         if (find_running(g, c->name) || build_source(g, model, c, &err) == TG_OK)
             continue;
-        tg_log(TG_LOG_ERROR, "gateway", "after the reload: %s; source %s is not running, mend the cause and reload again", err.text,
+        tg_log(TG_LOG_ERROR, "gateway",
+               "after the reload: %s; source %s is not running, mend the cause and reload again", err.text,
                c->name);
         drop_half_built(g, c->name);
     }
 }
 
-/* --- closing one source -------------------------------------------------------------------------------------- */
+/* --- closing one source
+ * -------------------------------------------------------------------------------------- */
 
 static void part_closed(void *user)
 {
@@ -240,12 +246,15 @@ void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gate
         closed(g);
 }
 
-/* --- reload ----------------------------------------------------------------------------------------------------- */
+/* --- reload
+ * ----------------------------------------------------------------------------------------------------- */
 
-static const struct tg_config_source *same_source(const struct tg_config *config, const struct tg_running_source *rs)
+static const struct tg_config_source *same_source(const struct tg_config *config,
+                                                  const struct tg_running_source *rs)
 {
     for (uint32_t i = 0; i < config->source_count; i++)
-        if (strcmp(config->sources[i].name, rs->config->name) == 0 && tg_config_fingerprint(&config->sources[i]) == rs->fingerprint)
+        if (strcmp(config->sources[i].name, rs->config->name) == 0 &&
+            tg_config_fingerprint(&config->sources[i]) == rs->fingerprint)
             return &config->sources[i];
     return NULL;
 }
@@ -256,8 +265,8 @@ static void build_changed(struct tg_gateway *g)
     if (g->stopping)
         return;
     build_each(g, g->model);
-    tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions", tg_router_device_count(g->router),
-           tg_session_set_count(g->sessions));
+    tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",
+           tg_router_device_count(g->router), tg_session_set_count(g->sessions));
     if (g->closing_sources == 0)
         reload_if_asked(g);
 }

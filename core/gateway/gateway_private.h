@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and gateway_status.c.
+ * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and
+ * gateway_status.c.
  */
 #ifndef TG_GATEWAY_GATEWAY_PRIVATE_H
 #define TG_GATEWAY_GATEWAY_PRIVATE_H
@@ -25,7 +26,7 @@ struct tg_running_source {
     const struct tg_config_source *config;
     uint64_t fingerprint;
     struct tg_source_host *host;
-    struct tg_router_device **devices;  /* by index in the source */
+    struct tg_router_device **devices; /* by index in the source */
     struct tg_session **sessions;
     uint32_t session_count;
     uint32_t parts; /* sessions and host that are not closed yet */
@@ -49,8 +50,8 @@ struct tg_gateway {
     struct tg_deadline deadline; /* drain limit */
     tg_gateway_reload_fn reload;
     void *reload_user;
-    uint32_t signal_count; /* that are initialised */
-    bool reload_again; /* SIGHUP came while sources of the last one were still closing */
+    uint32_t signal_count;  /* that are initialised */
+    bool reload_again;      /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
     int64_t started_ms, drain_limit_ms;
     int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */

@@ -32,14 +32,15 @@ static json_t *outbox_status(struct tg_gateway *g)
     const uint64_t *dropped;
     tg_store_stats(g->store, &st);
     dropped = st.outbox.dropped;
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state", states[st.state], "rows",
-                     (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
-                     "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-                     (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-                     (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
-                     (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
-                     (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
-                     (json_int_t)dropped[TG_DROP_QUARANTINE]);
+    return json_pack(
+        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state", states[st.state], "rows",
+        (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
+        "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+        (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+        (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
+        (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
+        (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
+        (json_int_t)dropped[TG_DROP_QUARANTINE]);
 }
 
 static json_t *session_status(const struct tg_session *s, int64_t now)
@@ -47,12 +48,13 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
     struct tg_session_stats st;
     json_t *j;
     tg_session_stats(s, &st);
-    j = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "name", tg_session_cloud(s), "state",
-                  tg_session_state_name(st.state), "pending", (json_int_t)st.pending, "in_flight", (json_int_t)st.in_flight,
-                  "acked_seq", (json_int_t)st.acked_seq, "acked_samples", (json_int_t)st.acked_samples, "published",
-                  (json_int_t)st.published, "resent", (json_int_t)st.resent, "connects", (json_int_t)st.connects, "failures",
-                  (json_int_t)st.failures, "commands", (json_int_t)st.commands, "bytes_out", (json_int_t)st.bytes_out,
-                  "bytes_in", (json_int_t)st.bytes_in, "resumed", st.resumed);
+    j = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "name", tg_session_cloud(s),
+                  "state", tg_session_state_name(st.state), "pending", (json_int_t)st.pending, "in_flight",
+                  (json_int_t)st.in_flight, "acked_seq", (json_int_t)st.acked_seq, "acked_samples",
+                  (json_int_t)st.acked_samples, "published", (json_int_t)st.published, "resent",
+                  (json_int_t)st.resent, "connects", (json_int_t)st.connects, "failures",
+                  (json_int_t)st.failures, "commands", (json_int_t)st.commands, "bytes_out",
+                  (json_int_t)st.bytes_out, "bytes_in", (json_int_t)st.bytes_in, "resumed", st.resumed);
     if (j && st.retry_at_ms)
         json_object_set_new(j, "retry_in_ms", json_integer(st.retry_at_ms > now ? st.retry_at_ms - now : 0));
     if (j && st.last_error[0])
@@ -60,15 +62,17 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
     return j;
 }
 
-static json_t *device_status(const struct tg_running_source *rs, const struct tg_router_device *d, int64_t now)
+static json_t *device_status(const struct tg_running_source *rs, const struct tg_router_device *d,
+                             int64_t now)
 {
     json_t *clouds = json_array(), *j;
     for (uint32_t i = 0; i < rs->session_count; i++)
         if (strcmp(tg_session_device(rs->sessions[i]), d->config->id) == 0)
             json_array_append_new(clouds, session_status(rs->sessions[i], now));
-    j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rs->config->name, "state",
-                  device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered", (json_int_t)d->filtered, "rejected",
-                  (json_int_t)d->rejected, "last_seq", (json_int_t)d->last_seq, "clouds", clouds);
+    j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rs->config->name,
+                  "state", device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered",
+                  (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
+                  (json_int_t)d->last_seq, "clouds", clouds);
     if (j && d->state_text[0])
         json_object_set_new(j, "text", json_string(d->state_text));
     if (j && d->last_sample_ms)
@@ -82,9 +86,9 @@ static json_t *source_status(const struct tg_running_source *rs)
     json_t *j;
     if (rs->host)
         tg_source_host_stats(rs->host, &st);
-    j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name, "open", rs->open,
-                  "emitted", (json_int_t)st.emitted, "rejected", (json_int_t)st.rejected, "devices",
-                  (json_int_t)rs->config->device_count);
+    j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name,
+                  "open", rs->open, "emitted", (json_int_t)st.emitted, "rejected", (json_int_t)st.rejected,
+                  "devices", (json_int_t)rs->config->device_count);
     if (j && !rs->open && rs->open_text[0])
         json_object_set_new(j, "text", json_string(rs->open_text));
     return j;
@@ -92,10 +96,11 @@ static json_t *source_status(const struct tg_running_source *rs)
 
 static void cloud_status(void *user, const struct tg_cloud_stats *c)
 {
-    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "name", c->name, "sessions", (json_int_t)c->sessions,
-                                          "online", (json_int_t)c->online, "acked_samples", (json_int_t)c->acked, "ack_latency_ms",
-                                          "p50", (json_int_t)c->latency_p50_ms, "p99", (json_int_t)c->latency_p99_ms, "max",
-                                          (json_int_t)c->latency_max_ms));
+    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "name", c->name, "sessions",
+                                          (json_int_t)c->sessions, "online", (json_int_t)c->online,
+                                          "acked_samples", (json_int_t)c->acked, "ack_latency_ms", "p50",
+                                          (json_int_t)c->latency_p50_ms, "p99", (json_int_t)c->latency_p99_ms,
+                                          "max", (json_int_t)c->latency_max_ms));
 }
 
 /* Sources are linked newest first; people expect the order of the file. */
@@ -120,9 +125,10 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     append_in_order(g->sources, sources, devices, now);
     tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
     j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
-                  tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid", (json_int_t)getpid(),
-                  "uptime_ms", (json_int_t)(now - g->started_ms), "resident_bytes", (json_int_t)resident_bytes(),
-                  "first_accepted_boot_ms", (json_int_t)g->first_accepted_ms, "outbox", outbox_status(g), "clouds", clouds, "sources", sources, "devices", devices);
+                  tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid",
+                  (json_int_t)getpid(), "uptime_ms", (json_int_t)(now - g->started_ms), "resident_bytes",
+                  (json_int_t)resident_bytes(), "first_accepted_boot_ms", (json_int_t)g->first_accepted_ms,
+                  "outbox", outbox_status(g), "clouds", clouds, "sources", sources, "devices", devices);
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     ours = text ? tg_strdup(text) : NULL;

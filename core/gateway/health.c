@@ -30,8 +30,9 @@ static void on_beat(void *user)
     tg_deadline_set(&h->deadline, tg_clock_mono_ms() + h->every_ms);
 }
 
-int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user), void (*status)(void *user, char *text, size_t size),
-                  void *user, struct tg_health **ret_health)
+int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user),
+                  void (*status)(void *user, char *text, size_t size), void *user,
+                  struct tg_health **ret_health)
 {
     struct tg_health *h = tg_calloc(1, sizeof *h);
     uint64_t watchdog_us = 0;

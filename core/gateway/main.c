@@ -6,12 +6,16 @@
 #include "core/gateway/command.h"
 
 static const struct tg_command commands[] = {
-    {"run", "-c FILE", "runs the gateway in the foreground; SIGHUP reloads, SIGTERM drains and stops", tg_cmd_run},
-    {"check", "-c FILE", "validates a configuration without side effects and prints what it implies", tg_cmd_check},
-    {"status", "[--watch] [--json]", "sources, devices, sessions and the outbox of the running gateway", tg_cmd_status},
+    {"run", "-c FILE", "runs the gateway in the foreground; SIGHUP reloads, SIGTERM drains and stops",
+     tg_cmd_run},
+    {"check", "-c FILE", "validates a configuration without side effects and prints what it implies",
+     tg_cmd_check},
+    {"status", "[--watch] [--json]", "sources, devices, sessions and the outbox of the running gateway",
+     tg_cmd_status},
     {"tail", "[DEVICE] [--json]", "live readings as they are accepted", tg_cmd_tail},
     {"send", "DEVICE COMMAND [JSON]", "a command to a device, the same way as from the cloud", tg_cmd_send},
-    {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped", tg_cmd_outbox},
+    {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped",
+     tg_cmd_outbox},
     {"plugin", "list|describe NAME", "what is installed, its options and points", tg_cmd_plugin},
     {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},
     {"decode", "KIND ARGS…", "turns bytes into readings, without hardware", tg_cmd_decode},
@@ -21,7 +25,8 @@ static const struct tg_command commands[] = {
 
 static void usage(FILE *out)
 {
-    fprintf(out, "tidegate " TG_VERSION ": field data to the cloud, each device under its own identity, nothing lost.\n\n"
+    fprintf(out, "tidegate " TG_VERSION
+                 ": field data to the cloud, each device under its own identity, nothing lost.\n\n"
                  "usage: tidegate VERB [OPTIONS]\n\n");
     for (size_t i = 0; i < COUNT; i++)
         fprintf(out, "  %-8s %-26s %s\n", commands[i].name, commands[i].usage, commands[i].summary);
@@ -50,7 +55,7 @@ int main(int argc, char **argv)
         names[i] = commands[i].name;
     }
     near = tg_nearest_word(argv[1], names, COUNT);
-    fprintf(stderr, "tidegate: unknown verb \"%s\"%s%s%s; tidegate --help lists them\n", argv[1], near ? " (did you mean \"" : "",
-            near ? near : "", near ? "\"?)" : "");
+    fprintf(stderr, "tidegate: unknown verb \"%s\"%s%s%s; tidegate --help lists them\n", argv[1],
+            near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
     return TG_EXIT_USAGE;
 }

@@ -11,7 +11,8 @@
 #include "core/base/sample.h"
 #include "northbound/format_json.h"
 
-#define WATCH_JSON_BYTES (6 * TG_SAMPLE_MAX_BYTES + 4096) /* a byte of a body becomes six at most; only while somebody watches */
+#define WATCH_JSON_BYTES                                                                                     \
+    (6 * TG_SAMPLE_MAX_BYTES + 4096) /* a byte of a body becomes six at most; only while somebody watches */
 
 int tg_router_new(struct tg_loop *loop, struct tg_store *store, struct tg_router **ret_router)
 {
@@ -73,12 +74,15 @@ static int build_filter(const struct tg_config_point *p, struct tg_filter_option
 {
     const struct tg_settings *c = p->common;
     const char *deadband = tg_settings_has(c, "deadband") ? tg_settings_text(c, "deadband") : NULL;
-    *o = (struct tg_filter_options){
-        .scale = real_or(c, "scale", 1.0), .offset = real_or(c, "offset", 0.0), .min = real_or(c, "min", -INFINITY),
-        .max = real_or(c, "max", INFINITY), .min_interval_ms = int_or_zero(c, "min_interval"),
-        .max_interval_ms = int_or_zero(c, "max_interval")};
+    *o = (struct tg_filter_options){.scale = real_or(c, "scale", 1.0),
+                                    .offset = real_or(c, "offset", 0.0),
+                                    .min = real_or(c, "min", -INFINITY),
+                                    .max = real_or(c, "max", INFINITY),
+                                    .min_interval_ms = int_or_zero(c, "min_interval"),
+                                    .max_interval_ms = int_or_zero(c, "max_interval")};
     if (tg_filter_parse_deadband(deadband, &o->deadband, &o->deadband_is_percent) < 0)
-        return tg_error_set(err, TG_EINVAL, "point %s: deadband \"%s\" is neither a number nor a percentage", p->name, deadband);
+        return tg_error_set(err, TG_EINVAL, "point %s: deadband \"%s\" is neither a number nor a percentage",
+                            p->name, deadband);
     return TG_OK;
 }
 
@@ -162,7 +166,8 @@ struct tg_router_device *tg_router_device_at(struct tg_router *r, uint32_t i)
 
 /* --- samples --------------------------------------------------------------------------------------- */
 
-static void tell_watchers(struct tg_router *r, const struct tg_router_device *d, uint64_t seq, struct tg_bytes body)
+static void tell_watchers(struct tg_router *r, const struct tg_router_device *d, uint64_t seq,
+                          struct tg_bytes body)
 {
     struct tg_writer w;
     if (!r->watch_json)
@@ -181,9 +186,11 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     r->telling = false;
 }
 
-/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the filters is changed
- * only in a copy until the store has taken the sample, so that a refused one can be offered again. */
-static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct tg_point_value *values, uint32_t count, int64_t now)
+/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the
+ * filters is changed only in a copy until the store has taken the sample, so that a refused one can be
+ * offered again. */
+static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct tg_point_value *values,
+                       uint32_t count, int64_t now)
 {
     struct tg_filter_state *ret_states = r->states;
     enum tg_filter_verdict *verdicts = r->verdicts;
@@ -205,8 +212,8 @@ static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct t
     return kept;
 }
 
-int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t time_ms, struct tg_point_value *values,
-                     uint32_t count)
+int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t time_ms,
+                     struct tg_point_value *values, uint32_t count)
 {
     struct tg_filter_state *states = r->states;
     struct tg_point_value *raw = r->values;
@@ -224,12 +231,14 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     }
     tg_sample_begin(&w, time_ms, kept);
     for (uint32_t i = 0; i < kept; i++) {
-        struct tg_named_value v = {tg_bytes_str(d->config->points[raw[i].point].name), (uint8_t)raw[i].quality, raw[i].value};
+        struct tg_named_value v = {tg_bytes_str(d->config->points[raw[i].point].name),
+                                   (uint8_t)raw[i].quality, raw[i].value};
         tg_sample_value(&w, &v);
     }
     if (w.failed) {
         d->rejected++;
-        tg_log(TG_LOG_ERROR, "router", "device=%s a sample larger than %d bytes was left out", d->config->id, TG_SAMPLE_MAX_BYTES);
+        tg_log(TG_LOG_ERROR, "router", "device=%s a sample larger than %d bytes was left out", d->config->id,
+               TG_SAMPLE_MAX_BYTES);
         return TG_OK;
     }
     rc = tg_store_append(r->store, d->store_device, time_ms, tg_bytes(w.data, w.len), &seq, &id);
@@ -237,7 +246,8 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
         return TG_EFULL;
     if (rc < 0) { /* offering it again would hold its source up for ever */
         d->rejected++;
-        tg_log(TG_LOG_ERROR, "router", "device=%s a sample was refused by the outbox and left out: %s", d->config->id, tg_code_text(rc));
+        tg_log(TG_LOG_ERROR, "router", "device=%s a sample was refused by the outbox and left out: %s",
+               d->config->id, tg_code_text(rc));
         return TG_OK;
     }
     for (uint32_t i = 0; i < kept; i++)
@@ -250,7 +260,8 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     return TG_OK;
 }
 
-void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_device_state state, const char *text)
+void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_device_state state,
+                     const char *text)
 {
     static const char *const names[] = {"unknown", "ok", "suspect", "down"};
     bool better = state == TG_DEVICE_OK;
@@ -259,8 +270,8 @@ void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_de
     if (d->state == state)
         return;
     if (d->state != TG_DEVICE_UNKNOWN || !better)
-        tg_log(better ? TG_LOG_INFO : TG_LOG_WARN, "router", "device=%s is %s%s%s", d->config->id, names[state], text ? ": " : "",
-               text ? text : "");
+        tg_log(better ? TG_LOG_INFO : TG_LOG_WARN, "router", "device=%s is %s%s%s", d->config->id,
+               names[state], text ? ": " : "", text ? text : "");
     d->state = state;
     d->state_since_ms = tg_clock_mono_ms();
 }

@@ -67,7 +67,8 @@ void tg_router_expire(void *router)
     int64_t now = tg_clock_mono_ms();
     for (uint32_t i = 0; i < TG_COMMANDS_MAX; i++)
         if (r->pending[i].used && r->pending[i].limit_ms <= now)
-            finish(r, &r->pending[i], "timeout", "{\"error\":\"the device did not answer in 30 s; the outcome is not known\"}");
+            finish(r, &r->pending[i], "timeout",
+                   "{\"error\":\"the device did not answer in 30 s; the outcome is not known\"}");
     arm(r);
 }
 
@@ -75,7 +76,8 @@ void tg_router_abandon(struct tg_router *r, const char *device)
 {
     for (uint32_t i = 0; i < TG_COMMANDS_MAX; i++)
         if (r->pending[i].used && (!device || strcmp(r->pending[i].device, device) == 0))
-            finish(r, &r->pending[i], "unknown", "{\"error\":\"the device's source was stopped before it answered\"}");
+            finish(r, &r->pending[i], "unknown",
+                   "{\"error\":\"the device's source was stopped before it answered\"}");
 }
 
 void tg_router_answer(struct tg_router *r, uint64_t request, int status, const char *json)
@@ -88,7 +90,8 @@ void tg_router_answer(struct tg_router *r, uint64_t request, int status, const c
     if (status != TG_PLUGIN_OK && p->worst == TG_PLUGIN_OK)
         p->worst = status;
     if (json && (p->json[0] == '\0' || first_bad))
-        snprintf(p->json, sizeof p->json, "%s", strlen(json) < sizeof p->json ? json : "{\"note\":\"answer longer than 2 KiB left out\"}");
+        snprintf(p->json, sizeof p->json, "%s",
+                 strlen(json) < sizeof p->json ? json : "{\"note\":\"answer longer than 2 KiB left out\"}");
     if (p->open > 0 && --p->open == 0)
         finish(r, p, status_name(p->worst), p->json);
 }
@@ -100,13 +103,17 @@ void tg_router_forget(struct tg_router *r, void *user)
             r->pending[i].done = NULL;
 }
 
-static struct tg_pending *begin(struct tg_router *r, const char *device, const char *name, tg_command_done_fn done, void *user)
+static struct tg_pending *begin(struct tg_router *r, const char *device, const char *name,
+                                tg_command_done_fn done, void *user)
 {
     for (uint32_t i = 0; i < TG_COMMANDS_MAX; i++) {
         struct tg_pending *p = &r->pending[i];
         if (p->used)
             continue;
-        *p = (struct tg_pending){.used = true, .serial = r->next_request++, .done = done, .user = user,
+        *p = (struct tg_pending){.used = true,
+                                 .serial = r->next_request++,
+                                 .done = done,
+                                 .user = user,
                                  .limit_ms = tg_clock_mono_ms() + TG_COMMAND_TIMEOUT_MS};
         snprintf(p->device, sizeof p->device, "%s", device);
         snprintf(p->name, sizeof p->name, "%s", name);
@@ -116,7 +123,8 @@ static struct tg_pending *begin(struct tg_router *r, const char *device, const c
     return NULL;
 }
 
-static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...) TG_PRINTF(4, 5);
+static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
+    TG_PRINTF(4, 5);
 static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
 {
     char text[600];
@@ -159,8 +167,8 @@ static int64_t point_index(const struct tg_config_device *d, const char *name)
 }
 
 /* Checks one entry; NULL = good and *ret_value is what to write. */
-static const char *check_entry(const struct tg_router_device *d, const char *name, const json_t *given, uint32_t *ret_point,
-                               struct tg_value *ret_value)
+static const char *check_entry(const struct tg_router_device *d, const char *name, const json_t *given,
+                               uint32_t *ret_point, struct tg_value *ret_value)
 {
     int64_t i = point_index(d->config, name);
     const struct tg_settings *common;
@@ -183,7 +191,8 @@ static const char *check_entry(const struct tg_router_device *d, const char *nam
     return NULL;
 }
 
-static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arguments, tg_command_done_fn done, void *user)
+static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arguments,
+                    tg_command_done_fn done, void *user)
 {
     struct {
         uint32_t point;
@@ -195,10 +204,12 @@ static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arg
     const char *name;
     json_t *given;
     if (json_object_size(arguments) == 0 || json_object_size(arguments) > sizeof writes / sizeof writes[0]) {
-        refuse(done, user, "invalid", "device %s: set takes 1 to 64 points: {\"point\": value}", d->config->id);
+        refuse(done, user, "invalid", "device %s: set takes 1 to 64 points: {\"point\": value}",
+               d->config->id);
         return;
     }
-    json_object_foreach(arguments, name, given) {
+    json_object_foreach(arguments, name, given)
+    {
         const char *wrong = check_entry(d, name, given, &writes[count].point, &writes[count].value);
         if (wrong) {
             char quoted[TG_QUOTE_BYTES];
@@ -219,7 +230,8 @@ static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arg
         tg_source_host_write(d->source, request, d->index, writes[i].point, &writes[i].value);
 }
 
-static void run(struct tg_router *r, const char *device, const char *name, json_t *arguments, tg_command_done_fn done, void *user)
+static void run(struct tg_router *r, const char *device, const char *name, json_t *arguments,
+                tg_command_done_fn done, void *user)
 {
     struct tg_router_device *d = tg_router_device(r, device);
     struct tg_pending *p;
@@ -275,15 +287,16 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
     json_t *j = parse_object(arguments, error, sizeof error);
     if (!j) {
         char quoted[TG_QUOTE_BYTES];
-        refuse(done, user, "invalid", "device %s, arguments of command %s: %s", device, tg_quote(quoted, name, strlen(name)), error);
+        refuse(done, user, "invalid", "device %s, arguments of command %s: %s", device,
+               tg_quote(quoted, name, strlen(name)), error);
         return;
     }
     run(r, device, name, j, done, user);
     json_decref(j);
 }
 
-void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name, struct tg_bytes body,
-                            tg_command_done_fn done, void *user)
+void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name,
+                            struct tg_bytes body, tg_command_done_fn done, void *user)
 {
     char error[200] = "", text[TG_NAME_MAX_BYTES + 1], quoted[TG_QUOTE_BYTES];
     const char *named;
@@ -291,8 +304,8 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
     if (name.len > 0) {
         /* Never a part of it: another command could be meant. */
         if (name.len >= sizeof text || memchr(name.data, '\0', name.len) || !tg_utf8_valid(name)) {
-            refuse(done, user, "invalid", "device %s: %s is no name of a command: 1 to %d bytes of UTF-8", device,
-                   tg_quote(quoted, (const char *)name.data, name.len), TG_NAME_MAX_BYTES);
+            refuse(done, user, "invalid", "device %s: %s is no name of a command: 1 to %d bytes of UTF-8",
+                   device, tg_quote(quoted, (const char *)name.data, name.len), TG_NAME_MAX_BYTES);
             return;
         }
         memcpy(text, name.data, name.len);
@@ -303,7 +316,8 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
     j = parse_object(body, error, sizeof error);
     named = j ? json_string_value(json_object_get(j, "command")) : NULL;
     if (!named) {
-        refuse(done, user, "invalid", "device %s: a command is {\"command\": \"name\", \"arguments\": {…}}: %s", device,
+        refuse(done, user, "invalid",
+               "device %s: a command is {\"command\": \"name\", \"arguments\": {…}}: %s", device,
                j ? "\"command\" is missing or no text" : error);
         json_decref(j);
         return;

@@ -19,14 +19,14 @@ struct tg_watcher {
 /* One command under way. A `set` of several points has one write per point out at once. */
 struct tg_pending {
     bool used;
-    uint32_t open;      /* requests not answered yet */
+    uint32_t open; /* requests not answered yet */
     uint64_t serial;
     int64_t limit_ms;
     tg_command_done_fn done;
     void *user;
     char device[TG_NAME_MAX_BYTES + 1], name[TG_NAME_MAX_BYTES + 1];
-    int worst;          /* first status that is not 0 */
-    char json[2048];    /* answer of the last request that gave one */
+    int worst;       /* first status that is not 0 */
+    char json[2048]; /* answer of the last request that gave one */
 };
 
 struct tg_router {
