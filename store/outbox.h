@@ -36,6 +36,7 @@ struct tg_outbox_options {
     enum tg_when_full when_full;
     int64_t limit_bytes;      /* of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none */
     int64_t max_age_ms;       /* 0 = for ever; judged by id order and stored time, only while the clock is plausible */
+    bool same_owner;          /* opened again by the process whose rows follow: numbers go on exactly */
     bool read_only;           /* `tidegate outbox stats` beside a running gateway */
     const char *vfs;          /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
@@ -151,6 +152,10 @@ int tg_outbox_each_device(struct tg_outbox *ob, void (*each)(void *user, const s
  * dropped + pending for every device. Each finding is given to `say`. 0 = sound, TG_ECORRUPT. */
 int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *finding), void *user,
                      struct tg_error *err) TG_CHECKED;
+/* Before rows are delivered that could not be stored (`beyond`), and when all of them are stored (not `beyond`): while the
+ * mark is there, an open by another owner leaps, so that their numbers are not given again. No handle is needed; best
+ * effort, since a disk that takes no write at all keeps no mark either. */
+void tg_outbox_mark_beyond(const char *dir, bool beyond);
 const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device); /* NULL = unknown */
 
 #endif
