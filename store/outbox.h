@@ -4,20 +4,20 @@
  *
  * WHAT IT PROMISES (DESIGN.md section 5; clauses C1 … C15 are cited at the functions)
  *   A sample is accepted when tg_outbox_commit() returned TG_OK [C1]. `full`: the commit is fsynced; a power
- *   cut loses none of them [C2]. `normal`: a process crash loses none, a power cut at most what came after
- * the last checkpoint. A row is removed only after every cloud of its device has acknowledged it, or by
- * eviction, which is counted per device and reason in the evicting transaction [C6].
+ *   cut loses none of them [C2]. `normal`: a process crash loses none, a power cut at most what came after the
+ *   last checkpoint. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
+ *   which is counted per device and reason in the evicting transaction [C6].
  *
  * SHAPE
- *   A log in rowid order without any secondary index: one row a sample (id, device, seq, time, body). `id`
- * and `seq` are given by the caller (the loop): both strictly rise, seq by one per device, neither is ever
- *   reused [C4]. A *cursor* (cloud, device) says up to which seq and id that cloud has acknowledged. Rows
- * below every pending cursor are deleted in bulk. docs/disk-format.md has the schema and the crash cases.
+ *   A log in rowid order without any secondary index: one row a sample (id, device, seq, time, body). `id` and
+ *   `seq` are given by the caller (the loop): both strictly rise, seq by one per device, neither is ever
+ *   reused [C4]. A *cursor* (cloud, device) says up to which seq and id that cloud has acknowledged. Rows below
+ *   every pending cursor are deleted in bulk. docs/disk-format.md has the schema and the crash cases.
  *
  *     open ──► declare devices and cursors ──► { append … set_cursor … commit | read | evict } ──► close
  *
- * FAILED COMMIT = UNKNOWN [C3]: tg_outbox_commit() then returns TG_EUNKNOWN and the handle is finished: close
- * it, open again, ask tg_outbox_last_id(), append what is above it again.
+ * FAILED COMMIT = UNKNOWN [C3]: tg_outbox_commit() then returns TG_EUNKNOWN and the handle is finished: close it,
+ * open again, ask tg_outbox_last_id(), append what is above it again.
  */
 #ifndef TG_STORE_OUTBOX_H
 #define TG_STORE_OUTBOX_H
@@ -28,30 +28,22 @@
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
-enum tg_drop_reason {
-    TG_DROP_LIMIT = 0,
-    TG_DROP_AGE = 1,
-    TG_DROP_DISK_FULL = 2,
-    TG_DROP_QUARANTINE = 3,
-    TG_DROP_REASONS = 4
-};
+enum tg_drop_reason { TG_DROP_LIMIT = 0, TG_DROP_AGE = 1, TG_DROP_DISK_FULL = 2, TG_DROP_QUARANTINE = 3, TG_DROP_REASONS = 4 };
 
 struct tg_outbox_options {
-    const char *dir; /* must exist; the database is <dir>/outbox.db */
+    const char *dir;          /* must exist; the database is <dir>/outbox.db */
     enum tg_durability durability;
     enum tg_when_full when_full;
-    int64_t
-        limit_bytes; /* of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none */
-    int64_t
-        max_age_ms;  /* 0 = for ever; judged by id order and stored time, only while the clock is plausible */
-    bool read_only;  /* `tidegate outbox stats` beside a running gateway */
-    const char *vfs; /* tests: a crash or fault VFS; NULL = SQLite's own */
+    int64_t limit_bytes;      /* of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none */
+    int64_t max_age_ms;       /* 0 = for ever; judged by id order and stored time, only while the clock is plausible */
+    bool same_owner;          /* opened again by the process whose rows follow: numbers go on exactly */
+    bool read_only;           /* `tidegate outbox stats` beside a running gateway */
+    const char *vfs;          /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
 
 struct tg_outbox;
 
-/* A stored sample. `body` is a view: the caller's in append, the outbox's in a read callback until that
- * returns. */
+/* A stored sample. `body` is a view: the caller's in append, the outbox's in a read callback until that returns. */
 struct tg_outbox_row {
     uint64_t id, seq;
     uint32_t device;
@@ -60,86 +52,79 @@ struct tg_outbox_row {
 };
 
 /* Opens or creates. A corrupt, foreign or unreadable database is renamed aside with -wal and -shm
- * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun, whose numbers go on above all
- * that were ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not
- * care), `err` then says why [C8]. A database that is gone although outbox.high knows of numbers: one is
- * begun, numbers go on likewise, `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched:
- * TG_EVERSION [C15]. A second writer is refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND
- * when there is none; nothing is set aside. */
+ * (outbox.db.corrupt-<n>, the newest 3 are kept) and an empty one is begun, whose numbers go on above all that were
+ * ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not care), `err` then
+ * says why [C8]. A database that is gone although outbox.high knows of numbers: one is begun, numbers go on likewise,
+ * `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched: TG_EVERSION [C15]. A second writer is
+ * refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */
 void tg_outbox_close(struct tg_outbox *ob, bool checkpoint);
 
-/* Finds or creates; committed at once, so not within a transaction (TG_ESTATE). Device handles are small
- * dense numbers from 0, stable across restarts. */
-int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_device,
-                     struct tg_error *err) TG_CHECKED;
+/* Finds or creates; committed at once, so not within a transaction (TG_ESTATE). Device handles are small dense
+ * numbers from 0, stable across restarts. */
+int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
 /* The cursor (cloud, device): where that cloud is. A new cursor begins behind the newest row of the device:
  * a cloud added later gets what comes from then on. */
 int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, uint32_t *ret_cursor,
                      struct tg_error *err) TG_CHECKED;
-/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back.
- * Call once after all declarations. Device numbers and seq high-water marks are kept for ever. */
+/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back. Call
+ * once after all declarations. Device numbers and seq high-water marks are kept for ever. */
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
-/* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it,
- * unless it is declared again before. */
+/* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it, unless it is
+ * declared again before. */
 void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
-/* In a database that was begun anew while the owner kept running: numbering goes on exactly behind last_id
- * and, for devices 0 … count - 1, last_seqs[device], instead of far above what was given. After the devices,
- * before any cursor or row (else TG_ESTATE). */
+/* In a database that was begun anew while the owner kept running: numbering goes on exactly behind last_id and, for
+ * devices 0 … count - 1, last_seqs[device], instead of far above what was given. After the devices, before any cursor
+ * or row (else TG_ESTATE). */
 int tg_outbox_continue(struct tg_outbox *ob, uint64_t last_id, const uint64_t *last_seqs, uint32_t count,
                        struct tg_error *err) TG_CHECKED;
 
-uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                   /* 0 = none yet */
-uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device); /* highest ever accepted */
+uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                        /* 0 = none yet */
+uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device);      /* highest ever accepted */
 
 struct tg_outbox_cursor_state {
     uint32_t device;
-    uint64_t acked_seq, acked_id;      /* everything of the device up to here is acknowledged or evicted */
-    uint64_t pending;                  /* rows of the device above it */
+    uint64_t acked_seq, acked_id; /* everything of the device up to here is acknowledged or evicted */
+    uint64_t pending;             /* rows of the device above it */
     uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
 };
-int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
-                           struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
+int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor, struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
 /* --- within one transaction: any number of append and set_cursor, then commit -------------------
- * The first of them begins it. When one fails the transaction is over and nothing of it is stored; the others
- * and commit then give the same code until commit or rollback has been called. The getters above say what was
- * committed. */
-/* TG_ENOSPACE: full, see tg_outbox_make_room(). TG_EINVAL: id or seq does not rise. TG_ETOOBIG: over 64 KiB.
- * TG_EFULL: 65536 rows are in this transaction. A seq that is more than one above the last leaves a hole,
- * which is recorded: its numbers count as never accepted. */
+ * The first of them begins it. When one fails the transaction is over and nothing of it is stored; the others and
+ * commit then give the same code until commit or rollback has been called. The getters above say what was committed. */
+/* TG_ENOSPACE: full, see tg_outbox_make_room(). TG_EINVAL: id or seq does not rise. TG_ETOOBIG: over 64 KiB. TG_EFULL:
+ * 65536 rows are in this transaction. A seq that is more than one above the last leaves a hole, which is recorded:
+ * its numbers count as never accepted. */
 int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err) TG_CHECKED;
 /* Never moves back. Unknown rows (already evicted) are fine. */
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err) TG_CHECKED;
-/* Numbers of the device up to last_seq were given to samples that are not stored (rejected, delivered from
- * memory while the disk was gone): a hole, counted for the device under `reason`. */
+/* Numbers of the device up to last_seq were given to samples that are not stored (rejected, delivered from memory while
+ * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err) TG_CHECKED;
-/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the
- * device's account once per cloud. */
-int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
-                         struct tg_error *err) TG_CHECKED;
-/* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE:
- * rolled back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other
- * code: rolled back, nothing of it is stored. */
+/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
+ * account once per cloud. */
+int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, struct tg_error *err) TG_CHECKED;
+/* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
+ * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
+ * back, nothing of it is stored. */
 int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_rollback(struct tg_outbox *ob);
 
-/* Committed rows with id ≥ from_id in id order, at most max_rows and about max_bytes; `device` UINT32_MAX =
- * of all. Calls `each` for every row (it must not call the outbox); *ret_next_id is where to go on. 0 when
- * the end was reached, 1 when there may be more: also without a row, when very many of other devices were
- * passed over. Rows that every cursor has passed may still be there; rows whose numbers are damaged are left
- * out. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
-int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
-                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
-                   uint64_t *ret_next_id, struct tg_error *err) TG_CHECKED;
+/* Committed rows with id ≥ from_id in id order, at most max_rows and about max_bytes; `device` UINT32_MAX = of all.
+ * Calls `each` for every row (it must not call the outbox); *ret_next_id is where to go on. 0 when the end was reached,
+ * 1 when there may be more: also without a row, when very many of other devices were passed over. Rows that every
+ * cursor has passed may still be there; rows whose numbers are damaged are left out. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
+int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows, size_t max_bytes,
+                   void (*each)(void *user, const struct tg_outbox_row *row), void *user, uint64_t *ret_next_id,
+                   struct tg_error *err) TG_CHECKED;
 
-/* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first
- * in bounded transactions of their own, counting pending rows per device and reason, moving cursors past
- * them. */
+/* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
+ * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
 int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err) TG_CHECKED;
 /* The full-disk recipe [C7]: gives up the ballast file, checkpoints, evicts the oldest until an append of
  * `need_bytes` can work. */
@@ -155,19 +140,22 @@ struct tg_outbox_stats {
     uint32_t devices, cursors;
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
-/* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of
- * dropped numbers (0 = none). */
+/* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
+ * (0 = none). */
 struct tg_outbox_device_stats {
     const char *name;
     uint64_t last_seq, pending, dropped[TG_DROP_REASONS], gap_first_seq, gap_last_seq;
 };
-int tg_outbox_each_device(struct tg_outbox *ob,
-                          void (*each)(void *user, const struct tg_outbox_device_stats *d), void *user,
-                          struct tg_error *err) TG_CHECKED;
+int tg_outbox_each_device(struct tg_outbox *ob, void (*each)(void *user, const struct tg_outbox_device_stats *d),
+                          void *user, struct tg_error *err) TG_CHECKED;
 /* PRAGMA integrity_check, then our own rules: bodies parse, seq without unexplained holes, accepted = acked +
  * dropped + pending for every device. Each finding is given to `say`. 0 = sound, TG_ECORRUPT. */
 int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *finding), void *user,
                      struct tg_error *err) TG_CHECKED;
+/* Before rows are delivered that could not be stored (`beyond`), and when all of them are stored (not `beyond`): while the
+ * mark is there, an open by another owner leaps, so that their numbers are not given again. No handle is needed; best
+ * effort, since a disk that takes no write at all keeps no mark either. */
+void tg_outbox_mark_beyond(const char *dir, bool beyond);
 const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device); /* NULL = unknown */
 
 #endif

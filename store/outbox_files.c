@@ -20,6 +20,7 @@
 #define LOCK_FILE    "outbox.lock"
 #define HIGH_FILE    "outbox.high"
 #define SUSPECT_FILE "outbox.suspect"
+#define BEYOND_FILE  "outbox.beyond"
 #define BALLAST_FILE "outbox.ballast"
 #define ASIDE_PREFIX TG_OUTBOX_FILE ".corrupt-"
 #define ASIDE_KEEP   3
@@ -260,6 +261,30 @@ void tg_outbox_suspect(struct tg_outbox *ob)
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0)
         close(fd);
+}
+
+void tg_outbox_mark_beyond(const char *dir, bool beyond)
+{
+    char path[PATH_MAX];
+    int fd;
+    snprintf(path, sizeof path, "%s/%s", dir, BEYOND_FILE);
+    if (!beyond) {
+        (void)unlink(path);
+        return;
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    (void)fsync(fd);
+    close(fd);
+}
+
+bool tg_outbox_is_beyond(const struct tg_outbox *ob)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    path_of(ob, BEYOND_FILE, path);
+    return lstat(path, &st) == 0;
 }
 
 bool tg_outbox_is_suspect(const struct tg_outbox *ob)

@@ -158,14 +158,14 @@ static int settle_wal(struct tg_outbox *ob, struct tg_error *err)
 
 /* What came last is gone but may have been sent: after a power cut under `normal`, what followed the last
  * fsync; when somebody took the write-ahead log away, all that was in it. */
-static int jump_ahead(struct tg_outbox *ob, struct tg_error *err)
+static int jump_ahead(struct tg_outbox *ob, uint64_t jump, struct tg_error *err)
 {
     for (uint32_t i = 0; i < ob->device_count; i++) {
-        int code = tg_outbox_hole(ob, i, ob->devices[i].last_seq + TG_OUTBOX_JUMP, err);
+        int code = tg_outbox_hole(ob, i, ob->devices[i].last_seq + jump, err);
         if (code != TG_OK)
             return code;
     }
-    ob->t.last_id += TG_OUTBOX_JUMP;
+    ob->t.last_id += jump;
     return TG_OK;
 }
 
@@ -200,9 +200,12 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
                 "%s was not there or empty although samples had been stored; they are lost unless they "
                 "were delivered",
                 ob->path);
+    } else if (tg_outbox_is_beyond(ob) && !ob->o.same_owner) {
+        code = jump_ahead(ob, TG_OUTBOX_LEAP, err);
+        mark = true;
     } else if (!clean && (ob->wal_missing ||
                           (was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0))) {
-        code = jump_ahead(ob, err);
+        code = jump_ahead(ob, TG_OUTBOX_JUMP, err);
         mark = true;
     }
     snprintf(sql, sizeof sql, "UPDATE meta SET clean=0, durability=%d, boot_id='%s', floor_seq=%llu",
@@ -213,7 +216,10 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
         tg_outbox_abort(ob);
         return code;
     }
-    return tg_outbox_end(ob, mark, err);
+    code = tg_outbox_end(ob, mark, err);
+    if (code == TG_OK && !ob->o.same_owner)
+        tg_outbox_mark_beyond(ob->dir, false);
+    return code;
 }
 
 static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error *err)

@@ -29,7 +29,9 @@
 #define TG_OUTBOX_SYNC_ROWS    8192  /* `normal`: rows after which one commit is fsynced */
 /* `normal`, after a power cut: seq and id go on this far above what is found, because what came after the
  * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. */
-#define TG_OUTBOX_JUMP       (UINT64_C(1) << 18)
+#define TG_OUTBOX_JUMP (UINT64_C(1) << 18)
+/* … and after numbers were given that no file knows of: more than a year at 100 samples a second. */
+#define TG_OUTBOX_LEAP       (UINT64_C(1) << 32)
 #define TG_OUTBOX_TRIM_ROWS  2000 /* rows deleted by one commit, or twice what it brought */
 #define TG_OUTBOX_EVICT_ROWS 1000 /* rows evicted by one transaction */
 #define TG_OUTBOX_WAL_MAX    (8 << 20)
@@ -149,6 +151,7 @@ void tg_outbox_finish_set_aside(struct tg_outbox *ob);
 void tg_outbox_suspect(struct tg_outbox *ob);
 bool tg_outbox_is_suspect(const struct tg_outbox *ob);
 void tg_outbox_unsuspect(struct tg_outbox *ob);
+bool tg_outbox_is_beyond(const struct tg_outbox *ob);
 /* True when there is something else than a readable and writable regular file where the database belongs. */
 bool tg_outbox_unusable(const struct tg_outbox *ob);
 bool tg_outbox_ballast_make(struct tg_outbox *ob);

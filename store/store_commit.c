@@ -116,6 +116,7 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     struct tg_error why = {0};
     int rc;
     close_broken(t);
+    t->o.outbox.same_owner = true;
     if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, aside, &why)) < 0) {
         if (err)
             *err = why;
@@ -358,6 +359,16 @@ static void release_rows(struct tg_store_thread *t)
         t->news.committed_id = t->last_id;
 }
 
+/* Before anybody hears that rows may go from memory: their numbers must not be given again by the next
+ * process. */
+void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
+{
+    if (t->beyond == beyond)
+        return;
+    tg_outbox_mark_beyond(t->dir, beyond);
+    t->beyond = beyond;
+}
+
 void tg_store_thread_commit(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
@@ -371,6 +382,8 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     int rc = attempt(t, &b, &made_room, &err);
     us = tg_clock_mono_us() - start_us;
     now = tg_clock_mono_ms();
+    if (rc != TG_OK)
+        tg_store_thread_mark_beyond(t, true);
     if (t->ob && (all || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
     pthread_mutex_lock(&t->lock);
@@ -461,6 +474,7 @@ void tg_store_thread_read(struct tg_store_thread *t)
     if (t->ob && (rc = read_page(t, scan, &through, &err)) < 0) {
         t->page.len = 0;
         close_broken(t);
+        tg_store_thread_mark_beyond(t, true);
     }
     pthread_mutex_lock(&t->lock);
     if (rc < 0)

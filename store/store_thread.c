@@ -110,7 +110,10 @@ static void answer(struct tg_store_thread *t)
 
 static void finish(struct tg_store_thread *t)
 {
+    bool stored = t->count == 0 && !t->trouble;
     pthread_mutex_unlock(&t->lock);
+    if (stored)
+        tg_store_thread_mark_beyond(t, false);
     if (t->ob)
         tg_outbox_close(t->ob, true);
     t->ob = NULL;

@@ -134,6 +134,7 @@ struct tg_store_thread {
     struct tg_backoff backoff;
     bool trouble; /* the last transaction failed: nothing before retry_at_ms */
     bool failed_stopping, page_turn;
+    bool beyond;     /* rows may have been delivered that are not stored; marked on the disk */
     bool fresh;      /* the database is new and has to take our numbers over */
     char aside[280]; /* where the old one lies, and why; "" = told */
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
@@ -201,6 +202,8 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
                                    struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
 /* Wakes the loop, unless that is under way. The lock is held. */
+/* Keeps the disk's mark as it must be; without the lock. */
+void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
 void tg_store_thread_tell(struct tg_store_thread *t);
 
 #endif

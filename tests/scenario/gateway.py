@@ -41,8 +41,9 @@ def run(*arguments, seconds=30, check=None):
 
 
 class Gateway:
-    def __init__(self, stage, config, env=None, name="tidegate", wait=True):
-        self.stage, self.config, self.env, self.name = stage, config, env or {}, name
+    def __init__(self, stage, config, env=None, name="tidegate", wait=True, under=()):
+        """`under`: a program with its arguments that becomes the gateway, such as `strace -D …`."""
+        self.stage, self.config, self.env, self.name, self.under = stage, config, env or {}, name, list(under)
         self.process = None
         self.start(wait)
 
@@ -54,7 +55,7 @@ class Gateway:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(path)
             notify.setblocking(False)
-            self.process = Process(self.stage, self.name, [PROGRAM, "run", "-c", self.config],
+            self.process = Process(self.stage, self.name, [*self.under, PROGRAM, "run", "-c", self.config],
                                    env={"NOTIFY_SOCKET": path, **self.env})
             if wait:
                 wait_until(lambda: self.ready(notify), 20, f"{self.name} to say that it is ready")

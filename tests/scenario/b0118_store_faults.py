@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A disk that fails a sync, fails for a while, turns read-only or is slow: whatever was accepted arrives in order, duplicates stay
+within what a broken connection may repeat, and the operator reads what happens to the samples meanwhile."""
+import os
+import re
+import subprocess
+
+from field import all_online, hub_cloud, identity, simulated
+from gateway import Gateway, configuration, run
+from harness import Stage, wait_until
+from hub import Hub
+from pki import Pki
+from verdict import delivered, judge, ledger_of, table
+
+WINDOW = 20 * 20  # messages in flight × samples in a message
+DEVICES = {"sas-1": "sas", "ca-1": "x509-ca"}
+
+tried = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
+assert tried.returncode == 0, f"this test injects faults with strace, which may not trace here: {tried.stderr.strip()}"
+
+
+# -D: the gateway stays this program's child, so that signals and exit code are its own.
+def strace(stage, name, *injections):
+    words = [word for injection in injections for word in ("-e", f"inject={injection}")]
+    return ["strace", "-D", "-f", "--seccomp-bpf", "-o", stage.path(f"{name}.strace"), "-s", "0", "-e", "trace=fdatasync,pwrite64", *words]
+
+
+with Stage() as stage:
+    def scene(name, injections, rate, check, says=(), jump=False):
+        pki = Pki(stage.path(f"pki-{name}"))
+        for device, kind in DEVICES.items():
+            pki.add(device, kind)
+        hub = Hub(stage, pki, name=f"hub-{name}")
+        config = configuration(stage, [hub_cloud(hub)], [
+            {**source, "devices": [{**device, "settings": {"rate": rate}} for device in source["devices"]]}
+            for source in [simulated("rehearsal", {device: (["hub"], identity(pki, device, kind)) for device, kind in DEVICES.items()})]],
+            gateway={"state_dir": stage.path(f"state-{name}"), "control_socket": stage.path(f"{name}.sock")}, name=f"{name}.yaml")
+        gateway = Gateway(stage, config, name=f"tidegate-{name}", under=strace(stage, name, *injections))
+        wait_until(lambda: all_online(gateway), 20, "both sessions")
+        accounts = reached = check(gateway)
+        wait_until(lambda: delivered(hub.record, accounts), 30, f"everything to be delivered ({name})")
+        assert gateway.stop() == 0
+        outbox = [line for line in gateway.errors().splitlines() if "outbox:" in line]
+        for text in says:
+            assert any(text in line for line in outbox), f"{text}\n" + "\n".join(outbox)
+        with open(stage.path(f"{name}.strace"), encoding="ascii") as file:
+            assert re.search("INJECTED|DELAYED", file.read()), "nothing was injected"
+        # On a sound disk it goes on where it was: no number is given to two samples.
+        run("outbox", "verify", "-c", config, check=0)
+        gateway.under = []
+        gateway.start()
+        before = gateway.accounts()
+        accounts = more(gateway, 100)
+        wait_until(lambda: ledger_of(hub.record).account("ca-1").highest >= accounts["ca-1"] and
+                   ledger_of(hub.record).account("sas-1").highest >= accounts["sas-1"], 30, f"delivery after a restart ({name})")
+        assert gateway.stop() == 0
+        run("outbox", "verify", "-c", config, check=0)
+        for device in DEVICES:
+            account = ledger_of(hub.record).account(device)
+            assert not account.conflicts and not account.out_of_order, (name, device, account.conflicts[:5], account.out_of_order)
+            assert account.duplicates <= WINDOW, (name, device, account.duplicates)
+        if jump:  # what was delivered from memory while nothing could be stored: its numbers are left out, and above them it goes on
+            assert all(before[device] > reached[device] + 2**31 for device in DEVICES), (before, reached)
+            print(f"{name}: {reached}, then from {before}")
+        else:
+            rows = judge(hub.record, accounts)
+            print(f"{name}\n{table(rows)}")
+            assert all(row.holds for row in rows)
+        hub.stop()
+
+    def more(gateway, count):
+        before = gateway.accounts()
+        wait_until(lambda: all(seq >= before[device] + count for device, seq in gateway.accounts().items()), 30, f"{count} more samples")
+        return gateway.accounts()
+
+    def until_ok(gateway):
+        more(gateway, 100)
+        wait_until(lambda: gateway.status()["outbox"]["state"] == "degraded", 20, "the trouble to be seen")
+        wait_until(lambda: gateway.status()["outbox"]["state"] == "ok", 20, "the trouble to be over")
+        return more(gateway, 100)
+
+    scene("once", ["fdatasync:error=EIO:when=40"], 200, lambda gateway: more(gateway, 600))
+    scene("a-while", ["fdatasync:error=EIO:when=40..44"], 200, until_ok,
+          says=("disk I/O error", "samples are kept in memory", "a crash would lose them; trying again in ", "can be written again"))
+    scene("broken", ["fdatasync:error=EIO:when=40+"], 200, lambda gateway: more(gateway, 600), says=("samples that could not be stored",), jump=True)
+    scene("slow", ["fdatasync:delay_enter=200000"], 2000, lambda gateway: more(gateway, 4000))
