@@ -140,9 +140,8 @@ int tg_config_load(const char *path, const struct tg_config_lookups *lookups,
                    struct tg_config **ret_config) TG_CHECKED;
 void tg_config_free(struct tg_config *config);
 
-/* Reads only the `gateway` section (with its defaults; paths resolved): where the control socket, the state
- * and the plugins are, for commands that need no more. The rest of the file is not looked at beyond its YAML
- * syntax. tg_settings_free(). */
+/* Reads only the `gateway` section (with its defaults; paths resolved): where the control socket, the state and the plugins
+ * are, for commands that need no more. The rest of the file is not looked at beyond its YAML syntax. tg_settings_free(). */
 int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway,
                            struct tg_error *err) TG_CHECKED;
 

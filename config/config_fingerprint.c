@@ -3,8 +3,7 @@
 
 #define FNV_OFFSET 14695981039346656037u
 
-/* FNV-1a over a stream of fields, each ended by its length, so that neighbours cannot be mistaken for each
- * other. */
+/* FNV-1a over a stream of fields, each ended by its length, so that neighbours cannot be mistaken for each other. */
 static void mix(uint64_t *h, const void *data, size_t len)
 {
     const uint8_t *p = data;

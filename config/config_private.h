@@ -102,8 +102,8 @@ struct tg_config_section {
 /* Reads all keys of `map` into the section's settings; reports what is unknown or wrong. */
 void tg_config_read_section(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
                             const struct tg_config_section *section);
-/* Fills in defaults and reports every required option that is missing from `map` (NULL: there is none);
- * `hint` may be NULL. */
+/* Fills in defaults and reports every required option that is missing from `map` (NULL: there is none); `hint` may be
+ * NULL. */
 void tg_config_finish(struct tg_config_load *l, struct tg_config_pos pos, const char *what,
                       struct tg_settings *s, const struct tg_yaml_node *map, const char *hint);
 struct tg_settings *tg_config_new_settings(struct tg_config_load *l, const struct tg_option *table);

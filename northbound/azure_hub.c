@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * azure_hub - Azure IoT Hub over MQTT 3.1.1 (Azure docs "iot-mqtt-connect-to-iot-hub"): client id is the
- * device id, the user name routes to the hub and carries the API version, the password is a SAS token (absent
- * with X.509). Telemetry goes to devices/{id}/messages/events/{bag}; cloud-to-device messages arrive at
- * devices/{id}/messages/devicebound/{bag}.
+ * azure_hub - Azure IoT Hub over MQTT 3.1.1 (Azure docs "iot-mqtt-connect-to-iot-hub"): client id is the device id, the
+ * user name routes to the hub and carries the API version, the password is a SAS token (absent with X.509). Telemetry goes to
+ * devices/{id}/messages/events/{bag}; cloud-to-device messages arrive at devices/{id}/messages/devicebound/{bag}.
  */
 #include "northbound/azure_hub.h"
 

@@ -9,8 +9,7 @@
 
 #include "core/base/bytes.h"
 
-/* `resource` is not encoded yet; `key` is the raw key; policy NULL = none. TG_ETOOBIG. The token is a secret.
- */
+/* `resource` is not encoded yet; `key` is the raw key; policy NULL = none. TG_ETOOBIG. The token is a secret. */
 int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct tg_bytes key,
                        const char *policy, int64_t expiry_s) TG_CHECKED;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * cloud - the contract of a cloud type: everything that differs between hubs, and nothing else. Pure:
- * profiles build names, credentials and topics in memory that the caller lends and take topics apart; they
- * never do I/O, read a clock or allocate.
+ * cloud - the contract of a cloud type: everything that differs between hubs, and nothing else. Pure: profiles build
+ * names, credentials and topics in memory that the caller lends and take topics apart; they never do I/O, read a clock
+ * or allocate.
  *
- * A profile is a `static const struct tg_cloud_type` in a file of its own (azure_hub.c, mqtt_cloud.c) and
- * stands in the table of cloud_types.c. Its options and rules come from `config`, so `tidegate check`, the
- * schema and the manual need no further code.
+ * A profile is a `static const struct tg_cloud_type` in a file of its own (azure_hub.c, mqtt_cloud.c) and stands in
+ * the table of cloud_types.c. Its options and rules come from `config`, so `tidegate check`, the schema and the manual
+ * need no further code.
  */
 #ifndef TG_NORTHBOUND_CLOUD_H
 #define TG_NORTHBOUND_CLOUD_H
@@ -54,14 +54,12 @@ struct tg_cloud_type {
     /* Client id, user name, password for a connect at `wall_s`. TG_ETOOBIG, TG_EINVAL with text. */
     int (*login)(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, int64_t wall_s,
                  struct tg_writer *scratch, struct tg_cloud_login *ret_login, struct tg_error *err);
-    /* Topic filters to subscribe (at most TG_MQTT_MAX_FILTERS), texts in the scratch; returns their number.
-     */
+    /* Topic filters to subscribe (at most TG_MQTT_MAX_FILTERS), texts in the scratch; returns their number. */
     int (*filters)(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters,
                    uint8_t *ret_qos);
     /* The topic of a telemetry message with this content type. */
     int (*topic)(const struct tg_cloud_target *t, const char *content_type, struct tg_writer *out);
-    /* 1 = a command (parts view the topic, the payload or the scratch), 0 = not for us, TG_EPROTO with text.
-     */
+    /* 1 = a command (parts view the topic, the payload or the scratch), 0 = not for us, TG_EPROTO with text. */
     int (*inbound)(const struct tg_cloud_target *t, struct tg_bytes topic, struct tg_bytes payload,
                    struct tg_writer *scratch, struct tg_cloud_command *ret_command, struct tg_error *err);
     /* What a CONNACK return code means here, for people. */

@@ -9,9 +9,8 @@
 
 #define EXACT_LIMIT 9007199254740992.0 /* 2^53: every whole number below is exact */
 
-/* Field values have few decimals: digits / 10^k with whole digits below 2^53 is one correctly rounded
- * division, so when it gives v back, "digits with k decimals" reads back as v. Nine tries cost less than one
- * printf. */
+/* Field values have few decimals: digits / 10^k with whole digits below 2^53 is one correctly rounded division, so when
+ * it gives v back, "digits with k decimals" reads back as v. Nine tries cost less than one printf. */
 void tg_format_json_real(struct tg_writer *w, double v)
 {
     static const double ten_to[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};

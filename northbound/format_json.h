@@ -2,9 +2,9 @@
  *
  * format_json - samples as JSON (DESIGN.md section 2): one object a sample,
  *     {"ts":"2026-11-20T13:00:00.123Z","seq":4711,"values":{"voltage":230.1},"quality":{"current":"timeout"}}
- * and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back
- * to the same double; `values` is always there, `quality` only when something is in it. Names and texts that
- * are not UTF-8 get U+FFFD in place of each bad byte. Pure.
+ * and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back to the
+ * same double; `values` is always there, `quality` only when something is in it. Names and texts that are not
+ * UTF-8 get U+FFFD in place of each bad byte. Pure.
  */
 #ifndef TG_NORTHBOUND_FORMAT_JSON_H
 #define TG_NORTHBOUND_FORMAT_JSON_H
@@ -13,8 +13,7 @@
 
 #define TG_FORMAT_JSON_CONTENT_TYPE "application/json;charset=utf-8"
 
-/* Appends one sample; TG_ECORRUPT for a body that cannot be read, TG_ETOOBIG (w is then to be cut back by the
- * caller). */
+/* Appends one sample; TG_ECORRUPT for a body that cannot be read, TG_ETOOBIG (w is then to be cut back by the caller). */
 int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes body) TG_CHECKED;
 /* A value by itself; NaN and infinity are null. */
 void tg_format_json_value(struct tg_writer *w, const struct tg_value *v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * identity - what proves a device to a cloud, loaded from the files that the configuration names: a SAS key,
- * a certificate with its key, a user name with a password. Secrets are wiped when freed. Loop thread.
+ * identity - what proves a device to a cloud, loaded from the files that the configuration names: a SAS key, a
+ * certificate with its key, a user name with a password. Secrets are wiped when freed. Loop thread.
  */
 #ifndef TG_NORTHBOUND_IDENTITY_H
 #define TG_NORTHBOUND_IDENTITY_H

@@ -57,8 +57,7 @@ static int check_template(const char *name, const char *text, bool plain_topic, 
     return TG_OK;
 }
 
-/* '+' is a whole level, '#' a whole and the last one [MQTT-4.7.1-2, 4.7.1-3]; a broker closes the connection
- * otherwise. */
+/* '+' is a whole level, '#' a whole and the last one [MQTT-4.7.1-2, 4.7.1-3]; a broker closes the connection otherwise. */
 static int check_filter(const char *name, const char *text, struct tg_error *err)
 {
     for (const char *p = text; (p = strpbrk(p, "+#")) != NULL; p++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * percent - percent-encoding (RFC 3986) with the three character sets that the hubs' own SDKs use, and
- * decoding. Pure.
+ * percent - percent-encoding (RFC 3986) with the three character sets that the hubs' own SDKs use, and decoding. Pure.
  */
 #ifndef TG_NORTHBOUND_PERCENT_H
 #define TG_NORTHBOUND_PERCENT_H

@@ -49,8 +49,7 @@ void tg_session_arm(struct tg_session *s)
         break;
     case TG_SESSION_ONLINE:
         at = s->renew_at_ms;
-        /* Later than the last pump: a batch waits for company. Else it waits for room, which has its own
-         * event. */
+        /* Later than the last pump: a batch waits for company. Else it waits for room, which has its own event. */
         if (tg_feed_available(s->feed) > 0 && s->batch_due_ms > s->pumped_ms && s->batch_due_ms < at)
             at = s->batch_due_ms;
         break;
@@ -99,8 +98,7 @@ void tg_session_fail(struct tg_session *s, const char *text)
     s->stats.failures++;
     drop_connection(s, 0);
     wait = tg_backoff_next(&s->backoff, tg_random_u32());
-    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the
-     * present one. */
+    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
     tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s", s->device_id,
            s->route->cloud->name, was_online ? "connection lost" : "cannot connect", text,
@@ -117,8 +115,8 @@ static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
     tg_session_arm(s);
 }
 
-/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no
- * back-off, and nothing is sent to it; a look at the clock now and then. */
+/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
+ * nothing is sent to it; a look at the clock now and then. */
 static void wait_for_clock(struct tg_session *s, const char *text)
 {
     snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
@@ -227,8 +225,7 @@ void tg_session_renew_now(struct tg_session *s)
     ask_for_slot(s);
 }
 
-/* After something has happened on the connection: sends what may be sent, or connects anew once the window is
- * empty. */
+/* After something has happened on the connection: sends what may be sent, or connects anew once the window is empty. */
 void tg_session_go_on(struct tg_session *s, int64_t now)
 {
     if (!tg_session_pump(s, now))

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session - one child device at one cloud: its feed, its MQTT client, its TLS stream, its credential, put
- * together on the loop.
+ * session - one child device at one cloud: its feed, its MQTT client, its TLS stream, its credential, put together on
+ * the loop.
  *
  *   WAITING ──slot──► CONNECTING ──TLS──► LOGIN ──CONNACK 0──► ONLINE ──► RENEWING (drain, DISCONNECT) ─┐
  *      ▲  back-off, full jitter  │ error      │ refused           │ lost                                 │
  *      └─────────────────────────┴────────────┴───────────────────┴──────────── at once ◄────────────────┘
  *
- * Data: rows are taken from the feed into batches (max_samples, max_bytes, max_delay), encoded and published
- * at QoS 1; a batch leaves the in-flight window with its PUBACK and, in order, moves the cursor. In-flight
- * batches survive a broken connection and are sent again with the same packet ids and bodies before anything
- * new: never another body under a seq. A credential that ends (SAS token) is renewed before: no new
- * publishes, the window empties (bounded wait), DISCONNECT, connect with the new token, so that a renewal
- * neither loses nor repeats.
+ * Data: rows are taken from the feed into batches (max_samples, max_bytes, max_delay), encoded and published at QoS 1;
+ * a batch leaves the in-flight window with its PUBACK and, in order, moves the cursor. In-flight batches survive a broken
+ * connection and are sent again with the same packet ids and bodies before anything new: never another body under a seq.
+ * A credential that ends (SAS token) is renewed before: no new publishes, the window empties (bounded wait), DISCONNECT,
+ * connect with the new token, so that a renewal neither loses nor repeats.
  *
  * Memory, besides TLS: slots and batches (max_in_flight × (24 + 8·max_samples) bytes) and the rows in flight.
  * The set (session_set.h) paces connects; sessions ask it for a slot. Loop thread.
@@ -46,8 +45,7 @@ struct tg_session_command {
 };
 
 struct tg_session_callbacks {
-    /* False = it cannot be taken now (no memory): the connection is given up, so that the cloud sends it
-     * again. */
+    /* False = it cannot be taken now (no memory): the connection is given up, so that the cloud sends it again. */
     bool (*on_command)(void *user, struct tg_session *session, uint64_t token,
                        const struct tg_session_command *command);
     /* May be NULL. Must not close a session. */
@@ -71,14 +69,12 @@ int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t d
                    struct tg_error *err) TG_CHECKED;
 /* Begins: asks for its first connect slot. */
 void tg_session_start(struct tg_session *s);
-/* DISCONNECT when online, then everything goes; `closed` runs on the loop. Unacknowledged rows stay in the
- * store. */
+/* DISCONNECT when online, then everything goes; `closed` runs on the loop. Unacknowledged rows stay in the store. */
 void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *user);
 /* Waits for the window to empty before close would lose nothing more: true when nothing is in flight. */
 bool tg_session_idle(const struct tg_session *s);
 
-/* The command is taken: acknowledges its message to the cloud. A token of an earlier connection is ignored.
- */
+/* The command is taken: acknowledges its message to the cloud. A token of an earlier connection is ignored. */
 void tg_session_command_done(struct tg_session *s, uint64_t token);
 
 void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_stats);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session_private - what session.c (connection), session_receive.c (packets), session_send.c (batches and
- * in-flight window) and session_set.c (pacing) share.
+ * session_private - what session.c (connection), session_receive.c (packets), session_send.c (batches and in-flight window) and session_set.c (pacing)
+ * share.
  */
 #ifndef TG_NORTHBOUND_SESSION_PRIVATE_H
 #define TG_NORTHBOUND_SESSION_PRIVATE_H
@@ -28,8 +28,8 @@ struct tg_batch {
     bool acked;
 };
 
-/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share
- * it, so it points into none of them. */
+/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
+ * points into none of them. */
 struct tg_set_cloud {
     char *name;                     /* NULL = free place */
     uint64_t fingerprint, ca_stamp; /* of its configuration; of the CA file's state when it was read */

@@ -79,8 +79,7 @@ static void forget_last(struct tg_session *s, struct tg_bytes id)
         s->recent_commands[--s->recent_next % TG_RECENT_COMMANDS] = 0;
 }
 
-/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge.
- */
+/* A command's token names the connection and the packet; 0 in the low half = QoS 0, nothing to acknowledge. */
 static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
 {
     return s->generation << 16 | packet_id;
@@ -117,8 +116,7 @@ void tg_session_command_done(struct tg_session *s, uint64_t token)
 {
     if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
         return;
-    /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the
-     * command again. */
+    /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the command again. */
     if (tg_mqtt_client_ack(&s->mqtt, tg_clock_mono_ms(), (uint16_t)(token & 0xFFFF), &s->set->out) < 0 ||
         !tg_session_flush(s)) {
         tg_session_fail(s, "the acknowledgement of a command could not be sent; the command comes again");

@@ -142,8 +142,7 @@ static int make_topic(struct tg_session *s, uint8_t *memory, struct tg_bytes *re
     return rc;
 }
 
-/* A row that can never be sent (damaged in the store, or larger than any message) must not stop the device.
- */
+/* A row that can never be sent (damaged in the store, or larger than any message) must not stop the device. */
 static void quarantine_first(struct tg_session *s, int rc)
 {
     struct tg_row *row;
@@ -157,8 +156,8 @@ static void quarantine_first(struct tg_session *s, int rc)
     tg_row_unref(row);
 }
 
-/* A full window opens again when a quarter of it is free: acknowledgements come one by one, and messages that
- * go together share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
+/* A full window opens again when a quarter of it is free: acknowledgements come one by one, and messages that go together
+ * share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
 static bool window_is_open(struct tg_session *s)
 {
     uint16_t room = tg_mqtt_client_window(&s->mqtt);

@@ -119,8 +119,7 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     return TG_OK;
 }
 
-/* A reload brings a new model, but mostly the same clouds: they keep their roots, their pacing and their
- * place. */
+/* A reload brings a new model, but mostly the same clouds: they keep their roots, their pacing and their place. */
 struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config,
                                       struct tg_error *err)
 {
@@ -173,8 +172,8 @@ static struct tg_session *pop(struct tg_set_cloud *c)
     return s;
 }
 
-/* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never
- * answers costs nobody else more than the turns. */
+/* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never answers costs
+ * nobody else more than the turns. */
 static uint32_t share_of_slots(const struct tg_session_set *set)
 {
     uint32_t clouds = 0;
@@ -188,8 +187,7 @@ static bool may_connect(const struct tg_set_cloud *c, uint32_t share)
     return c->queue_head && c->handshakes < share;
 }
 
-/* When the next bucket has a token for a session that waits for nothing else; a slot that is given back has
- * its own event. */
+/* When the next bucket has a token for a session that waits for nothing else; a slot that is given back has its own event. */
 static int64_t next_token_ms(const struct tg_session_set *set, int64_t now, uint32_t share)
 {
     int64_t next = INT64_MAX, at;

@@ -2,13 +2,13 @@
  *
  * session_set - all sessions: shared TLS contexts, pacing of connects, shared scratch memory.
  *
- * PACING   A cloud's `max_connects_per_second` is a token bucket of one second's depth; at most
- * TG_SET_MAX_HANDSHAKES are between TCP and CONNACK at a time, over all clouds. Sessions wait in one queue
- * per cloud, first come first served, and the clouds take turns; with n clouds (n < TG_SET_MAX_HANDSHAKES)
- * one holds at most TG_SET_MAX_HANDSHAKES + 1 - n of the slots, with more just one, so each of the others
- * finds one free however long a cloud leaves its connects unanswered. A reload that describes a cloud as
- * before shares its place, its pacing and its TLS context. MEMORY   One output buffer, one body and one topic
- * for all sessions: the loop is the only user. Loop thread.
+ * PACING   A cloud's `max_connects_per_second` is a token bucket of one second's depth; at most TG_SET_MAX_HANDSHAKES are between
+ *          TCP and CONNACK at a time, over all clouds. Sessions wait in one queue per cloud, first come first served, and the clouds
+ *          take turns; with n clouds (n < TG_SET_MAX_HANDSHAKES) one holds at most TG_SET_MAX_HANDSHAKES + 1 - n of the
+ *          slots, with more just one, so each of the others finds one free however long a cloud leaves its connects unanswered.
+ *          A reload that describes a cloud as before shares its place, its pacing and its TLS context.
+ * MEMORY   One output buffer, one body and one topic for all sessions: the loop is the only user.
+ * Loop thread.
  */
 #ifndef TG_NORTHBOUND_SESSION_SET_H
 #define TG_NORTHBOUND_SESSION_SET_H
@@ -27,8 +27,7 @@ void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user)
 /* All sessions of the set, in the order they were made. */
 void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, struct tg_session *session),
                          void *user);
-/* One cloud: how many sessions it has and how many are online, and the time from a sample's moment to its
- * PUBACK. */
+/* One cloud: how many sessions it has and how many are online, and the time from a sample's moment to its PUBACK. */
 struct tg_cloud_stats {
     const char *name;
     uint32_t sessions, online;

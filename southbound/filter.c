@@ -22,8 +22,7 @@ static bool as_number(const struct tg_value *v, double *ret)
     }
 }
 
-/* 2301 × 0.1 is 230.10000000000002, 2301 / 10 is 230.1: where the scale is one over a whole number, divide.
- */
+/* 2301 × 0.1 is 230.10000000000002, 2301 / 10 is 230.1: where the scale is one over a whole number, divide. */
 static double times(double x, double scale)
 {
     double inverse = 1.0 / scale, whole = nearbyint(inverse);

@@ -2,14 +2,15 @@
  *
  * filter - report by exception: scale, range, deadband, minimum and maximum interval of one point. Pure.
  *
- * Order: the raw value is scaled (value × scale + offset), checked against [min, max] and for NaN and
- * infinity (then it has quality `range` and no value), and is passed on when one of these holds:
+ * Order: the raw value is scaled (value × scale + offset), checked against [min, max] and for NaN and infinity
+ * (then it has quality `range` and no value), and is passed on when one of these holds:
  *   - it is the first, or its quality changed;
  *   - max_interval_ms is set and that much time has passed since the last one;
- *   - it differs from the last one sent by more than the deadband (no deadband: always), and min_interval_ms
- * has passed since then. A value held back by min_interval_ms is not queued: the next reading decides (latest
- * wins). A point whose quality stays bad is not reported again and again by itself: it accompanies the sample
- * when another point is sent. Times are monotonic milliseconds.
+ *   - it differs from the last one sent by more than the deadband (no deadband: always), and min_interval_ms has
+ *     passed since then.
+ * A value held back by min_interval_ms is not queued: the next reading decides (latest wins). A point whose quality
+ * stays bad is not reported again and again by itself: it accompanies the sample when another point is sent.
+ * Times are monotonic milliseconds.
  */
 #ifndef TG_SOUTHBOUND_FILTER_H
 #define TG_SOUTHBOUND_FILTER_H
@@ -44,8 +45,8 @@ enum tg_filter_verdict {
 enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct tg_filter_state *state,
                                        int64_t now_ms, struct tg_point_value *v);
 
-/* The raw value to write for a scaled one: (value − offset) / scale; TG_ERANGE outside [min, max], TG_EINVAL
- * for a value without number where scale or offset are set. */
+/* The raw value to write for a scaled one: (value − offset) / scale; TG_ERANGE outside [min, max], TG_EINVAL for a
+ * value without number where scale or offset are set. */
 int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v) TG_CHECKED;
 
 /* "0.5" or "2%"; empty or NULL = none. */

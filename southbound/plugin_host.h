@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host - runs one source: an instance of a plugin, its thread if it wants one, and the services lent
- * to it.
+ * plugin_host - runs one source: an instance of a plugin, its thread if it wants one, and the services lent to it.
  *
  *   plugin (own thread, or the loop) ── emit ──► mailbox (bounded) ──► loop: on_sample
- *                                    ── device_state, answer ──► mailbox (bounded) ──► loop: the other
- * callbacks loop ── write, command ──► mailbox (bounded) ──► plugin
+ *                                    ── device_state, answer ──► mailbox (bounded) ──► loop: the other callbacks
+ *   loop ── write, command ──► mailbox (bounded) ──► plugin
  *
- * Samples keep their order, and so do states and answers; the latter may overtake samples, so that an answer
- * does not wait until a full store has room again.
+ * Samples keep their order, and so do states and answers; the latter may overtake samples, so that an answer does not
+ * wait until a full store has room again.
  *
  * Overflow: when on_sample says TG_EFULL (the store is full) samples stay in the mailbox until
- * tg_source_host_resume(); a full mailbox makes emit() say TG_PLUGIN_EFULL, which is counted per source. A
- * request that finds its mailbox full is answered TG_PLUGIN_EFULL at once.
+ * tg_source_host_resume(); a full mailbox makes emit() say TG_PLUGIN_EFULL, which is counted per source. A request
+ * that finds its mailbox full is answered TG_PLUGIN_EFULL at once.
  *
  * A failing open() is logged with the plugin's reason and tried again with back-off (1 s … 60 s).
  * All functions are called on the loop thread, all callbacks run there.
@@ -57,8 +56,8 @@ struct tg_source_stats {
 };
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats);
 
-/* Ends the instance; `closed` runs on the loop when the thread has ended and the memory is gone. No other
- * callback comes after this call. */
+/* Ends the instance; `closed` runs on the loop when the thread has ended and the memory is gone. No other callback
+ * comes after this call. */
 void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), void *user);
 
 /* has/get_… only: lent to check_point and to `tidegate decode`. */

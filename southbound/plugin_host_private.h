@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own
- * thread) and plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of
- * the plugin ABI.
+ * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own thread) and
+ * plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of the plugin ABI.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
 #define TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
@@ -91,8 +90,8 @@ struct tg_host_source {
     void *closed_user;
 };
 
-/* One round of the instance: opens it if needed, gives it waiting requests, polls it when due. Sets
- * poll_due_ms. Runs on the instance's thread. */
+/* One round of the instance: opens it if needed, gives it waiting requests, polls it when due. Sets poll_due_ms. Runs on the
+ * instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
 

@@ -26,14 +26,13 @@ struct tg_plugin_set;
 int tg_plugin_set_new(const char *const *dirs, size_t dir_count, struct tg_plugin_set **ret_set) TG_CHECKED;
 void tg_plugin_set_free(struct tg_plugin_set *set);
 
-/* Loads on first use. NULL and the reason; for an unknown name the error lists the folders and the nearest
- * name. */
+/* Loads on first use. NULL and the reason; for an unknown name the error lists the folders and the nearest name. */
 const struct tg_plugin *tg_plugin_find(struct tg_plugin_set *set, const char *name, struct tg_error *err);
 /* The file a loaded plugin came from. */
 const char *tg_plugin_path(const struct tg_plugin_set *set, const struct tg_plugin *plugin);
 
-/* Calls `each` for every NAME.so in the folders, sorted by name, hidden ones once: plugin NULL and err when
- * it cannot be loaded. */
+/* Calls `each` for every NAME.so in the folders, sorted by name, hidden ones once: plugin NULL and err when it cannot
+ * be loaded. */
 void tg_plugin_set_each(struct tg_plugin_set *set,
                         void (*each)(void *user, const char *name, const char *path,
                                      const struct tg_plugin *plugin, const struct tg_error *err),

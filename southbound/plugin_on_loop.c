@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_on_loop - an instance that never blocks (TG_THREAD_LOOP): its rounds run on the loop, driven by a
- * deadline, by requests and by watched descriptors.
+ * plugin_on_loop - an instance that never blocks (TG_THREAD_LOOP): its rounds run on the loop, driven by a deadline, by
+ * requests and by watched descriptors.
  */
 #include "southbound/plugin_host_private.h"
 
@@ -22,8 +22,7 @@ static void run_round(void *user)
     if (atomic_load(&s->stopping))
         return;
     tg_instance_round(s);
-    /* What is due at once runs in the next turn: a timer of no time may run again in this one and hold
-     * everybody up. */
+    /* What is due at once runs in the next turn: a timer of no time may run again in this one and hold everybody up. */
     if (s->poll_due_ms <= tg_clock_mono_ms()) {
         tg_deadline_set(&s->deadline, INT64_MAX);
         tg_wakeup_fire(&s->turn);

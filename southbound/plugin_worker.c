@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_worker - the thread of an instance that may block (TG_THREAD_OWN): it waits in poll(2) for requests,
- * watched descriptors and the instance's next due time.
+ * plugin_worker - the thread of an instance that may block (TG_THREAD_OWN): it waits in poll(2) for requests, watched
+ * descriptors and the instance's next due time.
  */
 #include "southbound/plugin_host_private.h"
 

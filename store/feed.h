@@ -9,10 +9,12 @@
  * comparison: that makes it harmless that a row may come twice (from memory and in a page) around the moment
  * of catching up.
  *
- *   PAUSED   nothing is wanted; holds no rows.                                    resume() ► LAGGING or LIVE
- *   LIVE     was offered all rows up to handed_id; gets each new one from memory. A row without room ►
- * LAGGING pause() ► PAUSED; rewind() ► LAGGING LAGGING  reads the log. With room for half a ring it is
- * *hungry*: it waits in a list for the next page. A page that reaches handed_id ► LIVE; pause() ► PAUSED
+ *   PAUSED   nothing is wanted; holds no rows.
+ *            resume() ► LAGGING or LIVE
+ *   LIVE     was offered all rows up to handed_id; gets each new one from memory.
+ *            a row without room ► LAGGING; pause() ► PAUSED; rewind() ► LAGGING
+ *   LAGGING  reads the log. With room for half a ring it is *hungry*: it waits in a list for the next page.
+ *            a page that reaches handed_id ► LIVE; pause() ► PAUSED
  *
  * PAGES   One page is under way at a time, for the feed that has been hungry longest and all hungry feeds
  * near its position: feeds that were away together are served by the same pages. Per row only the feeds of

@@ -28,17 +28,25 @@
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
-enum tg_drop_reason { TG_DROP_LIMIT = 0, TG_DROP_AGE = 1, TG_DROP_DISK_FULL = 2, TG_DROP_QUARANTINE = 3, TG_DROP_REASONS = 4 };
+enum tg_drop_reason {
+    TG_DROP_LIMIT = 0,
+    TG_DROP_AGE = 1,
+    TG_DROP_DISK_FULL = 2,
+    TG_DROP_QUARANTINE = 3,
+    TG_DROP_REASONS = 4
+};
 
 struct tg_outbox_options {
-    const char *dir;          /* must exist; the database is <dir>/outbox.db */
+    const char *dir; /* must exist; the database is <dir>/outbox.db */
     enum tg_durability durability;
     enum tg_when_full when_full;
-    int64_t limit_bytes;      /* of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none */
-    int64_t max_age_ms;       /* 0 = for ever; judged by id order and stored time, only while the clock is plausible */
-    bool same_owner;          /* opened again by the process whose rows follow: numbers go on exactly */
-    bool read_only;           /* `tidegate outbox stats` beside a running gateway */
-    const char *vfs;          /* tests: a crash or fault VFS; NULL = SQLite's own */
+    /* Of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none. */
+    int64_t limit_bytes;
+    /* 0 = for ever; judged by id order and stored time, only while the clock is plausible. */
+    int64_t max_age_ms;
+    bool same_owner; /* opened again by the process whose rows follow: numbers go on exactly */
+    bool read_only;  /* `tidegate outbox stats` beside a running gateway */
+    const char *vfs; /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
 
 struct tg_outbox;
@@ -64,7 +72,8 @@ void tg_outbox_close(struct tg_outbox *ob, bool checkpoint);
 
 /* Finds or creates; committed at once, so not within a transaction (TG_ESTATE). Device handles are small dense
  * numbers from 0, stable across restarts. */
-int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_device, struct tg_error *err) TG_CHECKED;
+int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_device,
+                     struct tg_error *err) TG_CHECKED;
 /* The cursor (cloud, device): where that cloud is. A new cursor begins behind the newest row of the device:
  * a cloud added later gets what comes from then on. */
 int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, uint32_t *ret_cursor,
@@ -81,16 +90,17 @@ void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
 int tg_outbox_continue(struct tg_outbox *ob, uint64_t last_id, const uint64_t *last_seqs, uint32_t count,
                        struct tg_error *err) TG_CHECKED;
 
-uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                        /* 0 = none yet */
-uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device);      /* highest ever accepted */
+uint64_t tg_outbox_last_id(const struct tg_outbox *ob);                   /* 0 = none yet */
+uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device); /* highest ever accepted */
 
 struct tg_outbox_cursor_state {
     uint32_t device;
-    uint64_t acked_seq, acked_id; /* everything of the device up to here is acknowledged or evicted */
-    uint64_t pending;             /* rows of the device above it */
+    uint64_t acked_seq, acked_id;      /* everything of the device up to here is acknowledged or evicted */
+    uint64_t pending;                  /* rows of the device above it */
     uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
 };
-int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor, struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
+int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
+                           struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
 /* --- within one transaction: any number of append and set_cursor, then commit -------------------
  * The first of them begins it. When one fails the transaction is over and nothing of it is stored; the others and
@@ -108,7 +118,8 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
                      struct tg_error *err) TG_CHECKED;
 /* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
  * account once per cloud. */
-int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, struct tg_error *err) TG_CHECKED;
+int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
+                         struct tg_error *err) TG_CHECKED;
 /* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
  * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
  * back, nothing of it is stored. */
@@ -119,9 +130,9 @@ void tg_outbox_rollback(struct tg_outbox *ob);
  * Calls `each` for every row (it must not call the outbox); *ret_next_id is where to go on. 0 when the end was reached,
  * 1 when there may be more: also without a row, when very many of other devices were passed over. Rows that every
  * cursor has passed may still be there; rows whose numbers are damaged are left out. TG_ECORRUPT: close and open again, the file is then checked and set aside. */
-int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows, size_t max_bytes,
-                   void (*each)(void *user, const struct tg_outbox_row *row), void *user, uint64_t *ret_next_id,
-                   struct tg_error *err) TG_CHECKED;
+int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
+                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                   uint64_t *ret_next_id, struct tg_error *err) TG_CHECKED;
 
 /* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
  * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
@@ -146,8 +157,9 @@ struct tg_outbox_device_stats {
     const char *name;
     uint64_t last_seq, pending, dropped[TG_DROP_REASONS], gap_first_seq, gap_last_seq;
 };
-int tg_outbox_each_device(struct tg_outbox *ob, void (*each)(void *user, const struct tg_outbox_device_stats *d),
-                          void *user, struct tg_error *err) TG_CHECKED;
+int tg_outbox_each_device(struct tg_outbox *ob,
+                          void (*each)(void *user, const struct tg_outbox_device_stats *d), void *user,
+                          struct tg_error *err) TG_CHECKED;
 /* PRAGMA integrity_check, then our own rules: bodies parse, seq without unexplained holes, accepted = acked +
  * dropped + pending for every device. Each finding is given to `say`. 0 = sound, TG_ECORRUPT. */
 int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *finding), void *user,

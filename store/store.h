@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * store - the outbox as the loop sees it: an SQLite thread with group commit, and one feed per (cloud,
- * device).
+ * store - the outbox as the loop sees it: an SQLite thread with group commit, and one feed per (cloud, device).
  *
  *   loop: tg_store_append() ─► uncommitted FIFO ─► store thread: transaction ─► committed up to id X
  *                                                                                   │ (wake-up)
@@ -9,14 +8,14 @@
  *         log instead (a shared scanner), until it has caught up.  session: take ─► send ─► ack ─► cursor
  *
  * THREADS   Everything here is called on the loop thread. The store thread owns the only writing connection.
- * MEMORY    Bounded: uncommitted rows by `uncommitted_limit_bytes`; rows in feeds by TG_FEED_MAX_ROWS each
- * and `prefetch_limit_bytes` for all feeds together; it does not grow with the backlog. OVERFLOW  append says
- * TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11]. With
- * drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
+ * MEMORY    Bounded: uncommitted rows by `uncommitted_limit_bytes`; rows in feeds by TG_FEED_MAX_ROWS each and
+ *           `prefetch_limit_bytes` for all feeds together; it does not grow with the backlog.
+ * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
+ *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
  *           being tried again: then TG_EFULL too. A rejected sample has no number.
- * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is
- * missing [C3]. Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered
- * from memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
+ * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
+ *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
+ *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
  *           database is tried again with back-off. Each change of state is reported once through on_state.
  */
 #ifndef TG_STORE_STORE_H
@@ -50,7 +49,7 @@ struct tg_store_options {
     size_t uncommitted_limit_bytes; /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
-                          up to 15 s; default 500 when 0 */
+                                        up to 15 s; default 500 when 0 */
 };
 
 struct tg_store_callbacks {
@@ -66,17 +65,16 @@ struct tg_feed;
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],
                   struct tg_error *err) TG_CHECKED;
-/* Commits what waits (no transaction begins after `limit_ms`), ends the thread, checkpoints, closes; `closed`
- * then runs on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up.
- * What could not be stored is told through on_state. Feeds must be closed before. */
+/* Commits what waits (no transaction begins after `limit_ms`), ends the thread, checkpoints, closes; `closed` then runs
+ * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up. What could not be
+ * stored is told through on_state. Feeds must be closed before. */
 void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(void *user), void *user);
 
-/* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles
- * hold until the store is closed. TG_EBUSY: something new, while the database cannot be written. */
+/* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles hold until the
+ * store is closed. TG_EBUSY: something new, while the database cannot be written. */
 int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_device,
                     struct tg_error *err) TG_CHECKED;
-/* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until
- * tg_feed_resume(). */
+/* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until tg_feed_resume(). */
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user),
                  void *user, struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);
@@ -89,8 +87,8 @@ int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, st
 void tg_store_flush(struct tg_store *store);
 
 /* --- feed: the unsent rows of one device for one cloud, oldest first --------------------------- */
-/* resume: the session is connected, rows are wanted. pause: it is not; rows held in memory are let go and
- * read again later (those taken by the session stay its own). */
+/* resume: the session is connected, rows are wanted. pause: it is not; rows held in memory are let go and read
+ * again later (those taken by the session stay its own). */
 void tg_feed_resume(struct tg_feed *feed);
 void tg_feed_pause(struct tg_feed *feed);
 uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready in memory */
@@ -104,8 +102,8 @@ void tg_feed_ack(struct tg_feed *feed, uint64_t seq, uint64_t id);
 void tg_feed_rewind(struct tg_feed *feed);
 /* Rows accepted or queued but not acknowledged by this cloud (includes in flight). */
 uint64_t tg_feed_pending(const struct tg_feed *feed);
-/* The time_ms of the oldest of them, 0 = none: exact within the window in flight; after a restart, until it
- * is read from the log, that of a row at most as old. */
+/* The time_ms of the oldest of them, 0 = none: exact within the window in flight; after a restart, until it is read from
+ * the log, that of a row at most as old. */
 int64_t tg_feed_oldest_ms(const struct tg_feed *feed);
 uint64_t tg_feed_acked_seq(const struct tg_feed *feed);
 

@@ -80,9 +80,8 @@ int tg_error_set(struct tg_error *err, int code, const char *fmt, ...) TG_PRINTF
 /* Puts "context: " before the text; returns the code it holds. err may be NULL (returns TG_EINVAL). */
 int tg_error_wrap(struct tg_error *err, const char *fmt, ...) TG_PRINTF(2, 3);
 
-/* Foreign text for use inside a message: in double quotes, at most 60 bytes of it (then "…"), control
- * characters and, where it is not UTF-8, all bytes above 0x7E as \xNN. Returns ret_text. `text` may be NULL
- * when len is 0. */
+/* Foreign text for use inside a message: in double quotes, at most 60 bytes of it (then "…"), control characters
+ * and, where it is not UTF-8, all bytes above 0x7E as \xNN. Returns ret_text. `text` may be NULL when len is 0. */
 #define TG_QUOTE_BYTES 256
 const char *tg_quote(char ret_text[TG_QUOTE_BYTES], const char *text, size_t len);
 

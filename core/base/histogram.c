@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/histogram.h"
 
-/* Values below 4 have a bucket each; above, the bucket is the exponent and the two bits after the leading
- * one. */
+/* Values below 4 have a bucket each; above, the bucket is the exponent and the two bits after the leading one. */
 static unsigned bucket_of(int64_t ms)
 {
     uint64_t v = ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (uint64_t)ms;

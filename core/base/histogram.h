@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * histogram - durations in milliseconds, in buckets that grow by a quarter: a quantile is at most 25 % too
- * large, never too small. Fixed size, no allocation. From 0 ms to 2^31 ms; larger ones count as that.
+ * histogram - durations in milliseconds, in buckets that grow by a quarter: a quantile is at most 25 % too large, never
+ * too small. Fixed size, no allocation. From 0 ms to 2^31 ms; larger ones count as that.
  */
 #ifndef TG_BASE_HISTOGRAM_H
 #define TG_BASE_HISTOGRAM_H
@@ -17,8 +17,7 @@ struct tg_histogram {
 };
 
 void tg_histogram_add(struct tg_histogram *h, int64_t ms, uint32_t times);
-/* The upper end of the bucket that holds the given share (0 < share ≤ 1) of all; 0 when empty; never above
- * max_ms. */
+/* The upper end of the bucket that holds the given share (0 < share ≤ 1) of all; 0 when empty; never above max_ms. */
 int64_t tg_histogram_quantile(const struct tg_histogram *h, double share);
 
 #endif

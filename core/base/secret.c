@@ -9,8 +9,8 @@
 
 #include "core/base/allocator.h"
 
-/* systemd lets the service's user read a credential of root's by an access list, which stat() shows as the
- * group's read bit; the folder itself is closed to everybody else. */
+/* systemd lets the service's user read a credential of root's by an access list, which stat() shows as the group's
+ * read bit; the folder itself is closed to everybody else. */
 static unsigned forbidden_bits(const char *path)
 {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");

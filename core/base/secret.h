@@ -2,10 +2,10 @@
  *
  * secret - reads keys, certificates and passwords from files with checked modes.
  *
- * A secret file must be a regular file (no symbolic link), belong to root or to the gateway's user, and give
- * group and others nothing (mode 0600 or 0400; a systemd credential in $CREDENTIALS_DIRECTORY may be 0440).
- * The opened descriptor is checked, not the name. A certificate is public: it only must not be writable by
- * others. Memory of a secret is wiped when it is let go.
+ * A secret file must be a regular file (no symbolic link), belong to root or to the gateway's user, and give group and
+ * others nothing (mode 0600 or 0400; a systemd credential in $CREDENTIALS_DIRECTORY may be 0440). The opened descriptor
+ * is checked, not the name. A certificate is public: it only must not be writable by others. Memory of a secret is
+ * wiped when it is let go.
  */
 #ifndef TG_BASE_SECRET_H
 #define TG_BASE_SECRET_H

@@ -21,16 +21,14 @@ struct tg_settings_position {
     int line, column; /* 1-based; 0 = from a default */
 };
 
-/* Empty settings for a table (NULL = a table without options); every option absent. NULL when out of memory.
- */
+/* Empty settings for a table (NULL = a table without options); every option absent. NULL when out of memory. */
 struct tg_settings *tg_settings_new(const struct tg_option *table);
 void tg_settings_free(struct tg_settings *s);
 
 /* Parses `text` for option `name` and stores it, replacing what was there. TG_ENOTFOUND for an unknown
  * name (the error names the nearest known one), TG_EINVAL or TG_ERANGE with what is allowed.
- * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is); "pkcs11:…"
- * stays as it is, and "credential:NAME" of a SECRET_FILE is the file NAME in systemd's
- * $CREDENTIALS_DIRECTORY. */
+ * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is); "pkcs11:…" stays as
+ * it is, and "credential:NAME" of a SECRET_FILE is the file NAME in systemd's $CREDENTIALS_DIRECTORY. */
 int tg_settings_set(struct tg_settings *s, const char *name, const char *text, const char *base_dir,
                     struct tg_settings_position pos, struct tg_error *err) TG_CHECKED;
 /* Appends to a TEXT_LIST option. */

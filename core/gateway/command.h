@@ -2,8 +2,8 @@
  *
  * command - the verbs of the command line and what they share.
  *
- * Exit codes: 0 ok, 1 the answer is no, 2 wrong usage, 3 cannot reach the running gateway. Every verb has
- * --help, every reading verb --json.
+ * Exit codes: 0 ok, 1 the answer is no, 2 wrong usage, 3 cannot reach the running gateway. Every verb has --help, every
+ * reading verb --json.
  */
 #ifndef TG_GATEWAY_COMMAND_H
 #define TG_GATEWAY_COMMAND_H
@@ -43,12 +43,11 @@ struct tg_args {
     const char *args[32];
     uint32_t count;
 };
-/* Says what is wrong on standard error and returns TG_EXIT_USAGE; 0 = go on. `more` (may be NULL) lists
- * further options that take a value, ended by NULL; they stay in args together with their value. */
+/* Says what is wrong on standard error and returns TG_EXIT_USAGE; 0 = go on. `more` (may be NULL) lists further options
+ * that take a value, ended by NULL; they stay in args together with their value. */
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret_args);
 
-/* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program,
- * installed. */
+/* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed. */
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set) TG_CHECKED;
 /* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
 int tg_command_load(const char *path, struct tg_plugin_set *plugins,

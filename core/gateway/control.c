@@ -47,8 +47,8 @@ struct tg_control {
     struct client *clients;
     uint32_t count;
     bool closing;
-    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further
-     * connection until somebody accepts the last one. */
+    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further connection until
+     * somebody accepts the last one. */
     uv_pipe_t turned_away;
     bool turning_away, one_more;
 };
@@ -132,8 +132,8 @@ static void on_written(uv_write_t *w, int status)
     tg_free(o);
 }
 
-/* Sends a line; false when the client's queue has no room for it. An empty queue has room for any line: the
- * status of ten thousand devices is longer than the bound. */
+/* Sends a line; false when the client's queue has no room for it. An empty queue has room for any line: the status of ten
+ * thousand devices is longer than the bound. */
 static bool put_line(struct client *x, const char *text, size_t len)
 {
     struct out *o;

@@ -5,14 +5,14 @@
  * PROTOCOL  One JSON object a line, both ways.
  *   {"verb":"status"}                                        → the status object
  *   {"verb":"send","device":D,"command":C,"arguments":{…}}   → {"status":"ok",…,"result":{…}}
- *   {"verb":"tail","device":D?}                              → {"device":D,"sample":{…}} … until the client
- * leaves anything else                                            → {"error":"…"}
+ *   {"verb":"tail","device":D?}                              → {"device":D,"sample":{…}} … until the client leaves
+ *   anything else                                            → {"error":"…"}
  *
- * BOUNDS    16 connections, the 17th is told so and closed; a request line of 64 KiB; 1 MiB waiting to be
- * read by a client, or one answer of any size: a slow `tail` loses lines and is told how many in their place
- * ({"lost":N}), a client that asks without reading is closed; a connection without a whole request after 10 s
- * is closed. A client may close its sending side after a request and still gets the answer. ACCESS    The
- * socket has mode 0660; who may open it may command devices. A stale socket file of a dead gateway is
+ * BOUNDS    16 connections, the 17th is told so and closed; a request line of 64 KiB; 1 MiB waiting to be read by a client, or
+ *           one answer of any size: a slow `tail` loses lines and is told how many in their place ({"lost":N}), a client that
+ *           asks without reading is closed; a connection without a whole request after 10 s is closed. A client may close its
+ *           sending side after a request and still gets the answer.
+ * ACCESS    The socket has mode 0660; who may open it may command devices. A stale socket file of a dead gateway is
  *           replaced; that of a living one, and what is no socket, is not.
  * Loop thread.
  */

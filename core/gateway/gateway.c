@@ -79,8 +79,7 @@ static void count_busy(void *user, struct tg_session *session)
         ++*(uint32_t *)user;
 }
 
-/* Sessions that are online get a little time to deliver what they have; then the sources, with their
- * sessions, go. */
+/* Sessions that are online get a little time to deliver what they have; then the sources, with their sessions, go. */
 static void drain_or_close(void *user)
 {
     struct tg_gateway *g = checked(user);
@@ -218,8 +217,7 @@ static void status_line(void *user, char *text, size_t size)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct tg_gateway *g = checked(handle->data);
-    if (g->stopping) { /* handled all the same: by default it would end the process in the middle of its
-                          good-bye */
+    if (g->stopping) { /* handled all the same: by default it would end the process in the middle of its good-bye */
         if (number != SIGHUP && g->drain_limit_ms > 0) {
             tg_log(TG_LOG_INFO, "gateway", "signal %d again: not waiting any longer for acknowledgements",
                    number);
@@ -242,13 +240,12 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* --- starting ------------------------------------------------------------------------------------------ */
 
-/* A thousand sessions need more than the usual 1024 descriptors; libmodbus needs low ones (stream.h). No core
- * files: they would hold keys. */
+/* A thousand sessions need more than the usual 1024 descriptors; libmodbus needs low ones (stream.h). No core files: they
+ * would hold keys. */
 static void set_limits(void)
 {
     struct rlimit files, none = {0, 0};
-    /* Samples are born on plugin threads and freed on the loop: few arenas, and what a burst took goes back.
-     */
+    /* Samples are born on plugin threads and freed on the loop: few arenas, and what a burst took goes back. */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 256 * 1024);
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);

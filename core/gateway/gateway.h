@@ -3,12 +3,12 @@
  * gateway - builds the whole data path from a configuration, runs it, and takes it down in order.
  *
  *   start: loop, TLS, store, router, devices, sessions, sources, control socket, READY=1
- *   stop (SIGTERM, SIGINT): sources end ─► last commit ─► sessions get TG_DRAIN_MS to see their PUBACKs ─►
- * DISCONNECT ─► store commits and checkpoints ─► every handle is closed, uv_loop_close() == 0. A second
- * signal ends the wait for PUBACKs; SIGHUP is then ignored. SIGHUP: the file is loaded again; a wrong file
- * changes nothing. Sources whose entry (or one of whose clouds) changed, and only those, are closed with
- * their sessions and built anew; the backlog stays. One that cannot be built is left out, told in the log,
- * and tried again by the next reload. SIGHUP while one is under way makes another one follow it.
+ *   stop (SIGTERM, SIGINT): sources end ─► last commit ─► sessions get TG_DRAIN_MS to see their PUBACKs ─► DISCONNECT ─►
+ *        store commits and checkpoints ─► every handle is closed, uv_loop_close() == 0. A second signal ends the wait for PUBACKs;
+ *        SIGHUP is then ignored.
+ *   SIGHUP: the file is loaded again; a wrong file changes nothing. Sources whose entry (or one of whose clouds) changed, and
+ *        only those, are closed with their sessions and built anew; the backlog stays. One that cannot be built is left out, told in
+ *        the log, and tried again by the next reload. SIGHUP while one is under way makes another one follow it.
  *
  * One gateway in a process. All on the thread that calls tg_gateway_run().
  */

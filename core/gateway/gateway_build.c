@@ -12,8 +12,7 @@ static struct tg_running_source *checked(void *user)
     return TG_OBJECT(user, struct tg_running_source, TG_RUNNING_SOURCE_MAGIC);
 }
 
-/* --- callbacks of a source -------------------------------------------------------------------------------
- */
+/* --- callbacks of a source ------------------------------------------------------------------------------- */
 
 static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values,
                      uint32_t count)
@@ -48,8 +47,7 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
 
 static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open};
 
-/* --- building one source -----------------------------------------------------------------------------------
- */
+/* --- building one source ----------------------------------------------------------------------------------- */
 
 static uint32_t route_count(const struct tg_config_source *c)
 {
@@ -176,8 +174,7 @@ static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
     }
 }
 
-/* --- closing one source
- * -------------------------------------------------------------------------------------- */
+/* --- closing one source -------------------------------------------------------------------------------------- */
 
 static void part_closed(void *user)
 {
@@ -246,8 +243,7 @@ void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gate
         closed(g);
 }
 
-/* --- reload
- * ----------------------------------------------------------------------------------------------------- */
+/* --- reload ----------------------------------------------------------------------------------------------------- */
 
 static const struct tg_config_source *same_source(const struct tg_config *config,
                                                   const struct tg_running_source *rs)

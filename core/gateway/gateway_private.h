@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and
- * gateway_status.c.
+ * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and gateway_status.c.
  */
 #ifndef TG_GATEWAY_GATEWAY_PRIVATE_H
 #define TG_GATEWAY_GATEWAY_PRIVATE_H

@@ -2,9 +2,9 @@
  *
  * health - tells systemd how we are (sd_notify): READY, STATUS, STOPPING, RELOADING, and the watchdog.
  *
- * The watchdog is fed from a timer on the loop at half of WATCHDOG_USEC, and only while the store's thread
- * has also shown signs of life: a loop that hangs or a disk that swallows every write ends in a restart, not
- * in silence. Outside systemd (no NOTIFY_SOCKET) nothing is sent. Loop thread.
+ * The watchdog is fed from a timer on the loop at half of WATCHDOG_USEC, and only while the store's thread has also
+ * shown signs of life: a loop that hangs or a disk that swallows every write ends in a restart, not in silence.
+ * Outside systemd (no NOTIFY_SOCKET) nothing is sent. Loop thread.
  */
 #ifndef TG_GATEWAY_HEALTH_H
 #define TG_GATEWAY_HEALTH_H

@@ -186,9 +186,8 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     r->telling = false;
 }
 
-/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the
- * filters is changed only in a copy until the store has taken the sample, so that a refused one can be
- * offered again. */
+/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the filters is changed
+ * only in a copy until the store has taken the sample, so that a refused one can be offered again. */
 static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct tg_point_value *values,
                        uint32_t count, int64_t now)
 {

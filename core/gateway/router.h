@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * router - the middle of the data path: samples from sources through the filters into the store, commands
- * from the clouds and from `tidegate send` to the devices, and live readings to whoever watches.
+ * router - the middle of the data path: samples from sources through the filters into the store, commands from the
+ * clouds and from `tidegate send` to the devices, and live readings to whoever watches.
  *
- *   source ─► filter (scale, range, deadband, intervals) ─► body ─► store (number, commit) ─► feeds ─►
- * sessions session, control ─► command {name, arguments} ─► `set`: one write per point │ other names: the
- * plugin ─► answer
+ *   source ─► filter (scale, range, deadband, intervals) ─► body ─► store (number, commit) ─► feeds ─► sessions
+ *   session, control ─► command {name, arguments} ─► `set`: one write per point │ other names: the plugin ─► answer
  *
- * COMMANDS  `set` takes an object {"point": value, …}: every point must be writable and every value of a
- * number, boolean or text within the point's range, before the first is written. Other names go to the plugin
- * as they are. Each ends after TG_COMMAND_TIMEOUT_MS at the latest with status "timeout", or "unknown" when
- * its device or the router goes before. At most TG_COMMANDS_MAX are under way; more are answered "busy" at
- * once. Loop thread.
+ * COMMANDS  `set` takes an object {"point": value, …}: every point must be writable and every value of a number, boolean or
+ *           text within the point's range, before the first is written. Other names go to the plugin as they are. Each ends
+ *           after TG_COMMAND_TIMEOUT_MS at the latest with status "timeout", or "unknown" when its device or the router goes
+ *           before. At most TG_COMMANDS_MAX are under way; more are answered "busy" at once.
+ * Loop thread.
  */
 #ifndef TG_GATEWAY_ROUTER_H
 #define TG_GATEWAY_ROUTER_H
@@ -45,8 +44,7 @@ struct tg_router_device {
     int64_t last_sample_ms; /* monotonic */
 };
 
-/* The end of a command. status: "ok", "invalid", "device", "timeout", "unknown", "unsupported", "busy",
- * "error". */
+/* The end of a command. status: "ok", "invalid", "device", "timeout", "unknown", "unsupported", "busy", "error". */
 typedef void (*tg_command_done_fn)(void *user, const char *status, const char *json);
 
 /* A live reading, as it would go to a cloud in format json. */
@@ -61,8 +59,7 @@ void tg_router_close(struct tg_router *r, void (*closed)(void *user), void *user
 /* Declares the device to the store and builds its filters. */
 int tg_router_add_device(struct tg_router *r, const struct tg_config_device *config, uint32_t index,
                          struct tg_router_device **ret_device, struct tg_error *err) TG_CHECKED;
-/* The device's samples and sessions must have ended; its backlog stays in the store. Its commands end with
- * "unknown". */
+/* The device's samples and sessions must have ended; its backlog stays in the store. Its commands end with "unknown". */
 void tg_router_remove_device(struct tg_router *r, struct tg_router_device *d);
 struct tg_router_device *tg_router_device(struct tg_router *r, const char *id); /* NULL = unknown */
 uint32_t tg_router_device_count(const struct tg_router *r);
@@ -74,12 +71,10 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
 void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_device_state state,
                      const char *text);
 
-/* Runs a command; `arguments` is a JSON text (empty = {}). `done` is called once, maybe before this returns.
- */
+/* Runs a command; `arguments` is a JSON text (empty = {}). `done` is called once, maybe before this returns. */
 void tg_router_command(struct tg_router *r, const char *device, const char *name, struct tg_bytes arguments,
                        tg_command_done_fn done, void *user);
-/* A command in one body: {"command": name, "arguments": {…}}; `name` not empty takes the whole body as
- * arguments. */
+/* A command in one body: {"command": name, "arguments": {…}}; `name` not empty takes the whole body as arguments. */
 void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name,
                             struct tg_bytes body, tg_command_done_fn done, void *user);
 void tg_router_answer(struct tg_router *r, uint64_t request, int status, const char *json);

@@ -64,8 +64,8 @@ struct tg_stream_options {
     struct tg_tls_ticket *ticket;               /* NULL = no resumption */
     uint32_t connect_timeout_ms;                /* resolution and TCP together; default 10000 when 0 */
     uint32_t handshake_timeout_ms;              /* default 10000 when 0 */
-    /* What `tls`, `credential` and `ticket` point to must live until tg_stream_close() is called: a stream
-     * that lingers does not look at them. `host` is copied. */
+    /* What `tls`, `credential` and `ticket` point to must live until tg_stream_close() is called: a stream that
+     * lingers does not look at them. `host` is copied. */
 };
 
 struct tg_stream;

@@ -42,8 +42,8 @@ int tg_tcp_stream_open(struct tg_tcp_stream *s, struct tg_loop *loop, int fd, si
  * A broken socket shows in on_end. */
 int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes) TG_CHECKED;
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s);
-/* Stops and begins reading again; meanwhile the peer fills the kernel's buffers and then waits, and neither
- * its end nor a reset is noticed but by a write. */
+/* Stops and begins reading again; meanwhile the peer fills the kernel's buffers and then waits, and neither its end nor a
+ * reset is noticed but by a write. */
 void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold);
 /* FIN once the queue is sent; sending is over. Reading goes on. */
 void tg_tcp_stream_finish(struct tg_tcp_stream *s);

@@ -28,8 +28,8 @@ struct tg_tls_credential {
     struct tg_tls_credential_info info;
 };
 
-/* After a shortage of memory, when what was worked on is freed: what wolfSSL still keeps in the reserve are
- * its tables of curve points, so they go. */
+/* After a shortage of memory, when what was worked on is freed: what wolfSSL still keeps in the reserve are its tables
+ * of curve points, so they go. */
 void tg_tls_leave_reserve(void);
 
 /* True for the suites that we offer, by their two bytes on the wire. */

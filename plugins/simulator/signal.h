@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * signal - the value of a simulated point at a moment: a pure function of its shape, the time and a counter,
- * so that a rehearsal can be repeated.
+ * signal - the value of a simulated point at a moment: a pure function of its shape, the time and a counter, so that a
+ * rehearsal can be repeated.
  */
 #ifndef TG_SIMULATOR_SIGNAL_H
 #define TG_SIMULATOR_SIGNAL_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * simulator - devices that exist only here, with signals and faults by script: to rehearse an outage, to try
- * a configuration without hardware, and to bench. Each device emits one sample of all its points per `every`
- * of the device, or as fast as the gateway takes them (`flood: true`).
+ * simulator - devices that exist only here, with signals and faults by script: to rehearse an outage, to try a
+ * configuration without hardware, and to bench. Each device emits one sample of all its points per `every` of the
+ * device, or as fast as the gateway takes them (`flood: true`).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,8 +190,7 @@ static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_f
     return rc;
 }
 
-/* Keeps to the rate as long as the gateway takes the samples; what it refuses for a second is not made up
- * for. */
+/* Keeps to the rate as long as the gateway takes the samples; what it refuses for a second is not made up for. */
 static int64_t run_rated(struct sim *s, uint32_t index, int64_t now_ms)
 {
     struct sim_device *d = &s->devices[index];

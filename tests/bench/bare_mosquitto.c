@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * bare_mosquitto - the yardstick: a libmosquitto client without any store, publishing N messages at QoS 1
- * over TLS with 100 in flight. Prints one JSON line.   bare_mosquitto PORT CA COUNT PAYLOAD_BYTES
+ * bare_mosquitto - the yardstick: a libmosquitto client without any store, publishing N messages at QoS 1 over TLS with
+ * 100 in flight. Prints one JSON line.   bare_mosquitto PORT CA COUNT PAYLOAD_BYTES
  */
 #include <mosquitto.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * fuzz_config - the whole loader on arbitrary bytes, without any file: tree, tables, profiles, checks,
- * budget. What is said must be short lines of text; what loads must give everything back.
+ * fuzz_config - the whole loader on arbitrary bytes, without any file: tree, tables, profiles, checks, budget. What is
+ * said must be short lines of text; what loads must give everything back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libfyaml 0.7.12 loses 4 KiB when a single-quoted text with sixteen '' in it is never closed: once per
- * refused file, which a gateway can bear. The unit tests run without this, so that a parser we forget to
- * destroy is still found. */
+/* libfyaml 0.7.12 loses 4 KiB when a single-quoted text with sixteen '' in it is never closed: once per refused file,
+ * which a gateway can bear. The unit tests run without this, so that a parser we forget to destroy is still found. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

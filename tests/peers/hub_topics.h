@@ -12,7 +12,8 @@
 #include <stddef.h>
 
 #define HUB_MESSAGE_MAX                                                                                      \
-    (256 * 1024) /* device to cloud: body, system property values, app names and values                      \
+    (256 *                                                                                                   \
+     1024) /* device to cloud: body, system property values, app names and values                      \
                   */
 #define HUB_C2D_MAX         (64 * 1024)
 #define HUB_SUBSCRIPTIONS   5

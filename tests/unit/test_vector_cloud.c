@@ -52,9 +52,8 @@ static void test_percent_table(void **state)
     json_decref(root);
 }
 
-/* Entries without `resource` have an sr that another SDK encoded in its own way: for a verifying server. An
- * sr that is the resource unencoded is one SDK's oddity for DPS; the hub takes the encoded form, which is
- * what we send. */
+/* Entries without `resource` have an sr that another SDK encoded in its own way: for a verifying server. An sr that is
+ * the resource unencoded is one SDK's oddity for DPS; the hub takes the encoded form, which is what we send. */
 static void test_sas_tokens(void **state)
 {
     json_t *root = tg_vectors_load("cloud/sas_tokens.json"), *t;

@@ -20,8 +20,8 @@
  *   the configuration cannot work; its text is shown and the source is opened again with back-off.
  *   poll() does what is due and returns in how many milliseconds it wants to be called again (0 = as
  *   soon as possible, after pending writes and commands; TG_POLL_IDLE = only on events). It is also
- *   called after every fd_ready(), write() and command(), so that what is due next is worked out in one
- * place. close() releases everything. It is called once after every successful open().
+ *   called after every fd_ready(), write() and command(), so that what is due next is worked out in one place.
+ *   close() releases everything. It is called once after every successful open().
  *
  * THREADS
  *   TG_THREAD_OWN: the instance has a thread of its own; its functions may block (a bus read with its
