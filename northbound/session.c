@@ -119,7 +119,7 @@ static void wait_and_retry(struct tg_session *s, int64_t wait_ms)
  * nothing is sent to it; a look at the clock now and then. */
 static void wait_for_clock(struct tg_session *s, const char *text)
 {
-    snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", text);
+    snprintf(s->stats.last_error, sizeof s->stats.last_error, "%.199s", text);
     drop_connection(s, 0);
     if (!s->waits_for_clock)
         tg_log(TG_LOG_WARN, "session",

@@ -188,7 +188,7 @@ static int take_suback(struct tg_mqtt_client *c, const struct tg_mqtt_packet *p,
         return break_off(c, TG_EPROTO, "SUBACK for a packet id that awaits none"); /* [MQTT-3.8.4-2] */
     if (p->codes.len != c->sub_count)
         return break_off(c, TG_EPROTO, "SUBACK without one code per filter"); /* [MQTT-3.8.4-5] */
-    for (unsigned i = 0; i < c->sub_count; i++) {
+    for (unsigned i = 0; i < c->sub_count && i < TG_MQTT_MAX_FILTERS; i++) {
         if (p->codes.data[i] != TG_MQTT_SUBACK_FAILURE && p->codes.data[i] > c->sub_qos[i])
             return break_off(c, TG_EPROTO, "SUBACK that grants a higher QoS than was asked for");
         ret_event->codes[i] = p->codes.data[i];

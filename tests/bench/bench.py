@@ -158,7 +158,7 @@ def bench_single():
             return json.loads(out.stdout)["per_second"]
         before = bare()
         rate, size = sustained(stage, broker, "single", [before * share / 100 for share in (110, 100, 90, 80, 70, 60, 50, 40, 30, 20, 10)],
-                               "{max_samples: 1}", 7)
+                               "{max_samples: 1}", 8)
         yard = (before + bare()) / 2
         ratio = rate / yard
         line(f"QoS 1, TLS, full, one sample of {size} B a message / bare libmosquitto {PAYLOAD_BYTES} B", ">= 0.5 (try 0.8)",
