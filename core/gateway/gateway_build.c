@@ -38,7 +38,7 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     rs->open = open;
     snprintf(rs->open_text, sizeof rs->open_text, "%s", text ? text : "");
     if (open)
-        tg_log(TG_LOG_INFO, "source", "source=%s is open (plugin %s %s)", rs->config->name,
+        tg_log(TG_LOG_INFO, "source", "source=%s started (plugin %s %s)", rs->config->name,
                rs->config->plugin_name, rs->config->plugin->version);
     else
         tg_log(TG_LOG_WARN, "source", "source=%s cannot be opened: %s; trying again in %.1f s",
