@@ -52,9 +52,13 @@ struct tg_config_cloud {
     struct tg_config_pos pos;
     const struct tg_settings
         *common; /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
-    const struct tg_settings *batch;    /* tg_config_batch_options: max_samples, max_bytes, max_delay */
-    const struct tg_settings *settings; /* the type's own table */
-    struct tg_config_identity identity; /* default for its devices; kind NONE when absent */
+    const struct tg_settings *batch;        /* tg_config_batch_options: max_samples, max_bytes, max_delay */
+    const struct tg_settings *settings;     /* the type's own table */
+    const struct tg_settings *provisioning; /* the type's provisioning_options; NULL = no such section */
+    struct tg_config_identity
+        identity; /* default for its devices, and of a link they share; kind NONE when absent */
+    struct tg_config_identity
+        provisioning_identity; /* `identity` within the section (a claim certificate); or NONE */
 };
 
 /* A device's entry in `clouds:`: a name, or {name: …, id: …, identity: …}. */
@@ -113,17 +117,17 @@ extern const struct tg_option tg_config_gateway_options[], tg_config_log_options
 /* What a cloud type brings to the checker. */
 struct tg_config_cloud_type {
     const char *type;
-    const struct tg_option *options; /* its own settings; NULL = none */
-    unsigned identities;             /* bit mask: 1u << TG_IDENTITY_… */
-    const char *identities_text;     /* for messages: "sas_key_file, or certificate and key" */
-    bool host_required;
+    const struct tg_option *options;              /* its own settings; NULL = none */
+    const struct tg_option *provisioning_options; /* of its `provisioning` section; NULL = it has none */
+    unsigned identities;                          /* bit mask: 1u << TG_IDENTITY_… */
+    const char *identities_text;                  /* for messages: "sas_key_file, or certificate and key" */
+    bool host_required;                           /* unless there is a `provisioning` section */
     uint16_t default_port;
     /* Further pure rules (id characters, lengths, limits); 0 or a negative code with the text; may be NULL.
      */
     int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id,
                         struct tg_error *err);
-    int (*check_cloud)(const struct tg_settings *common, const struct tg_settings *settings,
-                       struct tg_error *err);
+    int (*check_cloud)(const struct tg_config_cloud *cloud, struct tg_error *err);
 };
 
 struct tg_config_lookups {

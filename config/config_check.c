@@ -256,7 +256,12 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
                         tg_config_option_pos(tg_config_option_pos(c->pos, c->common, "max_backoff"),
                                              c->common, "min_backoff"),
                         "min_backoff is longer than max_backoff");
-    if (type && type->check_cloud && type->check_cloud(c->common, c->settings, &err) < 0)
+    if (tg_settings_has(c->common, "format") && (strcmp(tg_settings_text(c->common, "format"), "template") ==
+                                                 0) != tg_settings_has(c->common, "template"))
+        tg_config_error(
+            l, tg_config_option_pos(tg_config_option_pos(c->pos, c->common, "format"), c->common, "template"),
+            "`format: template` and `template: TEXT` need each other");
+    if (type && type->check_cloud && type->check_cloud(c, &err) < 0)
         tg_config_error(l, c->pos, "%s", err.text);
 }
 

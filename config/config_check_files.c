@@ -105,7 +105,10 @@ void tg_config_check_files(struct tg_config_load *l)
         struct tg_settings_position p = tg_settings_position(cloud->common, "ca_file");
         check_roots(l, (struct tg_config_pos){cloud->pos.file, p.line, p.column},
                     tg_settings_text(cloud->common, "ca_file"));
+        check_settings(l, cloud->pos, cloud->common);
         check_settings(l, cloud->pos, cloud->settings);
+        if (cloud->provisioning)
+            check_settings(l, cloud->pos, cloud->provisioning);
     }
     for (uint32_t i = 0; i < c->source_count; i++) {
         const struct tg_config_source *s = &c->sources[i];

@@ -60,6 +60,15 @@ static void mix_settings(uint64_t *h, const struct tg_settings *s)
     }
 }
 
+static void mix_identity(uint64_t *h, const struct tg_config_identity *i)
+{
+    const char *texts[] = {i->sas_key_file,  i->certificate,    i->key,     i->pkcs12,
+                           i->password_file, i->group_key_file, i->jwt_key, i->username};
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
+        mix_text(h, texts[k]);
+    mix(h, &i->kind, sizeof i->kind);
+}
+
 static void mix_cloud(uint64_t *h, const struct tg_config_cloud *c)
 {
     mix_text(h, c->name);
@@ -67,16 +76,17 @@ static void mix_cloud(uint64_t *h, const struct tg_config_cloud *c)
     mix_settings(h, c->common);
     mix_settings(h, c->batch);
     mix_settings(h, c->settings);
+    mix(h, c->provisioning ? "+" : "-", 1);
+    if (c->provisioning)
+        mix_settings(h, c->provisioning);
+    mix_identity(h, &c->identity); /* also of a link that its devices share */
+    mix_identity(h, &c->provisioning_identity);
 }
 
 static void mix_route(uint64_t *h, const struct tg_config_route *r)
 {
-    const struct tg_config_identity *i = &r->identity;
-    const char *texts[] = {r->cloud_device_id, i->sas_key_file,   i->certificate, i->key,     i->pkcs12,
-                           i->password_file,   i->group_key_file, i->jwt_key,     i->username};
-    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
-        mix_text(h, texts[k]);
-    mix(h, &i->kind, sizeof i->kind);
+    mix_text(h, r->cloud_device_id);
+    mix_identity(h, &r->identity);
     mix_cloud(h, r->cloud);
 }
 

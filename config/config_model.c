@@ -32,6 +32,7 @@ void tg_config_free(struct tg_config *config)
         free_settings(config->clouds[i].common);
         free_settings(config->clouds[i].batch);
         free_settings(config->clouds[i].settings);
+        free_settings(config->clouds[i].provisioning);
     }
     for (uint32_t i = 0; i < config->source_count; i++) {
         const struct tg_config_source *s = &config->sources[i];

@@ -395,11 +395,33 @@ static const struct tg_config_cloud_type *find_type(struct tg_config_load *l, co
     return t;
 }
 
+static void read_provisioning(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                              const struct tg_config_cloud_type *type, struct tg_config_cloud *c)
+{
+    static const char *const own[] = {"identity", NULL};
+    const struct tg_yaml_node *n = tg_config_read_node(l, file, map, "provisioning", TG_YAML_MAP);
+    struct tg_config_section section = {.what = "provisioning", .own_keys = own, .open = !type};
+    struct tg_settings *s;
+    if (!n)
+        return;
+    if (type && !type->provisioning_options) {
+        tg_config_error(l, tg_config_pos_of(file, n), "provisioning: clouds of type %s have none",
+                        type->type);
+        return;
+    }
+    c->provisioning = s = tg_config_new_settings(l, type ? type->provisioning_options : NULL);
+    if (!s)
+        return;
+    section.settings[0] = s;
+    tg_config_read_section(l, file, n, &section);
+    tg_config_finish(l, tg_config_pos_of(file, n), "provisioning", s, n, NULL);
+    tg_config_read_identity(l, file, n, &c->provisioning_identity);
+}
+
 void tg_config_read_cloud(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
-    static const char *const own[] = {"name", "type", "batch", "identity", NULL};
-    static const char *const later[] = {"provisioning", "is not in this version: name the hub with `host`",
-                                        "drain", "is not in this version: samples are sent oldest first",
+    static const char *const own[] = {"name", "type", "batch", "identity", "provisioning", NULL};
+    static const char *const later[] = {"drain", "is not in this version: samples are sent oldest first",
                                         NULL};
     uint32_t at = l->cloud_fill, errors = l->error_count;
     struct tg_config_cloud *c = &l->clouds[at];
@@ -431,11 +453,12 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
     if (batch)
         tg_config_read_section(l, file, batch, &batch_section);
     tg_config_read_identity(l, file, map, &c->identity);
+    read_provisioning(l, file, map, type, c);
     tg_config_finish(l, c->pos, "the cloud", common, map, NULL);
     tg_config_finish(l, batch ? tg_config_pos_of(file, batch) : c->pos, "batch", batch_settings, batch, NULL);
     if (type)
         tg_config_finish(l, c->pos, "the cloud", settings, map, NULL);
-    if (type && type->host_required && !tg_yaml_get(map, "host"))
+    if (type && type->host_required && !c->provisioning && !tg_yaml_get(map, "host"))
         tg_config_error(l, c->pos, "missing \"host\" in the cloud: The name or address to connect to.");
     l->cloud_whole[at] = l->error_count == errors;
 }

@@ -265,7 +265,15 @@ static void cloud_def(struct out *o, const struct tg_config_cloud_type *type, si
     raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
     options(o, tg_config_cloud_options);
     options(o, type->options);
-    end_object(o, type->host_required ? with_host : without, tg_config_cloud_options, type->options);
+    if (type->provisioning_options) {
+        key(o, "provisioning");
+        begin_object(o);
+        raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
+        options(o, type->provisioning_options);
+        end_object(o, NULL, type->provisioning_options, NULL);
+    }
+    end_object(o, type->host_required && !type->provisioning_options ? with_host : without,
+               tg_config_cloud_options, type->options);
 }
 
 static void settings_member(struct out *o, const struct tg_option *table, bool with_profile, bool required)

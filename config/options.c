@@ -21,7 +21,9 @@ static const char *const log_formats[] = {"text", "json", NULL};                
 static const char *const durabilities[] = {"full", "normal", "lazy", NULL};      /* enum tg_durability */
 static const char *const full_policies[] = {"drop-oldest", "drop-newest", NULL}; /* enum tg_when_full */
 static const char *const switches[] = {"off", "on", NULL}; /* the index is the truth value */
-static const char *const formats[] = {"json", NULL};
+static const char *const formats[] = {"json", "senml", "senml-cbor", "template", "sparkplug-b", NULL};
+static const char *const compressions[] = {"off", "deflate", NULL};
+static const char *const transports[] = {"tcp", "websocket", NULL};
 static const char *const isolations[] = {"in-process", "process", NULL};
 
 const struct tg_option tg_config_gateway_options[] = {
@@ -170,7 +172,44 @@ const struct tg_option tg_config_cloud_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = formats,
      .default_text = "json",
-     .doc = "How samples are written into messages."},
+     .doc = "How samples are written into messages; `sparkplug-b` for clouds of type mqtt."},
+    {.name = "template",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 4096,
+     .doc = "The text of a message for `format: template`; see docs/formats.md for its placeholders."},
+    {.name = "compress",
+     .type = TG_OPTION_ENUM,
+     .choices = compressions,
+     .default_text = "off",
+     .doc =
+         "`deflate` compresses message bodies that become smaller by it, and says so in the content encoding "
+         "where the cloud has a place for it."},
+    {.name = "transport",
+     .type = TG_OPTION_ENUM,
+     .choices = transports,
+     .default_text = "tcp",
+     .doc =
+         "`websocket` carries MQTT in WebSocket frames, mostly on port 443, where a firewall allows nothing "
+         "else."},
+    {.name = "websocket_path",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 255,
+     .doc = "The path to ask for with `transport: websocket`; default: the cloud type's own."},
+    {.name = "proxy",
+     .type = TG_OPTION_TEXT,
+     .min = 8,
+     .max = 300,
+     .doc = "http://HOST:PORT of a proxy that connections go through (HTTP CONNECT)."},
+    {.name = "proxy_user",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 255,
+     .doc = "The user name for the proxy."},
+    {.name = "proxy_password_file",
+     .type = TG_OPTION_SECRET_FILE,
+     .doc = "A file with the password for the proxy."},
     {.name = NULL},
 };
 

@@ -68,11 +68,9 @@ static int check_device(const struct tg_settings *settings, const char *id, stru
     return TG_OK;
 }
 
-static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings,
-                       struct tg_error *err)
+static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
-    (void)settings;
-    if (tg_settings_int(common, "keepalive") > MAX_KEEPALIVE_S * 1000)
+    if (tg_settings_int(cloud->common, "keepalive") > MAX_KEEPALIVE_S * 1000)
         return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)",
                             MAX_KEEPALIVE_S);
     return TG_OK;
@@ -95,11 +93,13 @@ static int sas_password(const struct tg_cloud_target *t, const struct tg_cloud_s
     return TG_OK;
 }
 
-static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, int64_t wall_s,
-                 struct tg_writer *scratch, struct tg_cloud_login *ret_login, struct tg_error *err)
+static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, void *link,
+                 int64_t wall_s, struct tg_writer *scratch, struct tg_cloud_login *ret_login,
+                 struct tg_error *err)
 {
     struct tg_cloud_login l = {.connect = {.client_id = tg_bytes_str(t->device_id)}};
     size_t begin = scratch->len;
+    (void)link;
     tg_write_str(scratch, hub_host(t));
     tg_write_str(scratch, "/");
     tg_write_str(scratch, t->device_id);
@@ -122,10 +122,12 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
     return TG_OK;
 }
 
-static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters,
-                   uint8_t *ret_qos)
+static int filters(const struct tg_cloud_target *t, uint32_t part, struct tg_writer *scratch,
+                   struct tg_bytes *ret_filters, uint8_t *ret_qos)
 {
     size_t begin = scratch->len;
+    if (part > 0)
+        return 0;
     tg_write_str(scratch, "devices/");
     tg_write_str(scratch, t->device_id);
     tg_write_str(scratch, "/messages/devicebound/#");
@@ -136,31 +138,42 @@ static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, s
     return 1;
 }
 
-static int topic(const struct tg_cloud_target *t, const char *content_type, struct tg_writer *out)
+static int topic(const struct tg_cloud_target *t, const struct tg_format_content *content, const char *point,
+                 struct tg_writer *out)
 {
+    char type[96];
     bool first = true;
+    (void)point;
+    snprintf(type, sizeof type, "%s%s%s", content->type, content->charset[0] ? ";charset=" : "",
+             content->charset);
     tg_write_str(out, "devices/");
     tg_write_str(out, t->device_id);
     tg_write_str(out, "/messages/events/");
     /* Both are needed for the hub to route on the body. */
-    tg_property_bag_put(out, &first, tg_bytes_str("$.ct"), tg_bytes_str(content_type));
-    tg_property_bag_put(out, &first, tg_bytes_str("$.ce"), tg_bytes_str("utf-8"));
+    tg_property_bag_put(out, &first, tg_bytes_str("$.ct"), tg_bytes_str(type));
+    if (content->encoding[0] || content->charset[0])
+        tg_property_bag_put(out, &first, tg_bytes_str("$.ce"),
+                            tg_bytes_str(content->encoding[0] ? content->encoding : content->charset));
     return out->failed ? TG_ETOOBIG : TG_OK;
 }
 
-static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload,
-                   struct tg_writer *scratch, struct tg_cloud_command *ret_command, struct tg_error *err)
+static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err)
 {
+    struct tg_bytes full = event->topic;
+    uint8_t memory[TG_CLOUD_SCRATCH_BYTES];
+    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
     char prefix[sizeof "devices//messages/devicebound/" + ID_MAX_BYTES];
-    struct tg_cloud_command c = {.body = payload};
+    struct tg_cloud_command c = {.body = event->payload, .hold = true};
     struct tg_property_reader r;
     struct tg_property p;
     int rc;
-    snprintf(prefix, sizeof prefix, "devices/%s/messages/devicebound/", t->device_id);
+    if (event->type != TG_CLOUD_MESSAGE || !talk->session)
+        return TG_OK;
+    snprintf(prefix, sizeof prefix, "devices/%s/messages/devicebound/", talk->target->device_id);
     if (!tg_bytes_starts(full, prefix))
         return 0;
     r.rest = tg_bytes(full.data + strlen(prefix), full.len - strlen(prefix));
-    while ((rc = tg_property_bag_next(&r, scratch, &p)) > 0) {
+    while ((rc = tg_property_bag_next(&r, &scratch, &p)) > 0) {
         if (tg_bytes_eq_str(p.name, "$.mid"))
             c.message_id = p.value;
         else if (tg_bytes_eq_str(p.name, "command"))
@@ -169,12 +182,13 @@ static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct
     if (rc < 0)
         return tg_error_set(err, TG_EPROTO, "the property list of a cloud-to-device message is damaged: %s",
                             tg_code_text(rc));
-    *ret_command = c;
-    return 1;
+    talk->io->command(talk->user, &c);
+    return TG_OK;
 }
 
-static const char *connack_text(uint8_t code)
+static const char *connack_text(uint8_t code, enum tg_retry *ret_retry)
 {
+    *ret_retry = code == 3 ? TG_RETRY_BACKOFF : TG_RETRY_NEVER;
     switch (code) {
     case 1:
         return "the hub does not speak this protocol version";
@@ -205,6 +219,7 @@ const struct tg_cloud_type tg_azure_hub = {
     .login = login,
     .filters = filters,
     .topic = topic,
-    .inbound = inbound,
+    .session_bytes = 1,
+    .step = step,
     .connack_text = connack_text,
 };

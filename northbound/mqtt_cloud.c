@@ -67,11 +67,10 @@ static int check_filter(const char *name, const char *text, struct tg_error *err
     return TG_OK;
 }
 
-static int check_cloud(const struct tg_settings *common, const struct tg_settings *settings,
-                       struct tg_error *err)
+static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
+    const struct tg_settings *settings = cloud->settings;
     int rc = check_template("topic", tg_settings_text(settings, "topic"), true, err);
-    (void)common;
     if (rc == TG_OK)
         rc = check_template("command_topic", tg_settings_text(settings, "command_topic"), false, err);
     if (rc == TG_OK)
@@ -90,11 +89,13 @@ static int check_device(const struct tg_settings *settings, const char *id, stru
     return TG_OK;
 }
 
-static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, int64_t wall_s,
-                 struct tg_writer *scratch, struct tg_cloud_login *ret_login, struct tg_error *err)
+static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, void *link,
+                 int64_t wall_s, struct tg_writer *scratch, struct tg_cloud_login *ret_login,
+                 struct tg_error *err)
 {
     struct tg_cloud_login l = {0};
     size_t begin = scratch->len;
+    (void)link;
     (void)wall_s;
     expand(scratch, tg_settings_text(t->settings, "client_id"), t);
     if (scratch->failed)
@@ -108,12 +109,12 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
     return TG_OK;
 }
 
-static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, struct tg_bytes *ret_filters,
-                   uint8_t *ret_qos)
+static int filters(const struct tg_cloud_target *t, uint32_t part, struct tg_writer *scratch,
+                   struct tg_bytes *ret_filters, uint8_t *ret_qos)
 {
     const char *template = tg_settings_text(t->settings, "command_topic");
     size_t begin = scratch->len;
-    if (!template || !*template)
+    if (part > 0 || !template || !*template)
         return 0;
     expand(scratch, template, t);
     if (scratch->failed)
@@ -123,26 +124,26 @@ static int filters(const struct tg_cloud_target *t, struct tg_writer *scratch, s
     return 1;
 }
 
-static int topic(const struct tg_cloud_target *t, const char *content_type, struct tg_writer *out)
+static int topic(const struct tg_cloud_target *t, const struct tg_format_content *content, const char *point,
+                 struct tg_writer *out)
 {
-    (void)content_type; /* MQTT 3.1.1 has no place for it */
+    (void)content; /* MQTT 3.1.1 has no place for it */
+    (void)point;
     expand(out, tg_settings_text(t->settings, "topic"), t);
     return out->failed ? TG_ETOOBIG : TG_OK;
 }
 
 /* The only subscription is the command topic, so whatever arrives is a command. */
-static int inbound(const struct tg_cloud_target *t, struct tg_bytes full, struct tg_bytes payload,
-                   struct tg_writer *scratch, struct tg_cloud_command *ret_command, struct tg_error *err)
+static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err)
 {
-    (void)t;
-    (void)full;
-    (void)scratch;
+    struct tg_cloud_command command = {.body = event->payload, .hold = true};
     (void)err;
-    *ret_command = (struct tg_cloud_command){.body = payload};
-    return 1;
+    if (event->type == TG_CLOUD_MESSAGE && talk->session)
+        talk->io->command(talk->user, &command);
+    return TG_OK;
 }
 
-static const char *connack_text(uint8_t code)
+static const char *connack_text(uint8_t code, enum tg_retry *ret_retry)
 {
     static const char *const texts[] = {"accepted",
                                         "the broker does not speak MQTT 3.1.1",
@@ -150,6 +151,7 @@ static const char *connack_text(uint8_t code)
                                         "the broker is unavailable",
                                         "user name or password is malformed",
                                         "not authorised: user name, password or certificate is wrong"};
+    *ret_retry = code == 3 ? TG_RETRY_BACKOFF : TG_RETRY_NEVER;
     return code < sizeof texts / sizeof texts[0] ? texts[code] : "refused for an unknown reason";
 }
 
@@ -168,6 +170,7 @@ const struct tg_cloud_type tg_mqtt_cloud = {
     .login = login,
     .filters = filters,
     .topic = topic,
-    .inbound = inbound,
+    .session_bytes = 1,
+    .step = step,
     .connack_text = connack_text,
 };

@@ -168,7 +168,7 @@ static void send_connect(struct tg_session *s)
     if (s->identity.secret.kind == TG_IDENTITY_SAS_KEY && !tg_clock_plausible(wall_s * 1000))
         rc = tg_error_set(&err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
     else
-        rc = s->cloud->type->login(&s->target, &s->identity.secret, wall_s, &scratch, &login, &err);
+        rc = s->cloud->type->login(&s->target, &s->identity.secret, NULL, wall_s, &scratch, &login, &err);
     if (rc == TG_OK) {
         login.connect.keepalive_s = keepalive_s(s);
         rc = tg_mqtt_client_connect(&s->mqtt, now, &login.connect, &s->set->out);

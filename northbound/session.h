@@ -50,6 +50,10 @@ struct tg_session_callbacks {
                        const struct tg_session_command *command);
     /* May be NULL. Must not close a session. */
     void (*on_state)(void *user, struct tg_session *session, enum tg_session_state state);
+    /* What the cloud wants of the device; views. May be NULL. What comes of it is told with tg_session_report(). */
+    void (*on_desired)(void *user, struct tg_session *session, const struct tg_cloud_desired *desired);
+    /* The whole document of the device's reported properties, a JSON object borrowed until the next call; may be NULL = {}. */
+    struct tg_bytes (*reported)(void *user, struct tg_session *session);
 };
 
 struct tg_session_stats {
@@ -74,8 +78,12 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
 /* Waits for the window to empty before close would lose nothing more: true when nothing is in flight. */
 bool tg_session_idle(const struct tg_session *s);
 
-/* The command is taken: acknowledges its message to the cloud. A token of an earlier connection is ignored. */
-void tg_session_command_done(struct tg_session *s, uint64_t token);
+/* The command has ended: acknowledges its message to the cloud and, where the cloud takes one, sends the answer (status as in
+ * router.h, json its result). A token of an earlier connection is ignored. */
+void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json);
+/* Reported properties have changed: `patch` is a JSON merge patch (RFC 7386) of the document. Clouds that take none ignore it;
+ * while the session is not online nothing is kept: the whole document is asked for when it comes online. */
+void tg_session_report(struct tg_session *s, struct tg_bytes patch);
 
 void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_stats);
 const char *tg_session_device(const struct tg_session *s);

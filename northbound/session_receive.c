@@ -17,7 +17,7 @@ static void subscribe(struct tg_session *s, int64_t now)
     uint8_t memory[TG_CLOUD_TOPIC_BYTES], qos[TG_MQTT_MAX_FILTERS];
     struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
     struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
-    int n = s->cloud->type->filters(&s->target, &scratch, filters, qos);
+    int n = s->cloud->type->filters(&s->target, 0, &scratch, filters, qos);
     if (n > 0 && tg_mqtt_client_subscribe(&s->mqtt, now, filters, qos, (uint8_t)n, &s->set->out) < 0)
         tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s cannot subscribe: commands will not arrive",
                s->device_id, s->route->cloud->name);
@@ -28,8 +28,9 @@ static void on_connack(struct tg_session *s, const struct tg_mqtt_event *e, int6
     struct tg_stream_stats st;
     if (e->return_code != 0) {
         char text[160];
+        enum tg_retry retry;
         snprintf(text, sizeof text, "refused by the broker, code %u: %s", e->return_code,
-                 s->cloud->type->connack_text(e->return_code));
+                 s->cloud->type->connack_text(e->return_code, &retry));
         tg_session_fail(s, text);
         return;
     }
@@ -85,35 +86,58 @@ static uint64_t token_of(const struct tg_session *s, uint16_t packet_id)
     return s->generation << 16 | packet_id;
 }
 
-static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
+struct heard {
+    struct tg_session *session;
+    uint64_t token;
+    bool taken;
+};
+
+static void take_command(void *user, const struct tg_cloud_command *c)
 {
-    uint8_t memory[TG_CLOUD_SCRATCH_BYTES];
-    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
-    struct tg_session_command command = {.device = s->device_id};
-    struct tg_error err = {0};
-    uint64_t token = token_of(s, e->qos ? e->packet_id : 0);
-    int rc = s->cloud->type->inbound(&s->target, e->topic, e->payload, &scratch, &command.command, &err);
-    if (rc < 0)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s",
-               s->device_id, s->route->cloud->name, err.text);
-    if (rc > 0 && seen_before(s, command.command.message_id)) {
+    struct heard *h = user;
+    struct tg_session *s = h->session;
+    const struct tg_session_command command = {.device = s->device_id, .command = *c};
+    if (seen_before(s, c->message_id)) {
         tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s a command came again and is not run twice",
                s->device_id, s->route->cloud->name);
-        rc = 0;
-    }
-    if (rc <= 0) {
-        tg_session_command_done(s, token);
         return;
     }
+    h->taken = true;
     s->stats.commands++;
-    if (!s->set->cb.on_command(s->set->user, s, token, &command)) {
-        forget_last(s, command.command.message_id);
+    if (!s->set->cb.on_command(s->set->user, s, h->token, &command)) {
+        forget_last(s, c->message_id);
         tg_session_fail(s, "a command cannot be taken: out of memory; the cloud sends it again");
     }
 }
 
-void tg_session_command_done(struct tg_session *s, uint64_t token)
+static void on_message(struct tg_session *s, const struct tg_mqtt_event *e)
 {
+    static const struct tg_cloud_io io = {.command = take_command};
+    struct tg_error err = {0};
+    uint64_t token = token_of(s, e->qos ? e->packet_id : 0);
+    struct heard heard = {s, token, false};
+    const struct tg_cloud_talk talk = {
+        .target = &s->target, .secret = &s->identity.secret, .session = s, .io = &io, .user = &heard};
+    const struct tg_cloud_event event = {
+        .type = TG_CLOUD_MESSAGE, .topic = e->topic, .payload = e->payload, .retain = e->retain};
+    int rc = s->cloud->type->step(&talk, &event, &err);
+    if (rc < 0)
+        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s",
+               s->device_id, s->route->cloud->name, err.text);
+    if (!heard.taken)
+        tg_session_command_done(s, token, "ok", "{}");
+}
+
+void tg_session_report(struct tg_session *s, struct tg_bytes patch)
+{
+    (void)s; /* no cloud type of this build takes reported properties */
+    (void)patch;
+}
+
+void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json)
+{
+    (void)status;
+    (void)json;
     if (token >> 16 != s->generation || (token & 0xFFFF) == 0 || !s->stream)
         return;
     /* On a connection without this PUBACK the cloud would wait for it for ever: on the next one it sends the command again. */

@@ -137,7 +137,8 @@ static bool room_for(struct tg_session *s, size_t bytes)
 static int make_topic(struct tg_session *s, uint8_t *memory, struct tg_bytes *ret_topic)
 {
     struct tg_writer w = tg_writer_init(memory, TG_CLOUD_TOPIC_BYTES);
-    int rc = s->cloud->type->topic(&s->target, TG_FORMAT_JSON_CONTENT_TYPE, &w);
+    static const struct tg_format_content content = {"application/json", "utf-8", ""};
+    int rc = s->cloud->type->topic(&s->target, &content, "", &w);
     *ret_topic = tg_bytes(w.data, w.len);
     return rc;
 }

@@ -155,12 +155,10 @@ static void on_command_done(void *user, const char *status, const char *json)
 {
     struct cloud_command *c = user;
     struct tg_gateway *g = checked(c->gateway);
-    (void)status; /* the router has logged it; a C2D message has no way back but its acknowledgement */
-    (void)json;
     if (g->sessions)
         tg_session_set_each(g->sessions, find_session, c); /* it may be gone by now */
     if (c->device[0] == '\0')
-        tg_session_command_done(c->session, c->token);
+        tg_session_command_done(c->session, c->token, status, json);
     tg_free(c);
 }
 
@@ -323,7 +321,7 @@ static int start_signals(struct tg_gateway *g)
 
 static int start(struct tg_gateway *g, struct tg_error *err)
 {
-    static const struct tg_session_callbacks callbacks = {on_command, NULL};
+    static const struct tg_session_callbacks callbacks = {.on_command = on_command};
     const struct tg_config *config = g->model->config;
     int rc = start_store(g, config, err);
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)

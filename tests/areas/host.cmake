@@ -1,6 +1,6 @@
 # What runs plugins, routes their samples and talks to people and clouds: host, simulator, router, control, identities, cloud types.
 add_library(tg_test_parts STATIC
-  support/host_model.c support/plugins/levers.c
+  support/host_model.c support/talk_rig.c support/plugins/levers.c
   "${CMAKE_SOURCE_DIR}/core/gateway/router.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_command.c"
   "${CMAKE_SOURCE_DIR}/config/config_fingerprint.c" "${CMAKE_SOURCE_DIR}/core/gateway/control.c"
   "${CMAKE_SOURCE_DIR}/core/gateway/control_client.c")

@@ -9,6 +9,7 @@
 
 #include "core/base/assert.h"
 #include "northbound/azure_hub.h"
+#include "support/talk_rig.h"
 #include "northbound/property_bag.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,17 +35,18 @@ static void read_bag(const uint8_t *data, size_t size, uint8_t *scratch, size_t 
     TG_ASSERT(rc == 0 || rc == TG_EPROTO || rc == TG_ETOOBIG);
 }
 
-static void read_topic(struct tg_bytes topic, uint8_t *scratch, size_t room)
+static void read_topic(struct tg_bytes topic)
 {
     static const struct tg_cloud_target target = {.host = "h", .device_id = "m1", .gateway = "g"};
-    struct tg_writer w = tg_writer_init(scratch, room);
-    struct tg_cloud_command c;
-    struct tg_error err = {0};
-    int rc = tg_azure_hub.inbound(&target, topic, tg_bytes(topic.data, topic.len / 2), &w, &c, &err);
-    TG_ASSERT(rc == 0 || rc == 1 || (rc == TG_EPROTO && err.text[0]));
-    if (rc == 1)
-        TG_ASSERT(within(c.message_id, scratch, w.len) && within(c.name, scratch, w.len) &&
-                  within(c.body, topic.data, topic.len));
+    struct talk_rig r;
+    int rc;
+    talk_rig_init(&r, &tg_azure_hub, NULL, &target);
+    rc = talk_rig_event(&r, &(struct tg_cloud_event){.type = TG_CLOUD_MESSAGE,
+                                                     .topic = topic,
+                                                     .payload = tg_bytes(topic.data, topic.len / 2)});
+    TG_ASSERT(rc == TG_OK || r.err.text[0]);
+    TG_ASSERT(rc == TG_OK || r.command_count == 0);
+    talk_rig_fini(&r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -66,10 +68,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_bag(data + 2, size - 2, scratch, room);
         break;
     case 1:
-        read_topic(tg_bytes(topic, sizeof prefix - 1 + size - 2), scratch, room);
+        read_topic(tg_bytes(topic, sizeof prefix - 1 + size - 2));
         break;
     default:
-        read_topic(tg_bytes(data + 2, size - 2), scratch, room);
+        read_topic(tg_bytes(data + 2, size - 2));
         break;
     }
     free(scratch);

@@ -157,11 +157,11 @@ static int hub_check_device(const struct tg_settings *settings, const char *id, 
     return strchr(id, '/') ? tg_error_set(err, TG_EINVAL, "device id \"%s\" has a '/'", id) : TG_OK;
 }
 
-static int hub_check_cloud(const struct tg_settings *common, const struct tg_settings *settings,
+static int hub_check_cloud(const struct tg_config_cloud *cloud,
                            struct tg_error *err)
 {
-    (void)settings;
-    return strchr(tg_settings_text(common, "host"), '.')
+    const char *host = tg_settings_text(cloud->common, "host");
+    return !host || strchr(host, '.')
                ? TG_OK
                : tg_error_set(err, TG_EINVAL, "a hub's host has a domain");
 }

@@ -10,6 +10,7 @@
 
 #include "northbound/azure_hub.h"
 #include "support/host_model.h"
+#include "support/talk_rig.h"
 
 #define ID128                                                                                                \
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
@@ -63,8 +64,9 @@ static void test_keepalive(void **state)
                        *bad = tg_test_settings(common_options, more);
     struct tg_error err = {0};
     (void)state;
-    assert_int_equal(tg_azure_hub.config.check_cloud(good, NULL, &err), TG_OK);
-    assert_int_equal(tg_azure_hub.config.check_cloud(bad, NULL, &err), TG_ERANGE);
+    assert_int_equal(tg_azure_hub.config.check_cloud(&(struct tg_config_cloud){.common = good}, &err), TG_OK);
+    assert_int_equal(tg_azure_hub.config.check_cloud(&(struct tg_config_cloud){.common = bad}, &err),
+                     TG_ERANGE);
     assert_non_null(strstr(err.text, "1177s"));
     tg_settings_free(good);
     tg_settings_free(bad);
@@ -85,7 +87,7 @@ static void test_login_with_a_key(void **state)
     struct tg_error err = {0};
     char sr[128];
     (void)state;
-    assert_int_equal(tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, &err), TG_OK);
+    assert_int_equal(tg_azure_hub.login(&t, &secret, NULL, 1700000000, &w, &login, &err), TG_OK);
     assert_true(tg_bytes_eq_str(login.connect.client_id, "meter-1"));
     assert_true(
         tg_bytes_eq_str(login.connect.username,
@@ -110,7 +112,7 @@ static void test_login_with_a_certificate(void **state)
     struct tg_writer w = tg_writer_init(scratch, sizeof scratch);
     struct tg_cloud_login login;
     (void)state;
-    assert_int_equal(tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, NULL), TG_OK);
+    assert_int_equal(tg_azure_hub.login(&t, &secret, NULL, 1700000000, &w, &login, NULL), TG_OK);
     assert_true(tg_bytes_starts(login.connect.username, "real.azure-devices.net/meter-2/?"));
     assert_int_equal(login.connect.password.len, 0);
     assert_int_equal(login.expires_s, 0);
@@ -141,7 +143,7 @@ static void test_the_longest_login(void **state)
     t.settings = s = settings_of(pairs);
     for (need = 0;; need++) {
         struct tg_writer w = tg_writer_init(scratch, need);
-        int rc = tg_azure_hub.login(&t, &secret, 1700000000, &w, &login, &err);
+        int rc = tg_azure_hub.login(&t, &secret, NULL, 1700000000, &w, &login, &err);
         assert_true(need < sizeof scratch);
         if (rc == TG_OK)
             break;
@@ -152,68 +154,70 @@ static void test_the_longest_login(void **state)
 
 static void test_topics(void **state)
 {
+    static const struct tg_format_content content = {"application/json", "utf-8", ""};
     struct tg_cloud_target t = {.host = "h", .device_id = "m1"};
     char out[TG_CLOUD_TOPIC_BYTES];
     struct tg_writer w = tg_writer_init(out, sizeof out);
     struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
     uint8_t qos[TG_MQTT_MAX_FILTERS];
     (void)state;
-    assert_int_equal(tg_azure_hub.topic(&t, "application/json;charset=utf-8", &w), TG_OK);
+    assert_int_equal(tg_azure_hub.topic(&t, &content, "", &w), TG_OK);
     assert_int_equal(tg_writer_cstr(&w), TG_OK);
     assert_string_equal(
         out, "devices/m1/messages/events/%24.ct=application%2Fjson%3Bcharset%3Dutf-8&%24.ce=utf-8");
     w = tg_writer_init(out, 40);
-    assert_int_equal(tg_azure_hub.topic(&t, "application/json;charset=utf-8", &w), TG_ETOOBIG);
+    assert_int_equal(tg_azure_hub.topic(&t, &content, "", &w), TG_ETOOBIG);
     w = tg_writer_init(out, sizeof out);
-    assert_int_equal(tg_azure_hub.filters(&t, &w, filters, qos), 1);
+    assert_int_equal(tg_azure_hub.filters(&t, 0, &w, filters, qos), 1);
     assert_true(tg_bytes_eq_str(filters[0], "devices/m1/messages/devicebound/#"));
     assert_int_equal(qos[0], 1);
     w = tg_writer_init(out, 10);
-    assert_int_equal(tg_azure_hub.filters(&t, &w, filters, qos), TG_ETOOBIG);
-}
-
-static int inbound(const char *topic, size_t room, struct tg_cloud_command *c, struct tg_error *err)
-{
-    static char scratch[1024];
-    struct tg_cloud_target t = {.host = "h", .device_id = "m1"};
-    struct tg_writer w = tg_writer_init(scratch, room);
-    return tg_azure_hub.inbound(&t, tg_bytes_str(topic), tg_bytes_str("{}"), &w, c, err);
+    assert_int_equal(tg_azure_hub.filters(&t, 0, &w, filters, qos), TG_ETOOBIG);
 }
 
 static void test_inbound(void **state)
 {
-    struct tg_cloud_command c;
-    struct tg_error err = {0};
+    static const struct tg_cloud_target t = {.host = "h", .device_id = "m1"};
+    struct talk_rig r;
     (void)state;
-    assert_int_equal(inbound("devices/m1/messages/devicebound/"
-                             "%24.mid=a%2Fb&%24.to=%2Fdevices%2Fm1&command=re%20set&other&empty=",
-                             1024, &c, &err),
-                     1);
-    assert_true(tg_bytes_eq_str(c.message_id, "a/b"));
-    assert_true(tg_bytes_eq_str(c.name, "re set"));
-    assert_true(tg_bytes_eq_str(c.body, "{}"));
-    assert_int_equal(inbound("devices/m1/messages/devicebound/", 1024, &c, &err), 1);
-    assert_int_equal(c.message_id.len + c.name.len, 0);
-    assert_int_equal(inbound("devices/m1/messages/devicebound", 1024, &c, &err), 0);
-    assert_int_equal(inbound("devices/m2/messages/devicebound/x=1", 1024, &c, &err), 0);
-    assert_int_equal(inbound("xdevices/m1/messages/devicebound/x=1", 1024, &c, &err), 0);
-    assert_int_equal(inbound("", 1024, &c, &err), 0);
-    memset(&c, 0xA5, sizeof c);
-    assert_int_equal(inbound("devices/m1/messages/devicebound/command=%4", 1024, &c, &err), TG_EPROTO);
-    assert_int_equal(inbound("devices/m1/messages/devicebound/command=%zz", 1024, &c, &err), TG_EPROTO);
-    assert_int_equal(inbound("devices/m1/messages/devicebound/command=0123456789", 8, &c, &err), TG_EPROTO);
-    assert_int_equal(((uint8_t *)&c)[0], 0xA5); /* untouched */
-    assert_non_null(strstr(err.text, "property list"));
+    talk_rig_init(&r, &tg_azure_hub, NULL, &t);
+    assert_int_equal(talk_rig_message(&r,
+                                      "devices/m1/messages/devicebound/"
+                                      "%24.mid=a%2Fb&%24.to=%2Fdevices%2Fm1&command=re%20set&other&empty=",
+                                      "{}"),
+                     TG_OK);
+    assert_int_equal(r.command_count, 1);
+    assert_string_equal(r.commands[0].message_id, "a/b");
+    assert_string_equal(r.commands[0].name, "re set");
+    assert_string_equal(r.commands[0].body, "{}");
+    assert_true(r.commands[0].hold);
+    talk_rig_clear(&r);
+    assert_int_equal(talk_rig_message(&r, "devices/m1/messages/devicebound/", "{}"), TG_OK);
+    assert_int_equal(r.command_count, 1);
+    assert_string_equal(r.commands[0].message_id, "");
+    assert_string_equal(r.commands[0].name, "");
+    talk_rig_clear(&r);
+    (void)talk_rig_message(&r, "devices/m1/messages/devicebound", "{}");
+    (void)talk_rig_message(&r, "devices/m2/messages/devicebound/x=1", "{}");
+    (void)talk_rig_message(&r, "xdevices/m1/messages/devicebound/x=1", "{}");
+    (void)talk_rig_message(&r, "", "{}");
+    assert_int_equal(r.command_count, 0);
+    assert_int_equal(talk_rig_message(&r, "devices/m1/messages/devicebound/command=%4", "{}"), TG_EPROTO);
+    assert_int_equal(talk_rig_message(&r, "devices/m1/messages/devicebound/command=%zz", "{}"), TG_EPROTO);
+    assert_non_null(strstr(r.err.text, "property list"));
+    assert_int_equal(r.command_count, 0);
+    talk_rig_fini(&r);
 }
 
 static void test_connack_texts_and_lookup(void **state)
 {
     struct tg_error err = {0};
+    enum tg_retry retry;
     size_t count;
     (void)state;
     for (unsigned i = 1; i < 256; i++)
-        assert_non_null(tg_azure_hub.connack_text((uint8_t)i));
-    assert_non_null(strstr(tg_azure_hub.connack_text(5), "not authorised"));
+        assert_non_null(tg_azure_hub.connack_text((uint8_t)i, &retry));
+    assert_non_null(strstr(tg_azure_hub.connack_text(5, &retry), "not authorised"));
     assert_int_equal(tg_cloud_types(&count)[0] == &tg_azure_hub, 1);
     assert_int_equal(count, 2);
     assert_ptr_equal(tg_cloud_type_find("azure-iot-hub", &err), &tg_azure_hub);

@@ -10,6 +10,7 @@
 
 #include "northbound/mqtt_cloud.h"
 #include "support/host_model.h"
+#include "support/talk_rig.h"
 
 static const struct tg_cloud_type *const type = &tg_mqtt_cloud;
 
@@ -17,7 +18,7 @@ static int check(const char *name, const char *text, struct tg_error *err)
 {
     const char *pairs[] = {name, text, NULL};
     struct tg_settings *s = tg_test_settings(type->config.options, pairs);
-    int rc = type->config.check_cloud(NULL, s, err);
+    int rc = type->config.check_cloud(&(struct tg_config_cloud){.settings = s}, err);
     tg_settings_free(s);
     return rc;
 }
@@ -79,22 +80,25 @@ static void test_login(void **state)
     struct tg_error err = {0};
     (void)state;
     tg_write_str(&w, "before");
-    assert_int_equal(type->login(&t, &secret, 0, &w, &l, &err), TG_OK);
+    assert_int_equal(type->login(&t, &secret, NULL, 0, &w, &l, &err), TG_OK);
     assert_true(tg_bytes_eq_str(l.connect.client_id, "site-m1-m1"));
     assert_true(tg_bytes_eq_str(l.connect.username, "u"));
     assert_true(tg_bytes_eq_str(l.connect.password, "p"));
     assert_int_equal(l.expires_s, 0);
     secret.kind = TG_IDENTITY_X509;
     w = tg_writer_init(scratch, sizeof scratch);
-    assert_int_equal(type->login(&t, &secret, 0, &w, &l, &err), TG_OK);
+    assert_int_equal(type->login(&t, &secret, NULL, 0, &w, &l, &err), TG_OK);
     assert_int_equal(l.connect.username.len + l.connect.password.len, 0);
     w = tg_writer_init(scratch, 9);
-    assert_int_equal(type->login(&t, &secret, 0, &w, &l, &err), TG_ETOOBIG);
+    assert_int_equal(type->login(&t, &secret, NULL, 0, &w, &l, &err), TG_ETOOBIG);
     tg_settings_free(s);
 }
 
 static void test_topics_and_inbound(void **state)
 {
+    static const struct tg_format_content content = {"application/json", "utf-8", ""};
+    enum tg_retry retry;
+    struct talk_rig r;
     static const char *const pairs[] = {"command_topic", "", NULL};
     struct tg_settings *s = tg_test_settings(type->config.options, NULL),
                        *quiet = tg_test_settings(type->config.options, pairs);
@@ -103,25 +107,27 @@ static void test_topics_and_inbound(void **state)
     struct tg_writer w = tg_writer_init(out, sizeof out);
     struct tg_bytes filters[TG_MQTT_MAX_FILTERS];
     uint8_t qos[TG_MQTT_MAX_FILTERS];
-    struct tg_cloud_command c;
     (void)state;
-    assert_int_equal(type->topic(&t, "application/json", &w), TG_OK);
+    assert_int_equal(type->topic(&t, &content, "", &w), TG_OK);
     assert_true(tg_bytes_eq_str(tg_bytes(w.data, w.len), "tidegate/m1/data"));
     w = tg_writer_init(out, 15);
-    assert_int_equal(type->topic(&t, "application/json", &w), TG_ETOOBIG);
+    assert_int_equal(type->topic(&t, &content, "", &w), TG_ETOOBIG);
     w = tg_writer_init(out, sizeof out);
-    assert_int_equal(type->filters(&t, &w, filters, qos), 1);
+    assert_int_equal(type->filters(&t, 0, &w, filters, qos), 1);
     assert_true(tg_bytes_eq_str(filters[0], "tidegate/m1/command"));
     w = tg_writer_init(out, 15);
-    assert_int_equal(type->filters(&t, &w, filters, qos), TG_ETOOBIG);
+    assert_int_equal(type->filters(&t, 0, &w, filters, qos), TG_ETOOBIG);
     t.settings = quiet;
-    assert_int_equal(type->filters(&t, &w, filters, qos), 0);
-    assert_int_equal(
-        type->inbound(&t, tg_bytes_str("any"), tg_bytes_str("{\"command\":\"x\"}"), &w, &c, NULL), 1);
-    assert_true(tg_bytes_eq_str(c.body, "{\"command\":\"x\"}"));
-    assert_int_equal(c.name.len + c.message_id.len, 0);
+    assert_int_equal(type->filters(&t, 0, &w, filters, qos), 0);
+    talk_rig_init(&r, type, NULL, &t);
+    assert_int_equal(talk_rig_message(&r, "any", "{\"command\":\"x\"}"), TG_OK);
+    assert_int_equal(r.command_count, 1);
+    assert_string_equal(r.commands[0].body, "{\"command\":\"x\"}");
+    assert_string_equal(r.commands[0].name, "");
+    assert_string_equal(r.commands[0].message_id, "");
+    talk_rig_fini(&r);
     for (unsigned i = 0; i < 256; i++)
-        assert_non_null(type->connack_text((uint8_t)i));
+        assert_non_null(type->connack_text((uint8_t)i, &retry));
     tg_settings_free(s);
     tg_settings_free(quiet);
 }

@@ -377,7 +377,7 @@ static void test_a_flood_of_commands_is_held_back(void **state)
     for (unsigned done = 0; done < COUNT; done++) {
         RUN_UNTIL(st.f, st.command_count > done);
         assert_int_equal(st.numbers[done], done);
-        tg_session_command_done(st.sessions[0], st.tokens[done]);
+        tg_session_command_done(st.sessions[0], st.tokens[done], "ok", "{}");
     }
     RUN_UNTIL(st.f, st.broker.pubacks == COUNT && stage_stats(0).acked_seq == 1);
     for (unsigned i = 0; i < COUNT; i++)
@@ -397,7 +397,7 @@ static void test_a_command_that_cannot_be_taken_comes_again(void **state)
     st.refuse_command = false;
     mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "5", 1, true);
     RUN_UNTIL(st.f, st.command_count == 1);
-    tg_session_command_done(st.sessions[0], st.tokens[0]);
+    tg_session_command_done(st.sessions[0], st.tokens[0], "ok", "{}");
     RUN_UNTIL(st.f, st.broker.pubacks == 1);
     assert_int_equal(st.broker.pubacked[0], 7);
     stage_end();
@@ -415,7 +415,7 @@ static void test_an_old_token_acknowledges_nothing(void **state)
     mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "6", 1,
                      false); /* another message under this id */
     RUN_UNTIL(st.f, st.command_count == 2);
-    tg_session_command_done(st.sessions[0], st.tokens[0]);
+    tg_session_command_done(st.sessions[0], st.tokens[0], "ok", "{}");
     append(1);
     RUN_UNTIL(st.f, stage_stats(0).acked_seq == 1);
     assert_int_equal(st.broker.pubacks, 0);
@@ -428,7 +428,7 @@ static void test_an_old_token_acknowledges_nothing(void **state)
     RUN_UNTIL(st.f, stage_online(0));
     mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "8", 1, false);
     RUN_UNTIL(st.f, st.command_count == 3);
-    tg_session_command_done(st.sessions[0], old);
+    tg_session_command_done(st.sessions[0], old, "ok", "{}");
     append(1);
     RUN_UNTIL(st.f, stage_stats(0).acked_seq == 2);
     assert_int_equal(st.broker.pubacks, 0);
