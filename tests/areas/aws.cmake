@@ -1,8 +1,8 @@
 # AWS IoT Core: the profile, its messages, and requests for certificates.
-if(NOT TG_TESTS AND NOT TG_FUZZ)
-  return()
-endif()
 if(TG_TESTS)
   tg_require(OPENSSL openssl libssl-dev)
-  tg_test(test_csr SOURCES unit/test_csr.c LINK tg_cloud PkgConfig::OPENSSL LABELS unit)
 endif()
+tg_test(test_csr SOURCES unit/test_csr.c LINK tg_cloud PkgConfig::OPENSSL LABELS unit)
+foreach(part iot shadow jobs fleet)
+  tg_test(test_aws_${part} SOURCES unit/test_aws_${part}.c LINK tg_test_parts tg_cloud PkgConfig::JANSSON LABELS unit)
+endforeach()
