@@ -15,11 +15,10 @@ import shutil
 import signal
 import ssl
 
-import paho.mqtt.client as paho
-
 from harness import BUILD, Expired, Process, accepts, free_port, tail, wait_until
 
-SERVICE_PASSWORD = "service"
+from service_link import PASSWORD as SERVICE_PASSWORD, ServiceLink  # found by harness in peers/
+
 # The suites that the hub takes from clients; mosquitto applies them to TLS 1.2.
 CIPHERS = ("ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
            "ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256")
@@ -60,46 +59,58 @@ class Record:
 
 
 class Service:
-    """The cloud's side: an application that talks to devices through the hub."""
+    """The cloud's side: an application that talks to devices through the hub. `link` is a peers/service_link.py."""
 
     def __init__(self, port):
-        self.client = paho.Client("service-client", protocol=paho.MQTTv311)
-        self.client.username_pw_set("service", SERVICE_PASSWORD)
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        wait_until(self.client.is_connected, 10, "the service client")
+        self.link = ServiceLink(port)
+
+    def publish(self, topic, payload, qos=1):
+        """Under the open rules the service may publish anything."""
+        self.link.wait(self.link.publish(topic, payload, qos))
 
     def c2d(self, device, payload, bag="", qos=1):
-        sent = self.client.publish(f"devices/{device}/messages/devicebound/{bag}", payload, qos)
-        wait_until(sent.is_published, 10, "the hub to take a cloud-to-device message")
+        self.publish(f"devices/{device}/messages/devicebound/{bag}", payload, qos)
 
-    def say(self, device, topic, payload):
-        """One message to one device on any topic it listens to (methods, twins)."""
-        sent = self.client.publish(f"to/{device}/{topic}", payload, 1)
-        wait_until(sent.is_published, 10, "the hub to take a message")
+    def say(self, device, topic, payload, qos=1):
+        """One message to one device on any topic that it has subscribed to; the record says "told" or "unheard"."""
+        self.link.wait(self.link.say(device, topic, payload, qos))
+
+    def lever(self, device, what, value=""):
+        """What the hub does to a device ("*": to all) from now on: peers/hub_levers.h."""
+        self.link.wait(self.link.lever(device, what, value))
 
     def listen(self, *filters):
         """A list that grows by (topic, payload) of every message on these; they are granted when this returns."""
-        heard, granted = [], []
-        self.client.on_message = lambda client, user, message: heard.append((message.topic, message.payload))
-        self.client.on_subscribe = lambda client, user, number, codes: granted.append(number)
+        heard = []
         for topic in filters:
-            self.client.subscribe(topic, 1)
-        wait_until(lambda: len(granted) == len(filters), 10, "the hub to grant the service's subscriptions")
+            self.link.heard(topic, lambda topic, payload: heard.append((topic, payload)))
+        return heard
+
+    def forwarded(self, prefix=""):
+        """A list that grows by (device, topic, payload) of what devices say under a forwarded prefix."""
+        heard = []
+        self.link.forwarded(prefix, lambda *said: heard.append(said))
+        return heard
+
+    def events(self, what):
+        """A list that grows by (device, reason): connect, disconnect, subscribe, unsubscribe."""
+        heard = []
+        self.link.events(what, lambda *event: heard.append(event))
         return heard
 
     def __enter__(self):
         return self
 
     def __exit__(self, *unused):
-        self.client.disconnect()
-        self.client.loop_stop()
+        self.link.close()
 
 
 class Hub:
-    def __init__(self, stage, pki, tls=None, options=None, name="hub"):
-        """`tls`: mosquitto's tls_version, "tlsv1.2" by default, as the hub offers; options: plugin_opt_ of hub_rules."""
+    def __init__(self, stage, pki, tls=None, options=None, name="hub", mosquitto=None):
+        """`tls`: mosquitto's tls_version, "tlsv1.2" by default, as the hub offers; options: plugin_opt_ of hub_rules;
+        mosquitto: other lines of its configuration. With the open rules (hub_login.h) this is any other cloud."""
         self.stage, self.pki, self.name = stage, pki, name
+        self.mosquitto = {"max_queued_messages": 50, "max_inflight_messages": 100, **(mosquitto or {})}
         self.tls = tls or "tlsv1.2"
         self.options = options or {}
         self.log = stage.path(f"{name}.log")
@@ -117,7 +128,7 @@ class Hub:
         options = {"registry": self.pki.path("registry"), "record": self.record.path,
                    "service_password": SERVICE_PASSWORD, "hosts": f"localhost,localhost:{self.port}", **self.options}
         lines = ["per_listener_settings false", "allow_anonymous false", "persistence false", "sys_interval 0",
-                 "set_tcp_nodelay true", "max_queued_messages 50", "max_inflight_messages 100",
+                 "set_tcp_nodelay true", *(f"{key} {value}" for key, value in self.mosquitto.items()),
                  f"log_dest file {self.log}", "log_type error", "log_type warning", "log_type notice",
                  f"plugin {os.path.join(BUILD, 'peers', 'hub_rules.so')}",
                  *(f"plugin_opt_{key} {value}" for key, value in options.items()),
