@@ -26,7 +26,7 @@
  * A client that logs in as "service" is the cloud's side. It may subscribe to anything, and
  *
  *     hears  from/{client}/{topic}       what a client published under a forwarded prefix; nobody else hears it
- *     hears  event/{client}/{what}       connect, disconnect, subscribe, unsubscribe; payload: how, why, the filter
+ *     hears  event/{client}/{what}       connect, disconnect, subscribe, unsubscribe, unheard; payload: how, why, the filter
  *     says   to/{client}/{topic}         to that client alone, if it is there and has subscribed; with the lower of
  *                                        the two QoS. The record says "told" or "unheard".
  *     says   lever/{client}/{what}       see hub_levers.h
@@ -308,7 +308,7 @@ static int say_to_device(const struct mosquitto_evt_message *e, const char *clie
     const struct hub_session *s = hub_session_find(client);
     int granted = s && s->client ? hub_session_hears(s, topic) : -1;
     if (granted < 0) {
-        hub_record_event(hub.record, "unheard", client, topic);
+        note("unheard", client, topic);
         return SWALLOW;
     }
     int qos = e->qos < granted ? e->qos : granted;

@@ -35,10 +35,12 @@ def decode(level):
 class ServiceLink:
     def __init__(self, port, name="service", host="127.0.0.1"):
         self.ready, self.granted, self.lock = threading.Event(), {}, threading.Lock()
+        self.filters = []  # asked for again when the hub comes back
         self.client = paho.Client(f"{name}-{os.getpid()}-{id(self):x}", protocol=paho.MQTTv5)
         self.client.max_inflight_messages_set(0)
         self.client.username_pw_set("service", PASSWORD)
-        self.client.on_connect = lambda *unused: self.ready.set()
+        self.client.reconnect_delay_set(0.1, 0.5)
+        self.client.on_connect = self.on_connect
         self.client.on_subscribe = self.on_subscribe
         properties = Properties(PacketTypes.CONNECT)
         properties.ReceiveMaximum = 65535
@@ -47,6 +49,11 @@ class ServiceLink:
         if not self.ready.wait(PATIENCE_S):
             raise AssertionError("the hub does not answer its service")
 
+    def on_connect(self, client, user, flags, code, properties=None):
+        for topics in list(self.filters):
+            client.subscribe(topics, 1)
+        self.ready.set()
+
     def on_subscribe(self, client, user, number, codes, properties=None):
         with self.lock:
             self.granted.setdefault(number, threading.Event()).set()
@@ -54,6 +61,7 @@ class ServiceLink:
     def heard(self, topics, handler):
         """handler(topic, payload) for every message on the filter; it is granted when this returns."""
         self.client.message_callback_add(topics, lambda client, user, message: handler(message.topic, message.payload))
+        self.filters.append(topics)
         _, number = self.client.subscribe(topics, 1)
         with self.lock:
             granted = self.granted.setdefault(number, threading.Event())
@@ -69,7 +77,8 @@ class ServiceLink:
         self.heard(f"from/+/{prefix}#" if prefix == "" or prefix.endswith("/") else f"from/+/{prefix}", take)
 
     def events(self, what, handler):
-        """handler(client, reason) when a client does `what`: connect, disconnect, subscribe (reason: the filter) …"""
+        """handler(client, reason) at each connect, disconnect, subscribe, unsubscribe (reason: the filter), unheard
+        (reason: the topic of what was said to a client that is away or does not listen)."""
         self.heard(f"event/+/{what}", lambda topic, payload: handler(decode(topic.split("/")[1]), payload.decode()))
 
     def publish(self, topic, payload=b"", qos=1):
