@@ -111,14 +111,14 @@ class DpsService:
         if what == "failed":
             state.update(errorCode=400209, errorMessage="Custom allocation failed with status code: 400")
         if what in ("assigned", "malformed"):
-            host, device = self.setting(who, "assign", (self.hub, who))
-            state.update(status="assigned", assignedHub=host, deviceId=device,
+            host, device = self.setting(who, "assign", (self.hub, None))
+            state.update(status="assigned", assignedHub=host, deviceId=device or who,
                          substatus="deviceDataMigrated" if who in self.assigned else "initialAssignment")
             self.assigned.add(who)
             payload = self.setting(who, "payload", "echo")
-            given = self.operations[operation]["sent"] if payload == "echo" else payload
+            given = {"echo": self.operations[operation]["sent"], "none": None}.get(payload, payload)
             if given is not None:
-                state["payload"] = given
+                state["payload"] = json.loads(payload) if given is payload else given
         body = json.dumps({"operationId": operation, "status": state["status"], "registrationState": state},
                           separators=(",", ":"))
         return 200, None, body[:len(body) // 2] if what == "malformed" else body
@@ -138,7 +138,9 @@ class DpsService:
         return pull
 
     def set_payload(self, who, payload):
-        self.levers.set(who, "payload", payload if payload == "echo" else None if payload == "none" else json.loads(payload))
+        if payload not in ("echo", "none"):
+            json.loads(payload)
+        self.levers.set(who, "payload", payload)
 
     def requests(self, who=None):
         return {"requests": [entry for entry in self.seen if who in (None, entry["id"])]}
@@ -148,7 +150,7 @@ class DpsService:
                 "at_once": lambda who, state: self.levers.set(who, "at_once", state),
                 "polls": lambda who, count: self.levers.set(who, "polls", int(count)),
                 "retry_after": lambda who, seconds: self.levers.set(who, "retry_after", seconds),
-                "assign": lambda who, host, device=None: self.levers.set(who, "assign", (host, device or who)),
+                "assign": lambda who, host, device=None: self.levers.set(who, "assign", (host, device)),
                 **{what: self.set_next(what) for what in ("throttle", "lose", "delay")}, "clear": self.levers.clear}
 
 

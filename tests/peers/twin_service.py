@@ -29,6 +29,7 @@ import json
 import re
 import sys
 import time
+import uuid
 
 import control
 from levers import Levers
@@ -84,7 +85,7 @@ class TwinService:
             return 0, None, ""
         status = self.levers.take(device, "fail", kind)
         if status:
-            return status, None, ""
+            return status, None, self.problem(status * 1000 + 1, "as the test wants it")
         twin = self.twin(device)
         if kind == "get":
             return 200, None, json.dumps(twin.document(), separators=(",", ":"))
@@ -92,7 +93,12 @@ class TwinService:
             return 204, twin.reported.patch(json.loads(payload)), ""
         except (ValueError, RecursionError) as error:  # Refused is a ValueError, and so is what is no JSON
             reason = str(error) if isinstance(error, Refused) else "no JSON"
-            return 400, None, json.dumps({"errorCode": 400004, "message": reason})
+            return 400, None, self.problem(400004, reason)
+
+    @staticmethod
+    def problem(code, message):
+        """The official SDK does not look at the status: an errorCode in the body is what makes it a failure."""
+        return json.dumps({"errorCode": code, "message": message, "trackingId": str(uuid.uuid4())})
 
     # --- desired properties -----------------------------------------------------------------------
 

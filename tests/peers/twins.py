@@ -2,7 +2,7 @@
 """twins - device twin documents as IoT Hub keeps them: merge patches, versions, limits. No I/O.
 
 The limits are those of the hub's documentation: desired and reported properties 32 KB each (keys and values counted,
-numbers as 8 bytes, booleans as 4), a string value 4 KB, ten levels, keys 1 KB without control characters, `.`, `$` and
+numbers as 8 bytes, booleans as 4), a string value 4 KB, ten levels of objects, keys 1 KB without control characters, `.`, `$` and
 space, integers from -2^52 to 2^52-1. A null removes.
 """
 import copy
@@ -33,7 +33,7 @@ def _check_key(key):
         raise Refused(f"a key is empty, too long or has a character that keys must not have: {key[:40]!r}")
 
 
-def size(value, depth=1):
+def size(value, depth=0):
     """What it counts for in the limit; raises Refused for what the hub does not take."""
     if isinstance(value, dict):
         if depth > DEPTH_MAX:
