@@ -19,6 +19,7 @@ question for the state assigning again or the outcome. ID is a registration id, 
     payload ID JSON|echo|none   registrationState.payload: this, what the device sent, or nothing (echo)
     requests [ID]               {"requests": [{"id", "kind", "rid", "at_ms", "payload", "status"}, …]}; status 0: lost
     clear                       takes all levers back
+    connected                   {"connected": bool}: whether it hears the broker, after that was away
 """
 import argparse
 import asyncio
@@ -146,7 +147,7 @@ class DpsService:
         return {"requests": [entry for entry in self.seen if who in (None, entry["id"])]}
 
     def commands(self):
-        return {"outcome": self.set_outcome, "payload": self.set_payload, "requests": self.requests,
+        return {"connected": lambda: {"connected": self.link.connected()}, "outcome": self.set_outcome, "payload": self.set_payload, "requests": self.requests,
                 "at_once": lambda who, state: self.levers.set(who, "at_once", state),
                 "polls": lambda who, count: self.levers.set(who, "polls", int(count)),
                 "retry_after": lambda who, seconds: self.levers.set(who, "retry_after", seconds),

@@ -35,7 +35,7 @@ def decode(level):
 class ServiceLink:
     def __init__(self, port, name="service", host="127.0.0.1"):
         self.ready, self.granted, self.lock = threading.Event(), {}, threading.Lock()
-        self.filters = []  # asked for again when the hub comes back
+        self.filters, self.waiting = [], set()  # asked for again when the hub comes back; not granted yet
         self.client = paho.Client(f"{name}-{os.getpid()}-{id(self):x}", protocol=paho.MQTTv5)
         self.client.max_inflight_messages_set(0)
         self.client.username_pw_set("service", PASSWORD)
@@ -50,13 +50,19 @@ class ServiceLink:
             raise AssertionError("the hub does not answer its service")
 
     def on_connect(self, client, user, flags, code, properties=None):
-        for topics in list(self.filters):
-            client.subscribe(topics, 1)
+        with self.lock:
+            self.waiting = {client.subscribe(topics, 1)[1] for topics in self.filters}
         self.ready.set()
 
     def on_subscribe(self, client, user, number, codes, properties=None):
         with self.lock:
+            self.waiting.discard(number)
             self.granted.setdefault(number, threading.Event()).set()
+
+    def connected(self):
+        """Whether the hub is there and hands it all that it asked for, also after the hub was away."""
+        with self.lock:
+            return self.client.is_connected() and not self.waiting
 
     def heard(self, topics, handler):
         """handler(topic, payload) for every message on the filter; it is granted when this returns."""

@@ -22,6 +22,7 @@ It answers the twin requests of every device, keeps the documents (twins.py) and
     requests [DEVICE]                {"requests": [{"device", "kind", "rid", "at_ms", "payload", "status"}, …]}; status 0: lost
     late                             {"late": n}: method answers that came after the time limit, or to no call
     clear                            takes all levers back
+    connected                        {"connected": bool}: whether it hears the hub, after the hub was away
 """
 import argparse
 import asyncio
@@ -171,7 +172,7 @@ class TwinService:
         self.twins.pop(device, None)
 
     def commands(self):
-        return {"twin": lambda device: {"twin": self.twin(device).document()}, "desired": self.desired,
+        return {"connected": lambda: {"connected": self.link.connected()}, "twin": lambda device: {"twin": self.twin(device).document()}, "desired": self.desired,
                 "hidden": self.hidden, "push": self.push, "again": self.again, "reset": self.reset,
                 **{what: self.lever(what) for what in ("fail", "lose", "garble", "delay")}, "clear": self.levers.clear,
                 "method": self.method, "result": self.result, "requests": self.requests,

@@ -202,11 +202,12 @@ class Hub:
         self.record = Record(stage.path(f"{name}.jsonl"))
         self.process = None
         self.port = self.service_port = None
+        self.services = []  # peers that answer for this broker
         pki.save()
         for _ in range(10):  # another test may take a free port first
             self.port, self.service_port = free_port(), free_port()
             if self.start():
-                self.twins = stage.peer("twin_service.py", "--port", self.service_port) if twin else None
+                self.twins = self.serve("twin_service.py") if twin else None
                 return
         raise Expired(f"mosquitto does not start:\n{tail(self.log)}")
 
@@ -237,7 +238,14 @@ class Hub:
                                env={"LD_LIBRARY_PATH": os.path.join(BUILD, "peers"), "LD_PRELOAD": "hub_rules.so"})
         wait_until(lambda: not self.process.running or (accepts(self.port) and accepts(self.service_port)), 20,
                    "mosquitto to listen")
+        for service in self.services:
+            wait_until(lambda: service.command("connected")["connected"] or not self.process.running, 20, f"{service.name} to be back")
         return self.process.running
+
+    def serve(self, script, *arguments):
+        """Starts a peer that answers for this broker: it is given --port, the listener for services."""
+        self.services.append(self.stage.peer(script, "--port", self.service_port, *arguments))
+        return self.services[-1]
 
     def stop(self):
         return self.process.stop()
@@ -290,7 +298,7 @@ class Dps(Hub):
         self.registry_path = stage.path(f"{name}.registry")
         self.save()
         super().__init__(stage, pki, name=name, options={"rules": "dps", "id_scope": id_scope, **more.pop("options", {})}, **more)
-        self.service_peer = stage.peer("dps_service.py", "--port", self.service_port, "--hub", host)
+        self.service_peer = self.serve("dps_service.py", "--hub", host)
 
     def registry(self):
         return self.registry_path

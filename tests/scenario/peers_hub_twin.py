@@ -119,6 +119,11 @@ class Twins(unittest.TestCase):
         answered = self.hub.record.wait("told", self.name, count=2)[1]
         self.assertGreaterEqual(answered["t"] - asked["t"], 650)
 
+    def test_hub_was_away(self):
+        self.hub.stop()
+        self.assertTrue(self.hub.start())
+        self.assertEqual(self.sdk().do("twin")["reported"], {"$version": 1})
+
     # --- by hand ----------------------------------------------------------------------------------
 
     def test_what_is_no_patch(self):
