@@ -15,6 +15,7 @@ Every client is accepted, whatever it presents. Levers, for what happens from th
     close | reset             now, all connections (reset: TCP RST)
     release                   sends what `puback later` held, in order
     publish TOPIC PAYLOAD [QOS]    to every client; answers with the packet id
+    crumbs on|off             what goes to every client goes a byte at a time, with TLS each in a record of its own
     raw HEX                   these bytes, to every client
     oversize                  the head of a PUBLISH of 268,435,455 bytes, to every client
     garbage                   4 KB that are no MQTT, to every client
@@ -155,7 +156,7 @@ class Broker:
         self.stalled = set()
         self.packets = deque(maxlen=100000)
         self.acked = []
-        self.stall = self.session = False
+        self.stall = self.session = self.crumbs = False
         self.connack, self.puback, self.suback, self.ping = 0, "once", None, True
         self.left = -1
         self.accepted = self.connects = self.publishes = self.next_id = self.pings = 0
@@ -238,9 +239,13 @@ class Broker:
                 writer.close()
         self.stalled.clear()
 
+    def set_crumbs(self, state):
+        self.crumbs = {"on": True, "off": False}[state]
+
     def everybody(self, data):
         for client in self.clients:
-            client.writer.write(data)
+            for piece in [data[i:i + 1] for i in range(len(data))] if self.crumbs else [data]:
+                client.writer.write(piece)
 
     def release(self):
         for client in self.clients:
@@ -265,7 +270,7 @@ class Broker:
     def commands(self):
         noise = random.Random(1)
         return {"handshake": self.set_handshake, "connack": self.set_connack, "session": self.set_session,
-                "puback": self.set_puback, "suback": self.set_suback, "ping": self.set_ping,
+                "puback": self.set_puback, "suback": self.set_suback, "ping": self.set_ping, "crumbs": self.set_crumbs,
                 "close_after": self.close_after, "close": self.close, "reset": lambda: self.close(hard=True),
                 "release": self.release, "publish": self.publish,
                 "raw": lambda digits: self.everybody(bytes.fromhex(digits)),

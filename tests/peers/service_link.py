@@ -41,6 +41,7 @@ class ServiceLink:
         self.client.username_pw_set("service", PASSWORD)
         self.client.reconnect_delay_set(0.1, 0.5)
         self.client.on_connect = self.on_connect
+        self.client.on_disconnect = self.on_disconnect
         self.client.on_subscribe = self.on_subscribe
         properties = Properties(PacketTypes.CONNECT)
         properties.ReceiveMaximum = 65535
@@ -53,6 +54,10 @@ class ServiceLink:
         with self.lock:
             self.waiting = {client.subscribe(topics, 1)[1] for topics in self.filters}
         self.ready.set()
+
+    def on_disconnect(self, client, user, code, properties=None):
+        with self.lock:
+            self.waiting = {None}  # until it is back
 
     def on_subscribe(self, client, user, number, codes, properties=None):
         with self.lock:
