@@ -122,7 +122,8 @@ static void test_refusals(void **state)
     run("openssl pkcs8 -topk8 -in plain.pem -passout pass:x -out encrypted8.pem");
     run("openssl ec -in plain.pem -aes128 -passout pass:x -out encrypted.pem");
     run("openssl pkey -in plain.pem -pubout -out public.pem");
-    run("printf '%%s\\n' '-----BEGIN PRIVATE KEY-----' AAAA '-----END PRIVATE KEY-----' > junk.pem; : > empty.pem");
+    run("printf '%%s\\n' '-----BEGIN PRIVATE KEY-----' AAAA '-----END PRIVATE KEY-----' > junk.pem; : > "
+        "empty.pem");
     run("head -c 100 plain.pem > cut.pem; head -c 140000 /dev/zero > big.pem");
     assert_refused(at("p384.pem"), TG_EINVAL, "P-256");
     assert_refused(at("rsa1024.pem"), TG_EINVAL, "RSA with 1024 bits");
@@ -141,8 +142,8 @@ static void test_refusals(void **state)
 
 static void test_base64url(void **state)
 {
-    static const char *const pairs[][2] = {{"", ""},         {"f", "Zg"},      {"fo", "Zm8"},
-                                           {"foo", "Zm9v"},  {"foob", "Zm9vYg"}, {"\xfb\xff\xfe", "-__-"},
+    static const char *const pairs[][2] = {{"", ""},        {"f", "Zg"},        {"fo", "Zm8"},
+                                           {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xfb\xff\xfe", "-__-"},
                                            {"\xff", "_w"}};
     (void)state;
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
