@@ -2,7 +2,7 @@
 #include "northbound/csr.h"
 
 #include "core/net/pem.h"
-#include "northbound/der.h"
+#include "core/net/der.h"
 #include "northbound/x509_write.h"
 
 int tg_csr_write(const struct tg_signer *signer, const char *common_name, struct tg_writer *out,

@@ -5,7 +5,7 @@
 #include "core/net/pem.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/wolfssl.h"
-#include "northbound/der.h"
+#include "core/net/der.h"
 
 #define OID(...) tg_bytes((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 

@@ -13,11 +13,11 @@
 #define TG_X509_MAX_BYTES    3072
 
 struct tg_x509_certificate {
-    const char *common_name;           /* of the subject: UTF-8, 1 … TG_X509_CN_MAX_BYTES bytes */
-    struct tg_bytes issuer_name;       /* DER of the issuer's Name; empty = self-signed */
-    const struct tg_signer *subject;   /* whose public key it holds */
-    const struct tg_signer *issuer;    /* who signs; the subject itself when self-signed */
-    int64_t not_before_s, not_after_s; /* Unix time */
+    const char *common_name;              /* of the subject: UTF-8, 1 … TG_X509_CN_MAX_BYTES bytes */
+    struct tg_bytes issuer_name;          /* DER of the issuer's Name; empty = self-signed */
+    const struct tg_signer *subject;      /* whose public key it holds */
+    const struct tg_signer *issuer;       /* who signs; the subject itself when self-signed */
+    int64_t not_before_s, not_after_s;    /* Unix time */
     uint8_t serial[TG_X509_SERIAL_BYTES]; /* random; the highest bit is cleared */
 };
 

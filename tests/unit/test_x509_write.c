@@ -8,51 +8,28 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "core/net/stream.h"
+#include "core/net/der.h"
 #include "northbound/csr.h"
-#include "northbound/der.h"
 #include "northbound/x509_write.h"
+#include "support/key_files.h"
 
-static char dir[128];
 static struct tg_signer *ec, *rsa;
-
-static void run(const char *fmt, ...) TG_PRINTF(1, 2);
-static void run(const char *fmt, ...)
-{
-    char command[1024], all[1400];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(command, sizeof command, fmt, ap);
-    va_end(ap);
-    snprintf(all, sizeof all, "cd '%s' && umask 077 && { %s ; } > log 2>&1 || { cat log ; exit 1; }", dir,
-             command);
-    if (system(all) != 0)
-        fail_msg("%s", command);
-}
 
 static struct tg_signer *open_key(const char *name)
 {
-    char path[256];
     struct tg_signer *s = NULL;
     struct tg_error err = {0};
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (tg_signer_open(path, &s, &err) < 0)
+    if (tg_signer_open(key_files_at(name), &s, &err) < 0)
         fail_msg("%s", err.text);
     return s;
 }
 
 static int setup(void **state)
 {
-    (void)state;
-    snprintf(dir, sizeof dir, "%s/tidegate-x509-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(tg_tls_global_init(NULL), 0);
-    run("openssl ecparam -name prime256v1 -genkey -noout -out ec.pem && openssl genrsa -out rsa.pem 2048");
+    if (key_files_setup(state) < 0)
+        return -1;
+    key_files_run(
+        "openssl ecparam -name prime256v1 -genkey -noout -out ec.pem && openssl genrsa -out rsa.pem 2048");
     ec = open_key("ec.pem");
     rsa = open_key("rsa.pem");
     return 0;
@@ -60,20 +37,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     tg_signer_free(ec);
     tg_signer_free(rsa);
-    tg_tls_global_fini();
-    run("rm -rf '%s'", dir);
-    return 0;
-}
-
-static void put(const char *name, const struct tg_writer *w)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    assert_true(f && fwrite(w->data, 1, w->len, f) == w->len && fclose(f) == 0);
+    return key_files_teardown(state);
 }
 
 static void test_csr(void **state)
@@ -94,9 +60,11 @@ static void test_csr(void **state)
             struct tg_error err = {0};
             if (tg_csr_write(keys[k].signer, i < 3 ? names[i] : long_name, &w, &err) < 0)
                 fail_msg("%s", err.text);
-            put("csr.pem", &w);
-            run("openssl req -in csr.pem -verify -noout && "
-                "test \"$(openssl req -in csr.pem -noout -subject -nameopt utf8,space_eq)\" = 'subject=CN = %s' && "
+            key_files_put("csr.pem", tg_bytes(w.data, w.len), 0600);
+            key_files_run(
+                "openssl req -in csr.pem -verify -noout && "
+                "test \"$(openssl req -in csr.pem -noout -subject -nameopt utf8,space_eq)\" = 'subject=CN = "
+                "%s' && "
                 "openssl pkey -in %s -pubout > pub && openssl req -in csr.pem -noout -pubkey | cmp - pub",
                 i < 3 ? names[i] : long_name, keys[k].key);
         }
@@ -128,7 +96,7 @@ static void write_certificate(const char *name, const struct tg_x509_certificate
     struct tg_error err = {0};
     if (tg_x509_certificate_write(c, &w, &err) < 0)
         fail_msg("%s", err.text);
-    put(name, &w);
+    key_files_put(name, tg_bytes(w.data, w.len), 0600);
 }
 
 static void test_self_signed(void **state)
@@ -143,13 +111,17 @@ static void test_self_signed(void **state)
                                         .not_after_s = 4000000000};
         c.serial[15] = 1;
         write_certificate("self.pem", &c);
-        run("openssl verify -CAfile self.pem -check_ss_sig -x509_strict self.pem || "
-            "openssl verify -CAfile self.pem -check_ss_sig self.pem");
-        run("openssl x509 -in self.pem -noout -text | tee text | grep -q 'CA:FALSE' && grep -q 'Digital Signature' text && "
-            "grep -q 'TLS Web Client Authentication' text && grep -q 'Version: 3' text");
-        run("test \"$(openssl x509 -in self.pem -noout -startdate)\" = 'notBefore=Nov 14 22:13:20 2023 GMT' && "
+        key_files_run("openssl verify -CAfile self.pem -check_ss_sig -x509_strict self.pem || "
+                      "openssl verify -CAfile self.pem -check_ss_sig self.pem");
+        key_files_run("openssl x509 -in self.pem -noout -text | tee text | grep -q 'CA:FALSE' && grep -q "
+                      "'Digital Signature' text && "
+                      "grep -q 'TLS Web Client Authentication' text && grep -q 'Version: 3' text");
+        key_files_run(
+            "test \"$(openssl x509 -in self.pem -noout -startdate)\" = 'notBefore=Nov 14 22:13:20 2023 GMT' "
+            "&& "
             "test \"$(openssl x509 -in self.pem -noout -enddate)\" = 'notAfter=Oct  2 07:06:40 2096 GMT'");
-        run("test \"$(openssl x509 -in self.pem -noout -serial)\" = 'serial=40000000000000000000000000000001'");
+        key_files_run("test \"$(openssl x509 -in self.pem -noout -serial)\" = "
+                      "'serial=40000000000000000000000000000001'");
     }
 }
 
@@ -168,18 +140,14 @@ static void test_signed_by_a_ca(void **state)
                                             .issuer = k ? rsa : ec,
                                             .not_before_s = 1700000000,
                                             .not_after_s = 2000000000};
-            run("openssl req -x509 -new -key %s -subj '%s' -multivalue-rdn -days 30 -out ca.pem",
-                k ? "rsa.pem" : "ec.pem", subjects[i]);
-            char path[256];
-            snprintf(path, sizeof path, "%s/ca.pem", dir);
-            FILE *f = fopen(path, "rb");
-            assert_non_null(f);
-            size_t n = fread(ca, 1, sizeof ca, f);
-            fclose(f);
-            if (tg_x509_subject_name(tg_bytes(ca, n), memory, sizeof memory, &c.issuer_name, &err) < 0)
+            key_files_run("openssl req -x509 -new -key %s -subj '%s' -multivalue-rdn -days 30 -out ca.pem",
+                          k ? "rsa.pem" : "ec.pem", subjects[i]);
+            if (tg_x509_subject_name(key_files_get("ca.pem", ca, sizeof ca), memory, sizeof memory,
+                                     &c.issuer_name, &err) < 0)
                 fail_msg("%s", err.text);
             write_certificate("proof.pem", &c);
-            run("openssl verify -CAfile ca.pem -x509_strict proof.pem || openssl verify -CAfile ca.pem proof.pem");
+            key_files_run("openssl verify -CAfile ca.pem -x509_strict proof.pem || openssl verify -CAfile "
+                          "ca.pem proof.pem");
         }
 }
 
@@ -189,20 +157,15 @@ static void test_subject_of_none(void **state)
     struct tg_bytes name;
     struct tg_error err = {0};
     char ca[4096];
-    char path[256];
     (void)state;
     assert_int_equal(tg_x509_subject_name(tg_bytes_str("no"), memory, sizeof memory, &name, &err), TG_ECERT);
+    assert_int_equal(tg_x509_subject_name(
+                         tg_bytes_str("-----BEGIN CERTIFICATE-----\nMAAwAA==\n-----END CERTIFICATE-----\n"),
+                         memory, sizeof memory, &name, &err),
+                     TG_ECERT);
     assert_int_equal(
-        tg_x509_subject_name(
-            tg_bytes_str("-----BEGIN CERTIFICATE-----\nMAAwAA==\n-----END CERTIFICATE-----\n"), memory,
-            sizeof memory, &name, &err),
-        TG_ECERT);
-    snprintf(path, sizeof path, "%s/ca.pem", dir);
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    size_t n = fread(ca, 1, sizeof ca, f);
-    fclose(f);
-    assert_int_equal(tg_x509_subject_name(tg_bytes(ca, n), memory, sizeof memory, &name, &err), TG_ETOOBIG);
+        tg_x509_subject_name(key_files_get("ca.pem", ca, sizeof ca), memory, sizeof memory, &name, &err),
+        TG_ETOOBIG);
 }
 
 static void test_lengths(void **state)
@@ -232,10 +195,14 @@ static void test_numbers_and_times(void **state)
     static const struct {
         int64_t time_s;
         const char *text;
-    } times[] = {{0, "\x17\x0d" "700101000000Z"},
-                 {2524607999, "\x17\x0d" "491231235959Z"},
-                 {2524608000, "\x18\x0f" "20500101000000Z"},
-                 {253402300799, "\x18\x0f" "99991231235959Z"}};
+    } times[] = {{0, "\x17\x0d"
+                     "700101000000Z"},
+                 {2524607999, "\x17\x0d"
+                              "491231235959Z"},
+                 {2524608000, "\x18\x0f"
+                              "20500101000000Z"},
+                 {253402300799, "\x18\x0f"
+                                "99991231235959Z"}};
     static const struct {
         uint8_t number[4];
         size_t len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "northbound/der.h"
+#include "core/net/der.h"
 
 #include "core/base/clock.h"
 

@@ -8,8 +8,8 @@
  *     … its members …
  *     tg_der_end(w, TG_DER_SEQUENCE, name);
  */
-#ifndef TG_NORTHBOUND_DER_H
-#define TG_NORTHBOUND_DER_H
+#ifndef TG_NET_DER_H
+#define TG_NET_DER_H
 
 #include "core/base/bytes.h"
 
