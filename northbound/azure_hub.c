@@ -24,7 +24,6 @@
 struct hub_session {
     struct tg_azure_twin twin;
     struct tg_azure_methods methods;
-    int64_t wake_told_ms; /* 0 = nothing told on this connection */
 };
 
 static const char *const tiers[] = {"standard", "basic", NULL};
@@ -238,32 +237,22 @@ static int cloud_to_device(const struct tg_cloud_talk *talk, const struct tg_clo
     return TG_OK;
 }
 
-/* One wake-up for both: the earlier one. */
-static void arm(struct hub_session *s, const struct tg_cloud_talk *talk)
-{
-    int64_t twin = tg_azure_twin_wake_ms(&s->twin), methods = tg_azure_methods_wake_ms(&s->methods);
-    int64_t at = twin < methods ? twin : methods;
-    if (at == s->wake_told_ms || (at == INT64_MAX && s->wake_told_ms == 0))
-        return;
-    s->wake_told_ms = at == INT64_MAX ? 0 : at;
-    talk->io->wake_at(talk->user, at);
-}
-
 static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err)
 {
     struct hub_session *s = talk->session;
-    int rc = TG_OK, twin;
+    int64_t twin_ms, methods_ms;
+    int rc, twin;
     if (!s)
         return TG_OK; /* the link's own events */
     if (event->type == TG_CLOUD_MESSAGE && tg_bytes_starts(event->topic, "devices/"))
         return cloud_to_device(talk, event, err);
     if (is_basic(talk->target))
         return TG_OK;
-    if (event->type == TG_CLOUD_WAKE)
-        s->wake_told_ms = 0;
     rc = tg_azure_methods_step(&s->methods, talk, event, err);
     twin = tg_azure_twin_step(&s->twin, talk, event, rc < 0 ? NULL : err);
-    arm(s, talk);
+    twin_ms = tg_azure_twin_wake_ms(&s->twin);
+    methods_ms = tg_azure_methods_wake_ms(&s->methods);
+    talk->io->wake_at(talk->user, twin_ms < methods_ms ? twin_ms : methods_ms);
     return rc < 0 ? rc : twin;
 }
 
