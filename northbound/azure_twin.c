@@ -10,7 +10,6 @@
 #define RESULT_PREFIX   "$iothub/twin/res/"
 #define DESIRED_PREFIX  "$iothub/twin/PATCH/properties/desired/?"
 #define JOIN_MS         5000
-#define SUBSCRIBED_MS   3000 /* after the subscriptions stand an answer cannot get lost for want of them */
 #define ROOM_MS         1000 /* until the session may have room for a publish */
 #define SILENCE_MS      30000
 #define SILENCE_DOUBLES 4
@@ -353,26 +352,13 @@ static void offline(struct tg_azure_twin *t)
     t->get_rid = 0;
 }
 
-static void online(struct tg_azure_twin *t, const struct tg_cloud_talk *talk,
-                   const struct tg_cloud_event *event)
+static void online(struct tg_azure_twin *t, int64_t now)
 {
     offline(t);
     t->newest_seen = 0;
     t->get_refusals = t->get_silences = t->report_refusals = t->report_silences = 0;
-    if (event->code == 1) {
-        ask(t, talk, event->now_ms);
-    } else {
-        t->state = TG_AZURE_TWIN_JOINING;
-        t->get_at_ms = event->now_ms + JOIN_MS;
-    }
-}
-
-static void subscribed(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, int64_t now)
-{
-    if (t->state == TG_AZURE_TWIN_JOINING)
-        ask(t, talk, now);
-    else if (t->state == TG_AZURE_TWIN_ASKED && t->get_at_ms > now + SUBSCRIBED_MS)
-        t->get_at_ms = now + SUBSCRIBED_MS;
+    t->state = TG_AZURE_TWIN_JOINING;
+    t->get_at_ms = now + JOIN_MS;
 }
 
 static bool waits_for_get(const struct tg_azure_twin *t)
@@ -404,10 +390,12 @@ int tg_azure_twin_step(struct tg_azure_twin *t, const struct tg_cloud_talk *talk
 {
     switch (event->type) {
     case TG_CLOUD_ONLINE:
-        online(t, talk, event);
+        online(t, event->now_ms);
         break;
     case TG_CLOUD_SUBSCRIBED:
-        subscribed(t, talk, event->now_ms);
+        /* An answer that came before is lost: asked for too early. */
+        if (t->state == TG_AZURE_TWIN_JOINING || t->state == TG_AZURE_TWIN_ASKED)
+            ask(t, talk, event->now_ms);
         break;
     case TG_CLOUD_MESSAGE:
         return message(t, talk, event, err);

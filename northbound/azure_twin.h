@@ -29,7 +29,7 @@
 #define TG_AZURE_TWIN_DESIRED_FILTER "$iothub/twin/PATCH/properties/desired/#"
 
 enum tg_azure_twin_state {
-    TG_AZURE_TWIN_OFF = 0, /* ONLINE with a kept session → ASKED, else → JOINING */
+    TG_AZURE_TWIN_OFF = 0, /* ONLINE → JOINING */
     TG_AZURE_TWIN_JOINING, /* the subscriptions are not answered: SUBSCRIBED or 5 s → ASKED */
     TG_AZURE_TWIN_ASKED, /* 200 → KNOWN; 429, 5xx → WAITING; other 4xx → REFUSED; no answer → ASKED */
     TG_AZURE_TWIN_WAITING, /* get_at_ms → ASKED */
