@@ -164,12 +164,11 @@ static void ask(struct fleet *f, const struct tg_cloud_talk *talk, enum fleet_st
 /* The common name is for people: AWS takes the thing's name from the template. */
 static void begin(struct fleet *f, const struct tg_cloud_talk *talk, int64_t now_ms)
 {
-    char name[TG_CSR_NAME_MAX_BYTES + 1], csr[TG_CSR_PEM_BYTES], text[TG_CSR_PEM_BYTES + 256];
+    char csr[TG_CSR_PEM_BYTES], text[TG_CSR_PEM_BYTES + 256];
     struct tg_writer key = tg_writer_init(f->key, sizeof f->key), request = tg_writer_init(csr, sizeof csr);
     struct tg_writer body = tg_writer_init(text, sizeof text);
     struct tg_error err = {0};
-    snprintf(name, sizeof name, "%s", talk->target->device_id);
-    if (talk->io->new_key(talk->user, name, &key, &request, &err) < 0) {
+    if (talk->io->new_key(talk->user, talk->target->device_id, &key, &request, &err) < 0) {
         end(f, talk, TG_RETRY_BACKOFF, err.text);
         return;
     }

@@ -43,14 +43,27 @@ static void on_deadline_closed(void *user)
 static void close_the_rest(void *user)
 {
     struct tg_gateway *g = checked(user);
-    g->store = NULL;
+    g->notes = NULL;
     if (g->router)
-        tg_router_close(g->router, NULL, NULL);
+        tg_router_close(g->router, NULL, NULL); /* its last commands still tell the twins */
     g->router = NULL;
+    if (g->twins)
+        tg_twins_free(g->twins);
+    g->twins = NULL;
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
     tg_loop_stop(&g->loop);
+}
+
+static void close_notes(void *user)
+{
+    struct tg_gateway *g = checked(user);
+    g->store = NULL;
+    if (g->notes)
+        tg_notes_close(g->notes, STORE_CLOSE_MS, close_the_rest, g);
+    else
+        close_the_rest(g);
 }
 
 static void close_store(void *user)
@@ -58,9 +71,9 @@ static void close_store(void *user)
     struct tg_gateway *g = checked(user);
     g->sessions = NULL;
     if (g->store)
-        tg_store_close(g->store, STORE_CLOSE_MS, close_the_rest, g);
+        tg_store_close(g->store, STORE_CLOSE_MS, close_notes, g);
     else
-        close_the_rest(g);
+        close_notes(g);
 }
 
 static void close_sessions(struct tg_gateway *g)
@@ -178,6 +191,20 @@ static bool on_command(void *user, struct tg_session *session, uint64_t token,
     tg_router_command_body(g->router, command->device, command->command.name, command->command.body,
                            on_command_done, c);
     return true;
+}
+
+static void on_desired(void *user, struct tg_session *session, const struct tg_cloud_desired *desired)
+{
+    struct tg_gateway *g = checked(user);
+    tg_log(TG_LOG_INFO, "gateway", "device=%s cloud=%s desired properties received (%zu bytes, version %llu)",
+           tg_session_device(session), tg_session_cloud(session), desired->json.len,
+           (unsigned long long)desired->version);
+    tg_twins_desired(g->twins, session, desired);
+}
+
+static struct tg_bytes on_reported(void *user, struct tg_session *session)
+{
+    return tg_twins_reported(checked(user)->twins, session);
 }
 
 static bool is_alive(void *user)
@@ -321,14 +348,23 @@ static int start_signals(struct tg_gateway *g)
 
 static int start(struct tg_gateway *g, struct tg_error *err)
 {
-    static const struct tg_session_callbacks callbacks = {.on_command = on_command};
+    static const struct tg_session_callbacks callbacks = {
+        .on_command = on_command, .on_desired = on_desired, .reported = on_reported};
     const struct tg_config *config = g->model->config;
+    const char *state_dir = tg_settings_text(config->gateway, "state_dir");
     int rc = start_store(g, config, err);
+    if (rc == TG_OK)
+        rc = tg_notes_open(&g->loop, state_dir, &g->notes, err);
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
+    if (rc == TG_OK &&
+        tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "out of memory");
+    if (rc == TG_OK && tg_session_set_keep(g->sessions, g->notes, state_dir) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
         rc = tg_control_new(&g->loop, g, tg_settings_text(config->gateway, "control_socket"), &g->control,
                             err);

@@ -2,7 +2,7 @@
 if(TG_TESTS)
   tg_require(OPENSSL openssl libssl-dev)
 endif()
-tg_test(test_csr SOURCES unit/test_csr.c LINK tg_cloud PkgConfig::OPENSSL LABELS unit)
+tg_test(test_csr_key SOURCES unit/test_csr_key.c LINK tg_keys PkgConfig::OPENSSL LABELS unit)
 foreach(part iot shadow jobs fleet)
   tg_test(test_aws_${part} SOURCES unit/test_aws_${part}.c LINK tg_test_parts tg_cloud PkgConfig::JANSSON LABELS unit)
 endforeach()
