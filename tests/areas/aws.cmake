@@ -6,3 +6,8 @@ tg_test(test_csr_key SOURCES unit/test_csr_key.c LINK tg_keys PkgConfig::OPENSSL
 foreach(part iot shadow jobs fleet)
   tg_test(test_aws_${part} SOURCES unit/test_aws_${part}.c LINK tg_test_parts tg_cloud PkgConfig::JANSSON LABELS unit)
 endforeach()
+if(NOT TG_TESTS)
+  return()
+endif()
+tg_scenario(scenario_peers_aws      peers_aws.py TIMEOUT 180)
+tg_scenario(scenario_peers_aws_sdk  peers_aws_sdk.py TIMEOUT 180)
