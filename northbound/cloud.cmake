@@ -1,4 +1,6 @@
 tg_library(tg_cloud SOURCES
-  percent.c property_bag.c azure_sas.c azure_topic.c azure_document.c azure_twin.c azure_methods.c azure_dps.c azure_hub.c
-  mqtt_cloud.c cloud_types.c format.c format_json.c
-  LINK tg_base tg_mqtt PkgConfig::WOLFSSL PkgConfig::JANSSON m)
+  percent.c property_bag.c jwt.c cloud_types.c
+  azure_sas.c azure_topic.c azure_document.c azure_twin.c azure_methods.c azure_dps.c azure_hub.c
+  mqtt_cloud.c
+  format.c format_json.c
+  LINK tg_keys tg_mqtt tg_base PkgConfig::WOLFSSL PkgConfig::JANSSON m)

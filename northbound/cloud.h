@@ -182,6 +182,7 @@ struct tg_cloud_type {
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
     const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
 
