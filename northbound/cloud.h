@@ -126,6 +126,9 @@ struct tg_cloud_io {
      * matters is published again at the next WAKE. Control messages are not sent again after a reconnect: ONLINE begins anew. */
     int (*publish)(void *user, struct tg_bytes topic, struct tg_bytes payload, uint8_t qos, bool retain,
                    uint32_t mark);
+    /* The publish with this mark will not be acknowledged: the cloud has refused it by a message. It counts as done, without
+     * PUBLISHED; else its missing PUBACK would end the connection. An unknown mark is ignored. */
+    void (*forgo)(void *user, uint32_t mark);
     void (*command)(void *user, const struct tg_cloud_command *command);
     void (*desired)(void *user, const struct tg_cloud_desired *desired);
     /* The whole document of reported properties (JSON object, borrowed until step() returns). */
