@@ -56,7 +56,7 @@ void tg_gcp_attach_reset(struct tg_gcp_attach *a)
 {
     a->state = TG_GCP_DETACHED;
     a->mark = 0;
-    a->at_ms = INT64_MAX;
+    a->at_ms = 0;
 }
 
 static struct tg_bytes control_topic(const struct tg_cloud_talk *talk, const char *verb, struct tg_writer *w)
@@ -97,7 +97,7 @@ static void publish_attach(const struct tg_cloud_talk *talk, struct tg_gcp_attac
     int64_t wall_s = event->wall_ms / 1000, expires_s = 0;
     uint32_t mark = a->last_mark + 1 ? a->last_mark + 1 : 1;
     int rc = TG_OK;
-    a->at_ms = INT64_MAX;
+    a->at_ms = 0;
     if (has_own_key(talk))
         rc = write_token(talk, a, wall_s, &b, &expires_s);
     if (rc == TG_OK) {
@@ -142,7 +142,7 @@ bool tg_gcp_attach_published(const struct tg_cloud_talk *talk, struct tg_gcp_att
 void tg_gcp_attach_wake(const struct tg_cloud_talk *talk, struct tg_gcp_attach *a,
                         const struct tg_cloud_event *event)
 {
-    if (event->now_ms >= a->at_ms)
+    if (a->at_ms && event->now_ms >= a->at_ms)
         publish_attach(talk, a, event);
 }
 

@@ -29,7 +29,7 @@ enum tg_gcp_attach_state { TG_GCP_DETACHED, TG_GCP_ATTACHING, TG_GCP_ATTACHED };
 struct tg_gcp_attach {
     enum tg_gcp_attach_state state;
     uint32_t mark, last_mark; /* of the attach that waits for its PUBACK (0 = none); the last one used */
-    int64_t at_ms;            /* the next attach; INT64_MAX = none */
+    int64_t at_ms;            /* the next attach; 0 = none */
 };
 
 /* The link's memory. */

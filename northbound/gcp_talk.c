@@ -116,7 +116,7 @@ struct search {
 static void arm(const struct tg_cloud_talk *talk, const struct tg_gcp_session *s)
 {
     int64_t at = s->may_speak && s->state_waits ? s->state_at_ms : INT64_MAX;
-    if (s->attach.at_ms < at)
+    if (s->attach.at_ms && s->attach.at_ms < at)
         at = s->attach.at_ms;
     talk->io->wake_at(talk->user, at);
 }
@@ -125,7 +125,7 @@ static void tell_session(void *arg, const struct tg_cloud_talk *talk)
 {
     struct search *search = arg;
     struct tg_gcp_session *s = talk->session;
-    if (strcmp(talk->target->device_id, search->fault->device) != 0)
+    if (!s || strcmp(talk->target->device_id, search->fault->device) != 0)
         return;
     search->known = true;
     search->handled = tg_gcp_attach_fault(talk, &s->attach, search->fault);
