@@ -17,32 +17,6 @@ static uint64_t hash_of(struct tg_bytes b)
     return h;
 }
 
-static bool key_hash(const struct tg_signer *signer, uint64_t *ret_hash)
-{
-    uint8_t memory[PEM_BYTES];
-    struct tg_writer pem = tg_writer_init(memory, sizeof memory);
-    if (!signer || tg_signer_public_pem(signer, &pem, NULL) < 0 || pem.failed)
-        return false;
-    *ret_hash = hash_of(tg_bytes(pem.data, pem.len));
-    return true;
-}
-
-void tg_gcp_attach_link(const struct tg_cloud_talk *talk)
-{
-    struct tg_gcp_link *link = talk->link;
-    link->has_key = key_hash(talk->secret->signer, &link->key_hash);
-}
-
-/* Whether the device has a key that is not only the cloud entry's default. */
-static bool has_own_key(const struct tg_cloud_talk *talk)
-{
-    const struct tg_gcp_link *link = talk->link;
-    uint64_t own;
-    if (!talk->secret->signer)
-        return false;
-    return !link->has_key || !key_hash(talk->secret->signer, &own) || own != link->key_hash;
-}
-
 static void give_up(const struct tg_cloud_talk *talk, struct tg_gcp_attach *a, enum tg_retry retry,
                     const char *text)
 {
@@ -98,7 +72,7 @@ static void publish_attach(const struct tg_cloud_talk *talk, struct tg_gcp_attac
     uint32_t mark = a->last_mark + 1 ? a->last_mark + 1 : 1;
     int rc = TG_OK;
     a->at_ms = 0;
-    if (has_own_key(talk))
+    if (talk->secret->signer) /* given for it; what a device inherits from the cloud entry is not here */
         rc = write_token(talk, a, wall_s, &b, &expires_s);
     if (rc == TG_OK) {
         rc = talk->io->publish(talk->user, control_topic(talk, "/attach", &t), tg_bytes(b.data, b.len), 1,

@@ -12,7 +12,7 @@
  *     ATTACHING   none: the link's ack timeout     –
  *     ATTACHED    the device's token nears its end /attach again with a new one, the gate stays open
  *
- * A device with a key of its own (not the cloud entry's) is attached with {"authorization": JWT}, others with an empty body:
+ * A device with a key of its own (not only the cloud entry's) is attached with {"authorization": JWT}, others with an empty body:
  * both gateway authentication methods and their combination work without an option. Giving up ends only this device's
  * turn; the session comes back with START and ONLINE after its own back-off. Control messages are built on the loop,
  * so a device's own key must not lie in a token.
@@ -32,14 +32,6 @@ struct tg_gcp_attach {
     int64_t at_ms;            /* the next attach; 0 = none */
 };
 
-/* The link's memory. */
-struct tg_gcp_link {
-    bool has_key;
-    uint64_t key_hash; /* of the gateway's public key */
-};
-
-/* Notes the gateway's key; on the link's ONLINE. */
-void tg_gcp_attach_link(const struct tg_cloud_talk *talk);
 /* Session events: START and OFFLINE; ONLINE; PUBLISHED (true: it has just become attached); WAKE; CLOSING. */
 void tg_gcp_attach_reset(struct tg_gcp_attach *a);
 void tg_gcp_attach_begin(const struct tg_cloud_talk *talk, struct tg_gcp_attach *a,

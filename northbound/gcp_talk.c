@@ -175,8 +175,6 @@ static int link_step(const struct tg_cloud_talk *talk, const struct tg_cloud_eve
 {
     if (!tg_gcp_is_gateway(talk->target))
         return TG_OK;
-    if (event->type == TG_CLOUD_ONLINE)
-        tg_gcp_attach_link(talk);
     return event->type == TG_CLOUD_MESSAGE ? link_message(talk, event, err) : TG_OK;
 }
 

@@ -91,7 +91,6 @@ static struct stage *begin(void)
         s->targets[i].device_id = ids[i];
         s->targets[i].device = &device;
         talk_rig_init(r, &tg_gcp_iot_core, NULL, &s->targets[i]);
-        r->secret = s->link.secret; /* the cloud entry's default */
         s->link_memory[i] = r->talk.link;
         r->talk.link = s->link.talk.link;
         s->link.others[i] = r;
@@ -197,7 +196,7 @@ static void test_attach_then_subscribe_then_speak(void **state)
     assert_int_equal(s->link.publish_count, 0);
     assert_int_equal(r->publish_count, 1); /* no state before it is attached */
     assert_string_equal(r->publishes[0].topic, "/devices/meter-1/attach");
-    assert_int_equal(r->publishes[0].len, 0); /* the cloud's key: associated devices need no token */
+    assert_int_equal(r->publishes[0].len, 0); /* no key of its own: being associated is enough */
     assert_int_equal(r->publishes[0].qos, 1);
     assert_false(r->gate);
     assert_int_equal(r->subscribe_count, 0);
