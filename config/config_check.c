@@ -310,6 +310,9 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
     if (type->check_device && l->cloud_whole[r->cloud - l->clouds] &&
         type->check_device(r->cloud->settings, r->cloud_device_id, &err) < 0)
         tg_config_error(l, r->pos, "%s", err.text);
+    else if (type->check_route && l->cloud_whole[r->cloud - l->clouds] &&
+             type->check_route(r->cloud, r, &err) < 0)
+        tg_config_error(l, r->pos, "%s", err.text);
 }
 
 /* --- points --- */

@@ -185,10 +185,11 @@ struct tg_cloud_type {
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
-    bool
-        attaches; /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its
-                      filters() are subscribed only by io->subscribe(), and when its gate closes or the connection
-                      ends, what is in flight goes back to the outbox, to be sent after the gate has opened again */
+    /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are
+     * subscribed only by io->subscribe(), and when the session gives up or the connection ends, what is in flight goes back to
+     * the outbox, to be sent after the gate has opened again. */
+    bool attaches;
+    bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
     const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
 

@@ -24,7 +24,15 @@ static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_poi
 static void on_device_state(void *user, uint32_t device, enum tg_device_state state, const char *text)
 {
     struct tg_running_source *rs = checked(user);
+    static const char *const names[] = {"unknown", "ok", "suspect", "down"};
     tg_router_state(rs->gateway->router, rs->devices[device], state, text);
+    tg_twins_state(rs->gateway->twins, rs->devices[device]->config->id, names[state], text);
+}
+
+static void on_fact(void *user, uint32_t device, const char *name, const struct tg_value *value)
+{
+    struct tg_running_source *rs = checked(user);
+    tg_twins_fact(rs->gateway->twins, rs->devices[device]->config->id, name, value);
 }
 
 static void on_answer(void *user, uint64_t request, int status, const char *json)
@@ -45,7 +53,8 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open};
+static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open,
+                                                            on_fact};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
 
@@ -94,6 +103,9 @@ static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_
         rc = tg_session_new(g->sessions, c->id, c, rs->devices[index]->store_device, &c->routes[i],
                             &rs->sessions[rs->session_count], err);
         if (rc == TG_OK) {
+            const struct tg_cloud_type *type = tg_cloud_type_find(c->routes[i].cloud->type, NULL);
+            tg_twins_open(g->twins, rs->sessions[rs->session_count], c->id, c->routes[i].cloud->name,
+                          type && type->plain_acks);
             rs->session_count++;
             rs->parts++;
         }
@@ -128,7 +140,7 @@ static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
         return rc;
     rs->parts++;
     for (uint32_t d = 0; d < config->device_count; d++)
-        rs->devices[d]->source = rs->host;
+        tg_router_attach_source(rs->devices[d], rs->host);
     for (uint32_t i = 0; i < rs->session_count; i++)
         tg_session_start(rs->sessions[i]);
     return TG_OK;
@@ -195,7 +207,7 @@ static void close_host(struct tg_running_source *rs)
         return;
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            rs->devices[d]->source = NULL;
+            tg_router_attach_source(rs->devices[d], NULL);
     rs->host = NULL;
     rs->open = false;
     tg_source_host_close(host, part_closed, rs);
@@ -208,8 +220,10 @@ static void close_running(struct tg_running_source *rs, void (*closed)(struct tg
     rs->gateway->closing_sources++;
     rs->parts++; /* this function's */
     close_host(rs);
-    for (uint32_t i = 0; i < rs->session_count; i++)
+    for (uint32_t i = 0; i < rs->session_count; i++) {
+        tg_twins_close(rs->gateway->twins, rs->sessions[i]);
         tg_session_close(rs->sessions[i], part_closed, rs);
+    }
     part_closed(rs);
 }
 

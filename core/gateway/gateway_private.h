@@ -8,6 +8,7 @@
 #include "core/gateway/control.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
+#include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
 
@@ -42,6 +43,7 @@ struct tg_gateway {
     struct tg_store *store;
     struct tg_notes *notes;
     struct tg_router *router;
+    struct tg_twins *twins;
     struct tg_session_set *sessions;
     struct tg_running_source *sources;
     struct tg_control *control;
