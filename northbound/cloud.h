@@ -127,6 +127,9 @@ struct tg_cloud_io {
      * matters is published again at the next WAKE. Control messages are not sent again after a reconnect: ONLINE begins anew. */
     int (*publish)(void *user, struct tg_bytes topic, struct tg_bytes payload, uint8_t qos, bool retain,
                    uint32_t mark);
+    /* The publish with this mark will not be acknowledged: the cloud has refused it by a message. It counts as done, without
+     * PUBLISHED; else its missing PUBACK would end the connection. An unknown mark is ignored. */
+    void (*forgo)(void *user, uint32_t mark);
     void (*command)(void *user, const struct tg_cloud_command *command);
     void (*desired)(void *user, const struct tg_cloud_desired *desired);
     /* The whole document of reported properties (JSON object, borrowed until step() returns). */
@@ -182,6 +185,10 @@ struct tg_cloud_type {
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are
+     * subscribed only by io->subscribe(), and when the session gives up or the connection ends, what is in flight goes back to
+     * the outbox, to be sent after the gate has opened again. */
+    bool attaches;
     bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
     const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */

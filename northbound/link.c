@@ -88,6 +88,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     l->protocol->lost(l);
     TAILQ_FOREACH(s, &l->sessions, in_link)
     tg_session_go_offline(s);
+    tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     tg_link_forget_deferred(l, NULL);

@@ -284,6 +284,10 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms);
 void tg_link_unqueue(struct tg_session *s);
 /* The session leaves: its batches are nobody's. */
 void tg_link_orphan(struct tg_link *l, struct tg_session *s);
+/* For types with `attaches` on a shared link: what is in flight goes back to the outbox, of one session whose gate closes; of
+ * all, with what control messages are in flight, when the connection is gone. */
+void tg_link_take_back(struct tg_link *l, struct tg_session *s);
+void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
 /* Takes the first row out that can never be sent. */
 void tg_link_quarantine(struct tg_session *s, int rc);

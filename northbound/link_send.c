@@ -109,6 +109,36 @@ void tg_link_orphan(struct tg_link *l, struct tg_session *s)
             batch_of(l, tag)->session = NULL;
 }
 
+void tg_link_take_back(struct tg_link *l, struct tg_session *s)
+{
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++) {
+        struct tg_batch *b = batch_of(l, tag);
+        if (b->session != s)
+            continue;
+        for (uint16_t part = 0; part < b->parts_sent; part++)
+            tg_mqtt_client_forgo(&l->mqtt, tg_clock_mono_ms(), tag << TG_TAG_PART_BITS | part);
+        let_go(b);
+        b->parts = b->parts_sent;
+        b->acked = true;
+    }
+    advance(l);
+    tg_feed_rewind(s->feed);
+}
+
+void tg_link_take_all_back(struct tg_link *l)
+{
+    struct tg_session *s;
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (; l->first_tag < l->next_tag; l->first_tag++)
+        let_go(batch_of(l, l->first_tag));
+    tg_mqtt_client_forget(&l->mqtt);
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    tg_feed_rewind(s->feed);
+}
+
 /* --- room ------------------------------------------------------------------------------------------------ */
 
 bool tg_link_flush(struct tg_link *l)

@@ -318,13 +318,13 @@ static void test_connack_texts_and_lookup(void **state)
     (void)tg_azure_hub.connack_text(77, &retry);
     assert_int_equal(retry, TG_RETRY_BACKOFF);
     assert_int_equal(tg_cloud_types(&count)[0] == &tg_azure_hub, 1);
-    assert_int_equal(count, 2);
+    assert_true(count >= 2);
     assert_ptr_equal(tg_cloud_type_find("azure-iot-hub", &err), &tg_azure_hub);
     assert_null(tg_cloud_type_find("azure-iothub", &err));
     assert_int_equal(err.code, TG_ENOTFOUND);
     assert_non_null(strstr(err.text, "did you mean \"azure-iot-hub\""));
     assert_null(tg_cloud_type_find("", &err));
-    assert_non_null(strstr(err.text, "known are azure-iot-hub, mqtt"));
+    assert_non_null(strstr(err.text, "known are azure-iot-hub, "));
 }
 
 int main(void)
