@@ -23,6 +23,8 @@ struct tg_signer;
 /* `path` is a PEM file (mode checked by the caller's rules, TG_SECRET_PRIVATE) or a "pkcs11:" URI. TG_EPERM, TG_ENOTFOUND, TG_EINVAL
  * (no EC P-256 or RSA key), TG_EUNSUPPORTED; text names file or token and reason. */
 int tg_signer_open(const char *path, struct tg_signer **ret_signer, struct tg_error *err) TG_CHECKED;
+/* From a PEM text: PKCS#8, SEC1 or PKCS#1, not encrypted. TG_ECERT, TG_EINVAL, TG_ENOMEM; the text names no file. */
+int tg_signer_from_pem(struct tg_bytes pem, struct tg_signer **ret_signer, struct tg_error *err) TG_CHECKED;
 void tg_signer_free(struct tg_signer *s);
 
 enum tg_sign_algorithm tg_signer_algorithm(const struct tg_signer *s);

@@ -1,0 +1,3 @@
+# Keys and certificates of devices: files, tokens, and what is signed with them.
+tg_test(vector_jwt SOURCES unit/test_vector_jwt.c support/vectors.c LINK tg_cloud PkgConfig::JANSSON LABELS unit vector)
+tg_test(test_signer SOURCES unit/test_signer.c LINK tg_cloud LABELS unit)
