@@ -192,20 +192,21 @@ static int check_fields(struct tg_http_response *r)
     return TG_OK;
 }
 
-/* The empty line has come. */
-static int read_head(struct tg_http_response *r)
+/* The first line has come: what is not HTTP is known before any more of it is waited for. */
+static int read_first_line(struct tg_http_response *r)
 {
     struct tg_bytes line;
     size_t at = 0;
-    int rc = TG_EPROTO;
-    if (next_line(r, &at, &line))
-        rc = read_status_line(r, line);
-    else
-        fail(r, TG_EPROTO, "the answer begins with an empty line");
-    if (rc < 0)
-        return rc;
+    if (!next_line(r, &at, &line))
+        return fail(r, TG_EPROTO, "the answer begins with an empty line");
     r->fields_at = at;
-    rc = check_fields(r);
+    return read_status_line(r, line);
+}
+
+/* The empty line has come. */
+static int read_head(struct tg_http_response *r)
+{
+    int rc = check_fields(r);
     if (rc < 0)
         return rc;
     if (r->status < 200 && (r->status != 101 || r->kind != TG_HTTP_TUNNEL)) {
@@ -234,13 +235,12 @@ static int take_head(struct tg_http_response *r, struct tg_bytes *piece)
             return fail(r, TG_EPROTO, "a control character in the header fields");
         r->head[r->head_len++] = c;
         r->last = c;
-        if (c == '\n' && (r->head_len == 2 || (r->head_len >= 4 && r->head[r->head_len - 3] == '\n'))) {
-            int rc;
+        if (c == '\n' && r->fields_at == 0) {
+            if (read_first_line(r) < 0)
+                return r->error;
+        } else if (c == '\n' && r->head[r->head_len - 3] == '\n') {
             *piece = tg_bytes(piece->data + i + 1, piece->len - i - 1);
-            rc = read_head(r);
-            if (rc != TG_HTTP_MORE)
-                return rc;
-            return piece->len > 0 ? take_head(r, piece) : TG_HTTP_MORE;
+            return read_head(r);
         }
     }
     *piece = tg_bytes(piece->data + i, 0);

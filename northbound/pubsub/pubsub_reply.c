@@ -21,7 +21,8 @@ static const char *advice(uint16_t status)
     case 400:
         return "; the request is not what Pub/Sub takes: check project, topic and attributes";
     case 403:
-        return "; give the service account the role roles/pubsub.publisher on the topic, and enable the Pub/Sub "
+        return "; give the service account the role roles/pubsub.publisher on the topic, and enable the "
+               "Pub/Sub "
                "API in the project";
     case 404:
         return "; create the topic, or correct project and topic";
@@ -72,7 +73,8 @@ void tg_pubsub_reply_read(uint16_t status, struct tg_bytes body, uint32_t messag
                  count, messages);
     else if (status == 200)
         snprintf(ret_reply->text, sizeof ret_reply->text,
-                 "the answer to a publish request is not JSON, so it is not known whether the messages are stored");
+                 "the answer to a publish request is not JSON, so it is not known whether the messages are "
+                 "stored");
     else
         describe(status, root, ret_reply->text);
     json_decref(root);

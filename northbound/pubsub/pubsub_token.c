@@ -72,7 +72,8 @@ static int read_fields(const json_t *root, const char *path, struct tg_pubsub_ke
     int rc;
     if (!type || strcmp(type, "service_account") != 0)
         return tg_error_set(err, TG_EINVAL,
-                            "%s is not a service account's key: its \"type\" is not \"service_account\"", path);
+                            "%s is not a service account's key: its \"type\" is not \"service_account\"",
+                            path);
     rc = copy_text(root, "client_email", path, &key->client_email, err);
     if (rc == TG_OK)
         rc = copy_text(root, "private_key_id", path, &key->private_key_id, err);
@@ -84,7 +85,9 @@ static int read_fields(const json_t *root, const char *path, struct tg_pubsub_ke
         return rc;
     if (json_string_length(pem) == 0)
         return tg_error_set(err, TG_EINVAL, "%s has no \"private_key\"", path);
-    rc = tg_signer_from_pem(tg_bytes(json_string_value(pem), json_string_length(pem)), path, &key->signer, err);
+    rc = tg_signer_from_pem(tg_bytes(json_string_value(pem), json_string_length(pem)), &key->signer, err);
+    if (rc < 0)
+        tg_error_wrap(err, "the private key in %s", path);
     if (rc == TG_OK && tg_signer_algorithm(key->signer) != TG_SIGN_RS256)
         rc = tg_error_set(err, TG_EINVAL, "%s: the private key is not an RSA key", path);
     return rc;
@@ -98,8 +101,10 @@ int tg_pubsub_key_parse(struct tg_bytes json, const char *path, struct tg_pubsub
     json_t *root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, NULL);
     int rc = TG_OK;
     if (!json_is_object(root)) /* jansson's own text might quote the key */
-        rc = tg_error_set(err, TG_EINVAL, "%s is not JSON; put the service account's key file there as it was "
-                                          "downloaded", path);
+        rc = tg_error_set(err, TG_EINVAL,
+                          "%s is not JSON; put the service account's key file there as it was "
+                          "downloaded",
+                          path);
     if (rc == TG_OK)
         rc = read_fields(root, path, &key, err);
     json_decref(root);
@@ -173,7 +178,8 @@ int tg_pubsub_token_request(struct tg_writer *out, const struct tg_pubsub_key *k
     tg_write_str(&b, "grant_type=" GRANT_TYPE "&assertion=");
     rc = sign(&b, key, &w, err);
     if (rc == TG_OK) {
-        tg_http_request_begin(out, "POST", tg_bytes_str(uri->path), uri->host, uri->port, uri->tls ? 443 : 80);
+        tg_http_request_begin(out, "POST", tg_bytes_str(uri->path), uri->host, uri->port,
+                              uri->tls ? 443 : 80);
         tg_http_request_header(out, "User-Agent", tg_bytes_str("tidegate"));
         tg_http_request_header(out, "Accept", tg_bytes_str("application/json"));
         tg_http_request_header(out, "Content-Type", tg_bytes_str("application/x-www-form-urlencoded"));
@@ -231,7 +237,8 @@ int tg_pubsub_token_uri_parse(const char *uri, struct tg_pubsub_token_uri *ret_u
         if (*p <= 0x20 || *p >= 0x7F)
             return wrong_uri(uri, err);
     if (!u.tls && !is_loopback(u.host))
-        return tg_error_set(err, TG_EINVAL, "token_uri without TLS (http://) is taken only for a loopback host");
+        return tg_error_set(err, TG_EINVAL,
+                            "token_uri without TLS (http://) is taken only for a loopback host");
     u.port = (uint16_t)number;
     *ret_uri = u;
     return TG_OK;
@@ -256,12 +263,13 @@ static int refusal(uint16_t status, const json_t *root, enum tg_retry *ret_retry
     if (json_is_string(text))
         tg_quote(quoted_text, json_string_value(text), json_string_length(text));
     *ret_retry = never ? TG_RETRY_NEVER : TG_RETRY_BACKOFF;
-    return tg_error_set(err, TG_EAUTH, "the token service answers %u %s %s%s", status, quoted_error, quoted_text,
-                        never ? "; is the key still listed in the service account, and the clock right?" : "");
+    return tg_error_set(
+        err, TG_EAUTH, "the token service answers %u %s %s%s", status, quoted_error, quoted_text,
+        never ? "; is the key still listed in the service account, and the clock right?" : "");
 }
 
-int tg_pubsub_token_reply(uint16_t status, struct tg_bytes body, char *ret_token, size_t cap, int64_t *ret_life_s,
-                          enum tg_retry *ret_retry, struct tg_error *err)
+int tg_pubsub_token_reply(uint16_t status, struct tg_bytes body, char *ret_token, size_t cap,
+                          int64_t *ret_life_s, enum tg_retry *ret_retry, struct tg_error *err)
 {
     struct wiping before = begin_wiping();
     json_t *root = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, NULL);

@@ -13,9 +13,10 @@
 
 #include "northbound/jwt.h"
 
-#define TG_PUBSUB_TOKEN_LIFE_S       3600 /* the most that Google takes */
-#define TG_PUBSUB_TOKEN_REPLY_BYTES  16384
-#define TG_PUBSUB_ASSERTION_BYTES    4096 /* claims with two e-mail addresses, 512 bytes of signature, in base64url */
+#define TG_PUBSUB_TOKEN_LIFE_S      3600 /* the most that Google takes */
+#define TG_PUBSUB_TOKEN_REPLY_BYTES 16384
+#define TG_PUBSUB_ASSERTION_BYTES                                                                            \
+    4096 /* claims with two e-mail addresses, 512 bytes of signature, in base64url */
 
 struct tg_pubsub_key {
     char *client_email, *private_key_id, *token_uri;
@@ -48,7 +49,7 @@ int tg_pubsub_token_request(struct tg_writer *out, const struct tg_pubsub_key *k
                             struct tg_error *err) TG_CHECKED;
 /* What the token service answered. The token is copied, with a NUL, into ret_token; *ret_life_s is how long it holds. Else a negative code, the
  * text, and *ret_retry: NEVER when the key is refused (400, 401, 403), else BACKOFF. */
-int tg_pubsub_token_reply(uint16_t status, struct tg_bytes body, char *ret_token, size_t cap, int64_t *ret_life_s,
-                          enum tg_retry *ret_retry, struct tg_error *err) TG_CHECKED;
+int tg_pubsub_token_reply(uint16_t status, struct tg_bytes body, char *ret_token, size_t cap,
+                          int64_t *ret_life_s, enum tg_retry *ret_retry, struct tg_error *err) TG_CHECKED;
 
 #endif
