@@ -25,8 +25,8 @@
  *
  * RETRY   enum tg_retry says when a refused or lost connection is tried again. NOW: at once, once, then as BACKOFF. BACKOFF: full
  * jitter from min_backoff to max_backoff. NEVER: the cloud said no for good; the session tries again at once when the
- * credential's files or the configuration change, and else only about once an hour, because somebody may have mended
- * it on the other side.
+ * credential's files or the configuration change, and else only after 5 to 10 times max_backoff, because somebody may
+ * have mended it on the other side.
  *
  * ERRAND   Before a session can connect, some clouds must be asked where it belongs (Azure DPS) or for a certificate
  * (AWS fleet provisioning): `errand` is a profile of its own kind, with its own host, credential and step(), that ends
@@ -102,7 +102,8 @@ enum tg_cloud_event_type {
     TG_CLOUD_PUBLISHED, /* the publish that was made with this mark (code) is acknowledged */
     TG_CLOUD_ANSWER, /* a command ended: reply, status ("ok", "invalid", … router.h), payload = its JSON result */
     TG_CLOUD_REPORT, /* payload = what changed of the reported properties, as a JSON merge patch */
-    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body of a sample that was just accepted (sample.h) */
+    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body (sample.h) of a sample that is about to be sent for
+                            the first time; what step() publishes goes before it. May come again for the same one */
     TG_CLOUD_WAKE,
     TG_CLOUD_OFFLINE, /* the connection ended; nothing can be published */
     TG_CLOUD_CLOSING, /* about to disconnect in order: last words may be published */
@@ -203,7 +204,7 @@ struct tg_cloud_type {
                  struct tg_writer *out);
     /* True when each point has a topic of its own ({point} in the template). */
     bool (*topic_per_point)(const struct tg_cloud_target *t);
-    /* Instead of a format: writes the message of these samples (Sparkplug B). Called again for a resend: it may differ only
+    /* Instead of a format (SAMPLE is the place to publish, not here): writes the message of these samples (Sparkplug B). Called again for a resend: it may differ only
      * in what the protocol wants to differ. Returns how many of the samples are in it, negative with err. NULL = the format. */
     int (*encode)(const struct tg_cloud_talk *talk, const struct tg_format_sample *samples, uint32_t count,
                   bool again, struct tg_writer *out, struct tg_error *err);

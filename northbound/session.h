@@ -33,7 +33,9 @@ enum tg_session_state {
     TG_SESSION_LOGIN,      /* CONNECT sent */
     TG_SESSION_ONLINE,
     TG_SESSION_RENEWING,
-    TG_SESSION_CLOSING
+    TG_SESSION_CLOSING,
+    TG_SESSION_PROVISIONING, /* asks where it belongs (Azure DPS), or for its certificate */
+    TG_SESSION_ATTACHING     /* the connection that it shares is up, its own part in it is not yet */
 };
 
 const char *tg_session_state_name(enum tg_session_state state);
@@ -63,13 +65,16 @@ struct tg_session_stats {
     uint64_t pending, acked_seq;
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
-    bool resumed;
+    uint64_t body_bytes; /* of messages published */
+    bool resumed, shared;
+    char host[256]; /* configured or assigned */
     char last_error[200];
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */
-int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device,
-                   const struct tg_config_route *route, struct tg_session **ret_session,
+/* `config`: the device's points, NULL = none are known. */
+int tg_session_new(struct tg_session_set *set, const char *device_id, const struct tg_config_device *config,
+                   uint32_t device, const struct tg_config_route *route, struct tg_session **ret_session,
                    struct tg_error *err) TG_CHECKED;
 /* Begins: asks for its first connect slot. */
 void tg_session_start(struct tg_session *s);

@@ -91,7 +91,7 @@ static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_
     const struct tg_config_device *c = &rs->config->devices[index];
     int rc = tg_router_add_device(g->router, c, index, &rs->devices[index], err);
     for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++) {
-        rc = tg_session_new(g->sessions, c->id, rs->devices[index]->store_device, &c->routes[i],
+        rc = tg_session_new(g->sessions, c->id, c, rs->devices[index]->store_device, &c->routes[i],
                             &rs->sessions[rs->session_count], err);
         if (rc == TG_OK) {
             rs->session_count++;
