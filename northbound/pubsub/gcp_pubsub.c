@@ -49,11 +49,6 @@ static const struct tg_option options[] = {
      .doc = "Messages, one a sample, that go in one request at most."},
     {0}};
 
-const char *tg_gcp_pubsub_host(const struct tg_settings *common)
-{
-    return common && tg_settings_has(common, "host") ? tg_settings_text(common, "host") : TG_PUBSUB_HOST;
-}
-
 /* Google's rules for project ids; "example.com:plant" is one of a domain. */
 static int check_project(const char *id, struct tg_error *err)
 {
@@ -154,6 +149,11 @@ static bool shared(const struct tg_cloud_target *t)
     return true;
 }
 
+static uint32_t choose_batch(const struct tg_cloud_target *t)
+{
+    return (uint32_t)tg_settings_int(t->settings, "max_messages");
+}
+
 const struct tg_cloud_type tg_gcp_pubsub = {
     .config =
         {.type = "gcp-pubsub",
@@ -165,6 +165,10 @@ const struct tg_cloud_type tg_gcp_pubsub = {
          .check_cloud = check_cloud},
     .transport = TG_TRANSPORT_HTTPS,
     .max_message_bytes = 512 * 1024,
+    .default_host = TG_PUBSUB_HOST,
     .qos = 1,
+    .max_in_flight = 1, /* request: HTTP/1.1 without pipelining */
+    .session_bytes = sizeof(struct tg_pubsub_pace),
     .shared = shared,
+    .choose_batch = choose_batch,
 };

@@ -16,7 +16,9 @@ enum tg_pubsub_auth { TG_PUBSUB_AUTH_SELF_SIGNED, TG_PUBSUB_AUTH_EXCHANGE, TG_PU
 
 extern const struct tg_cloud_type tg_gcp_pubsub;
 
-/* `host` of the file, or Google's. */
-const char *tg_gcp_pubsub_host(const struct tg_settings *common);
+/* What a session keeps over connections: until when its ordering key has used its rate. */
+struct tg_pubsub_pace {
+    int64_t free_at_ms;
+};
 
 #endif

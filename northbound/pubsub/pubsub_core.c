@@ -22,7 +22,12 @@ static void wipe_head(struct tg_pubsub_core *c)
         explicit_bzero(c->request.data, TG_PUBSUB_HEAD_ROOM);
 }
 
-static void forget_token(struct tg_pubsub_core *c)
+bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t wall_s)
+{
+    return c->token[0] && wall_s < c->token_until_s;
+}
+
+void tg_pubsub_core_forget_token(struct tg_pubsub_core *c)
 {
     explicit_bzero(c->token, sizeof c->token);
     c->token_until_s = 0;
@@ -30,7 +35,7 @@ static void forget_token(struct tg_pubsub_core *c)
 
 void tg_pubsub_core_fini(struct tg_pubsub_core *c)
 {
-    forget_token(c);
+    tg_pubsub_core_forget_token(c);
     wipe_head(c);
     tg_buffer_fini(&c->request);
     tg_buffer_fini(&c->reply);
@@ -115,7 +120,7 @@ int tg_pubsub_core_token(struct tg_pubsub_core *c, struct tg_bytes token, int64_
             return TG_EINVAL;
     if (token.len == 0)
         return TG_EINVAL;
-    forget_token(c);
+    tg_pubsub_core_forget_token(c);
     memcpy(c->token, token.data, token.len);
     c->token_until_s = until_s;
     return TG_OK;
@@ -152,9 +157,9 @@ enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms
 {
     if (!c->connected || c->sent || c->messages == 0 || now_ms < c->resume_ms)
         return TG_PUBSUB_NOTHING;
-    if (c->o.authorize && (!c->token[0] || wall_s >= c->token_until_s))
-        return TG_PUBSUB_TOKEN;
     c->resume_ms = 0;
+    if (c->o.authorize && !tg_pubsub_core_has_token(c, wall_s))
+        return TG_PUBSUB_TOKEN;
     c->sent = true;
     c->reply_due_ms = now_ms + c->o.reply_timeout_ms;
     tg_http_response_init(&c->http, c->head, sizeof c->head, TG_HTTP_PLAIN);
@@ -210,7 +215,7 @@ static void answered(struct tg_pubsub_core *c, int64_t now_ms, uint32_t random, 
         pause_until(c, now_ms, random, e);
         break;
     case TG_PUBSUB_TOKEN_REFUSED:
-        forget_token(c);
+        tg_pubsub_core_forget_token(c);
         if (c->o.authorize && !c->token_is_fresh) {
             c->token_is_fresh = true;
             e->outcome = TG_PUBSUB_NEW_TOKEN;

@@ -101,6 +101,9 @@ void tg_pubsub_core_closed(struct tg_pubsub_core *c);
 /* A bearer token, copied; a new one is asked for from until_s (Unix time) on. TG_ETOOBIG; TG_EINVAL for characters that no token
  * has. */
 int tg_pubsub_core_token(struct tg_pubsub_core *c, struct tg_bytes token, int64_t until_s) TG_CHECKED;
+bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t wall_s);
+/* It is of a key that is not used any more. */
+void tg_pubsub_core_forget_token(struct tg_pubsub_core *c);
 /* What is to be done now; after every event and at the deadline. *ret_bytes (views of the core's memory, with the token: not to be
  * logged) holds until the next call. */
 enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms, int64_t wall_s,
