@@ -174,11 +174,12 @@ struct tg_cloud_errand {
     int (*step)(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err);
 };
 
-enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* gcp-pubsub: link_http.c */ };
+enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* pubsub/pubsub_link.c */ };
 
 struct tg_cloud_type {
     struct tg_config_cloud_type config;
     enum tg_cloud_transport transport;
+    const char *default_host;                  /* where the file names none; NULL = it must */
     uint32_t max_message_bytes;                /* body plus what the cloud counts with it */
     uint16_t min_keepalive_s, max_keepalive_s; /* 0 = no limit below */
     uint8_t qos;                               /* of telemetry; qos() when it is a choice */
@@ -195,6 +196,8 @@ struct tg_cloud_type {
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */
+    /* Samples that are sent together, at once and without a delay; NULL = as `batch` in the file says. */
+    uint32_t (*choose_batch)(const struct tg_cloud_target *t);
     bool (*retain)(const struct tg_cloud_target *t);        /* of telemetry; NULL = no */
 
     /* Client id, user name, password for a connect at `wall_s`; of a shared link, the link's. `link` = link_bytes (bdSeq).

@@ -192,8 +192,6 @@ static bool window_is_open(struct tg_link *l)
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */
 
-static const char *unit_of(void *user, struct tg_bytes point);
-
 /* The name of the i-th value of a sample; empty when it cannot be read. */
 static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
@@ -252,7 +250,7 @@ static int encode(struct tg_link *l, struct message *m)
                                         .gateway = l->set->gateway,
                                         .template_text = tg_settings_text(l->config->common, "template"),
                                         .point = l->per_point ? m->point : NULL,
-                                        .unit = s->target.device ? unit_of : NULL,
+                                        .unit = s->target.device ? tg_link_unit_of : NULL,
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
@@ -276,7 +274,7 @@ static int encode(struct tg_link *l, struct message *m)
     return n;
 }
 
-static const char *unit_of(void *user, struct tg_bytes point)
+const char *tg_link_unit_of(void *user, struct tg_bytes point)
 {
     const struct tg_session *s = user;
     const struct tg_config_device *d = s->target.device;
