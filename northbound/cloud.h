@@ -142,6 +142,10 @@ struct tg_cloud_io {
     /* Ends the connection (of a session on a shared link: only its gate is closed and its START comes again). */
     void (*give_up)(void *user, enum tg_retry retry, const char *text);
     void (*assigned)(void *user, const struct tg_cloud_assigned *assigned); /* errands only */
+    /* Errands only: makes an EC P-256 key and a certificate request for it, both PEM (csr.h): profiles have no
+     * random source. The profile wipes the key's memory. */
+    int (*new_key)(void *user, const char *common_name, struct tg_writer *key_pem, struct tg_writer *csr_pem,
+                   struct tg_error *err);
     /* Small durable memory (store/notes.h), key at most 64 bytes, value at most 64 KiB; remember with an empty value forgets. */
     struct tg_bytes (*recall)(void *user, const char *key);
     void (*remember)(void *user, const char *key, struct tg_bytes value);

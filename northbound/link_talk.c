@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
+#include "northbound/csr.h"
 
 #define DEFERRED_LIMIT_BYTES (512 * 1024) /* one answer or report */
 
@@ -239,6 +240,13 @@ static void io_assigned(void *user, const struct tg_cloud_assigned *assigned)
     tg_link_keep_assignment(who->link, assigned);
 }
 
+static int io_new_key(void *user, const char *common_name, struct tg_writer *key_pem,
+                      struct tg_writer *csr_pem, struct tg_error *err)
+{
+    (void)user;
+    return tg_csr_new_key(common_name, key_pem, csr_pem, err);
+}
+
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES])
 {
     snprintf(ret_scope, TG_NOTE_NAME_BYTES, "cloud/%.56s/%.120s", s->route->cloud->name, s->device_id);
@@ -322,6 +330,7 @@ static const struct tg_cloud_io io = {
     .wake_at = io_wake_at,
     .give_up = io_give_up,
     .assigned = io_assigned,
+    .new_key = io_new_key,
     .recall = io_recall,
     .remember = io_remember,
     .each_session = io_each_session,
