@@ -73,7 +73,7 @@ static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err
     if (tg_settings_int(cloud->common, "keepalive") > MAX_KEEPALIVE_S * 1000)
         return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)",
                             MAX_KEEPALIVE_S);
-    return TG_OK;
+    return tg_cloud_check_format(cloud, err);
 }
 
 static int sas_password(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret, int64_t wall_s,

@@ -203,10 +203,14 @@ struct tg_cloud_type {
                  struct tg_writer *out);
     /* True when each point has a topic of its own ({point} in the template). */
     bool (*topic_per_point)(const struct tg_cloud_target *t);
-    /* Instead of a format: writes the message of these samples (Sparkplug B). Called again for a resend: it may differ only
-     * in what the protocol wants to differ. Returns how many of the samples are in it, negative with err. NULL = the format. */
+    /* Instead of a format (NULL = the format): writes the message of these samples (Sparkplug B), as many as fit `out`, and may
+     * publish what must go before it. `again`: a resend, which may differ only in what the protocol wants to differ. Returns how
+     * many of the samples are in it, or with err: TG_EFULL = not now, asked again when there is room; TG_ECORRUPT, TG_ETOOBIG =
+     * samples[0] can never be sent; else the connection is given up. It may be called in vain: what it wrote last has gone out
+     * when sent() is called, at once after the publish and before anything else of the link. */
     int (*encode)(const struct tg_cloud_talk *talk, const struct tg_format_sample *samples, uint32_t count,
-                  bool again, struct tg_writer *out, struct tg_error *err);
+                  bool again, int64_t wall_ms, struct tg_writer *out, struct tg_error *err);
+    void (*sent)(const struct tg_cloud_talk *talk); /* NULL without encode */
     /* Of a shared link: the device that an inbound topic is for, as a view of it; empty = the link itself. */
     struct tg_bytes (*addressee)(const struct tg_cloud_target *link_target, struct tg_bytes topic);
     /* Negative with err: the message is left out (logged) or, for other events, the link is given up. NULL = no talk. */
@@ -221,5 +225,9 @@ struct tg_cloud_type {
 const struct tg_cloud_type *const *tg_cloud_types(size_t *ret_count);
 /* NULL and err with the known ones and the nearest. */
 const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error *err);
+/* The profile that serves a cloud of the file: its type's, or, with `format: sparkplug-b`, sparkplug.h's. NULL as above. */
+const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud, struct tg_error *err);
+/* For check_cloud of every type but `mqtt`: TG_EINVAL when the format is one that only that type has. */
+int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err) TG_CHECKED;
 
 #endif
