@@ -17,7 +17,7 @@
  * Its memory is `session_bytes` for each session and `link_bytes` for each link, zeroed when they are made; both live
  * as long as the session or link, over reconnects. What it allocates beyond (tg_malloc) it frees in its END event.
  *
- *     link:     START … ONLINE (CONNACK 0) … MESSAGE … WAKE … OFFLINE … ONLINE … END
+ *     link:     START … ONLINE (CONNACK 0) [SUBSCRIBED] … MESSAGE … WAKE … OFFLINE … ONLINE … END
  *     session:  START … ONLINE [SUBSCRIBED] (MESSAGE | PUBLISHED | ANSWER | REPORT | SAMPLE | WAKE)… OFFLINE … END
  *
  * On connecting the link's ONLINE comes first, then each session's. A session that joins a link which is online gets
@@ -25,8 +25,8 @@
  *
  * RETRY   enum tg_retry says when a refused or lost connection is tried again. NOW: at once, once, then as BACKOFF. BACKOFF: full
  * jitter from min_backoff to max_backoff. NEVER: the cloud said no for good; the session tries again at once when the
- * credential's files or the configuration change, and else only about once an hour, because somebody may have mended
- * it on the other side.
+ * credential's files or the configuration change, and else only after 5 to 10 times max_backoff, because somebody may
+ * have mended it on the other side.
  *
  * ERRAND   Before a session can connect, some clouds must be asked where it belongs (Azure DPS) or for a certificate
  * (AWS fleet provisioning): `errand` is a profile of its own kind, with its own host, credential and step(), that ends
@@ -96,13 +96,14 @@ struct tg_cloud_assigned {
 
 enum tg_cloud_event_type {
     TG_CLOUD_START,
-    TG_CLOUD_ONLINE,     /* code: 1 = the broker kept the session */
-    TG_CLOUD_SUBSCRIBED, /* all filters of the session have been answered; code: how many were refused */
+    TG_CLOUD_ONLINE, /* code: 1 = the broker kept the session */
+    TG_CLOUD_SUBSCRIBED, /* all filters of the session (or shared link) have been answered; code: how many were refused */
     TG_CLOUD_MESSAGE, /* topic, payload, retain. What step() returns < 0 for is logged with err and left out */
     TG_CLOUD_PUBLISHED, /* the publish that was made with this mark (code) is acknowledged */
     TG_CLOUD_ANSWER, /* a command ended: reply, status ("ok", "invalid", … router.h), payload = its JSON result */
     TG_CLOUD_REPORT, /* payload = what changed of the reported properties, as a JSON merge patch */
-    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body of a sample that was just accepted (sample.h) */
+    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body (sample.h) of a sample that was just accepted; the
+                        connection may be down. Those of before a restart come only to encode() */
     TG_CLOUD_WAKE,
     TG_CLOUD_OFFLINE, /* the connection ended; nothing can be published */
     TG_CLOUD_CLOSING, /* about to disconnect in order: last words may be published */
@@ -135,7 +136,8 @@ struct tg_cloud_io {
     /* Subscribes filters() of this session anew (e.g. after it was attached). */
     void (*subscribe)(void *user);
     void (*wake_at)(void *user, int64_t at_ms); /* INT64_MAX = not; one time a session and one a link */
-    /* Ends the connection (of a session on a shared link: only its gate is closed and its START comes again). */
+    /* Ends the connection (of a session on a shared link: only its gate is closed and its START comes again): with TG_RETRY_NOW in
+     * order, after what was published; else at once, so that the broker sends the will. */
     void (*give_up)(void *user, enum tg_retry retry, const char *text);
     void (*assigned)(void *user, const struct tg_cloud_assigned *assigned); /* errands only */
     /* Small durable memory (store/notes.h), key at most 64 bytes, value at most 64 KiB; remember with an empty value forgets. */

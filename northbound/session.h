@@ -33,7 +33,9 @@ enum tg_session_state {
     TG_SESSION_LOGIN,      /* CONNECT sent */
     TG_SESSION_ONLINE,
     TG_SESSION_RENEWING,
-    TG_SESSION_CLOSING
+    TG_SESSION_CLOSING,
+    TG_SESSION_PROVISIONING, /* asks where it belongs (Azure DPS), or for its certificate */
+    TG_SESSION_ATTACHING     /* the connection that it shares is up, its own part in it is not yet */
 };
 
 const char *tg_session_state_name(enum tg_session_state state);
@@ -63,13 +65,16 @@ struct tg_session_stats {
     uint64_t pending, acked_seq;
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
-    bool resumed;
+    uint64_t body_bytes; /* of messages published */
+    bool resumed, shared;
+    char host[256]; /* configured or assigned */
     char last_error[200];
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */
-int tg_session_new(struct tg_session_set *set, const char *device_id, uint32_t device,
-                   const struct tg_config_route *route, struct tg_session **ret_session,
+/* `config`: the device's points, NULL = none are known. */
+int tg_session_new(struct tg_session_set *set, const char *device_id, const struct tg_config_device *config,
+                   uint32_t device, const struct tg_config_route *route, struct tg_session **ret_session,
                    struct tg_error *err) TG_CHECKED;
 /* Begins: asks for its first connect slot. */
 void tg_session_start(struct tg_session *s);
@@ -81,6 +86,10 @@ bool tg_session_idle(const struct tg_session *s);
 /* The command has ended: acknowledges its message to the cloud and, where the cloud takes one, sends the answer (status as in
  * router.h, json its result). A token of an earlier connection is ignored. */
 void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json);
+/* True when the profile wants to hear of samples when they are accepted. */
+bool tg_session_wants_samples(const struct tg_session *s);
+/* A sample of the device was accepted; its body (core/base/sample.h). */
+void tg_session_sample(struct tg_session *s, struct tg_bytes body);
 /* Reported properties have changed: `patch` is a JSON merge patch (RFC 7386) of the document. Clouds that take none ignore it;
  * while the session is not online nothing is kept: the whole document is asked for when it comes online. */
 void tg_session_report(struct tg_session *s, struct tg_bytes patch);

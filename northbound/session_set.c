@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "northbound/session_private.h"
+#include "northbound/link.h"
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -29,13 +29,17 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
     struct tg_session_set *set = tg_calloc(1, sizeof *set);
     uint8_t *out = tg_malloc(TG_STREAM_QUEUE_BYTES);
     char *name = tg_strdup(gateway); /* the configuration may be loaded anew */
-    if (set)
+    if (set) {
         set->body = tg_malloc(TG_SET_BODY_BYTES);
-    if (!set || !out || !name || !set->body) {
+        set->packed = tg_malloc(TG_SET_BODY_BYTES);
+    }
+    if (!set || !out || !name || !set->body || !set->packed) {
         tg_free(out);
         tg_free(name);
-        if (set)
+        if (set) {
             tg_free(set->body);
+            tg_free(set->packed);
+        }
         tg_free(set);
         return tg_error_set(err, TG_ENOMEM, "out of memory for the sessions' buffers");
     }
@@ -53,6 +57,17 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
     return TG_OK;
 }
 
+int tg_session_set_keep(struct tg_session_set *set, struct tg_notes *notes, const char *state_dir)
+{
+    char *dir = tg_strdup(state_dir);
+    if (!dir)
+        return TG_ENOMEM;
+    tg_free(set->state_dir);
+    set->state_dir = dir;
+    set->notes = notes;
+    return TG_OK;
+}
+
 static void on_deadline_closed(void *user)
 {
     struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
@@ -61,6 +76,8 @@ static void on_deadline_closed(void *user)
     tg_free(set->out.data);
     tg_free(set->gateway);
     tg_free(set->body);
+    tg_free(set->packed);
+    tg_free(set->state_dir);
     TG_OBJECT_POISON(set);
     tg_free(set);
     if (closed)
@@ -115,7 +132,6 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     cloud->tokens_per_ms = per_second / 1000.0;
     cloud->refilled_ms = tg_clock_mono_ms();
     cloud->queue_tail = &cloud->queue_head;
-    cloud->sessions = 1;
     return TG_OK;
 }
 
@@ -129,10 +145,8 @@ struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct t
     for (uint32_t i = 0; i < set->cloud_count; i++) {
         cloud = &set->clouds[i];
         if (cloud->name && cloud->fingerprint == fingerprint && cloud->ca_stamp == stamp &&
-            strcmp(cloud->name, config->name) == 0) {
-            cloud->sessions++;
+            strcmp(cloud->name, config->name) == 0)
             return cloud;
-        }
     }
     for (at = 0; at < set->cloud_count && set->clouds[at].name; at++)
         ;
@@ -162,14 +176,14 @@ static void refill(struct tg_set_cloud *c, int64_t now)
     c->refilled_ms = now;
 }
 
-static struct tg_session *pop(struct tg_set_cloud *c)
+static struct tg_link *pop(struct tg_set_cloud *c)
 {
-    struct tg_session *s = c->queue_head;
-    c->queue_head = s->queue_next;
+    struct tg_link *l = c->queue_head;
+    c->queue_head = l->queue_next;
     if (!c->queue_head)
         c->queue_tail = &c->queue_head;
-    s->queue_next = NULL;
-    return s;
+    l->queue_next = NULL;
+    return l;
 }
 
 /* How many slots one cloud may hold: each of the others always finds one free, so that a cloud that never answers costs
@@ -211,7 +225,7 @@ static void grant(struct tg_session_set *set)
     uint32_t idle = 0, share = share_of_slots(set);
     while (idle < set->cloud_count && set->handshakes < TG_SET_MAX_HANDSHAKES) {
         struct tg_set_cloud *c = &set->clouds[set->next_cloud++ % set->cloud_count];
-        struct tg_session *s;
+        struct tg_link *l;
         if (c->name)
             refill(c, now);
         if (!may_connect(c, share) || c->tokens < 1.0) {
@@ -220,11 +234,11 @@ static void grant(struct tg_session_set *set)
         }
         idle = 0;
         c->tokens -= 1.0;
-        s = pop(c);
-        s->holds_slot = true;
+        l = pop(c);
+        l->holds_slot = true;
         set->handshakes++;
         c->handshakes++;
-        tg_session_slot_granted(s);
+        tg_link_slot_granted(l);
     }
     next = next_token_ms(set, now, share);
     if (set->handshakes == 0 && set->trim_ms < next)
@@ -232,50 +246,63 @@ static void grant(struct tg_session_set *set)
     tg_deadline_set(&set->deadline, next);
 }
 
-void tg_set_want_slot(struct tg_session *s)
+void tg_set_want_slot(struct tg_link *l)
 {
-    struct tg_set_cloud *c = s->cloud;
-    TG_ASSERT(!s->holds_slot && !s->queue_next && c->queue_tail != &s->queue_next);
-    *c->queue_tail = s;
-    c->queue_tail = &s->queue_next;
+    struct tg_set_cloud *c = l->cloud;
+    TG_ASSERT(!l->holds_slot && !l->queue_next && c->queue_tail != &l->queue_next);
+    *c->queue_tail = l;
+    c->queue_tail = &l->queue_next;
     /* Not granted from here: the caller is in the middle of its own change of state. */
-    tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
+    tg_deadline_set(&l->set->deadline, tg_clock_mono_ms());
 }
 
-void tg_set_cancel_slot(struct tg_session *s)
+void tg_set_cancel_slot(struct tg_link *l)
 {
-    struct tg_set_cloud *c = s->cloud;
-    for (struct tg_session **at = &c->queue_head; *at; at = &(*at)->queue_next) {
-        if (*at != s)
+    struct tg_set_cloud *c = l->cloud;
+    for (struct tg_link **at = &c->queue_head; *at; at = &(*at)->queue_next) {
+        if (*at != l)
             continue;
-        *at = s->queue_next;
+        *at = l->queue_next;
         if (!*at)
             c->queue_tail = at;
-        s->queue_next = NULL;
+        l->queue_next = NULL;
         return;
     }
 }
 
-void tg_set_release_slot(struct tg_session *s)
+void tg_set_release_slot(struct tg_link *l)
 {
-    if (!s->holds_slot)
+    if (!l->holds_slot)
         return;
-    s->holds_slot = false;
-    s->cloud->handshakes--;
-    if (--s->set->handshakes == 0)
-        s->set->trim_ms = tg_clock_mono_ms() + TRIM_AFTER_MS;
-    tg_deadline_set(&s->set->deadline, tg_clock_mono_ms());
+    l->holds_slot = false;
+    l->cloud->handshakes--;
+    if (--l->set->handshakes == 0)
+        l->set->trim_ms = tg_clock_mono_ms() + TRIM_AFTER_MS;
+    tg_deadline_set(&l->set->deadline, tg_clock_mono_ms());
 }
 
-void tg_set_leave_cloud(struct tg_session *s)
+void tg_set_drop_unused(struct tg_set_cloud *c)
 {
-    struct tg_set_cloud *c = s->cloud;
-    if (--c->sessions > 0)
+    if (c->links > 0)
         return;
     TG_ASSERT(!c->queue_head && c->handshakes == 0);
     tg_tls_context_free(c->tls);
     tg_free(c->name);
     *c = (struct tg_set_cloud){0};
+}
+
+void tg_set_leave_cloud(struct tg_link *l)
+{
+    l->cloud->links--;
+    tg_set_drop_unused(l->cloud);
+}
+
+void tg_set_add(struct tg_session *s)
+{
+    struct tg_session_set *set = s->set;
+    *set->sessions_tail = s;
+    set->sessions_tail = &s->next;
+    set->session_count++;
 }
 
 void tg_set_remove(struct tg_session *s)
@@ -316,7 +343,7 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
                                      .latency_max_ms = c->ack_latency.max_ms};
         for (const struct tg_session *s = set->sessions; s; s = s->next)
-            st.online += s->cloud == c && s->state == TG_SESSION_ONLINE;
+            st.online += s->link->cloud == c && s->link->state == TG_SESSION_ONLINE && s->gate;
         each(user, &st);
     }
 }

@@ -14,6 +14,7 @@
 #define TG_NORTHBOUND_SESSION_SET_H
 
 #include "northbound/session.h"
+#include "store/notes.h"
 
 #define TG_SET_MAX_HANDSHAKES 8
 #define TG_SET_MAX_CLOUDS     32
@@ -21,6 +22,9 @@
 int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway,
                        const struct tg_session_callbacks *cb, void *user, struct tg_session_set **ret_set,
                        struct tg_error *err) TG_CHECKED;
+/* Where sessions keep what must survive a restart: ids of commands, desired properties, assignments. Before the first session.
+ * Without it nothing of that does. Both live longer than the set. TG_ENOMEM. */
+int tg_session_set_keep(struct tg_session_set *set, struct tg_notes *notes, const char *state_dir) TG_CHECKED;
 /* All sessions must be closed. */
 void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user), void *user);
 

@@ -43,7 +43,7 @@ static void on_deadline_closed(void *user)
 static void close_the_rest(void *user)
 {
     struct tg_gateway *g = checked(user);
-    g->store = NULL;
+    g->notes = NULL;
     if (g->router)
         tg_router_close(g->router, NULL, NULL);
     g->router = NULL;
@@ -53,14 +53,24 @@ static void close_the_rest(void *user)
     tg_loop_stop(&g->loop);
 }
 
+static void close_notes(void *user)
+{
+    struct tg_gateway *g = checked(user);
+    g->store = NULL;
+    if (g->notes)
+        tg_notes_close(g->notes, STORE_CLOSE_MS, close_the_rest, g);
+    else
+        close_the_rest(g);
+}
+
 static void close_store(void *user)
 {
     struct tg_gateway *g = checked(user);
     g->sessions = NULL;
     if (g->store)
-        tg_store_close(g->store, STORE_CLOSE_MS, close_the_rest, g);
+        tg_store_close(g->store, STORE_CLOSE_MS, close_notes, g);
     else
-        close_the_rest(g);
+        close_notes(g);
 }
 
 static void close_sessions(struct tg_gateway *g)
@@ -323,12 +333,17 @@ static int start(struct tg_gateway *g, struct tg_error *err)
 {
     static const struct tg_session_callbacks callbacks = {.on_command = on_command};
     const struct tg_config *config = g->model->config;
+    const char *state_dir = tg_settings_text(config->gateway, "state_dir");
     int rc = start_store(g, config, err);
+    if (rc == TG_OK)
+        rc = tg_notes_open(&g->loop, state_dir, &g->notes, err);
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
+    if (rc == TG_OK && tg_session_set_keep(g->sessions, g->notes, state_dir) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
         rc = tg_control_new(&g->loop, g, tg_settings_text(config->gateway, "control_socket"), &g->control,
                             err);

@@ -85,19 +85,34 @@ static void free_running(struct tg_running_source *rs)
     tg_free(rs);
 }
 
+/* The sessions of a device stand side by side. */
+static void on_accepted(const struct tg_router_device *d, struct tg_bytes body)
+{
+    struct tg_session **sessions = d->accepted_user;
+    for (uint32_t i = 0; i < d->config->route_count; i++)
+        if (tg_session_wants_samples(sessions[i]))
+            tg_session_sample(sessions[i], body);
+}
+
 static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_error *err)
 {
     struct tg_gateway *g = rs->gateway;
     const struct tg_config_device *c = &rs->config->devices[index];
     int rc = tg_router_add_device(g->router, c, index, &rs->devices[index], err);
+    struct tg_session **first = rs->sessions + rs->session_count;
     for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++) {
-        rc = tg_session_new(g->sessions, c->id, rs->devices[index]->store_device, &c->routes[i],
+        rc = tg_session_new(g->sessions, c->id, c, rs->devices[index]->store_device, &c->routes[i],
                             &rs->sessions[rs->session_count], err);
         if (rc == TG_OK) {
             rs->session_count++;
             rs->parts++;
         }
     }
+    for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++)
+        if (tg_session_wants_samples(first[i])) {
+            rs->devices[index]->on_accepted = on_accepted;
+            rs->devices[index]->accepted_user = first;
+        }
     return rc;
 }
 
@@ -207,6 +222,9 @@ static void close_running(struct tg_running_source *rs, void (*closed)(struct tg
     rs->closed = closed;
     rs->gateway->closing_sources++;
     rs->parts++; /* this function's */
+    for (uint32_t d = 0; d < rs->config->device_count; d++)
+        if (rs->devices[d])
+            rs->devices[d]->on_accepted = NULL;
     close_host(rs);
     for (uint32_t i = 0; i < rs->session_count; i++)
         tg_session_close(rs->sessions[i], part_closed, rs);

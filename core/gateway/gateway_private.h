@@ -40,6 +40,7 @@ struct tg_gateway {
     struct tg_loop loop;
     struct tg_config_ref *model;
     struct tg_store *store;
+    struct tg_notes *notes;
     struct tg_router *router;
     struct tg_session_set *sessions;
     struct tg_running_source *sources;

@@ -39,6 +39,7 @@ static void close_connection(struct tg_mqtt_client *c)
 {
     c->state = TG_MQTT_CLOSED;
     c->ping_outstanding = c->ping_blocked = c->input_blocked = false;
+    c->pings = c->pongs = c->barrier = 0;
     c->partial_bytes = 0;
     c->unacked_first = c->unacked_count = 0;
     c->sub_count = 0;
@@ -223,7 +224,12 @@ static int take_packet(struct tg_mqtt_client *c, int64_t now_ms, const struct tg
         return take_suback(c, p, ret_event);
     case TG_MQTT_TYPE_PINGRESP:
         c->ping_outstanding = false;
-        return 0;
+        if (c->pongs == c->pings)
+            return 0; /* nobody asked */
+        if (++c->pongs != c->barrier)
+            return 0;
+        ret_event->type = TG_MQTT_EVENT_BARRIER;
+        return 1;
     default: /* the decoder lets UNSUBACK through, and nothing else is left */
         return break_off(c, TG_EPROTO, "UNSUBACK that no UNSUBSCRIBE asked for");
     }
@@ -443,6 +449,19 @@ static int64_t link_deadline(const struct tg_mqtt_client *c)
     return c->last_in_ms + keepalive_ms(c) + keepalive_ms(c) / 2;
 }
 
+static int write_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)
+{
+    int rc = tg_mqtt_write_pingreq(out);
+    if (rc < 0)
+        return rc;
+    c->pings++;
+    c->last_out_ms = now_ms;
+    if (!c->ping_outstanding)
+        c->ping_ms = now_ms;
+    c->ping_outstanding = true;
+    return TG_OK;
+}
+
 int tg_mqtt_client_tick(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)
 {
     int64_t since;
@@ -461,14 +480,20 @@ int tg_mqtt_client_tick(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writ
     }
     if (!c->keepalive_s || now_ms < ping_due(c))
         return 0;
-    c->ping_blocked = tg_mqtt_write_pingreq(out) < 0;
-    if (c->ping_blocked)
-        return 0;
-    c->last_out_ms = now_ms;
-    if (!c->ping_outstanding)
-        c->ping_ms = now_ms;
-    c->ping_outstanding = true;
+    c->ping_blocked = write_ping(c, now_ms, out) < 0;
     return 0;
+}
+
+int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)
+{
+    if (c->state != TG_MQTT_CONNECTED)
+        return TG_ESTATE;
+    if (c->barrier > c->pongs)
+        return TG_EBUSY;
+    if (write_ping(c, now_ms, out) < 0)
+        return TG_EFULL;
+    c->barrier = c->pings;
+    return TG_OK;
 }
 
 int64_t tg_mqtt_client_deadline(const struct tg_mqtt_client *c)

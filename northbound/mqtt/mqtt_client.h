@@ -74,6 +74,7 @@ enum tg_mqtt_event_type {
     TG_MQTT_EVENT_CONNACK, /* session_present, return_code (0…5, and others: AWS 7, ClearBlade 13) */
     TG_MQTT_EVENT_PUBACK,  /* tag of the publish that is done; its slot is free */
     TG_MQTT_EVENT_MESSAGE, /* topic, payload: views into the input, until the next call */
+    TG_MQTT_EVENT_BARRIER, /* everything written before tg_mqtt_client_barrier() was taken by the server */
     TG_MQTT_EVENT_SUBACK   /* packet_id, codes[0 … code_count-1]: 0, 1 or 0x80 per filter, in order */
 };
 
@@ -96,6 +97,9 @@ struct tg_mqtt_client {
     bool ping_outstanding; /* PINGRESP is awaited, since ping_ms */
     bool ping_blocked;     /* PINGREQ is due but the writer had no room */
     bool input_blocked;    /* input() said TG_EFULL: nothing is read, so nothing can time out */
+    uint64_t pings, pongs,
+        barrier; /* PINGREQs written and PINGRESPs received on this connection (the n-th answers the n-th);
+                                       which of them is the barrier's */
     int64_t connect_ms, last_out_ms, last_in_ms, ping_ms;
     size_t partial_bytes; /* of the packet that is arriving */
     uint8_t sub_count;    /* filters of the outstanding SUBSCRIBE (inflight.reserved_id) */
@@ -167,6 +171,10 @@ int tg_mqtt_client_disconnect(struct tg_mqtt_client *c, int64_t now_ms, struct t
 void tg_mqtt_client_transport_lost(struct tg_mqtt_client *c);
 /* Forgets what is in flight (its owner gave it up: a removed device). */
 void tg_mqtt_client_forget(struct tg_mqtt_client *c);
+
+/* Writes a PINGREQ now. Servers take packets in order, so its PINGRESP says that everything before it was taken, also at
+ * QoS 0: TG_MQTT_EVENT_BARRIER. One at a time: TG_EBUSY. TG_EFULL, TG_ESTATE. */
+int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
 
 /* Time-driven work: PINGREQ, timeouts. 0, or TG_ETIMEOUT: close the transport (reason says
  * which timeout). Call at tg_mqtt_client_deadline() at the latest; INT64_MAX = nothing is due. A PINGREQ that

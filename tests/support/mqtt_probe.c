@@ -156,6 +156,7 @@ static void on_event(const struct tg_mqtt_event *e)
     case TG_MQTT_EVENT_SUBACK:
         printf("suback code=%u\n", e->codes[0]);
         break;
+    case TG_MQTT_EVENT_BARRIER:
     case TG_MQTT_EVENT_NONE:
         break;
     }

@@ -129,6 +129,9 @@ static void tell_event(struct tg_tale *t, const struct tg_mqtt_event *e)
         for (unsigned i = 0; i < e->code_count; i++)
             say(t, "!", "SUBACK id=%u code=%#x", e->packet_id, e->codes[i]);
         break;
+    case TG_MQTT_EVENT_BARRIER:
+        say(t, "!", "barrier");
+        break;
     case TG_MQTT_EVENT_NONE:
         fail_msg("an event without a type");
     }

@@ -105,7 +105,7 @@ static inline int stage_try_session(uint32_t i, const struct tg_config_cloud *cl
     rc = tg_store_device(st.f->store, st.names[i], &d, err);
     st.routes[i] = (struct tg_config_route){.cloud = cloud, .cloud_device_id = st.names[i]};
     if (rc == TG_OK)
-        rc = tg_session_new(st.set, st.names[i], d, &st.routes[i], &st.sessions[i], err);
+        rc = tg_session_new(st.set, st.names[i], NULL, d, &st.routes[i], &st.sessions[i], err);
     if (rc == TG_OK)
         st.session_count++;
     return rc;

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "northbound/link.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "core/base/allocator.h"
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/random.h"
+
+#define STABLE_MS            60000 /* online for so long: the back-off begins anew */
+#define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
+#define DISCONNECT_LINGER_MS 500
+#define TELL_AGAIN_MS        600000
+#define CLOCK_LOOK_MS        1000
+#define CHANGE_LOOK_MS       30000 /* a refused credential: how often its files are looked at */
+#define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
+
+static void on_deadline(void *user);
+static void wait_and_retry(struct tg_link *l, int64_t wait_ms);
+
+static struct tg_link *checked(void *user)
+{
+    return TG_OBJECT(user, struct tg_link, TG_LINK_MAGIC);
+}
+
+void tg_link_set_state(struct tg_link *l, enum tg_session_state state)
+{
+    struct tg_session *s;
+    if (l->state == state)
+        return;
+    l->state = state;
+    if (l->set->cb.on_state)
+        TAILQ_FOREACH(s, &l->sessions, in_link)
+    l->set->cb.on_state(l->set->user, s, state);
+}
+
+static void earliest(int64_t *at, int64_t candidate)
+{
+    if (candidate < *at)
+        *at = candidate;
+}
+
+/* The next moment at which something is due in the present state. */
+void tg_link_arm(struct tg_link *l)
+{
+    int64_t at = INT64_MAX;
+    switch (l->state) {
+    case TG_SESSION_WAITING:
+        at = l->retry_at_ms;
+        if (l->waits_for_change)
+            earliest(&at, tg_clock_mono_ms() + CHANGE_LOOK_MS);
+        break;
+    case TG_SESSION_ONLINE:
+        at = l->renew_at_ms;
+        earliest(&at, tg_link_send_due(l));
+        earliest(&at, tg_link_next_wake(l));
+        break;
+    case TG_SESSION_PROVISIONING:
+        earliest(&at, tg_link_next_wake(l));
+        break;
+    case TG_SESSION_RENEWING:
+        at = l->renew_limit_ms;
+        break;
+    default:
+        break;
+    }
+    if (l->stream)
+        earliest(&at, l->protocol->deadline(l));
+    tg_deadline_set(&l->deadline, at);
+}
+
+static void drop_connection(struct tg_link *l, uint32_t linger_ms)
+{
+    struct tg_session *s;
+    if (l->state == TG_SESSION_QUEUED)
+        tg_set_cancel_slot(l);
+    tg_set_release_slot(l);
+    l->set->out.len = 0;
+    l->set->out.failed = false;
+    l->generation = ++l->set->generation;
+    l->input_held = false;
+    l->sub_busy = false;
+    l->sub_session = NULL;
+    l->barrier_tag = 0;
+    l->protocol->lost(l);
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    tg_session_go_offline(s);
+    if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
+        (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
+    tg_link_forget_deferred(l, NULL);
+    l->wake_ms = INT64_MAX;
+    tg_buffer_fini(&l->in);
+    if (l->stream) {
+        struct tg_stream_stats st;
+        tg_stream_stats(l->stream, &st);
+        l->bytes_in += st.bytes_in;
+        l->bytes_out += st.bytes_out;
+        tg_stream_close(l->stream, linger_ms, NULL, NULL);
+        l->stream = NULL;
+    }
+    if (l->online_ms)
+        tg_backoff_held(&l->backoff, tg_clock_mono_ms() - l->online_ms);
+    l->online_ms = 0;
+    l->errand = false;
+}
+
+static uint64_t pending_rows(const struct tg_link *l)
+{
+    const struct tg_session *s;
+    uint64_t rows = 0;
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    rows += tg_feed_pending(s->feed);
+    return rows;
+}
+
+/* A number for the state of a file: one that was replaced or written again gives another. */
+static uint64_t stamp_of(const char *path)
+{
+    struct stat st;
+    if (!path || strncmp(path, "pkcs11:", 7) == 0 || stat(path, &st) < 0)
+        return 0;
+    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
+           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+}
+
+static uint64_t credential_stamp(const struct tg_link *l)
+{
+    const struct tg_config_identity *c = l->identity_config;
+    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
+                                 c->password_file, c->group_key_file, c->jwt_key};
+    uint64_t stamp = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+    return stamp;
+}
+
+static const char *what_failed(enum tg_session_state state)
+{
+    if (state == TG_SESSION_ONLINE || state == TG_SESSION_RENEWING)
+        return "connection lost";
+    return state == TG_SESSION_PROVISIONING ? "cannot be provisioned" : "cannot connect";
+}
+
+static int64_t wait_for(struct tg_link *l, enum tg_retry retry)
+{
+    uint32_t random = tg_random_u32();
+    int64_t wait = tg_backoff_next(&l->backoff, random);
+    switch (retry) {
+    case TG_RETRY_NOW:
+        return l->backoff.attempt > 1 ? wait : 0;
+    case TG_RETRY_NEVER: /* nothing changes by itself, but somebody may mend it on the other side */
+        return l->backoff.cap_ms * REFUSED_WAIT_FACTOR +
+               (int64_t)(random % 1000) * l->backoff.cap_ms * REFUSED_WAIT_FACTOR / 1000;
+    default:
+        return wait;
+    }
+}
+
+void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
+{
+    bool told = strcmp(text, l->last_error) == 0 && tg_clock_mono_ms() - l->told_ms < TELL_AGAIN_MS;
+    bool was_online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
+    const char *what = what_failed(l->state);
+    int64_t wait;
+    if (l->state == TG_SESSION_WAITING || l->closing)
+        return; /* it had failed already, and what comes now is an echo */
+    snprintf(l->last_error, sizeof l->last_error, "%s", text);
+    l->failures++;
+    l->failures_in_a_row++;
+    tg_link_doubt(l, retry == TG_RETRY_NEVER);
+    drop_connection(l, retry == TG_RETRY_NOW ? DISCONNECT_LINGER_MS : 0);
+    wait = wait_for(l, retry);
+    l->waits_for_change = retry == TG_RETRY_NEVER;
+    /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
+    tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
+           "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s%s", l->target.device_id,
+           l->config->name, what, text, (unsigned long long)pending_rows(l), (double)wait / 1000.0,
+           l->waits_for_change ? " or when its credential or the configuration changes" : "");
+    if (!told)
+        l->told_ms = tg_clock_mono_ms();
+    wait_and_retry(l, wait);
+}
+
+void tg_link_fail(struct tg_link *l, const char *text)
+{
+    tg_link_fail_as(l, TG_RETRY_BACKOFF, text);
+}
+
+static void wait_and_retry(struct tg_link *l, int64_t wait_ms)
+{
+    l->retry_at_ms = tg_clock_mono_ms() + wait_ms;
+    tg_link_set_state(l, TG_SESSION_WAITING);
+    tg_link_arm(l);
+}
+
+/* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
+ * nothing is sent to it; a look at the clock now and then. */
+static void wait_for_clock(struct tg_link *l, const char *text)
+{
+    snprintf(l->last_error, sizeof l->last_error, "%.199s", text);
+    drop_connection(l, 0);
+    if (!l->waits_for_clock)
+        tg_log(TG_LOG_WARN, "session",
+               "device=%s cloud=%s cannot connect yet: %s; samples are kept in the outbox, it connects when "
+               "the clock has been set",
+               l->target.device_id, l->config->name, text);
+    l->waits_for_clock = true;
+    wait_and_retry(l, CLOCK_LOOK_MS);
+}
+
+void tg_link_fail_error(struct tg_link *l, const struct tg_error *err)
+{
+    if (err->code == TG_ECLOCK)
+        wait_for_clock(l, err->text);
+    else
+        tg_link_fail(l, err->text);
+}
+
+static void ask_for_slot(struct tg_link *l)
+{
+    l->waits_for_clock = l->waits_for_change = false;
+    tg_link_set_state(l, TG_SESSION_QUEUED);
+    tg_link_arm(l);
+    tg_set_want_slot(l);
+}
+
+/* --- connecting -------------------------------------------------------------------------------- */
+
+static void on_ready(void *user)
+{
+    struct tg_link *l = checked(user);
+    l->protocol->ready(l);
+}
+
+static void on_data(void *user, struct tg_bytes data)
+{
+    struct tg_link *l = checked(user);
+    l->protocol->data(l, data);
+}
+
+static void on_end(void *user, const struct tg_error *err)
+{
+    tg_link_fail_error(checked(user), err);
+}
+
+static void on_writable(void *user)
+{
+    struct tg_link *l = checked(user);
+    if (l->protocol->pump(l, tg_clock_mono_ms()))
+        tg_link_arm(l);
+}
+
+static uint16_t port_of(const struct tg_link *l)
+{
+    const struct tg_settings *c = l->config->common, *p = l->config->provisioning;
+    if (l->errand)
+        return (uint16_t)(tg_settings_has(p, "port") ? tg_settings_int(p, "port")
+                                                     : l->cloud->type->errand->default_port);
+    return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
+                                                 : l->cloud->type->config.default_port);
+}
+
+void tg_link_slot_granted(struct tg_link *l)
+{
+    static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
+    const struct tg_settings *c = l->config->common;
+    struct tg_stream_options o = {.tls = l->cloud->tls, .ticket = &l->ticket};
+    struct tg_identity fresh;
+    struct tg_error err = {0};
+    int rc;
+    l->errand = tg_link_wants_errand(l);
+    o.host = l->errand ? l->cloud->type->errand->host(&l->target) : l->target.host;
+    o.port = port_of(l);
+    o.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout");
+    o.handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout");
+    if (l->errand)
+        o.ticket = NULL; /* of another server */
+    tg_link_set_state(l, TG_SESSION_CONNECTING);
+    l->credential_stamp = credential_stamp(l);
+    rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
+    if (rc < 0) {
+        tg_link_fail_as(l, rc == TG_ENOMEM ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
+        return;
+    }
+    tg_identity_free(&l->identity);
+    l->identity = fresh;
+    o.credential = l->identity.credential;
+    rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    if (rc < 0)
+        tg_link_fail(l, err.text);
+    else
+        tg_link_arm(l);
+}
+
+void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
+{
+    struct tg_stream_stats st;
+    struct tg_session *s, *next;
+    uint64_t generation = l->generation;
+    tg_set_release_slot(l);
+    l->failures_in_a_row = 0;
+    tg_stream_stats(l->stream, &st);
+    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s %s (%s%s%s)%s", l->target.device_id, l->config->name,
+           l->errand ? "asks where it belongs" : "online", l->cloud->tls ? st.version : "no TLS",
+           st.resumed ? ", resumed" : "", session_present ? ", session present" : "",
+           l->next_tag > l->first_tag ? ", sending again what was in flight" : "");
+    l->told_ms = 0;
+    if (l->errand) {
+        tg_link_set_state(l, TG_SESSION_PROVISIONING);
+    } else {
+        l->online_ms = now;
+        l->connects++;
+        l->resumed = st.resumed;
+        l->last_error[0] = '\0';
+        tg_link_set_state(l, TG_SESSION_ONLINE);
+        if (!tg_link_event(l, NULL,
+                           (struct tg_cloud_event){.type = TG_CLOUD_ONLINE, .code = session_present}))
+            return;
+        l->want_subscribe = l->shared && !session_present;
+        l->sub_part = l->sub_refused = 0;
+    }
+    for (s = TAILQ_FIRST(&l->sessions); s && l->generation == generation; s = next) {
+        next = TAILQ_NEXT(s, in_link);
+        if (s->started && !tg_session_come_online(s, session_present))
+            return;
+    }
+    tg_link_subscribe(l);
+}
+
+/* --- time ---------------------------------------------------------------------------------------- */
+
+void tg_link_reconnect(struct tg_link *l, const char *why)
+{
+    l->protocol->goodbye(l);
+    tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s %s", l->target.device_id, l->config->name, why);
+    drop_connection(l, DISCONNECT_LINGER_MS);
+    ask_for_slot(l);
+}
+
+void tg_link_go_on(struct tg_link *l, int64_t now)
+{
+    if (!l->protocol->pump(l, now))
+        return;
+    if (l->state == TG_SESSION_RENEWING && l->first_tag == l->next_tag)
+        tg_link_reconnect(l, "renewing the credential");
+    else
+        tg_link_arm(l);
+}
+
+static void begin_renewal(struct tg_link *l, int64_t now)
+{
+    int64_t limit = now + RENEW_DRAIN_MS;
+    tg_link_set_state(l, TG_SESSION_RENEWING);
+    if (l->renew_limit_ms > limit)
+        l->renew_limit_ms = limit;
+}
+
+static void waited(struct tg_link *l, int64_t now)
+{
+    if (l->waits_for_change && credential_stamp(l) != l->credential_stamp) {
+        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s its credential has changed: connecting",
+               l->target.device_id, l->config->name);
+        ask_for_slot(l);
+    } else if (now >= l->retry_at_ms && l->waits_for_clock && !tg_clock_plausible(tg_clock_wall_ms())) {
+        wait_and_retry(l, CLOCK_LOOK_MS);
+    } else if (now >= l->retry_at_ms) {
+        ask_for_slot(l);
+    } else {
+        tg_link_arm(l);
+    }
+}
+
+static void on_deadline(void *user)
+{
+    struct tg_link *l = checked(user);
+    int64_t now = tg_clock_mono_ms();
+    if (l->state == TG_SESSION_WAITING) {
+        waited(l, now);
+        return;
+    }
+    if (l->stream && l->protocol->deadline(l) <= now && !l->protocol->tick(l, now))
+        return;
+    if ((l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_PROVISIONING) && !tg_link_wake(l, now))
+        return;
+    if (l->state == TG_SESSION_ONLINE && now >= l->renew_at_ms)
+        begin_renewal(l, now);
+    else if (l->state == TG_SESSION_RENEWING && now >= l->renew_limit_ms)
+        tg_link_reconnect(l, "renewing the credential");
+    if (l->stream && tg_link_take_held(l, now))
+        tg_link_go_on(l, now);
+}
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+static void look_at(struct tg_link *l, const struct tg_session *s)
+{
+    const struct tg_config_route *route = s->route;
+    const char *device = l->target.device_id;
+    l->config = route->cloud;
+    l->identity_config = l->shared ? &route->cloud->identity : &route->identity;
+    l->target = (struct tg_cloud_target){.host = tg_settings_text(route->cloud->common, "host"),
+                                         .gateway = l->set->gateway,
+                                         .settings = route->cloud->settings,
+                                         .common = route->cloud->common,
+                                         .provisioning = route->cloud->provisioning,
+                                         .device = s->target.device,
+                                         .device_id = device};
+    if (l->shared)
+        l->target.device = NULL;
+}
+
+void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leaving)
+{
+    struct tg_session *s;
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    if (s != leaving) {
+        look_at(l, s);
+        return;
+    }
+}
+
+static void read_options(struct tg_link *l)
+{
+    const struct tg_settings *c = l->config->common, *b = l->config->batch;
+    const struct tg_cloud_type *type = l->cloud->type;
+    l->batch_cap = (uint32_t)tg_settings_int(c, "max_in_flight");
+    if (type->max_in_flight && l->batch_cap > type->max_in_flight)
+        l->batch_cap = type->max_in_flight;
+    l->per_point = type->topic_per_point && type->topic_per_point(&l->target);
+    l->max_samples = l->per_point ? 1 : (uint32_t)tg_settings_int(b, "max_samples");
+    l->max_bytes = (size_t)tg_settings_int(b, "max_bytes");
+    l->max_delay_ms = l->max_samples > 1 ? tg_settings_int(b, "max_delay") : 0;
+    l->qos = type->choose_qos ? type->choose_qos(&l->target) : type->qos;
+    l->retain = type->retain && type->retain(&l->target);
+    l->deflate = tg_settings_int(c, "compress") != 0;
+    l->format = tg_format_find(tg_settings_text(c, "format"));
+    if (type->max_publishes_per_second)
+        l->publish_tokens = type->max_publishes_per_second;
+    l->backoff = (struct tg_backoff){.floor_ms = 0,
+                                     .base_ms = tg_settings_int(c, "min_backoff"),
+                                     .cap_ms = tg_settings_int(c, "max_backoff"),
+                                     .stable_ms = STABLE_MS};
+}
+
+static void free_link(struct tg_link *l)
+{
+    if (l->memory)
+        (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_END});
+    tg_link_forget_deferred(l, NULL);
+    if (l->cloud->shared == l)
+        l->cloud->shared = NULL;
+    tg_set_leave_cloud(l);
+    tg_link_send_fini(l);
+    tg_link_assign_fini(l);
+    tg_tls_ticket_fini(&l->ticket);
+    tg_identity_free(&l->identity);
+    tg_buffer_fini(&l->in);
+    tg_free(l->memory);
+    TG_OBJECT_POISON(l);
+    tg_free(l);
+}
+
+int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const struct tg_config_route *route,
+                bool shared, struct tg_link **ret_link, struct tg_error *err)
+{
+    struct tg_link *l = tg_calloc(1, sizeof *l);
+    struct tg_mqtt_limits limits = {.max_packet_in_bytes = TG_LINK_MAX_IN_BYTES, .ping_timeout_ms = 10000};
+    struct tg_session like = {.route = route};
+    if (!l)
+        return tg_error_set(err, TG_ENOMEM, "cloud %s: out of memory for a connection", route->cloud->name);
+    l->magic = TG_LINK_MAGIC;
+    l->set = set;
+    l->shared = shared;
+    l->protocol = &tg_link_mqtt;
+    l->in = tg_buffer_init(TG_LINK_IN_LIMIT);
+    l->generation = ++set->generation;
+    l->renew_at_ms = l->wake_ms = INT64_MAX;
+    TAILQ_INIT(&l->sessions);
+    TAILQ_INIT(&l->ready);
+    TAILQ_INIT(&l->delayed);
+    STAILQ_INIT(&l->deferred);
+    l->target.device_id = shared ? set->gateway : route->cloud_device_id;
+    look_at(l, &like);
+    l->cloud = cloud;
+    read_options(l);
+    l->memory = tg_calloc(1, cloud->type->link_bytes ? cloud->type->link_bytes : 1);
+    if (!l->memory || tg_link_send_init(l) < 0) {
+        tg_link_send_fini(l);
+        tg_free(l->memory);
+        tg_free(l);
+        return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
+                            route->cloud_device_id, route->cloud->name);
+    }
+    limits.max_packet_out_bytes = cloud->type->max_message_bytes;
+    limits.connack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "connect_timeout");
+    limits.ack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "ack_timeout");
+    tg_mqtt_client_init(&l->mqtt, &limits, l->slots, (uint16_t)l->batch_cap);
+    tg_deadline_init(&l->deadline, set->loop, on_deadline, l);
+    cloud->links++;
+    if (shared)
+        cloud->shared = l;
+    *ret_link = l;
+    return TG_OK;
+}
+
+void tg_link_start(struct tg_link *l)
+{
+    if (l->started)
+        return;
+    l->started = true;
+    if (!tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_START}))
+        return;
+    ask_for_slot(l);
+}
+
+static void on_deadline_closed(void *user)
+{
+    struct tg_link *l = checked(user);
+    void (*closed)(void *) = l->closed;
+    void *closed_user = l->closed_user;
+    free_link(l);
+    if (closed)
+        closed(closed_user);
+}
+
+void tg_link_close(struct tg_link *l, void (*closed)(void *user), void *user)
+{
+    bool online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
+    struct tg_session *s;
+    l->closed = closed;
+    l->closed_user = user;
+    l->closing = true;
+    if (online && tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_CLOSING}))
+        l->protocol->goodbye(l);
+    drop_connection(l, online ? DISCONNECT_LINGER_MS : 0);
+    tg_link_set_state(l, TG_SESSION_CLOSING);
+    while ((s = TAILQ_FIRST(&l->sessions)) != NULL)
+        tg_session_leave(s);
+    tg_deadline_close(&l->deadline, on_deadline_closed);
+}

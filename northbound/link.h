@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * link - one connection to a cloud and the sessions that it carries. Private to northbound: session.h and session_set.h
+ * are what others see.
+ *
+ *   session.c        a child device at a cloud: its feed, names, gate, commands under way
+ *   link.c           the connection's life: slot, stream, login, back-off, renewal
+ *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
+ *   link_send.c      batches, the in-flight window, telemetry
+ *   link_talk.c      the profile's step(): events to it, and what it may do
+ *   link_assign.c    errands before the connection proper, and what they found
+ *   session_set.c    pacing over all links
+ *
+ * A private link belongs to one session and dies with it; a shared one to all sessions of its cloud, and dies with the last.
+ * What a link borrows from a configuration model (cloud, identity) it borrows from one of its sessions' models; when that session
+ * leaves, it borrows from another one, which says the same (the set shares links by fingerprint).
+ *
+ * BATCHES   The ring of batches is in the order of sending. A batch belongs to one session; its rows are acknowledged to that
+ * session's feed when the batch and all before it are. With one topic a point a batch is several messages (parts), which may
+ * go out over several pumps; nothing else starts before the last has gone. The batch of a session that has left stays until
+ * it is acknowledged, and is not sent again.
+ * QOS 0     Has no acknowledgement. A PINGREQ after the messages is a barrier: brokers take packets in order, so its PINGRESP
+ * says that they were taken. Batches before it count as acknowledged then. After a broken connection the others are forgotten
+ * and their rows offered again by the feeds.
+ */
+#ifndef TG_NORTHBOUND_LINK_H
+#define TG_NORTHBOUND_LINK_H
+
+#include <sys/queue.h>
+
+#include "core/base/backoff.h"
+#include "core/base/histogram.h"
+#include "northbound/identity.h"
+#include "northbound/session_set.h"
+#include "store/notes.h"
+
+#define TG_SESSION_MAGIC     0x5e551011u
+#define TG_LINK_MAGIC        0x5e5510abu
+#define TG_SESSION_SET_MAGIC 0x5e5510ffu
+
+#define TG_LINK_MAX_IN_BYTES                                                                                 \
+    (160 * 1024) /* inbound packet: methods have at most 128 KiB, C2D and config 64 */
+#define TG_LINK_IN_LIMIT                                                                                     \
+    (TG_LINK_MAX_IN_BYTES + TG_LOOP_WIRE_BYTES + TG_LOOP_PLAIN_BYTES) /* and what came with its end */
+#define TG_SET_BODY_BYTES  (264 * 1024)                               /* one encoded message */
+#define TG_SET_FLUSH_BYTES (32 * 1024) /* hand the records over, go on encoding */
+#define TG_RECENT_COMMANDS 32
+
+#define TG_TAG_CONTROL     (UINT64_C(1) << 63) /* of a control message: | mark */
+#define TG_TAG_PART_BITS   10
+#define TG_BATCH_MAX_PARTS (1u << TG_TAG_PART_BITS)
+
+/* Some samples of one session that were sent together. */
+struct tg_batch {
+    struct tg_session *session; /* NULL = it has left */
+    struct tg_row **rows;       /* max_samples places */
+    uint32_t count;
+    uint16_t parts, parts_sent, parts_acked; /* messages */
+    bool acked;
+};
+
+/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
+ * points into none of them. */
+struct tg_set_cloud {
+    char *name;                     /* NULL = free place */
+    uint64_t fingerprint, ca_stamp; /* of its configuration; of the CA file's state when it was read */
+    const struct tg_cloud_type *type;
+    uint32_t links, handshakes; /* slots that its links hold */
+    uint32_t sessions;
+    struct tg_link *shared;          /* the link for all its sessions, or NULL */
+    struct tg_histogram ack_latency; /* sample taken → acknowledged */
+    struct tg_tls_context *tls;      /* NULL = `tls: off` */
+    double tokens, tokens_per_ms, tokens_max;
+    int64_t refilled_ms;
+    struct tg_link *queue_head, **queue_tail;
+};
+
+struct tg_session_set {
+    uint32_t magic;
+    struct tg_loop *loop;
+    struct tg_store *store;
+    struct tg_notes *notes; /* NULL = nothing is remembered over a restart */
+    char *gateway, *state_dir;
+    struct tg_session_callbacks cb;
+    void *user;
+    struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
+    uint32_t cloud_count, next_cloud, handshakes, session_count;
+    uint64_t generation;   /* the last one given to a connection */
+    uint64_t command_next; /* the last number given to a command */
+    uint32_t session_next; /* the last number given to a session */
+    struct tg_session *sessions, **sessions_tail;
+    struct tg_deadline deadline; /* a bucket refills, or trim_ms */
+    int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
+    struct tg_writer out;        /* packets of the link that is at work */
+    uint8_t *body, *packed;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* A command that the gateway is at work on, or that waits until its id is on disk. */
+struct tg_session_pending {
+    LIST_ENTRY(tg_session_pending) entry;
+    struct tg_session *session; /* NULL = it has left */
+    uint64_t token, generation; /* generation: of the connection that it came by */
+    bool waits;                 /* for the disk */
+    uint16_t packet_id;         /* to acknowledge when it ends; 0 = none */
+    uint16_t reply_len;
+    uint32_t name_len, body_len; /* kept only while it waits for the disk */
+    uint8_t data[];              /* reply, name, body */
+};
+
+/* What came up while step() was at work. */
+struct tg_deferred {
+    STAILQ_ENTRY(tg_deferred) entry;
+    struct tg_session *session;
+    enum tg_cloud_event_type type; /* ANSWER, REPORT, SAMPLE */
+    char status[16];
+    uint32_t reply_len, payload_len;
+    uint8_t data[]; /* reply, payload */
+};
+
+enum tg_session_queue { TG_QUEUE_NONE, TG_QUEUE_DELAYED, TG_QUEUE_READY };
+
+struct tg_session {
+    uint32_t magic;
+    struct tg_session_set *set;
+    struct tg_link *link;
+    const struct tg_config_route *route;
+    uint32_t number; /* in the set, never 0: part of the tag of a control message */
+    char *device_id;
+    struct tg_session *next;          /* of the set */
+    TAILQ_ENTRY(tg_session) in_link;  /* all of the link */
+    TAILQ_ENTRY(tg_session) in_queue; /* delayed or ready */
+    enum tg_session_queue queue;
+    bool started, online, gate, subscribed;
+    struct tg_cloud_target target;
+    struct tg_identity identity; /* of its own on a shared link; else the link's counts */
+    void *memory;                /* of the profile */
+    struct tg_feed *feed;
+    int64_t batch_due_ms;
+    int64_t wake_ms, restart_ms; /* INT64_MAX = not */
+    struct tg_backoff backoff;   /* of its restarts on a shared link */
+    /* subscribing */
+    bool want_subscribe;
+    uint32_t sub_part, sub_refused;
+    /* commands */
+    LIST_HEAD(, tg_session_pending) pending;
+    uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
+    uint32_t recent_next;
+    struct tg_session_stats stats;
+    char gate_text[160];
+    void (*closed)(void *user);
+    void *closed_user;
+    struct tg_deadline closing; /* of a session that leaves a shared link: `closed` runs on the loop */
+};
+
+TAILQ_HEAD(tg_session_list, tg_session);
+
+/* How a link speaks once its stream is up. */
+struct tg_link_protocol {
+    void (*ready)(struct tg_link *l); /* the stream is up: log in */
+    void (*data)(struct tg_link *l, struct tg_bytes data);
+    bool (*pump)(struct tg_link *l,
+                 int64_t now_ms); /* sends what may be sent; false: the link has failed meanwhile */
+    int64_t (*deadline)(const struct tg_link *l);
+    bool (*tick)(struct tg_link *l, int64_t now_ms); /* false: the link has failed */
+    void (*goodbye)(struct tg_link *l);              /* writes the last words, if any */
+    void (*lost)(struct tg_link *l);                 /* the connection is gone */
+};
+
+struct tg_link {
+    uint32_t magic;
+    struct tg_session_set *set;
+    struct tg_set_cloud *cloud;
+    const struct tg_config_cloud *config;
+    const struct tg_config_identity *identity_config;
+    const struct tg_link_protocol *protocol;
+    struct tg_link *queue_next;
+    bool shared;
+    struct tg_session_list sessions, ready, delayed;
+    uint32_t session_count;
+    void *memory; /* of the profile */
+
+    enum tg_session_state state;
+    bool holds_slot, started, input_held, closing;
+    bool waits_for_clock;  /* within WAITING: for the time to be set, not for the cloud */
+    bool waits_for_change; /* within WAITING: the cloud said no; a changed credential ends the wait */
+    bool window_was_full;  /* and has not opened again */
+    bool errand;           /* this connection is for an errand */
+    uint32_t stepping;     /* step() is at work */
+    STAILQ_HEAD(, tg_deferred) deferred;
+    struct tg_identity identity;
+    struct tg_cloud_target target; /* device_id: the session's, or the gateway's name */
+    struct tg_backoff backoff;
+    struct tg_deadline deadline;
+    struct tg_stream *stream;
+    struct tg_tls_ticket ticket;
+    struct tg_buffer in; /* an inbound packet that has not wholly arrived */
+    struct tg_mqtt_client mqtt;
+    struct tg_mqtt_slot *slots;
+    int64_t wake_ms;
+
+    /* subscribing: NULL with sub_busy = the link's own */
+    bool sub_busy, want_subscribe;
+    struct tg_session *sub_session;
+    uint32_t sub_part, sub_refused;
+
+    struct tg_batch *batches; /* ring: tag % batch_cap */
+    struct tg_row **batch_rows;
+    uint64_t first_tag, next_tag;
+    uint64_t barrier_tag; /* what the barrier that is under way confirms; 0 = none */
+    uint32_t batch_cap, max_samples;
+    size_t max_bytes;
+    int64_t max_delay_ms, pumped_ms;
+    uint8_t qos;
+    bool retain, per_point, deflate;
+    const struct tg_format *format;
+    double publish_tokens;
+    int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
+
+    int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
+    uint64_t credential_stamp; /* of the credential's files when they were last read */
+    uint64_t generation;       /* of the connection, unique in the set */
+
+    /* what an errand found (link_assign.c) */
+    char assigned_host[TG_CLOUD_HOST_BYTES], assigned_device[TG_NAME_MAX_BYTES + 1];
+    char *assigned_certificate, *assigned_key; /* file paths */
+    struct tg_config_identity assigned_identity;
+    bool is_assigned, doubt; /* doubt: ask again before the next connection */
+    uint32_t failures_in_a_row;
+    void *errand_memory;
+
+    uint64_t connects, failures, bytes_in, bytes_out;
+    bool resumed;
+    char last_error[200];
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+extern const struct tg_link_protocol tg_link_mqtt;
+
+/* --- link.c --- */
+int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const struct tg_config_route *route,
+                bool shared, struct tg_link **ret_link, struct tg_error *err) TG_CHECKED;
+/* Its sessions leave (mostly one): DISCONNECT when online, then everything goes; `closed` runs on the loop. */
+void tg_link_close(struct tg_link *l, void (*closed)(void *user), void *user);
+void tg_link_start(struct tg_link *l);
+void tg_link_slot_granted(struct tg_link *l);
+void tg_link_set_state(struct tg_link *l, enum tg_session_state state);
+/* Sets the deadline for what is due next in the present state; after every change. */
+void tg_link_arm(struct tg_link *l);
+/* Gives the connection up and waits for the next attempt; text is for people. */
+void tg_link_fail(struct tg_link *l, const char *text);
+void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text);
+void tg_link_fail_error(struct tg_link *l, const struct tg_error *err);
+/* DISCONNECT and a new connection at once: a renewed credential, the end of an errand. */
+void tg_link_reconnect(struct tg_link *l, const char *why);
+/* After something has happened on the connection: sends what may be sent, or connects anew once the window is empty. */
+void tg_link_go_on(struct tg_link *l, int64_t now_ms);
+/* The login went through: sessions come online. */
+void tg_link_is_online(struct tg_link *l, int64_t now_ms, bool session_present);
+/* The model that `config` belongs to goes with this session: borrow from another one. */
+void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leaving);
+
+/* --- link_mqtt.c --- */
+/* Asks for what sessions (and the link) still want to subscribe, one SUBSCRIBE at a time. */
+void tg_link_subscribe(struct tg_link *l);
+/* Writes a PUBACK for a message of this connection. */
+void tg_link_ack_message(struct tg_link *l, uint64_t generation, uint16_t packet_id);
+/* What was held back while too many commands waited. False when the connection is gone. */
+bool tg_link_take_held(struct tg_link *l, int64_t now_ms);
+
+/* --- link_send.c --- */
+int tg_link_send_init(struct tg_link *l);
+void tg_link_send_fini(struct tg_link *l);
+bool tg_link_pump(struct tg_link *l, int64_t now_ms);
+void tg_link_acked(struct tg_link *l, uint64_t tag);
+void tg_link_barrier_passed(struct tg_link *l);
+/* QoS 0, on a new connection: forgets the batches that no barrier has confirmed; their rows are offered again. */
+void tg_link_rewind(struct tg_link *l);
+/* Hands what is in set->out to the stream. False: it does not take it. */
+bool tg_link_flush(struct tg_link *l);
+/* Room for a control message of so many bytes (flushing when that makes it). */
+bool tg_link_room(struct tg_link *l, size_t bytes);
+/* Puts the session into the queue that its rows want. */
+void tg_link_queue(struct tg_session *s, int64_t now_ms);
+void tg_link_unqueue(struct tg_session *s);
+/* The session leaves: its batches are nobody's. */
+void tg_link_orphan(struct tg_link *l, struct tg_session *s);
+int64_t tg_link_send_due(const struct tg_link *l);
+/* Takes the first row out that can never be sent. */
+void tg_link_quarantine(struct tg_session *s, int rc);
+
+/* --- link_talk.c --- */
+/* Gives one event to the profile: of the link (s NULL) or of a session. False: the link has failed meanwhile. */
+bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event event);
+/* For a message: as above; *ret_held = a command keeps its acknowledgement. */
+bool tg_link_message(struct tg_link *l, struct tg_session *s, const struct tg_mqtt_event *e, bool *ret_held);
+void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk *ret_talk, void *user);
+/* The profile's encode() and sent(). */
+int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
+                   uint32_t count, bool again, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
+void tg_link_sent(struct tg_link *l, struct tg_session *s);
+/* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
+bool tg_session_come_online(struct tg_session *s, bool session_present);
+void tg_session_go_offline(struct tg_session *s);
+/* WAKE of whoever is due; false: the link has failed. */
+bool tg_link_wake(struct tg_link *l, int64_t now_ms);
+int64_t tg_link_next_wake(const struct tg_link *l);
+void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
+const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_assign.c --- */
+/* Reads what an earlier errand found; called once when the link is made. */
+void tg_link_recall_assignment(struct tg_link *l);
+/* True when the next connection is to be the errand's. Sets the target and the identity to be used for it. */
+bool tg_link_wants_errand(struct tg_link *l);
+void tg_link_keep_assignment(struct tg_link *l, const struct tg_cloud_assigned *a);
+/* The cloud refused, or could not be reached: maybe the assignment is old. */
+void tg_link_doubt(struct tg_link *l, bool refused);
+void tg_link_assign_fini(struct tg_link *l);
+
+/* --- session.c --- */
+void tg_session_rows(void *session); /* on_rows of its feed */
+void tg_session_gate(struct tg_session *s, bool open);
+/* END, and off the link. */
+void tg_session_leave(struct tg_session *s);
+void tg_session_remember_commands(struct tg_session *s);
+void tg_session_recall_commands(struct tg_session *s);
+
+/* --- session_set.c --- */
+/* The slot is given by tg_link_slot_granted(), from the loop. */
+void tg_set_want_slot(struct tg_link *l);
+void tg_set_cancel_slot(struct tg_link *l);
+void tg_set_release_slot(struct tg_link *l);
+void tg_set_add(struct tg_session *s);
+void tg_set_remove(struct tg_session *s);
+/* Frees it when no link uses it. */
+void tg_set_drop_unused(struct tg_set_cloud *cloud);
+/* The link's streams are closed: its cloud's TLS context goes with the last one. */
+void tg_set_leave_cloud(struct tg_link *l);
+struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config,
+                                      struct tg_error *err);
+
+#endif
