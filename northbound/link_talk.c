@@ -215,7 +215,7 @@ static void io_subscribe(void *user)
         who->session->sub_part = who->session->sub_refused = 0;
     } else {
         who->link->want_subscribe = true;
-        who->link->sub_part = 0;
+        who->link->sub_part = who->link->sub_refused = 0;
     }
 }
 
@@ -362,6 +362,8 @@ static bool conclude(struct tg_link *l, struct tg_session *s, struct speaker *wh
     if (who->gave_up && s && l->shared) {
         restart_later(s, who->retry, who->text);
     } else if (who->gave_up) {
+        if (who->retry == TG_RETRY_NOW && l->stream)
+            l->protocol->goodbye(l);
         tg_link_fail_as(l, who->retry, who->text);
         return false;
     }
@@ -412,6 +414,26 @@ static bool give_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_
         return false;
     }
     return drain_deferred(l);
+}
+
+int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
+                   uint32_t count, bool again, struct tg_writer *out, struct tg_error *err)
+{
+    struct speaker who = {.link = l, .session = s};
+    struct tg_cloud_talk talk;
+    int n;
+    tg_link_talk(l, s, &talk, &who);
+    l->stepping++;
+    n = l->cloud->type->encode(&talk, samples, count, again, tg_clock_wall_ms(), out, err);
+    l->stepping--;
+    return n;
+}
+
+void tg_link_sent(struct tg_link *l, struct tg_session *s)
+{
+    struct tg_cloud_talk talk;
+    tg_link_talk(l, s, &talk, NULL);
+    l->cloud->type->sent(&talk);
 }
 
 bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event event)
@@ -478,6 +500,20 @@ static void tell(struct tg_session *s, struct tg_cloud_event event)
     if (d->payload_len)
         memcpy(d->data + d->reply_len, event.payload.data, d->payload_len);
     STAILQ_INSERT_TAIL(&l->deferred, d, entry);
+}
+
+bool tg_session_wants_samples(const struct tg_session *s)
+{
+    return s->link->cloud->type->wants_samples;
+}
+
+void tg_session_sample(struct tg_session *s, struct tg_bytes body)
+{
+    const struct tg_cloud_event event = {.type = TG_CLOUD_SAMPLE, .payload = body};
+    if (s->link->stepping)
+        tell(s, event);
+    else if (s->started && tg_link_event(s->link, s, event) && s->link->state == TG_SESSION_ONLINE)
+        tg_link_arm(s->link);
 }
 
 void tg_session_report(struct tg_session *s, struct tg_bytes patch)

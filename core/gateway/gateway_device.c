@@ -77,6 +77,24 @@ static int open_session(struct tg_running_device *rd, const struct tg_config_rou
     return TG_OK;
 }
 
+static void on_accepted(const struct tg_router_device *d, struct tg_bytes body)
+{
+    struct tg_running_device *rd = checked(d->accepted_user);
+    for (uint32_t i = 0; i < rd->session_count; i++)
+        if (tg_session_wants_samples(rd->sessions[i]))
+            tg_session_sample(rd->sessions[i], body);
+}
+
+/* Only where a cloud asks for them: this is the hot path. */
+static void watch_samples(struct tg_running_device *rd)
+{
+    for (uint32_t i = 0; i < rd->session_count; i++)
+        if (tg_session_wants_samples(rd->sessions[i])) {
+            rd->device->on_accepted = on_accepted;
+            rd->device->accepted_user = rd;
+        }
+}
+
 int tg_running_device_get(struct tg_gateway *g, struct tg_config_ref *model, const char *source,
                           const struct tg_config_device *config, uint32_t index,
                           struct tg_running_device **ret_device, struct tg_error *err)
@@ -108,6 +126,7 @@ int tg_running_device_get(struct tg_gateway *g, struct tg_config_ref *model, con
         tg_running_device_close(rd);
         return rc;
     }
+    watch_samples(rd);
     *ret_device = rd;
     return TG_OK;
 }
@@ -132,6 +151,8 @@ void tg_running_device_close(struct tg_running_device *rd)
 {
     rd->gateway->closing++;
     rd->open_sessions++; /* this function's */
+    if (rd->device)
+        rd->device->on_accepted = NULL;
     for (uint32_t i = 0; i < rd->session_count; i++) {
         tg_twins_close(rd->gateway->twins, rd->sessions[i]);
         tg_session_close(rd->sessions[i], session_closed, rd);
