@@ -38,6 +38,11 @@ static int rig_publish(void *user, struct tg_bytes topic, struct tg_bytes payloa
     return TG_OK;
 }
 
+static void rig_forgo(void *user, uint32_t mark)
+{
+    ((struct talk_rig *)user)->forgone_mark = mark;
+}
+
 static void rig_command(void *user, const struct tg_cloud_command *c)
 {
     struct talk_rig *r = user;
@@ -158,6 +163,7 @@ static void rig_each_session(void *user, void (*each)(void *arg, const struct tg
 
 static const struct tg_cloud_io io = {
     .publish = rig_publish,
+    .forgo = rig_forgo,
     .command = rig_command,
     .desired = rig_desired,
     .reported = rig_reported,
@@ -204,7 +210,7 @@ void talk_rig_clear(struct talk_rig *r)
     free(r->assigned_key);
     free(r->assigned_payload);
     r->assigned_certificate = r->assigned_key = r->assigned_payload = NULL;
-    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = 0;
+    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = r->forgone_mark = 0;
     r->gate = r->gate_told = r->gave_up = r->was_assigned = false;
     r->wake_ms = INT64_MAX;
     r->give_up_text[0] = '\0';
