@@ -70,6 +70,7 @@ class Aws(Hub):
         super().__init__(stage, pki, name=name, options={
             "rules": "open", "judge": judge, "forward": "$aws/", "publish": PUBLISH, "subscribe": SUBSCRIBE,
             "subscriptions": 50, "deny_subscribe": "on", "keepalive_cap": 1800, **(options or {})}, **more)
+        self.record.is_telemetry = lambda topic: "dt/tidegate/" in topic
         self.peer = self.serve("aws_service.py", "--judge", judge)
 
     def command(self, *words):
@@ -94,3 +95,11 @@ class Aws(Hub):
 
     def identity(self, name):
         return {"certificate": self.pki.path(name + ".pem"), "key": self.pki.path(name + ".key")}
+
+
+def aws_cloud(aws, port=None, name="aws", **more):
+    """The cloud entry; `port` when a link stands between."""
+    return {"name": name, "type": "aws-iot-core", "host": "localhost", "port": port or aws.port,
+            "ca_file": aws.pki.path("ca.pem"), "keepalive": "30s", "min_backoff": "100ms", "max_backoff": "500ms",
+            "connect_timeout": "5s", "handshake_timeout": "5s", "ack_timeout": "10s", "max_connects_per_second": 200,
+            "batch": {"max_samples": 20, "max_bytes": 3900, "max_delay": "50ms"}, **more}
