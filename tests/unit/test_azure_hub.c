@@ -19,7 +19,9 @@
     "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct tg_option common_options[] = {
-    {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"}, {0}};
+    {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"},
+    {.name = "format", .type = TG_OPTION_TEXT, .default_text = "json"},
+    {0}};
 
 static struct tg_settings *settings_of(const char *const *pairs)
 {
@@ -72,6 +74,19 @@ static void test_keepalive(void **state)
     assert_non_null(strstr(err.text, "1177s"));
     tg_settings_free(good);
     tg_settings_free(bad);
+}
+
+static void test_format(void **state)
+{
+    static const char *const pairs[] = {"format", "sparkplug-b", NULL};
+    struct tg_settings *s = tg_test_settings(common_options, pairs);
+    struct tg_error err = {0};
+    (void)state;
+    assert_int_equal(tg_azure_hub.config.check_cloud(
+                         &(struct tg_config_cloud){.type = "azure-iot-hub", .common = s}, &err),
+                     TG_EINVAL);
+    assert_non_null(strstr(err.text, "sparkplug-b is for clouds of type mqtt"));
+    tg_settings_free(s);
 }
 
 static void test_login_with_a_key(void **state)
@@ -147,6 +162,7 @@ static void assert_check(const char *const *common, const char *const *own, cons
     static const struct tg_option table[] = {
         {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"},
         {.name = "host", .type = TG_OPTION_TEXT, .min = 1, .max = 255},
+        {.name = "format", .type = TG_OPTION_TEXT, .default_text = "json"},
         {0}};
     struct tg_settings *c = tg_test_settings(table, common), *s = settings_of(own),
                        *p = tg_test_settings(tg_azure_dps_options, dps);
@@ -318,19 +334,20 @@ static void test_connack_texts_and_lookup(void **state)
     (void)tg_azure_hub.connack_text(77, &retry);
     assert_int_equal(retry, TG_RETRY_BACKOFF);
     assert_int_equal(tg_cloud_types(&count)[0] == &tg_azure_hub, 1);
-    assert_int_equal(count, 2);
+    assert_true(count >= 2);
     assert_ptr_equal(tg_cloud_type_find("azure-iot-hub", &err), &tg_azure_hub);
     assert_null(tg_cloud_type_find("azure-iothub", &err));
     assert_int_equal(err.code, TG_ENOTFOUND);
     assert_non_null(strstr(err.text, "did you mean \"azure-iot-hub\""));
     assert_null(tg_cloud_type_find("", &err));
-    assert_non_null(strstr(err.text, "known are azure-iot-hub, mqtt"));
+    assert_non_null(strstr(err.text, "known are azure-iot-hub, "));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_device_ids),
                                        cmocka_unit_test(test_keepalive),
+                                       cmocka_unit_test(test_format),
                                        cmocka_unit_test(test_login_with_a_key),
                                        cmocka_unit_test(test_login_with_a_certificate),
                                        cmocka_unit_test(test_login_with_a_group_key),
