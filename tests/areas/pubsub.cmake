@@ -7,3 +7,5 @@ tg_fuzz(fuzz_pubsub_key SOURCES fuzz/fuzz_pubsub_key.c LINK tg_pubsub SEEDS pubs
 tg_scenario(scenario_pubsub b0401_pubsub.py)
 tg_scenario(scenario_pubsub_faults b0402_pubsub_faults.py TIMEOUT 180)
 tg_scenario(scenario_pubsub_exchange b0403_pubsub_exchange.py)
+tg_scenario(scenario_pubsub_emulator b0404_pubsub_emulator.py TIMEOUT 180)
+set_tests_properties(scenario_pubsub_emulator PROPERTIES SKIP_RETURN_CODE 77)
