@@ -89,6 +89,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     l->protocol->lost(l);
     TAILQ_FOREACH(s, &l->sessions, in_link)
     tg_session_go_offline(s);
+    tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     tg_link_forget_deferred(l, NULL);
@@ -176,7 +177,7 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     l->failures++;
     l->failures_in_a_row++;
     tg_link_doubt(l, retry == TG_RETRY_NEVER);
-    drop_connection(l, 0);
+    drop_connection(l, retry == TG_RETRY_NOW ? DISCONNECT_LINGER_MS : 0);
     wait = wait_for(l, retry);
     l->waits_for_change = retry == TG_RETRY_NEVER;
     /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
@@ -327,6 +328,7 @@ void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
                            (struct tg_cloud_event){.type = TG_CLOUD_ONLINE, .code = session_present}))
             return;
         l->want_subscribe = l->shared && !session_present;
+        l->sub_part = l->sub_refused = 0;
     }
     for (s = TAILQ_FIRST(&l->sessions); s && l->generation == generation; s = next) {
         next = TAILQ_NEXT(s, in_link);

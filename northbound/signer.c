@@ -44,7 +44,8 @@ static int load_ec(struct tg_signer *s, const struct tg_secret *der, struct tg_e
     s->algorithm = TG_SIGN_ES256;
     s->has_key = true;
     if (wc_ecc_get_curve_id(s->ec.idx) != ECC_SECP256R1)
-        return tg_error_set(err, TG_EINVAL, "private key: an EC key on another curve than P-256 (prime256v1)");
+        return tg_error_set(err, TG_EINVAL,
+                            "private key: an EC key on another curve than P-256 (prime256v1)");
     /* A file may hold another public key than the private one's: it is made anew. */
     rc = wc_ecc_make_pub(&s->ec, NULL);
     if (rc == MEMORY_E)
@@ -194,7 +195,7 @@ int tg_signer_sign(const struct tg_signer *signer, struct tg_bytes message, uint
     return TG_OK;
 }
 
-int tg_signer_public_pem(const struct tg_signer *signer, struct tg_writer *out, struct tg_error *err)
+int tg_signer_public_der(const struct tg_signer *signer, struct tg_writer *out, struct tg_error *err)
 {
     struct tg_signer *s = (struct tg_signer *)(uintptr_t)signer;
     byte der[PUBLIC_DER_BYTES];
@@ -204,7 +205,16 @@ int tg_signer_public_pem(const struct tg_signer *signer, struct tg_writer *out, 
         return no_memory(err);
     if (len <= 0)
         return tg_error_set(err, TG_EINVAL, "private key: no public key can be made of it (wolfSSL %d)", len);
-    if (tg_pem_write(out, "PUBLIC KEY", tg_bytes(der, (size_t)len)) < 0)
-        return tg_error_set(err, TG_ETOOBIG, "public key: it does not fit");
-    return TG_OK;
+    tg_write_bytes(out, tg_bytes(der, (size_t)len));
+    return out->failed ? tg_error_set(err, TG_ETOOBIG, "public key: it does not fit") : TG_OK;
+}
+
+int tg_signer_public_pem(const struct tg_signer *signer, struct tg_writer *out, struct tg_error *err)
+{
+    uint8_t der[PUBLIC_DER_BYTES];
+    struct tg_writer w = tg_writer_init(der, sizeof der);
+    int rc = tg_signer_public_der(signer, &w, err);
+    if (rc == TG_OK && tg_pem_write(out, "PUBLIC KEY", tg_bytes(w.data, w.len)) < 0)
+        rc = tg_error_set(err, TG_ETOOBIG, "public key: it does not fit");
+    return rc;
 }

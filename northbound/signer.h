@@ -33,6 +33,8 @@ bool tg_signer_is_slow(const struct tg_signer *s);
 /* Signs `message` (hashing it). `sig` has TG_SIGNATURE_MAX_BYTES. */
 int tg_signer_sign(const struct tg_signer *s, struct tg_bytes message, uint8_t *sig, size_t *ret_len,
                    struct tg_error *err) TG_CHECKED;
+/* The public key as DER (SubjectPublicKeyInfo, RFC 5280), appended. */
+int tg_signer_public_der(const struct tg_signer *s, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
 /* The public key as PEM (SubjectPublicKeyInfo). */
 int tg_signer_public_pem(const struct tg_signer *s, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
 

@@ -167,7 +167,6 @@ static void begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
     b->parts_acked = (uint16_t)(count - 1);
     b->acked = false;
     l->next_tag++;
-    l->resend_tag = l->next_tag;
     of(l)->sent_before = false;
 }
 

@@ -70,8 +70,7 @@ static void assert_same_token(const json_t *entry, const char *pem)
     struct tg_writer w = tg_writer_init(out, sizeof out);
     if (kid)
         assert_int_equal(sscanf(kid, "\"kid\":\"%127[^\"]\"", key_id), 1);
-    assert_int_equal(
-        tg_jwt_write(&w, s, kid ? key_id : NULL, tg_bytes_str(text(entry, "payload")), &err), 0);
+    assert_int_equal(tg_jwt_write(&w, s, kid ? key_id : NULL, tg_bytes_str(text(entry, "payload")), &err), 0);
     assert_int_equal(tg_writer_cstr(&w), 0);
     assert_string_equal(out, text(entry, "token"));
     tg_signer_free(s);
@@ -87,7 +86,8 @@ static void test_rs256(void **state)
     json_object_foreach(root, name, entry)
     {
         const char *header = text(entry, "header");
-        if (!header || !text(entry, "token") || !strstr(header, "RS256") || !strstr(header, "\"typ\":\"JWT\""))
+        if (!header || !text(entry, "token") || !strstr(header, "RS256") ||
+            !strstr(header, "\"typ\":\"JWT\""))
             continue;
         assert_same_token(entry, text(rs, "pem_pkcs8"));
         compared++;
@@ -104,7 +104,8 @@ static void test_es256(void **state)
         struct tg_signer *s = signer_of(text(es, forms[i]));
         char out[1024], public_pem[512];
         struct tg_error err = {0};
-        struct tg_writer w = tg_writer_init(out, sizeof out), p = tg_writer_init(public_pem, sizeof public_pem);
+        struct tg_writer w = tg_writer_init(out, sizeof out),
+                         p = tg_writer_init(public_pem, sizeof public_pem);
         const char *input = text(es, "signing_input");
         assert_int_equal(tg_signer_algorithm(s), TG_SIGN_ES256);
         assert_false(tg_signer_is_slow(s));
