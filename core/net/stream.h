@@ -46,6 +46,7 @@ void tg_tls_credential_free(struct tg_tls_credential *c);
 struct tg_tls_credential_info {
     char sha1[41], sha256[65], common_name[TG_TLS_NAME_BYTES];
     int64_t not_before_s, not_after_s;
+    bool key_in_token;
 };
 void tg_tls_credential_info(const struct tg_tls_credential *c, struct tg_tls_credential_info *ret_info);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/allocator.h"
+#include "core/net/pem.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_context.h"
 #include "core/net/tls_memory.h"
@@ -47,32 +48,13 @@ static int describe_leaf(struct tg_tls_credential *c, struct tg_bytes certificat
 
 static int decode_key(struct tg_tls_credential *c, struct tg_bytes pem, struct tg_error *err)
 {
-    static const char *const kinds[] = {"PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"};
-    struct tg_bytes text = pem, block = {0};
-    DerBuffer *der = NULL;
-    int rc = TG_OK;
-    if (tg_certificate_next_pem(&text, "ENCRYPTED PRIVATE KEY", &block) > 0 ||
-        (pem.len > 0 && memmem(pem.data, pem.len, "Proc-Type: 4,ENCRYPTED", 22)))
-        return tg_error_set(err, TG_ECERT,
-                            "client key: it is encrypted with a password, which is not supported "
-                            "here; use a PKCS#12 file or decrypt it");
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && block.len == 0; i++) {
-        text = pem;
-        (void)(tg_certificate_next_pem(&text, kinds[i], &block) > 0);
-    }
-    if (block.len == 0)
-        return tg_error_set(err, TG_ECERT, "client key: no private key in PEM form in it");
-    if (wc_PemToDer(block.data, (long)block.len, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) != 0)
-        return tg_error_set(err, TG_ECERT, "client key: not valid PEM");
-    c->key_der = tg_malloc(der->length);
-    if (c->key_der) {
-        memcpy(c->key_der, der->buffer, der->length);
-        c->key_len = der->length;
-    } else {
-        rc = tg_error_set(err, TG_ENOMEM, "client key: out of memory");
-    }
-    wc_FreeDer(&der); /* wipes private keys */
-    return rc;
+    struct tg_secret der;
+    int rc = tg_pem_private_key(pem, &der, err);
+    if (rc < 0)
+        return tg_error_wrap(err, "client key");
+    c->key_der = der.data;
+    c->key_len = der.len;
+    return TG_OK;
 }
 
 /* The point of an EC public key, uncompressed; 0 or a wolfSSL error. */
