@@ -96,7 +96,12 @@ static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err
     if (tg_settings_int(cloud->common, "keepalive") > MAX_KEEPALIVE_S * 1000)
         return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)",
                             MAX_KEEPALIVE_S);
-    return cloud->provisioning ? tg_azure_dps_check(cloud, err) : TG_OK;
+    if (cloud->provisioning) {
+        int rc = tg_azure_dps_check(cloud, err);
+        if (rc < 0)
+            return rc;
+    }
+    return tg_cloud_check_format(cloud, err);
 }
 
 static int check_route(const struct tg_config_cloud *cloud, const struct tg_config_route *route,

@@ -172,7 +172,7 @@ static unsigned status_of(const char *status)
     static const struct {
         const char *name;
         unsigned code;
-    } table[] = {{"ok", 200},          {"invalid", 400}, {"unknown", 404}, {"busy", 429},
+    } table[] = {{"ok", 200},          {"invalid", 400}, {"unknown", 504}, {"busy", 429},
                  {"unsupported", 501}, {"device", 502},  {"timeout", 504}};
     for (size_t i = 0; status && i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].name, status) == 0)

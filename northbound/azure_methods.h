@@ -10,8 +10,8 @@
  * 200 ms: at most 16 answers and 128 KiB a session; beyond that the newest is dropped and its caller sees a timeout.
  *
  * The status of a command as the caller sees it:
- *     ok 200   invalid 400   unknown 404 (the device's source went before it answered)   busy 429   error 500
- *     unsupported 501 (no such command)   device 502   timeout 504
+ *     ok 200   invalid 400   busy 429   error 500   unsupported 501 (no such command)   device 502
+ *     timeout, unknown 504 (it was sent; whether it was done is not known)
  */
 #ifndef TG_NORTHBOUND_AZURE_METHODS_H
 #define TG_NORTHBOUND_AZURE_METHODS_H

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
+#include "northbound/csr.h"
 
 #define DEFERRED_LIMIT_BYTES (512 * 1024) /* one answer or report */
 
@@ -214,7 +215,7 @@ static void io_subscribe(void *user)
         who->session->sub_part = who->session->sub_refused = 0;
     } else {
         who->link->want_subscribe = true;
-        who->link->sub_part = 0;
+        who->link->sub_part = who->link->sub_refused = 0;
     }
 }
 
@@ -237,6 +238,13 @@ static void io_assigned(void *user, const struct tg_cloud_assigned *assigned)
     struct speaker *who = user;
     who->assigned = true;
     tg_link_keep_assignment(who->link, assigned);
+}
+
+static int io_new_key(void *user, const char *common_name, struct tg_writer *key_pem,
+                      struct tg_writer *csr_pem, struct tg_error *err)
+{
+    (void)user;
+    return tg_csr_new_key(common_name, key_pem, csr_pem, err);
 }
 
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES])
@@ -326,6 +334,7 @@ static const struct tg_cloud_io io = {
     .wake_at = io_wake_at,
     .give_up = io_give_up,
     .assigned = io_assigned,
+    .new_key = io_new_key,
     .recall = io_recall,
     .remember = io_remember,
     .each_session = io_each_session,
@@ -357,6 +366,8 @@ static bool conclude(struct tg_link *l, struct tg_session *s, struct speaker *wh
     if (who->gave_up && s && l->shared) {
         restart_later(s, who->retry, who->text);
     } else if (who->gave_up) {
+        if (who->retry == TG_RETRY_NOW && l->stream)
+            l->protocol->goodbye(l);
         tg_link_fail_as(l, who->retry, who->text);
         return false;
     }
@@ -407,6 +418,26 @@ static bool give_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_
         return false;
     }
     return drain_deferred(l);
+}
+
+int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
+                   uint32_t count, bool again, struct tg_writer *out, struct tg_error *err)
+{
+    struct speaker who = {.link = l, .session = s};
+    struct tg_cloud_talk talk;
+    int n;
+    tg_link_talk(l, s, &talk, &who);
+    l->stepping++;
+    n = l->cloud->type->encode(&talk, samples, count, again, tg_clock_wall_ms(), out, err);
+    l->stepping--;
+    return n;
+}
+
+void tg_link_sent(struct tg_link *l, struct tg_session *s)
+{
+    struct tg_cloud_talk talk;
+    tg_link_talk(l, s, &talk, NULL);
+    l->cloud->type->sent(&talk);
 }
 
 bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event event)
@@ -473,6 +504,20 @@ static void tell(struct tg_session *s, struct tg_cloud_event event)
     if (d->payload_len)
         memcpy(d->data + d->reply_len, event.payload.data, d->payload_len);
     STAILQ_INSERT_TAIL(&l->deferred, d, entry);
+}
+
+bool tg_session_wants_samples(const struct tg_session *s)
+{
+    return s->link->cloud->type->wants_samples;
+}
+
+void tg_session_sample(struct tg_session *s, struct tg_bytes body)
+{
+    const struct tg_cloud_event event = {.type = TG_CLOUD_SAMPLE, .payload = body};
+    if (s->link->stepping)
+        tell(s, event);
+    else if (s->started && tg_link_event(s->link, s, event) && s->link->state == TG_SESSION_ONLINE)
+        tg_link_arm(s->link);
 }
 
 void tg_session_report(struct tg_session *s, struct tg_bytes patch)

@@ -307,6 +307,8 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     d->last_sample_ms = now;
     if (r->watcher_count)
         tell_watchers(r, d, seq, tg_bytes(w.data, w.len));
+    if (d->on_accepted)
+        d->on_accepted(d, tg_bytes(w.data, w.len));
     return TG_OK;
 }
 

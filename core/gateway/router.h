@@ -43,6 +43,9 @@ struct tg_router_device {
     uint64_t accepted, rejected, filtered; /* samples */
     uint64_t last_seq;
     int64_t last_sample_ms; /* monotonic */
+    /* Set by who wants to know of each accepted sample (its body, borrowed); NULL = nobody. */
+    void (*on_accepted)(const struct tg_router_device *d, struct tg_bytes body);
+    void *accepted_user;
 };
 
 /* The end of a command. status: "ok", "invalid", "device", "timeout", "unknown", "unsupported", "busy", "error". */

@@ -236,10 +236,14 @@ const char *dps_username_check(const char *username, const char *name, const cha
         return "username: not for this registration id, or no api-version behind it";
     }
     char decoded[PATH_MAX_BYTES];
-    size_t len = strspn(p, "0123456789-"), dated = strlen("2019-03-31");
-    const char *rest = p + len + (strncmp(p + len, "-preview", 8) == 0 ? 8 : 0);
+    size_t dated = strlen("2019-03-31"), len = strspn(p, "0123456789-");
+    if (len < dated) {
+        return "username: api-version";
+    }
+    const char *rest = p + dated, *preview = after(rest, "-preview");
+    rest = preview ? preview : rest;
     const char *client = after(rest, "&ClientVersion=");
-    if (len < dated || (*rest && !client)) {
+    if (*rest && !client) {
         return "username: api-version, or a field behind it";
     }
     return !client || hub_percent_decode(client, strlen(client), decoded, sizeof decoded)

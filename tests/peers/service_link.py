@@ -11,6 +11,7 @@ Handlers run on the client's thread, one at a time; they may say(), but must not
 take any number of messages at once: the 3.1.1 devices of a test hub have a queue of 50.
 """
 import os
+import socket
 import threading
 
 import paho.mqtt.client as paho
@@ -41,6 +42,7 @@ class ServiceLink:
         self.client.username_pw_set("service", PASSWORD)
         self.client.reconnect_delay_set(0.1, 0.5)
         self.client.on_connect = self.on_connect
+        self.client.on_socket_open = lambda client, user, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client.on_disconnect = self.on_disconnect
         self.client.on_subscribe = self.on_subscribe
         properties = Properties(PacketTypes.CONNECT)

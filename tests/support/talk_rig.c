@@ -114,6 +114,18 @@ static void rig_assigned(void *user, const struct tg_cloud_assigned *a)
     r->assigned_payload = copy_or_null(a->payload);
 }
 
+static int rig_new_key(void *user, const char *common_name, struct tg_writer *key_pem,
+                       struct tg_writer *csr_pem, struct tg_error *err)
+{
+    struct talk_rig *r = user;
+    if (r->new_key_rc != TG_OK)
+        return tg_error_set(err, r->new_key_rc, "no key");
+    r->key_count++;
+    tg_write_fmt(key_pem, "key %u", r->key_count);
+    tg_write_fmt(csr_pem, "csr %u of %s\n", r->key_count, common_name);
+    return key_pem->failed || csr_pem->failed ? TG_ETOOBIG : TG_OK;
+}
+
 static struct tg_bytes rig_recall(void *user, const char *key)
 {
     struct talk_rig *r = user;
@@ -160,6 +172,7 @@ static const struct tg_cloud_io io = {
     .wake_at = rig_wake_at,
     .give_up = rig_give_up,
     .assigned = rig_assigned,
+    .new_key = rig_new_key,
     .recall = rig_recall,
     .remember = rig_remember,
     .each_session = rig_each_session,

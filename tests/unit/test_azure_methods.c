@@ -110,7 +110,7 @@ static void statuses(void **state)
     static const struct {
         const char *status;
         unsigned code;
-    } table[] = {{"ok", 200},      {"invalid", 400},     {"unknown", 404},
+    } table[] = {{"ok", 200},      {"invalid", 400},     {"unknown", 504},
                  {"busy", 429},    {"error", 500},       {"device", 502},
                  {"timeout", 504}, {"unsupported", 501}, {"something else", 500}};
     char topic[64];

@@ -135,8 +135,7 @@ static bool is_our_filter(const struct tg_cloud_target *t, const char *topic, un
 /* The plain SDK answers a method with any number; ours must give the same for one of a command's ends. */
 static void expect_method_answer(const char *topic, const char *payload, uint32_t *used)
 {
-    static const char *const ends[] = {"ok",          "invalid", "unknown", "busy",
-                                       "unsupported", "device",  "timeout", "error"};
+    static const char *const ends[] = {"ok", "invalid", "busy", "unsupported", "device", "timeout", "error"};
     const struct talk_rig_command *c = &rig.commands[rig.command_count - 1];
     bool found = false;
     for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !found; i++) {
