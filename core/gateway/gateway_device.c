@@ -66,7 +66,7 @@ static int open_session(struct tg_running_device *rd, const struct tg_config_rou
                         struct tg_error *err)
 {
     struct tg_gateway *g = rd->gateway;
-    const struct tg_cloud_type *type = tg_cloud_type_find(route->cloud->type, NULL);
+    const struct tg_cloud_type *type = tg_cloud_type_of(route->cloud, NULL);
     struct tg_session **s = &rd->sessions[rd->session_count];
     int rc = tg_session_new(g->sessions, rd->config->id, rd->config, rd->device->store_device, route, s, err);
     if (rc < 0)

@@ -162,6 +162,7 @@ static void assert_check(const char *const *common, const char *const *own, cons
     static const struct tg_option table[] = {
         {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"},
         {.name = "host", .type = TG_OPTION_TEXT, .min = 1, .max = 255},
+        {.name = "format", .type = TG_OPTION_TEXT, .default_text = "json"},
         {0}};
     struct tg_settings *c = tg_test_settings(table, common), *s = settings_of(own),
                        *p = tg_test_settings(tg_azure_dps_options, dps);
