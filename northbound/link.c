@@ -264,9 +264,10 @@ static void on_writable(void *user)
 static uint16_t port_of(const struct tg_link *l)
 {
     const struct tg_settings *c = l->config->common, *p = l->config->provisioning;
-    if (l->errand)
-        return (uint16_t)(tg_settings_has(p, "port") ? tg_settings_int(p, "port")
-                                                     : l->cloud->type->errand->default_port);
+    if (l->errand && tg_settings_has(p, "port"))
+        return (uint16_t)tg_settings_int(p, "port");
+    if (l->errand && l->cloud->type->errand->default_port)
+        return l->cloud->type->errand->default_port;
     return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
                                                  : l->cloud->type->config.default_port);
 }
