@@ -5,6 +5,7 @@
 #include <wolfssl/wolfcrypt/coding.h>
 
 #include "core/base/allocator.h"
+#include "core/net/pkcs11_uri.h"
 #include "northbound/pkcs12.h"
 
 #define SAS_KEY_LEAST_BYTES 16
@@ -43,6 +44,13 @@ static int load_x509(const struct tg_config_identity *c, struct tg_identity *id,
 {
     struct tg_secret certificate = {0}, key = {0};
     int rc = tg_secret_read(c->certificate, TG_SECRET_PUBLIC, &certificate, err);
+    if (rc == TG_OK && tg_pkcs11_uri_is(c->key)) {
+        rc = tg_tls_credential_new_token(tg_secret_view(&certificate), c->key, &id->credential, err);
+        if (rc < 0)
+            tg_error_wrap(err, "%s", c->certificate);
+        tg_secret_free(&certificate);
+        return rc;
+    }
     if (rc == TG_OK)
         rc = tg_secret_read(c->key, TG_SECRET_PRIVATE, &key, err);
     if (rc == TG_OK)
