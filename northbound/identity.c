@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "northbound/identity.h"
 
+#include <sys/stat.h>
+
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/coding.h>
 
 #include "core/base/allocator.h"
-#include "core/net/pkcs11_uri.h"
+#include "core/base/pkcs11_uri.h"
 #include "northbound/pkcs12.h"
 
 #define SAS_KEY_LEAST_BYTES 16
@@ -144,6 +146,28 @@ void tg_identity_free(struct tg_identity *id)
     tg_tls_credential_free(id->credential);
     tg_signer_free(id->signer);
     *id = (struct tg_identity){0};
+}
+
+static uint64_t stamp_of(const char *path)
+{
+    struct tg_pkcs11_uri uri;
+    struct stat st;
+    if (path && tg_pkcs11_uri_is(path))
+        path = tg_pkcs11_uri_parse(tg_bytes_str(path), &uri, NULL) == TG_OK ? uri.pin_file : NULL;
+    if (!path || stat(path, &st) < 0)
+        return 0;
+    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
+           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+}
+
+uint64_t tg_identity_stamp(const struct tg_config_identity *c)
+{
+    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
+                                 c->password_file, c->group_key_file, c->jwt_key};
+    uint64_t stamp = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+    return stamp;
 }
 
 void tg_identity_describe(const struct tg_identity *id, struct tg_identity_info *ret_info)

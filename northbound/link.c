@@ -116,27 +116,6 @@ static uint64_t pending_rows(const struct tg_link *l)
     return rows;
 }
 
-/* A number for the state of a file: one that was replaced or written again gives another. */
-static uint64_t stamp_of(const char *path)
-{
-    struct stat st;
-    if (!path || strncmp(path, "pkcs11:", 7) == 0 || stat(path, &st) < 0)
-        return 0;
-    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
-           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-}
-
-static uint64_t credential_stamp(const struct tg_link *l)
-{
-    const struct tg_config_identity *c = l->identity_config;
-    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
-                                 c->password_file, c->group_key_file, c->jwt_key};
-    uint64_t stamp = 0;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
-    return stamp;
-}
-
 static const char *what_failed(enum tg_session_state state)
 {
     if (state == TG_SESSION_ONLINE || state == TG_SESSION_RENEWING)
@@ -279,10 +258,11 @@ void tg_link_slot_granted(struct tg_link *l)
     if (l->errand)
         o.ticket = NULL; /* of another server */
     tg_link_set_state(l, TG_SESSION_CONNECTING);
-    l->credential_stamp = credential_stamp(l);
+    l->credential_stamp = tg_identity_stamp(l->identity_config);
     rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
     if (rc < 0) {
-        tg_link_fail_as(l, rc == TG_ENOMEM ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
+        /* A token may be plugged in again; a wrong file waits for somebody. */
+        tg_link_fail_as(l, rc == TG_ENOMEM || rc == TG_EIO ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
         return;
     }
     tg_identity_free(&l->identity);
@@ -359,7 +339,7 @@ static void begin_renewal(struct tg_link *l, int64_t now)
 
 static void waited(struct tg_link *l, int64_t now)
 {
-    if (l->waits_for_change && credential_stamp(l) != l->credential_stamp) {
+    if (l->waits_for_change && tg_identity_stamp(l->identity_config) != l->credential_stamp) {
         tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s its credential has changed: connecting",
                l->target.device_id, l->config->name);
         ask_for_slot(l);

@@ -5,7 +5,7 @@
 #include "core/base/secret.h"
 #include "core/net/pem.h"
 #include "core/net/pkcs11.h"
-#include "core/net/pkcs11_uri.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/net/tls_memory.h"
 #include "core/net/wolfssl.h"
 

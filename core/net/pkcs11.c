@@ -40,7 +40,8 @@ struct attribute {
     size_t len;
 };
 
-static bool get(struct tg_pkcs11_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, struct attribute *ret)
+static bool get(struct tg_pkcs11_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                struct attribute *ret)
 {
     CK_ATTRIBUTE a = {type, ret->value, sizeof ret->value};
     CK_RV rv = t->f->C_GetAttributeValue(t->session, object, &a, 1);
@@ -123,9 +124,10 @@ static int read_point(struct tg_pkcs11_key *key, struct attribute *a, struct tg_
         if (count == 1 && get(t, public, CKA_EC_POINT, a) && take_point(key, a))
             return TG_OK;
     }
-    return tg_error_set(err, TG_EUNSUPPORTED,
-                        "PKCS#11 token \"%s\" has no public key beside the private one: put it there under the same id",
-                        t->label);
+    return tg_error_set(
+        err, TG_EUNSUPPORTED,
+        "PKCS#11 token \"%s\" has no public key beside the private one: put it there under the same id",
+        t->label);
 }
 
 static int read_ec(struct tg_pkcs11_key *key, struct attribute *a, struct tg_error *err)
@@ -169,8 +171,8 @@ static int read_rsa(struct tg_pkcs11_key *key, struct attribute *a, struct tg_er
     tg_der_end(&w, TG_DER_BIT_STRING, bits);
     tg_der_end(&w, TG_DER_SEQUENCE, 0);
     if (w.failed)
-        return tg_error_set(err, TG_EUNSUPPORTED, "the RSA key in PKCS#11 token \"%s\" has an unusual exponent",
-                            key->token->label);
+        return tg_error_set(err, TG_EUNSUPPORTED,
+                            "the RSA key in PKCS#11 token \"%s\" has an unusual exponent", key->token->label);
     key->spki_len = w.len;
     return TG_OK;
 }
@@ -198,8 +200,8 @@ static int find_key(struct tg_pkcs11_key *key, const struct tg_pkcs11_uri *uri, 
                                            "pin-source=file:… to the URI");
     if (count > 1)
         return tg_error_set(err, TG_EINVAL,
-                            "PKCS#11 token \"%s\" has several private keys %s: name %s in the URI as well", t->label,
-                            name, uri->id_len ? "object=…" : "id=…");
+                            "PKCS#11 token \"%s\" has several private keys %s: name %s in the URI as well",
+                            t->label, name, uri->id_len ? "object=…" : "id=…");
     return TG_OK;
 }
 
@@ -289,7 +291,8 @@ static int sign_locked(struct tg_pkcs11_key *key, CK_MECHANISM_TYPE type, struct
     char rv_text[TG_PKCS11_RV_BYTES];
     if (!t->open || t->generation != key->generation)
         return tg_error_set(err, TG_EIO,
-                            "PKCS#11 token \"%s\" was away in between; the next connection opens it anew", t->label);
+                            "PKCS#11 token \"%s\" was away in between; the next connection opens it anew",
+                            t->label);
     CK_RV rv = t->f->C_SignInit(t->session, &mechanism, key->handle);
     if (rv == CKR_OK)
         rv = t->f->C_Sign(t->session, (CK_BYTE *)(uintptr_t)input.data, input.len, sig, len);

@@ -121,8 +121,9 @@ static int find_module(const struct tg_pkcs11_uri *uri, struct tg_pkcs11_module 
         return tg_error_set(err, TG_ENOMEM, "PKCS#11: out of memory");
     memcpy(m->name, name, size);
     m->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    int rc = m->library ? start_module(m, err)
-                        : tg_error_set(err, TG_EIO, "PKCS#11 module %s cannot be loaded: %s", name, dlerror());
+    int rc = m->library
+                 ? start_module(m, err)
+                 : tg_error_set(err, TG_EIO, "PKCS#11 module %s cannot be loaded: %s", name, dlerror());
     if (rc < 0) {
         if (m->library)
             dlclose(m->library);
@@ -196,7 +197,8 @@ static void look_into(const struct tg_pkcs11_module *m, CK_SLOT_ID slot, const s
     copy_field(t.model, info.model, sizeof info.model);
     if (!matches(&t, uri)) {
         char label[TG_QUOTE_BYTES];
-        tg_write_fmt(&s->others, "%s%s", s->others.len ? ", " : "", tg_quote(label, t.label, strlen(t.label)));
+        tg_write_fmt(&s->others, "%s%s", s->others.len ? ", " : "",
+                     tg_quote(label, t.label, strlen(t.label)));
         return;
     }
     if (s->count++ == 0) {
@@ -228,8 +230,8 @@ static int find_slot(const struct tg_pkcs11_module *m, const struct tg_pkcs11_ur
                             s->others.len ? "there are " : "there is none", (int)s->others.len,
                             s->others.len ? others : "");
     if (s->count > 1)
-        return tg_error_set(err, TG_EINVAL, "%zu PKCS#11 tokens fit \"%s\": add serial=… to the URI", s->count,
-                            name);
+        return tg_error_set(err, TG_EINVAL, "%zu PKCS#11 tokens fit \"%s\": add serial=… to the URI",
+                            s->count, name);
     return TG_OK;
 }
 
@@ -290,10 +292,11 @@ static int present_pin(struct tg_pkcs11_token *t, struct tg_secret *pin, const c
     if (wc_Sha256Hash(pin->data, (word32)pin->len, hash) != 0)
         return tg_error_set(err, TG_ENOMEM, "PKCS#11: out of memory");
     if (t->has_refused_pin && memcmp(hash, t->refused_pin, sizeof hash) == 0)
-        return tg_error_set(err, TG_EAUTH,
-                            "PKCS#11 token \"%s\" refused the PIN in %s before; it is not tried again, so that the "
-                            "token does not lock. Put the right PIN into the file",
-                            t->label, file);
+        return tg_error_set(
+            err, TG_EAUTH,
+            "PKCS#11 token \"%s\" refused the PIN in %s before; it is not tried again, so that the "
+            "token does not lock. Put the right PIN into the file",
+            t->label, file);
     CK_RV rv = t->f->C_Login(t->session, CKU_USER, pin->data, pin->len);
     if (rv == CKR_OK || rv == RV_USER_ALREADY_LOGGED_IN) {
         t->logged_in = true;
@@ -305,14 +308,16 @@ static int present_pin(struct tg_pkcs11_token *t, struct tg_secret *pin, const c
     memcpy(t->refused_pin, hash, sizeof hash);
     t->has_refused_pin = true;
     if (rv == RV_PIN_LOCKED)
-        return tg_error_set(err, TG_EAUTH,
-                            "PKCS#11 token \"%s\" is locked (%s): its PIN was wrong too often; unlock it with the "
-                            "security officer's PIN",
-                            t->label, text);
-    return tg_error_set(err, TG_EAUTH,
-                        "PKCS#11 token \"%s\" refused the PIN in %s (%s); it is not tried again until the file holds "
-                        "another",
-                        t->label, file, text);
+        return tg_error_set(
+            err, TG_EAUTH,
+            "PKCS#11 token \"%s\" is locked (%s): its PIN was wrong too often; unlock it with the "
+            "security officer's PIN",
+            t->label, text);
+    return tg_error_set(
+        err, TG_EAUTH,
+        "PKCS#11 token \"%s\" refused the PIN in %s (%s); it is not tried again until the file holds "
+        "another",
+        t->label, file, text);
 }
 
 static int log_in(struct tg_pkcs11_token *t, const char *pin_file, struct tg_error *err)

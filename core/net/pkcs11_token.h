@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "core/net/pkcs11_uri.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/net/wolfssl.h"
 
 #include <wolfssl/wolfcrypt/pkcs11.h>

@@ -29,8 +29,8 @@ static int sign_ecdsa(wc_CryptoInfo *info)
         return WC_HW_E;
     if (len / 2 > ECDSA_PART_MOST)
         return BUFFER_E;
-    return wc_ecc_rs_raw_to_sig(sig, (word32)(len / 2), sig + len / 2, (word32)(len / 2), info->pk.eccsign.out,
-                                info->pk.eccsign.outlen);
+    return wc_ecc_rs_raw_to_sig(sig, (word32)(len / 2), sig + len / 2, (word32)(len / 2),
+                                info->pk.eccsign.out, info->pk.eccsign.outlen);
 }
 
 /* wolfSSL has padded already. PKCS#1 v1.5 padding is taken off again, because every token signs a DigestInfo but not
@@ -85,7 +85,8 @@ static int on_operation(int device_id, wc_CryptoInfo *info, void *user)
     case WC_PK_TYPE_RSA:
         if (info->pk.rsa.type == RSA_PRIVATE_ENCRYPT)
             return sign_rsa(info);
-        return info->pk.rsa.type == RSA_PUBLIC_DECRYPT ? lend_public_numbers(info->pk.rsa.key) : CRYPTOCB_UNAVAILABLE;
+        return info->pk.rsa.type == RSA_PUBLIC_DECRYPT ? lend_public_numbers(info->pk.rsa.key)
+                                                       : CRYPTOCB_UNAVAILABLE;
     case WC_PK_TYPE_EC_CHECK_PRIV_KEY: /* tg_tls_credential_new_token() has compared the public keys */
     case WC_PK_TYPE_RSA_CHECK_PRIV_KEY:
         return 0;

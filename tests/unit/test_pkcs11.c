@@ -28,8 +28,8 @@
 #include "support/net_client.h"
 #include "support/net_peer.h"
 
-#define MODULE    "/usr/lib/softhsm/libsofthsm2.so"
-#define SPY       "/usr/lib/x86_64-linux-gnu/pkcs11/pkcs11-spy.so"
+#define MODULE     "/usr/lib/softhsm/libsofthsm2.so"
+#define SPY        "/usr/lib/x86_64-linux-gnu/pkcs11/pkcs11-spy.so"
 #define HANDSHAKES 10
 
 static struct net_peer peer;
@@ -45,7 +45,8 @@ static const char *uri(const char *path)
     size_t left = sizeof texts[0];
     int n = snprintf(out, left, "pkcs11:%s?module-path=" MODULE "&pin-source=file:", path);
     for (const char *c = key_files_at("pin"); *c && n < 1000; c++) /* the folder's name has blanks */
-        n += *c == ' ' ? snprintf(text + n, left - (size_t)n, "%%20") : snprintf(text + n, left - (size_t)n, "%c", *c);
+        n += *c == ' ' ? snprintf(text + n, left - (size_t)n, "%%20")
+                       : snprintf(text + n, left - (size_t)n, "%c", *c);
     return text;
 }
 
@@ -58,7 +59,8 @@ static size_t always_loopback(const char *host, struct sockaddr_storage *ret_add
 
 static void key_pair(const char *token, const char *type, const char *id, const char *label)
 {
-    key_files_run("pkcs11-tool --module " MODULE " --token-label '%s' --login --pin 1234 --keypairgen --key-type %s "
+    key_files_run("pkcs11-tool --module " MODULE
+                  " --token-label '%s' --login --pin 1234 --keypairgen --key-type %s "
                   "--id %s --label '%s'",
                   token, type, id, label);
 }
@@ -76,7 +78,9 @@ static int setup(void **state)
     key_files_run("mkdir tokens");
     for (int i = 0; i < 4; i++)
         key_files_run("softhsm2-util --init-token --free --label '%s' --pin 1234 --so-pin 567890",
-                      i == 0 ? "site-7" : i == 1 ? "guarded" : "a twin");
+                      i == 0   ? "site-7"
+                      : i == 1 ? "guarded"
+                               : "a twin");
     key_files_put("pin", tg_bytes_str("1234\n"), 0600);
     key_pair("site-7", "EC:prime256v1", "01", "meter ec");
     key_pair("site-7", "rsa:2048", "02", "meter-rsa");
@@ -139,10 +143,12 @@ static void certify(const char *path, const char *name)
     key_files_put("csr.pem", tg_bytes(w.data, w.len), 0600);
     net_peer_path(&peer, "root.pem", root);
     net_peer_path(&peer, "root.key", key);
-    key_files_run("openssl req -in csr.pem -verify -noout && printf 'extendedKeyUsage=clientAuth\\n' > ext && "
-                  "openssl x509 -req -in csr.pem -CA '%s' -CAkey '%s' -CAcreateserial -days 20 -extfile ext -out %s.pem && "
-                  "chmod 644 %s.pem",
-                  root, key, name, name);
+    key_files_run(
+        "openssl req -in csr.pem -verify -noout && printf 'extendedKeyUsage=clientAuth\\n' > ext && "
+        "openssl x509 -req -in csr.pem -CA '%s' -CAkey '%s' -CAcreateserial -days 20 -extfile ext -out "
+        "%s.pem && "
+        "chmod 644 %s.pem",
+        root, key, name, name);
 }
 
 static void test_signatures(void **state)
@@ -175,7 +181,8 @@ static void test_signatures(void **state)
 
 static void test_jwt(void **state)
 {
-    struct tg_config_identity c = {.kind = TG_IDENTITY_JWT_KEY, .jwt_key = uri("token=site-7;object=meter%20ec")};
+    struct tg_config_identity c = {.kind = TG_IDENTITY_JWT_KEY,
+                                   .jwt_key = uri("token=site-7;object=meter%20ec")};
     struct tg_identity_info info;
     struct tg_identity id;
     struct tg_error err = {0};
@@ -269,13 +276,15 @@ static void test_what_is_not_there(void **state)
     assert_refused(uri("token=site-7;object=twice"), TG_EINVAL, "several private keys \"twice\": name id=");
     assert_refused(uri("token=a%20twin;object=k"), TG_EINVAL, "2 PKCS#11 tokens fit \"a twin\": add serial=");
     assert_refused(uri("token=site-7;object=p384"), TG_EUNSUPPORTED, "another curve than P-256");
-    assert_refused("pkcs11:token=site-7;object=k?module-path=/nowhere/m.so", TG_EIO, "/nowhere/m.so cannot be loaded");
+    assert_refused("pkcs11:token=site-7;object=k?module-path=/nowhere/m.so", TG_EIO,
+                   "/nowhere/m.so cannot be loaded");
     assert_refused("pkcs11:token=site-7;object=k?module-path=/lib/x86_64-linux-gnu/libm.so.6", TG_EINVAL,
                    "is no PKCS#11 module");
     assert_refused("pkcs11:object=k", TG_EINVAL, "names no token");
     snprintf(text, sizeof text, "pkcs11:token=guarded;object=k?module-path=" MODULE);
     assert_refused(text, TG_ENOTFOUND, "add pin-source=file:");
-    snprintf(text, sizeof text, "pkcs11:token=guarded;object=k?module-path=" MODULE "&pin-source=file:/nowhere/pin");
+    snprintf(text, sizeof text,
+             "pkcs11:token=guarded;object=k?module-path=" MODULE "&pin-source=file:/nowhere/pin");
     assert_refused(text, TG_ENOTFOUND, "PIN file: /nowhere/pin does not exist");
 }
 
@@ -384,14 +393,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_jwt),
-        cmocka_unit_test(test_mutual_tls),
-        cmocka_unit_test(test_key_of_another_certificate),
-        cmocka_unit_test(test_what_is_not_there),
-        cmocka_unit_test(test_a_wrong_pin_is_presented_once),
-        cmocka_unit_test(test_a_lost_session),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_signatures),        cmocka_unit_test(test_jwt),
+        cmocka_unit_test(test_mutual_tls),        cmocka_unit_test(test_key_of_another_certificate),
+        cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_a_wrong_pin_is_presented_once),
+        cmocka_unit_test(test_a_lost_session),    cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

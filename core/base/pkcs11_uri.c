@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/net/pkcs11_uri.h"
+#include "core/base/pkcs11_uri.h"
 
 #define SCHEME "pkcs11:"
 
@@ -207,4 +207,29 @@ int tg_pkcs11_uri_parse(struct tg_bytes text, struct tg_pkcs11_uri *ret_uri, str
     if (rc == TG_OK)
         *ret_uri = uri;
     return rc;
+}
+
+void tg_pkcs11_uri_resolve(struct tg_writer *out, const char *text, const char *base_dir)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    static const char name[] = "pin-source=", scheme[] = "file:";
+    const char *at = strchr(text, '?');
+    while (at && strncmp(at + 1, name, sizeof name - 1) != 0)
+        at = strchr(at + 1, '&');
+    const char *path = at ? at + sizeof name : NULL;
+    if (path && strncmp(path, scheme, sizeof scheme - 1) == 0)
+        path += sizeof scheme - 1;
+    if (!path || strchr("/|%&", *path) || *path == '\0') {
+        tg_write_str(out, text);
+        return;
+    }
+    tg_write_bytes(out, tg_bytes(text, (size_t)(path - text)));
+    for (const char *c = base_dir; *c; c++) {
+        if (strchr(unreserved, *c))
+            tg_write_u8(out, (uint8_t)*c);
+        else
+            tg_write_fmt(out, "%%%02X", (unsigned)(unsigned char)*c);
+    }
+    tg_write_u8(out, '/');
+    tg_write_str(out, path);
 }
