@@ -2,7 +2,6 @@
 #include "northbound/link.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
