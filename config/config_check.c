@@ -298,7 +298,10 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
     struct tg_error err = {0};
     if (!type || !r->cloud_device_id)
         return;
-    if (!(type->identities & 1u << r->identity.kind)) {
+    if (!(type->identities & 1u << r->identity.kind) &&
+        /* a claim brings the device an identity of its own */
+        !(r->identity.kind == TG_IDENTITY_NONE && !given &&
+          r->cloud->provisioning_identity.kind != TG_IDENTITY_NONE)) {
         if (r->identity.kind != TG_IDENTITY_NONE)
             tg_config_error(l, pos, "identity: cloud \"%.64s\" (%.32s) takes %s; not %s",
                             r->cloud->name ? r->cloud->name : "", type->type, type->identities_text,
@@ -309,6 +312,9 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
     }
     if (type->check_device && l->cloud_whole[r->cloud - l->clouds] &&
         type->check_device(r->cloud->settings, r->cloud_device_id, &err) < 0)
+        tg_config_error(l, r->pos, "%s", err.text);
+    else if (type->check_route && l->cloud_whole[r->cloud - l->clouds] &&
+             type->check_route(r->cloud, r, &err) < 0)
         tg_config_error(l, r->pos, "%s", err.text);
 }
 

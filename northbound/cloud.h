@@ -17,7 +17,7 @@
  * Its memory is `session_bytes` for each session and `link_bytes` for each link, zeroed when they are made; both live
  * as long as the session or link, over reconnects. What it allocates beyond (tg_malloc) it frees in its END event.
  *
- *     link:     START … ONLINE (CONNACK 0) … MESSAGE … WAKE … OFFLINE … ONLINE … END
+ *     link:     START … ONLINE (CONNACK 0) [SUBSCRIBED] … MESSAGE … WAKE … OFFLINE … ONLINE … END
  *     session:  START … ONLINE [SUBSCRIBED] (MESSAGE | PUBLISHED | ANSWER | REPORT | SAMPLE | WAKE)… OFFLINE … END
  *
  * On connecting the link's ONLINE comes first, then each session's. A session that joins a link which is online gets
@@ -96,14 +96,14 @@ struct tg_cloud_assigned {
 
 enum tg_cloud_event_type {
     TG_CLOUD_START,
-    TG_CLOUD_ONLINE,     /* code: 1 = the broker kept the session */
-    TG_CLOUD_SUBSCRIBED, /* all filters of the session have been answered; code: how many were refused */
+    TG_CLOUD_ONLINE, /* code: 1 = the broker kept the session */
+    TG_CLOUD_SUBSCRIBED, /* all filters of the session (or shared link) have been answered; code: how many were refused */
     TG_CLOUD_MESSAGE, /* topic, payload, retain. What step() returns < 0 for is logged with err and left out */
     TG_CLOUD_PUBLISHED, /* the publish that was made with this mark (code) is acknowledged */
     TG_CLOUD_ANSWER, /* a command ended: reply, status ("ok", "invalid", … router.h), payload = its JSON result */
     TG_CLOUD_REPORT, /* payload = what changed of the reported properties, as a JSON merge patch */
-    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body (sample.h) of a sample that is about to be sent for
-                            the first time; what step() publishes goes before it. May come again for the same one */
+    TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body (sample.h) of a sample that was just accepted; the
+                        connection may be down. Those of before a restart come only to encode() */
     TG_CLOUD_WAKE,
     TG_CLOUD_OFFLINE, /* the connection ended; nothing can be published */
     TG_CLOUD_CLOSING, /* about to disconnect in order: last words may be published */
@@ -127,6 +127,9 @@ struct tg_cloud_io {
      * matters is published again at the next WAKE. Control messages are not sent again after a reconnect: ONLINE begins anew. */
     int (*publish)(void *user, struct tg_bytes topic, struct tg_bytes payload, uint8_t qos, bool retain,
                    uint32_t mark);
+    /* The publish with this mark will not be acknowledged: the cloud has refused it by a message. It counts as done, without
+     * PUBLISHED; else its missing PUBACK would end the connection. An unknown mark is ignored. */
+    void (*forgo)(void *user, uint32_t mark);
     void (*command)(void *user, const struct tg_cloud_command *command);
     void (*desired)(void *user, const struct tg_cloud_desired *desired);
     /* The whole document of reported properties (JSON object, borrowed until step() returns). */
@@ -136,9 +139,14 @@ struct tg_cloud_io {
     /* Subscribes filters() of this session anew (e.g. after it was attached). */
     void (*subscribe)(void *user);
     void (*wake_at)(void *user, int64_t at_ms); /* INT64_MAX = not; one time a session and one a link */
-    /* Ends the connection (of a session on a shared link: only its gate is closed and its START comes again). */
+    /* Ends the connection (of a session on a shared link: only its gate is closed and its START comes again): with TG_RETRY_NOW in
+     * order, after what was published; else at once, so that the broker sends the will. */
     void (*give_up)(void *user, enum tg_retry retry, const char *text);
     void (*assigned)(void *user, const struct tg_cloud_assigned *assigned); /* errands only */
+    /* Errands only: makes an EC P-256 key and a certificate request for it, both PEM (csr.h): profiles have no
+     * random source. The profile wipes the key's memory. */
+    int (*new_key)(void *user, const char *common_name, struct tg_writer *key_pem, struct tg_writer *csr_pem,
+                   struct tg_error *err);
     /* Small durable memory (store/notes.h), key at most 64 bytes, value at most 64 KiB; remember with an empty value forgets. */
     struct tg_bytes (*recall)(void *user, const char *key);
     void (*remember)(void *user, const char *key, struct tg_bytes value);
@@ -171,22 +179,30 @@ struct tg_cloud_errand {
     int (*step)(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err);
 };
 
-enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* gcp-pubsub: link_http.c */ };
+enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* pubsub/pubsub_link.c */ };
 
 struct tg_cloud_type {
     struct tg_config_cloud_type config;
     enum tg_cloud_transport transport;
+    const char *default_host;                  /* where the file names none; NULL = it must */
     uint32_t max_message_bytes;                /* body plus what the cloud counts with it */
     uint16_t min_keepalive_s, max_keepalive_s; /* 0 = no limit below */
     uint8_t qos;                               /* of telemetry; qos() when it is a choice */
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are
+     * subscribed only by io->subscribe(), and when the session gives up or the connection ends, what is in flight goes back to
+     * the outbox, to be sent after the gate has opened again. */
+    bool attaches;
+    bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
     const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */
+    /* Samples that are sent together, at once and without a delay; NULL = as `batch` in the file says. */
+    uint32_t (*choose_batch)(const struct tg_cloud_target *t);
     bool (*retain)(const struct tg_cloud_target *t);        /* of telemetry; NULL = no */
 
     /* Client id, user name, password for a connect at `wall_s`; of a shared link, the link's. `link` = link_bytes (bdSeq).
@@ -204,10 +220,14 @@ struct tg_cloud_type {
                  struct tg_writer *out);
     /* True when each point has a topic of its own ({point} in the template). */
     bool (*topic_per_point)(const struct tg_cloud_target *t);
-    /* Instead of a format (SAMPLE is the place to publish, not here): writes the message of these samples (Sparkplug B). Called again for a resend: it may differ only
-     * in what the protocol wants to differ. Returns how many of the samples are in it, negative with err. NULL = the format. */
+    /* Instead of a format (NULL = the format): writes the message of these samples (Sparkplug B), as many as fit `out`, and may
+     * publish what must go before it. `again`: a resend, which may differ only in what the protocol wants to differ. Returns how
+     * many of the samples are in it, or with err: TG_EFULL = not now, asked again when there is room; TG_ECORRUPT, TG_ETOOBIG =
+     * samples[0] can never be sent; else the connection is given up. It may be called in vain: what it wrote last has gone out
+     * when sent() is called, at once after the publish and before anything else of the link. */
     int (*encode)(const struct tg_cloud_talk *talk, const struct tg_format_sample *samples, uint32_t count,
-                  bool again, struct tg_writer *out, struct tg_error *err);
+                  bool again, int64_t wall_ms, struct tg_writer *out, struct tg_error *err);
+    void (*sent)(const struct tg_cloud_talk *talk); /* NULL without encode */
     /* Of a shared link: the device that an inbound topic is for, as a view of it; empty = the link itself. */
     struct tg_bytes (*addressee)(const struct tg_cloud_target *link_target, struct tg_bytes topic);
     /* Negative with err: the message is left out (logged) or, for other events, the link is given up. NULL = no talk. */
@@ -222,5 +242,9 @@ struct tg_cloud_type {
 const struct tg_cloud_type *const *tg_cloud_types(size_t *ret_count);
 /* NULL and err with the known ones and the nearest. */
 const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error *err);
+/* The profile that serves a cloud of the file: its type's, or, with `format: sparkplug-b`, sparkplug.h's. NULL as above. */
+const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud, struct tg_error *err);
+/* For check_cloud of every type but `mqtt`: TG_EINVAL when the format is one that only that type has. */
+int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err) TG_CHECKED;
 
 #endif

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "northbound/aws_iot.h"
 #include "northbound/azure_hub.h"
 #include "northbound/cloud.h"
+#include "northbound/gcp_iot_core.h"
 #include "northbound/mqtt_cloud.h"
+#include "northbound/pubsub/gcp_pubsub.h"
+#include "northbound/sparkplug.h"
 
-static const struct tg_cloud_type *const types[] = {&tg_azure_hub, &tg_mqtt_cloud};
+static const struct tg_cloud_type *const types[] = {&tg_azure_hub, &tg_gcp_iot_core, &tg_gcp_pubsub,
+                                                     &tg_aws_iot, &tg_mqtt_cloud};
 
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 
@@ -32,4 +37,23 @@ const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error
     else
         tg_error_set(err, TG_ENOTFOUND, "unknown cloud type \"%s\"; known are %s", type, known);
     return NULL;
+}
+
+static bool is_sparkplug(const struct tg_config_cloud *cloud)
+{
+    return strcmp(tg_settings_text(cloud->common, "format"), "sparkplug-b") == 0;
+}
+
+const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud, struct tg_error *err)
+{
+    const struct tg_cloud_type *type = tg_cloud_type_find(cloud->type, err);
+    return type == &tg_mqtt_cloud && is_sparkplug(cloud) ? &tg_sparkplug : type;
+}
+
+int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err)
+{
+    if (is_sparkplug(cloud))
+        return tg_error_set(err, TG_EINVAL, "format: sparkplug-b is for clouds of type mqtt; this one is %s",
+                            cloud->type);
+    return TG_OK;
 }

@@ -148,7 +148,7 @@ void tg_identity_free(struct tg_identity *id)
     *id = (struct tg_identity){0};
 }
 
-static uint64_t stamp_of(const char *path)
+uint64_t tg_identity_file_stamp(const char *path)
 {
     struct tg_pkcs11_uri uri;
     struct stat st;
@@ -166,7 +166,7 @@ uint64_t tg_identity_stamp(const struct tg_config_identity *c)
                                  c->password_file, c->group_key_file, c->jwt_key};
     uint64_t stamp = 0;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+        stamp = stamp * 1099511628211u ^ tg_identity_file_stamp(files[i]);
     return stamp;
 }
 

@@ -5,6 +5,7 @@
  *
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
+ *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
@@ -20,7 +21,8 @@
  * go out over several pumps; nothing else starts before the last has gone. The batch of a session that has left stays until
  * it is acknowledged, and is not sent again.
  * QOS 0     Has no acknowledgement. A PINGREQ after the messages is a barrier: brokers take packets in order, so its PINGRESP
- * says that they were taken. Batches before it count as acknowledged then.
+ * says that they were taken. Batches before it count as acknowledged then. After a broken connection the others are forgotten
+ * and their rows offered again by the feeds.
  */
 #ifndef TG_NORTHBOUND_LINK_H
 #define TG_NORTHBOUND_LINK_H
@@ -112,7 +114,7 @@ struct tg_session_pending {
 struct tg_deferred {
     STAILQ_ENTRY(tg_deferred) entry;
     struct tg_session *session;
-    enum tg_cloud_event_type type; /* ANSWER, REPORT */
+    enum tg_cloud_event_type type; /* ANSWER, REPORT, SAMPLE */
     char status[16];
     uint32_t reply_len, payload_len;
     uint8_t data[]; /* reply, payload */
@@ -157,8 +159,12 @@ TAILQ_HEAD(tg_session_list, tg_session);
 
 /* How a link speaks once its stream is up. */
 struct tg_link_protocol {
+    int (*open)(struct tg_link *l);   /* makes protocol_memory; TG_ENOMEM. NULL = there is none */
+    void (*close)(struct tg_link *l); /* frees it */
     void (*ready)(struct tg_link *l); /* the stream is up: log in */
     void (*data)(struct tg_link *l, struct tg_bytes data);
+    /* The connection ended. True: dealt with; false: it is a failure. NULL = always that. */
+    bool (*ended)(struct tg_link *l, const struct tg_error *err);
     bool (*pump)(struct tg_link *l,
                  int64_t now_ms); /* sends what may be sent; false: the link has failed meanwhile */
     int64_t (*deadline)(const struct tg_link *l);
@@ -178,7 +184,8 @@ struct tg_link {
     bool shared;
     struct tg_session_list sessions, ready, delayed;
     uint32_t session_count;
-    void *memory; /* of the profile */
+    void *memory;          /* of the profile */
+    void *protocol_memory; /* of the protocol */
 
     enum tg_session_state state;
     bool holds_slot, started, input_held, closing;
@@ -202,12 +209,12 @@ struct tg_link {
     /* subscribing: NULL with sub_busy = the link's own */
     bool sub_busy, want_subscribe;
     struct tg_session *sub_session;
-    uint32_t sub_part;
+    uint32_t sub_part, sub_refused;
 
     struct tg_batch *batches; /* ring: tag % batch_cap */
     struct tg_row **batch_rows;
-    uint64_t first_tag, next_tag, resend_tag; /* resend_tag: QoS 0, next to go again; next_tag = none */
-    uint64_t barrier_tag;                     /* what the barrier that is under way confirms; 0 = none */
+    uint64_t first_tag, next_tag;
+    uint64_t barrier_tag; /* what the barrier that is under way confirms; 0 = none */
     uint32_t batch_cap, max_samples;
     size_t max_bytes;
     int64_t max_delay_ms, pumped_ms;
@@ -275,6 +282,8 @@ void tg_link_send_fini(struct tg_link *l);
 bool tg_link_pump(struct tg_link *l, int64_t now_ms);
 void tg_link_acked(struct tg_link *l, uint64_t tag);
 void tg_link_barrier_passed(struct tg_link *l);
+/* QoS 0, on a new connection: forgets the batches that no barrier has confirmed; their rows are offered again. */
+void tg_link_rewind(struct tg_link *l);
 /* Hands what is in set->out to the stream. False: it does not take it. */
 bool tg_link_flush(struct tg_link *l);
 /* Room for a control message of so many bytes (flushing when that makes it). */
@@ -284,7 +293,13 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms);
 void tg_link_unqueue(struct tg_session *s);
 /* The session leaves: its batches are nobody's. */
 void tg_link_orphan(struct tg_link *l, struct tg_session *s);
+/* For types with `attaches` on a shared link: what is in flight goes back to the outbox, of one session whose gate closes; of
+ * all, with what control messages are in flight, when the connection is gone. */
+void tg_link_take_back(struct tg_link *l, struct tg_session *s);
+void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
+/* The unit of a point of a session, as formats ask for it. */
+const char *tg_link_unit_of(void *session, struct tg_bytes point);
 /* Takes the first row out that can never be sent. */
 void tg_link_quarantine(struct tg_session *s, int rc);
 
@@ -294,6 +309,10 @@ bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_even
 /* For a message: as above; *ret_held = a command keeps its acknowledgement. */
 bool tg_link_message(struct tg_link *l, struct tg_session *s, const struct tg_mqtt_event *e, bool *ret_held);
 void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk *ret_talk, void *user);
+/* The profile's encode() and sent(). */
+int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
+                   uint32_t count, bool again, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
+void tg_link_sent(struct tg_link *l, struct tg_session *s);
 /* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
 bool tg_session_come_online(struct tg_session *s, bool session_present);
 void tg_session_go_offline(struct tg_session *s);

@@ -84,8 +84,9 @@ static void on_connack(struct tg_link *l, const struct tg_mqtt_event *e, int64_t
         tg_link_fail_as(l, retry, text);
         return;
     }
-    /* What was sent at QoS 0 and not confirmed goes again. */
-    l->resend_tag = l->qos == 0 ? l->first_tag : l->next_tag;
+    /* What was sent at QoS 0 and not confirmed is offered anew: no packet id waits for it, and gates count for it as well. */
+    if (l->qos == 0)
+        tg_link_rewind(l);
     tg_link_is_online(l, now, e->session_present);
 }
 
@@ -125,7 +126,8 @@ static bool subscribe_part(struct tg_link *l, struct tg_session *s)
     *part = 0;
     if (!s) {
         l->want_subscribe = false;
-        return false;
+        return !tg_link_event(
+            l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_SUBSCRIBED, .code = l->sub_refused + (rc < 0)});
     }
     s->want_subscribe = false;
     s->subscribed = rc == 0;
@@ -162,8 +164,7 @@ static void on_suback(struct tg_link *l, const struct tg_mqtt_event *e)
                "device=%s cloud=%s the broker refuses the subscription: commands will not arrive; "
                "telemetry goes on",
                s ? s->device_id : l->target.device_id, l->config->name);
-    if (s)
-        s->sub_refused += refused;
+    *(s ? &s->sub_refused : &l->sub_refused) += refused;
     l->sub_busy = false;
     l->sub_session = NULL;
     tg_link_subscribe(l);

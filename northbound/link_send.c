@@ -93,7 +93,7 @@ void tg_link_barrier_passed(struct tg_link *l)
 static void set_barrier(struct tg_link *l, int64_t now_ms)
 {
     uint64_t whole = l->next_tag;
-    if (l->qos != 0 || l->barrier_tag != 0 || l->resend_tag < l->next_tag)
+    if (l->qos != 0 || l->barrier_tag != 0)
         return;
     if (whole > l->first_tag && batch_of(l, whole - 1)->parts_sent < batch_of(l, whole - 1)->parts)
         whole--;
@@ -102,11 +102,56 @@ static void set_barrier(struct tg_link *l, int64_t now_ms)
     l->barrier_tag = whole;
 }
 
+void tg_link_rewind(struct tg_link *l)
+{
+    struct tg_session *s;
+    if (l->first_tag == l->next_tag)
+        return;
+    for (; l->first_tag < l->next_tag; l->first_tag++) {
+        struct tg_batch *b = batch_of(l, l->first_tag);
+        if (b->session)
+            b->session->stats.resent += b->parts_sent;
+        let_go(b);
+    }
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    tg_feed_rewind(s->feed);
+}
+
 void tg_link_orphan(struct tg_link *l, struct tg_session *s)
 {
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
         if (batch_of(l, tag)->session == s)
             batch_of(l, tag)->session = NULL;
+}
+
+void tg_link_take_back(struct tg_link *l, struct tg_session *s)
+{
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++) {
+        struct tg_batch *b = batch_of(l, tag);
+        if (b->session != s)
+            continue;
+        for (uint16_t part = 0; part < b->parts_sent; part++)
+            tg_mqtt_client_forgo(&l->mqtt, tg_clock_mono_ms(), tag << TG_TAG_PART_BITS | part);
+        let_go(b);
+        b->parts = b->parts_sent;
+        b->acked = true;
+    }
+    advance(l);
+    tg_feed_rewind(s->feed);
+}
+
+void tg_link_take_all_back(struct tg_link *l)
+{
+    struct tg_session *s;
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (; l->first_tag < l->next_tag; l->first_tag++)
+        let_go(batch_of(l, l->first_tag));
+    tg_mqtt_client_forget(&l->mqtt);
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    tg_feed_rewind(s->feed);
 }
 
 /* --- room ------------------------------------------------------------------------------------------------ */
@@ -162,8 +207,6 @@ static bool window_is_open(struct tg_link *l)
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */
 
-static const char *unit_of(void *user, struct tg_bytes point);
-
 /* The name of the i-th value of a sample; empty when it cannot be read. */
 static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
@@ -198,15 +241,20 @@ struct message {
     struct tg_bytes body, topic;
 };
 
-static int encode_by_profile(struct tg_link *l, struct message *m, struct tg_format_sample *samples,
+/* A message of several samples keeps to max_bytes; one sample that is larger goes alone. */
+static int encode_by_profile(struct tg_link *l, struct message *m, const struct tg_format_sample *samples,
                              struct tg_writer *w)
 {
-    struct tg_cloud_talk talk;
     struct tg_error err = {0};
+    size_t cap = w->cap;
     int n;
-    tg_link_talk(l, m->session, &talk, NULL);
-    n = l->cloud->type->encode(&talk, samples, m->count, m->again, w, &err);
-    if (n < 0)
+    w->cap = m->again || l->max_bytes > cap ? cap : l->max_bytes;
+    n = tg_link_encode(l, m->session, samples, m->count, m->again, w, &err);
+    if (n == TG_ETOOBIG && w->cap < cap) {
+        *w = tg_writer_init(w->data, cap);
+        n = tg_link_encode(l, m->session, samples, 1, m->again, w, &err);
+    }
+    if (n < 0 && n != TG_EFULL)
         tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s a message cannot be written: %s",
                m->session->device_id, l->config->name, err.text);
     return n;
@@ -222,7 +270,7 @@ static int encode(struct tg_link *l, struct message *m)
                                         .gateway = l->set->gateway,
                                         .template_text = tg_settings_text(l->config->common, "template"),
                                         .point = l->per_point ? m->point : NULL,
-                                        .unit = s->target.device ? unit_of : NULL,
+                                        .unit = s->target.device ? tg_link_unit_of : NULL,
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
@@ -246,7 +294,7 @@ static int encode(struct tg_link *l, struct message *m)
     return n;
 }
 
-static const char *unit_of(void *user, struct tg_bytes point)
+const char *tg_link_unit_of(void *user, struct tg_bytes point)
 {
     const struct tg_session *s = user;
     const struct tg_config_device *d = s->target.device;
@@ -300,13 +348,15 @@ static int publish(struct tg_link *l, struct message *m, uint64_t tag, int64_t n
     rc = make_topic(l, m, topic_memory);
     if (rc < 0)
         return rc;
-    if (m->again && l->qos)
+    if (m->again)
         rc = tg_mqtt_client_resend(&l->mqtt, now_ms, m->topic, m->body, l->retain, &l->set->out);
     else
         rc = tg_mqtt_client_publish(&l->mqtt, now_ms, m->topic, m->body, l->qos, l->retain,
                                     tag << TG_TAG_PART_BITS | m->part, NULL, &l->set->out);
     if (rc < 0)
         return rc == TG_EFULL ? 0 : rc;
+    if (l->cloud->type->sent)
+        tg_link_sent(l, m->session);
     if (l->cloud->type->max_publishes_per_second)
         l->publish_tokens -= 1.0;
     m->session->stats.published += !m->again;
@@ -360,14 +410,10 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
     m.count = available < l->max_samples ? available : l->max_samples;
     for (uint32_t i = 0; i < m.count; i++)
         rows[i] = tg_feed_at(s->feed, i);
-    for (uint32_t i = 0; i < m.count && l->cloud->type->wants_samples; i++)
-        if (!tg_link_event(l, s,
-                           (struct tg_cloud_event){.type = TG_CLOUD_SAMPLE,
-                                                   .payload = tg_bytes(rows[i]->body, rows[i]->body_len)}) ||
-            !s->gate)
-            return TG_ESTATE;
     name_part(l, &m);
     n = encode(l, &m);
+    if (n < 0 && l->cloud->type->encode && n != TG_ECORRUPT && n != TG_ETOOBIG)
+        return n == TG_EFULL ? 0 : n;
     if (n < 0) {
         tg_link_quarantine(s, n);
         return tg_feed_available(s->feed) < available;
@@ -384,8 +430,6 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
     b->parts_acked = 0;
     b->acked = false;
     l->next_tag++;
-    if (l->qos == 0)
-        l->resend_tag = l->next_tag;
     return 1;
 }
 
@@ -422,28 +466,11 @@ static int resend_acknowledged(struct tg_link *l, uint64_t tag, int64_t now_ms)
     return resend_part(l, b, batch, (uint16_t)(tag & (TG_BATCH_MAX_PARTS - 1)), now_ms);
 }
 
-/* Batches at QoS 0 that no barrier has confirmed, from their first part. */
-static int resend_unconfirmed(struct tg_link *l, int64_t now_ms)
-{
-    struct tg_batch *b = batch_of(l, l->resend_tag);
-    for (uint16_t part = 0; b->session && part < b->parts_sent; part++) {
-        int rc = resend_part(l, b, l->resend_tag, part, now_ms);
-        if (rc <= 0)
-            return rc;
-    }
-    l->resend_tag++;
-    return 1;
-}
-
 static int resend(struct tg_link *l, int64_t now_ms)
 {
     uint64_t tag;
     if (tg_mqtt_client_resend_next(&l->mqtt, &tag))
         return resend_acknowledged(l, tag, now_ms);
-    if (l->resend_tag < l->first_tag)
-        l->resend_tag = l->first_tag;
-    if (l->qos == 0 && l->resend_tag < l->next_tag)
-        return resend_unconfirmed(l, now_ms);
     return TG_EAGAIN; /* nothing is left */
 }
 

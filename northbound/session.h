@@ -86,6 +86,10 @@ bool tg_session_idle(const struct tg_session *s);
 /* The command has ended: acknowledges its message to the cloud and, where the cloud takes one, sends the answer (status as in
  * router.h, json its result). A token of an earlier connection is ignored. */
 void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json);
+/* True when the profile wants to hear of samples when they are accepted. */
+bool tg_session_wants_samples(const struct tg_session *s);
+/* A sample of the device was accepted; its body (core/base/sample.h). */
+void tg_session_sample(struct tg_session *s, struct tg_bytes body);
 /* Reported properties have changed: `patch` is a JSON merge patch (RFC 7386) of the document. Clouds that take none ignore it;
  * while the session is not online nothing is kept: the whole document is asked for when it comes online. */
 void tg_session_report(struct tg_session *s, struct tg_bytes patch);

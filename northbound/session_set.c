@@ -113,7 +113,7 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     double per_second = (double)tg_settings_int(config->common, "max_connects_per_second");
     struct tg_tls_options o = {.ca_file = ca_file(config)};
     int rc;
-    *cloud = (struct tg_set_cloud){.type = tg_cloud_type_find(config->type, err)};
+    *cloud = (struct tg_set_cloud){.type = tg_cloud_type_of(config, err)};
     if (!cloud->type)
         return TG_ENOTFOUND;
     if (tg_settings_int(config->common, "tls")) {

@@ -18,7 +18,7 @@ endforeach()
 tg_test(test_secret SOURCES unit/test_secret.c LINK tg_base LABELS unit)
 tg_test(test_identity SOURCES unit/test_identity.c "${CMAKE_SOURCE_DIR}/northbound/identity.c" LINK tg_cloud tg_net LABELS unit)
 tg_test(test_azure_hub SOURCES unit/test_azure_hub.c LINK tg_test_parts LABELS unit)
-tg_test(test_mqtt_cloud SOURCES unit/test_mqtt_cloud.c LINK tg_test_parts LABELS unit)
+tg_test(test_mqtt_cloud SOURCES unit/test_mqtt_cloud.c LINK tg_test_parts tg_config LABELS unit)
 tg_test(test_config_fingerprint SOURCES unit/test_config_fingerprint.c LINK tg_test_parts LABELS unit)
 tg_test(test_simulator SOURCES unit/test_simulator.c "${CMAKE_SOURCE_DIR}/plugins/simulator/signal.c" LINK tg_test_parts tg_plugins
   LABELS unit threads)

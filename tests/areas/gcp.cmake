@@ -1,0 +1,22 @@
+# Google's IoT Core protocol, as ClearBlade serves it.
+set(gcp_stage support/gcp_stage.c support/vectors.c)
+foreach(name iot_core gateway)
+  tg_test(test_gcp_${name} SOURCES unit/test_gcp_${name}.c ${gcp_stage} LINK tg_test_parts LABELS unit)
+endforeach()
+tg_test(vector_gcp_iot_core SOURCES unit/test_vector_gcp_iot_core.c ${gcp_stage} LINK tg_test_parts LABELS vector)
+tg_fuzz(fuzz_gcp_topics SOURCES fuzz/fuzz_gcp_topics.c support/gcp_stage.c LINK tg_test_parts SEEDS gcp_topics)
+
+# IoT Core's side of the wire: other people's code and nothing of the product, as in peers.cmake.
+if(NOT TG_TESTS)
+  return()
+endif()
+set(peers "${CMAKE_SOURCE_DIR}/tests/peers")
+add_library(gcp_rules MODULE "${peers}/gcp_rules.c" "${peers}/gcp_jwt.c" "${peers}/gcp_session.c" "${peers}/hub_record.c")
+set_target_properties(gcp_rules PROPERTIES PREFIX "" C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")
+find_path(MOSQUITTO_INCLUDE mosquitto_plugin.h)
+target_include_directories(gcp_rules PRIVATE "${CMAKE_SOURCE_DIR}" "${MOSQUITTO_INCLUDE}")
+target_compile_definitions(gcp_rules PRIVATE _GNU_SOURCE)
+target_compile_options(gcp_rules PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${TG_WERROR}>:-Werror>)
+pkg_check_modules(OPENSSL QUIET IMPORTED_TARGET openssl)
+target_link_libraries(gcp_rules PRIVATE PkgConfig::OPENSSL PkgConfig::JANSSON)
+tg_scenario(scenario_peers_gcp peers_gcp.py TIMEOUT 180)
