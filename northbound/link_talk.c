@@ -294,12 +294,16 @@ static void restart_later(struct tg_session *s, enum tg_retry retry, const char 
         wait = 0;
     if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
         wait = s->backoff.cap_ms;
-    tg_log(TG_LOG_WARN, "session",
+    /* The same reason again and again is told once: `status` has it. */
+    tg_log(strncmp(s->gate_text, text, sizeof s->gate_text - 1) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
            s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
            (double)wait / 1000.0);
     snprintf(s->gate_text, sizeof s->gate_text, "%.159s", text);
     tg_session_gate(s, false);
+    s->want_subscribe = false;
+    if (s->link->sub_session == s)
+        s->link->sub_session = NULL; /* what is answered now is not the next turn's */
     tg_link_take_back(s->link, s);
     s->restart_ms = tg_clock_mono_ms() + wait;
 }

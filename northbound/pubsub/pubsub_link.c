@@ -12,6 +12,7 @@
 #include "northbound/pubsub/pubsub_link_private.h"
 
 #define STABLE_MS     60000 /* a server may close an idle connection after this without its being a failure */
+#define TELL_AGAIN_MS 60000 /* a quota that is used up again and again */
 #define PACE_AHEAD_MS 1000  /* an ordering key may use so much of its rate at once */
 
 static struct tg_pubsub_link *of(const struct tg_link *l)
@@ -245,7 +246,13 @@ static bool pump(struct tg_link *l, int64_t now_ms)
 
 static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
 {
-    bool told = strncmp(l->last_error, e->text, sizeof l->last_error - 1) == 0;
+    struct tg_pubsub_link *p = of(l);
+    int64_t now = tg_clock_mono_ms();
+    bool told = strcmp(p->told, e->text) == 0 && now - p->told_ms < TELL_AGAIN_MS;
+    if (!told) {
+        snprintf(p->told, sizeof p->told, "%s", e->text);
+        p->told_ms = now;
+    }
     snprintf(l->last_error, sizeof l->last_error, "%.199s", e->text);
     tg_log(told ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s; the messages are kept and sent again in %.1f s", l->target.device_id,
