@@ -252,7 +252,7 @@ static int created(struct fleet *f, const struct tg_cloud_talk *talk, const json
 static void provisioned(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body)
 {
     const char *thing = tg_aws_json_text(body, "thingName");
-    const json_t *configuration = json_object_get(body, "deviceConfiguration");
+    json_t *configuration = json_object_get(body, "deviceConfiguration");
     struct tg_aws_text payload = {0};
     char quoted[TG_QUOTE_BYTES], text[400];
     if (!thing || !tg_aws_thing_valid(thing)) {

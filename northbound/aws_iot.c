@@ -10,7 +10,7 @@
 #define CLIENT_MAX_BYTES  128
 #define TOPIC_MAX_BYTES   256
 #define TOPIC_MAX_SLASHES 7
-#define PAYLOAD_MAX_BYTES (128 * 1024)
+#define PAYLOAD_MAX_BYTES 131072
 #define MAX_IN_FLIGHT     100
 
 struct aws_session {
