@@ -16,5 +16,5 @@ endif()
 
 tg_library(tg_cloud SOURCES
   percent.c property_bag.c azure_sas.c azure_hub.c mqtt_template.c mqtt_options.c mqtt_cloud.c sparkplug.c
-  sparkplug_inbound.c sparkplug_metrics.c sparkplug_payload.c cloud_types.c format.c format_json.c
+  sparkplug_inbound.c sparkplug_metrics.c sparkplug_payload.c sparkplug_say.c cloud_types.c format.c format_json.c
   LINK tg_base tg_mqtt tg_sparkplug_pb PkgConfig::WOLFSSL PkgConfig::JANSSON m)
