@@ -128,6 +128,9 @@ struct tg_config_cloud_type {
     int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id,
                         struct tg_error *err);
     int (*check_cloud)(const struct tg_config_cloud *cloud, struct tg_error *err);
+    /* Rules of a device in a cloud that need both (its identity, the provisioning section); as above. */
+    int (*check_route)(const struct tg_config_cloud *cloud, const struct tg_config_route *route,
+                       struct tg_error *err);
 };
 
 struct tg_config_lookups {

@@ -8,6 +8,7 @@
 
 #include "config/config_private.h"
 #include "core/base/allocator.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/base/sample.h"
 
 #define CONTROL_SOCKET_MAX_BYTES 107 /* sun_path of 108 with its NUL */
@@ -277,15 +278,14 @@ static const char *kind_text(enum tg_identity_kind kind)
     return texts[kind];
 }
 
-/* A token is part of the file's language already; the session cannot use one yet. */
 static void check_identities(struct tg_config_load *l)
 {
     for (const struct tg_config_identity_seen *i = l->identities; i; i = i->next) {
         const char *key = i->identity->key ? i->identity->key : i->identity->jwt_key;
-        if (key && strncmp(key, "pkcs11:", 7) == 0)
-            tg_config_error(l, i->identity->pos,
-                            "%s: a key in a PKCS#11 token is not in this version: name a key file",
-                            i->identity->key ? "key" : "jwt_key");
+        struct tg_pkcs11_uri uri;
+        struct tg_error err = {0};
+        if (key && tg_pkcs11_uri_is(key) && tg_pkcs11_uri_parse(tg_bytes_str(key), &uri, &err) < 0)
+            tg_config_error(l, i->identity->pos, "%s: %s", i->identity->key ? "key" : "jwt_key", err.text);
     }
 }
 
@@ -298,7 +298,10 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
     struct tg_error err = {0};
     if (!type || !r->cloud_device_id)
         return;
-    if (!(type->identities & 1u << r->identity.kind)) {
+    if (!(type->identities & 1u << r->identity.kind) &&
+        /* a claim brings the device an identity of its own */
+        !(r->identity.kind == TG_IDENTITY_NONE && !given &&
+          r->cloud->provisioning_identity.kind != TG_IDENTITY_NONE)) {
         if (r->identity.kind != TG_IDENTITY_NONE)
             tg_config_error(l, pos, "identity: cloud \"%.64s\" (%.32s) takes %s; not %s",
                             r->cloud->name ? r->cloud->name : "", type->type, type->identities_text,
@@ -309,6 +312,9 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
     }
     if (type->check_device && l->cloud_whole[r->cloud - l->clouds] &&
         type->check_device(r->cloud->settings, r->cloud_device_id, &err) < 0)
+        tg_config_error(l, r->pos, "%s", err.text);
+    else if (type->check_route && l->cloud_whole[r->cloud - l->clouds] &&
+             type->check_route(r->cloud, r, &err) < 0)
         tg_config_error(l, r->pos, "%s", err.text);
 }
 

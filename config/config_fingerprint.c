@@ -97,6 +97,29 @@ uint64_t tg_config_cloud_fingerprint(const struct tg_config_cloud *cloud)
     return h;
 }
 
+static void mix_device(uint64_t *h, const struct tg_config_device *device)
+{
+    mix_text(h, device->id);
+    mix_settings(h, device->settings);
+    mix_count(h, device->route_count);
+    mix_count(h, device->point_count);
+    for (uint32_t i = 0; i < device->route_count; i++)
+        mix_route(h, &device->routes[i]);
+    for (uint32_t p = 0; p < device->point_count; p++) {
+        mix_text(h, device->points[p].name);
+        mix_text(h, device->points[p].unit);
+        mix_settings(h, device->points[p].common);
+        mix_settings(h, device->points[p].settings);
+    }
+}
+
+uint64_t tg_config_device_fingerprint(const struct tg_config_device *device)
+{
+    uint64_t h = FNV_OFFSET;
+    mix_device(&h, device);
+    return h;
+}
+
 uint64_t tg_config_fingerprint(const struct tg_config_source *source)
 {
     uint64_t h = FNV_OFFSET;
@@ -105,20 +128,7 @@ uint64_t tg_config_fingerprint(const struct tg_config_source *source)
     mix_settings(&h, source->common);
     mix_settings(&h, source->settings);
     mix_count(&h, source->device_count);
-    for (uint32_t d = 0; d < source->device_count; d++) {
-        const struct tg_config_device *device = &source->devices[d];
-        mix_text(&h, device->id);
-        mix_settings(&h, device->settings);
-        mix_count(&h, device->route_count);
-        mix_count(&h, device->point_count);
-        for (uint32_t i = 0; i < device->route_count; i++)
-            mix_route(&h, &device->routes[i]);
-        for (uint32_t p = 0; p < device->point_count; p++) {
-            mix_text(&h, device->points[p].name);
-            mix_text(&h, device->points[p].unit);
-            mix_settings(&h, device->points[p].common);
-            mix_settings(&h, device->points[p].settings);
-        }
-    }
+    for (uint32_t d = 0; d < source->device_count; d++)
+        mix_device(&h, &source->devices[d]);
     return h;
 }

@@ -10,6 +10,8 @@
 #include "config/config.h"
 
 uint64_t tg_config_fingerprint(const struct tg_config_source *source);
+/* The same for one device, with its points, clouds and identities: what its sessions depend on. */
+uint64_t tg_config_device_fingerprint(const struct tg_config_device *device);
 /* The same for a cloud's own entry: two models that describe the same cloud can share what is made for it. */
 uint64_t tg_config_cloud_fingerprint(const struct tg_config_cloud *cloud);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * azure_hub - the cloud type `azure-iot-hub` (see cloud.h). Identities: SAS key, X.509 signed by a CA, X.509
- * self-signed (thumbprint): for the last two the hub sees the certificate in TLS and no password is sent.
+ * azure_hub - the cloud type `azure-iot-hub` (see cloud.h): telemetry, cloud-to-device messages, device twin (azure_twin.h),
+ * direct methods (azure_methods.h), and the Device Provisioning Service as its errand (azure_dps.h).
+ *
+ * Identities: SAS key; the key of an enrolment group, from which the device's is derived; X.509 signed by a CA or self-signed
+ * (thumbprint), as PEM or PKCS#12: with a certificate the hub sees it in TLS and no password is sent.
  */
 #ifndef TG_NORTHBOUND_AZURE_HUB_H
 #define TG_NORTHBOUND_AZURE_HUB_H

@@ -9,6 +9,30 @@
 
 #define SIGNATURE_BASE64_BYTES 48 /* 32 bytes make 44 characters; wolfCrypt counts a NUL */
 
+/* HMAC-SHA256 over three parts; TG_OK, TG_ENOMEM or TG_EINVAL. */
+static int mac(struct tg_bytes key, const struct tg_bytes parts[3], uint8_t ret[WC_SHA256_DIGEST_SIZE])
+{
+    Hmac hmac;
+    int rc = wc_HmacInit(&hmac, NULL, INVALID_DEVID);
+    if (rc != 0)
+        return TG_ENOMEM;
+    rc = wc_HmacSetKey(&hmac, WC_SHA256, key.data, (word32)key.len);
+    for (size_t i = 0; rc == 0 && i < 3; i++)
+        if (parts[i].len > 0)
+            rc = wc_HmacUpdate(&hmac, parts[i].data, (word32)parts[i].len);
+    if (rc == 0)
+        rc = wc_HmacFinal(&hmac, ret);
+    wc_HmacFree(&hmac);
+    explicit_bzero(&hmac, sizeof hmac);
+    return rc == 0 ? TG_OK : TG_EINVAL;
+}
+
+int tg_azure_derive_key(struct tg_bytes group_key, struct tg_bytes registration_id,
+                        uint8_t ret_key[TG_AZURE_DERIVED_KEY_BYTES])
+{
+    return mac(group_key, (const struct tg_bytes[3]){registration_id}, ret_key);
+}
+
 int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct tg_bytes key,
                        const char *policy, int64_t expiry_s)
 {
@@ -16,7 +40,6 @@ int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct t
     struct tg_writer e = tg_writer_init(expiry, sizeof expiry);
     word32 base64_len = sizeof base64;
     size_t r_begin, r_len;
-    Hmac hmac;
     int rc;
 
     tg_write_i64_dec(&e, expiry_s);
@@ -26,21 +49,14 @@ int tg_azure_sas_token(struct tg_writer *out, struct tg_bytes resource, struct t
     r_len = out->len - r_begin;
     if (out->failed)
         return TG_ETOOBIG;
-    if (wc_HmacInit(&hmac, NULL, INVALID_DEVID) != 0)
-        return TG_ENOMEM;
     /* The MAC covers R exactly as it is sent. */
-    rc = wc_HmacSetKey(&hmac, WC_SHA256, key.data, (word32)key.len);
-    if (rc == 0)
-        rc = wc_HmacUpdate(&hmac, out->data + r_begin, (word32)r_len);
-    if (rc == 0)
-        rc = wc_HmacUpdate(&hmac, (const byte *)"\n", 1);
-    if (rc == 0)
-        rc = wc_HmacUpdate(&hmac, expiry, (word32)e.len);
-    if (rc == 0)
-        rc = wc_HmacFinal(&hmac, digest);
-    wc_HmacFree(&hmac);
-    if (rc == 0)
-        rc = Base64_Encode_NoNl(digest, sizeof digest, base64, &base64_len);
+    rc = mac(key,
+             (const struct tg_bytes[3]){tg_bytes(out->data + r_begin, r_len), tg_bytes_str("\n"),
+                                        tg_bytes(expiry, e.len)},
+             digest);
+    if (rc < 0)
+        return rc;
+    rc = Base64_Encode_NoNl(digest, sizeof digest, base64, &base64_len);
     if (rc != 0)
         return TG_EINVAL;
     tg_write_str(out, "&sig=");

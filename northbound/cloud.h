@@ -127,6 +127,9 @@ struct tg_cloud_io {
      * matters is published again at the next WAKE. Control messages are not sent again after a reconnect: ONLINE begins anew. */
     int (*publish)(void *user, struct tg_bytes topic, struct tg_bytes payload, uint8_t qos, bool retain,
                    uint32_t mark);
+    /* The publish with this mark will not be acknowledged: the cloud has refused it by a message. It counts as done, without
+     * PUBLISHED; else its missing PUBACK would end the connection. An unknown mark is ignored. */
+    void (*forgo)(void *user, uint32_t mark);
     void (*command)(void *user, const struct tg_cloud_command *command);
     void (*desired)(void *user, const struct tg_cloud_desired *desired);
     /* The whole document of reported properties (JSON object, borrowed until step() returns). */
@@ -140,6 +143,10 @@ struct tg_cloud_io {
      * order, after what was published; else at once, so that the broker sends the will. */
     void (*give_up)(void *user, enum tg_retry retry, const char *text);
     void (*assigned)(void *user, const struct tg_cloud_assigned *assigned); /* errands only */
+    /* Errands only: makes an EC P-256 key and a certificate request for it, both PEM (csr.h): profiles have no
+     * random source. The profile wipes the key's memory. */
+    int (*new_key)(void *user, const char *common_name, struct tg_writer *key_pem, struct tg_writer *csr_pem,
+                   struct tg_error *err);
     /* Small durable memory (store/notes.h), key at most 64 bytes, value at most 64 KiB; remember with an empty value forgets. */
     struct tg_bytes (*recall)(void *user, const char *key);
     void (*remember)(void *user, const char *key, struct tg_bytes value);
@@ -160,7 +167,8 @@ struct tg_cloud_talk {
 /* An errand: see above. Its sessions are its own; only START … WAKE, OFFLINE, END come. */
 struct tg_cloud_errand {
     size_t session_bytes;
-    uint16_t default_port;
+    uint16_t
+        default_port; /* when the provisioning section's option `port`, which it must have, is absent; 0 = the cloud's */
     /* False: nothing to ask with this configuration. */
     bool (*wanted)(const struct tg_cloud_target *t);
     const char *(*host)(const struct tg_cloud_target *t);
@@ -172,23 +180,31 @@ struct tg_cloud_errand {
     int (*step)(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err);
 };
 
-enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* gcp-pubsub: link_http.c */ };
+enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* pubsub/pubsub_link.c */ };
 
 struct tg_cloud_type {
     struct tg_config_cloud_type config;
     enum tg_cloud_transport transport;
+    const char *default_host;                  /* where the file names none; NULL = it must */
     uint32_t max_message_bytes;                /* body plus what the cloud counts with it */
     uint16_t min_keepalive_s, max_keepalive_s; /* 0 = no limit below */
     uint8_t qos;                               /* of telemetry; qos() when it is a choice */
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are
+     * subscribed only by io->subscribe(), and when the session gives up or the connection ends, what is in flight goes back to
+     * the outbox, to be sent after the gate has opened again. */
+    bool attaches;
+    bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
     const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */
-    bool (*retain)(const struct tg_cloud_target *t);        /* of telemetry; NULL = no */
+    /* Samples that are sent together, at once and without a delay; NULL = as `batch` in the file says. */
+    uint32_t (*choose_batch)(const struct tg_cloud_target *t);
+    bool (*retain)(const struct tg_cloud_target *t); /* of telemetry; NULL = no */
 
     /* Client id, user name, password for a connect at `wall_s`; of a shared link, the link's. `link` = link_bytes (bdSeq).
      * May run on another thread when the key is in a token. TG_ETOOBIG, TG_EINVAL with text. */

@@ -2,13 +2,13 @@
 #include "northbound/link.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
+#include "northbound/pubsub/pubsub_link.h"
 
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
@@ -88,6 +88,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     l->protocol->lost(l);
     TAILQ_FOREACH(s, &l->sessions, in_link)
     tg_session_go_offline(s);
+    tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     tg_link_forget_deferred(l, NULL);
@@ -116,24 +117,14 @@ static uint64_t pending_rows(const struct tg_link *l)
     return rows;
 }
 
-/* A number for the state of a file: one that was replaced or written again gives another. */
-static uint64_t stamp_of(const char *path)
-{
-    struct stat st;
-    if (!path || strncmp(path, "pkcs11:", 7) == 0 || stat(path, &st) < 0)
-        return 0;
-    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
-           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-}
-
 static uint64_t credential_stamp(const struct tg_link *l)
 {
-    const struct tg_config_identity *c = l->identity_config;
-    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
-                                 c->password_file, c->group_key_file, c->jwt_key};
-    uint64_t stamp = 0;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+    const struct tg_option *own = tg_settings_table(l->config->settings);
+    uint64_t stamp = tg_identity_stamp(l->identity_config);
+    for (; own && own->name; own++)
+        if (own->type == TG_OPTION_SECRET_FILE)
+            stamp = stamp * 1099511628211u ^
+                    tg_identity_file_stamp(tg_settings_text(l->config->settings, own->name));
     return stamp;
 }
 
@@ -243,7 +234,9 @@ static void on_data(void *user, struct tg_bytes data)
 
 static void on_end(void *user, const struct tg_error *err)
 {
-    tg_link_fail_error(checked(user), err);
+    struct tg_link *l = checked(user);
+    if (!l->protocol->ended || !l->protocol->ended(l, err))
+        tg_link_fail_error(l, err);
 }
 
 static void on_writable(void *user)
@@ -256,9 +249,10 @@ static void on_writable(void *user)
 static uint16_t port_of(const struct tg_link *l)
 {
     const struct tg_settings *c = l->config->common, *p = l->config->provisioning;
-    if (l->errand)
-        return (uint16_t)(tg_settings_has(p, "port") ? tg_settings_int(p, "port")
-                                                     : l->cloud->type->errand->default_port);
+    if (l->errand && tg_settings_has(p, "port"))
+        return (uint16_t)tg_settings_int(p, "port");
+    if (l->errand && l->cloud->type->errand->default_port)
+        return l->cloud->type->errand->default_port;
     return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
                                                  : l->cloud->type->config.default_port);
 }
@@ -282,7 +276,8 @@ void tg_link_slot_granted(struct tg_link *l)
     l->credential_stamp = credential_stamp(l);
     rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
     if (rc < 0) {
-        tg_link_fail_as(l, rc == TG_ENOMEM ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
+        /* A token may be plugged in again; a wrong file waits for somebody. */
+        tg_link_fail_as(l, rc == TG_ENOMEM || rc == TG_EIO ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
         return;
     }
     tg_identity_free(&l->identity);
@@ -398,10 +393,10 @@ static void on_deadline(void *user)
 static void look_at(struct tg_link *l, const struct tg_session *s)
 {
     const struct tg_config_route *route = s->route;
-    const char *device = l->target.device_id;
+    const char *device = l->target.device_id, *host = tg_settings_text(route->cloud->common, "host");
     l->config = route->cloud;
     l->identity_config = l->shared ? &route->cloud->identity : &route->identity;
-    l->target = (struct tg_cloud_target){.host = tg_settings_text(route->cloud->common, "host"),
+    l->target = (struct tg_cloud_target){.host = host ? host : l->cloud->type->default_host,
                                          .gateway = l->set->gateway,
                                          .settings = route->cloud->settings,
                                          .common = route->cloud->common,
@@ -433,6 +428,10 @@ static void read_options(struct tg_link *l)
     l->max_samples = l->per_point ? 1 : (uint32_t)tg_settings_int(b, "max_samples");
     l->max_bytes = (size_t)tg_settings_int(b, "max_bytes");
     l->max_delay_ms = l->max_samples > 1 ? tg_settings_int(b, "max_delay") : 0;
+    if (type->choose_batch) {
+        l->max_samples = type->choose_batch(&l->target);
+        l->max_delay_ms = 0;
+    }
     l->qos = type->choose_qos ? type->choose_qos(&l->target) : type->qos;
     l->retain = type->retain && type->retain(&l->target);
     l->deflate = tg_settings_int(c, "compress") != 0;
@@ -455,6 +454,8 @@ static void free_link(struct tg_link *l)
     tg_set_leave_cloud(l);
     tg_link_send_fini(l);
     tg_link_assign_fini(l);
+    if (l->protocol->close)
+        l->protocol->close(l);
     tg_tls_ticket_fini(&l->ticket);
     tg_identity_free(&l->identity);
     tg_buffer_fini(&l->in);
@@ -474,7 +475,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     l->magic = TG_LINK_MAGIC;
     l->set = set;
     l->shared = shared;
-    l->protocol = &tg_link_mqtt;
+    l->protocol = cloud->type->transport == TG_TRANSPORT_HTTPS ? &tg_link_pubsub : &tg_link_mqtt;
     l->in = tg_buffer_init(TG_LINK_IN_LIMIT);
     l->generation = ++set->generation;
     l->renew_at_ms = l->wake_ms = INT64_MAX;
@@ -483,11 +484,11 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     TAILQ_INIT(&l->delayed);
     STAILQ_INIT(&l->deferred);
     l->target.device_id = shared ? set->gateway : route->cloud_device_id;
-    look_at(l, &like);
     l->cloud = cloud;
+    look_at(l, &like);
     read_options(l);
     l->memory = tg_calloc(1, cloud->type->link_bytes ? cloud->type->link_bytes : 1);
-    if (!l->memory || tg_link_send_init(l) < 0) {
+    if (!l->memory || tg_link_send_init(l) < 0 || (l->protocol->open && l->protocol->open(l) < 0)) {
         tg_link_send_fini(l);
         tg_free(l->memory);
         tg_free(l);

@@ -5,6 +5,7 @@
  *
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
+ *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
@@ -158,8 +159,12 @@ TAILQ_HEAD(tg_session_list, tg_session);
 
 /* How a link speaks once its stream is up. */
 struct tg_link_protocol {
+    int (*open)(struct tg_link *l);   /* makes protocol_memory; TG_ENOMEM. NULL = there is none */
+    void (*close)(struct tg_link *l); /* frees it */
     void (*ready)(struct tg_link *l); /* the stream is up: log in */
     void (*data)(struct tg_link *l, struct tg_bytes data);
+    /* The connection ended. True: dealt with; false: it is a failure. NULL = always that. */
+    bool (*ended)(struct tg_link *l, const struct tg_error *err);
     bool (*pump)(struct tg_link *l,
                  int64_t now_ms); /* sends what may be sent; false: the link has failed meanwhile */
     int64_t (*deadline)(const struct tg_link *l);
@@ -179,7 +184,8 @@ struct tg_link {
     bool shared;
     struct tg_session_list sessions, ready, delayed;
     uint32_t session_count;
-    void *memory; /* of the profile */
+    void *memory;          /* of the profile */
+    void *protocol_memory; /* of the protocol */
 
     enum tg_session_state state;
     bool holds_slot, started, input_held, closing;
@@ -287,7 +293,13 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms);
 void tg_link_unqueue(struct tg_session *s);
 /* The session leaves: its batches are nobody's. */
 void tg_link_orphan(struct tg_link *l, struct tg_session *s);
+/* For types with `attaches` on a shared link: what is in flight goes back to the outbox, of one session whose gate closes; of
+ * all, with what control messages are in flight, when the connection is gone. */
+void tg_link_take_back(struct tg_link *l, struct tg_session *s);
+void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
+/* The unit of a point of a session, as formats ask for it. */
+const char *tg_link_unit_of(void *session, struct tg_bytes point);
 /* Takes the first row out that can never be sent. */
 void tg_link_quarantine(struct tg_session *s, int rc);
 

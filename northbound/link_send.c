@@ -124,6 +124,36 @@ void tg_link_orphan(struct tg_link *l, struct tg_session *s)
             batch_of(l, tag)->session = NULL;
 }
 
+void tg_link_take_back(struct tg_link *l, struct tg_session *s)
+{
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++) {
+        struct tg_batch *b = batch_of(l, tag);
+        if (b->session != s)
+            continue;
+        for (uint16_t part = 0; part < b->parts_sent; part++)
+            tg_mqtt_client_forgo(&l->mqtt, tg_clock_mono_ms(), tag << TG_TAG_PART_BITS | part);
+        let_go(b);
+        b->parts = b->parts_sent;
+        b->acked = true;
+    }
+    advance(l);
+    tg_feed_rewind(s->feed);
+}
+
+void tg_link_take_all_back(struct tg_link *l)
+{
+    struct tg_session *s;
+    if (!l->shared || !l->cloud->type->attaches)
+        return;
+    for (; l->first_tag < l->next_tag; l->first_tag++)
+        let_go(batch_of(l, l->first_tag));
+    tg_mqtt_client_forget(&l->mqtt);
+    TAILQ_FOREACH(s, &l->sessions, in_link)
+    tg_feed_rewind(s->feed);
+}
+
 /* --- room ------------------------------------------------------------------------------------------------ */
 
 bool tg_link_flush(struct tg_link *l)
@@ -176,8 +206,6 @@ static bool window_is_open(struct tg_link *l)
 }
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */
-
-static const char *unit_of(void *user, struct tg_bytes point);
 
 /* The name of the i-th value of a sample; empty when it cannot be read. */
 static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
@@ -242,7 +270,7 @@ static int encode(struct tg_link *l, struct message *m)
                                         .gateway = l->set->gateway,
                                         .template_text = tg_settings_text(l->config->common, "template"),
                                         .point = l->per_point ? m->point : NULL,
-                                        .unit = s->target.device ? unit_of : NULL,
+                                        .unit = s->target.device ? tg_link_unit_of : NULL,
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
@@ -266,7 +294,7 @@ static int encode(struct tg_link *l, struct message *m)
     return n;
 }
 
-static const char *unit_of(void *user, struct tg_bytes point)
+const char *tg_link_unit_of(void *user, struct tg_bytes point)
 {
     const struct tg_session *s = user;
     const struct tg_config_device *d = s->target.device;

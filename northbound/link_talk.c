@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
+#include "northbound/csr.h"
 
 #define DEFERRED_LIMIT_BYTES (512 * 1024) /* one answer or report */
 
@@ -30,12 +31,17 @@ static const char *name_of(const struct speaker *who)
 
 /* --- what step() may do ------------------------------------------------------------------------------ */
 
+/* Of a control message of this session, or of the link. */
+static uint64_t control_tag(const struct speaker *who, uint32_t mark)
+{
+    return TG_TAG_CONTROL | (uint64_t)(who->session ? who->session->number : 0) << 32 | mark;
+}
+
 static int io_publish(void *user, struct tg_bytes topic, struct tg_bytes payload, uint8_t qos, bool retain,
                       uint32_t mark)
 {
     struct speaker *who = user;
     struct tg_link *l = who->link;
-    uint64_t tag = TG_TAG_CONTROL | (uint64_t)(who->session ? who->session->number : 0) << 32 | mark;
     int rc;
     if (!l->stream)
         return TG_ESTATE;
@@ -43,13 +49,20 @@ static int io_publish(void *user, struct tg_bytes topic, struct tg_bytes payload
         return TG_ETOOBIG;
     if (!tg_link_room(l, payload.len))
         return TG_EFULL;
-    rc = tg_mqtt_client_publish(&l->mqtt, tg_clock_mono_ms(), topic, payload, qos, retain, tag, NULL,
-                                &l->set->out);
+    rc = tg_mqtt_client_publish(&l->mqtt, tg_clock_mono_ms(), topic, payload, qos, retain,
+                                control_tag(who, mark), NULL, &l->set->out);
     if (rc < 0 && rc != TG_EFULL)
         tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s a message to %.*s cannot be written: %s",
                name_of(who), l->config->name, (int)(topic.len < 100 ? topic.len : 100),
                (const char *)topic.data, rc == TG_EINVAL ? l->mqtt.reason : tg_code_text(rc));
     return rc;
+}
+
+static void io_forgo(void *user, uint32_t mark)
+{
+    struct speaker *who = user;
+    if (mark)
+        tg_mqtt_client_forgo(&who->link->mqtt, tg_clock_mono_ms(), control_tag(who, mark));
 }
 
 static uint64_t hash_of(struct tg_bytes b)
@@ -227,6 +240,13 @@ static void io_assigned(void *user, const struct tg_cloud_assigned *assigned)
     tg_link_keep_assignment(who->link, assigned);
 }
 
+static int io_new_key(void *user, const char *common_name, struct tg_writer *key_pem,
+                      struct tg_writer *csr_pem, struct tg_error *err)
+{
+    (void)user;
+    return tg_csr_new_key(common_name, key_pem, csr_pem, err);
+}
+
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES])
 {
     snprintf(ret_scope, TG_NOTE_NAME_BYTES, "cloud/%.56s/%.120s", s->route->cloud->name, s->device_id);
@@ -266,6 +286,28 @@ static void io_remember(void *user, const char *key, struct tg_bytes value)
                name_of(who), who->link->config->name, key, tg_code_text(rc));
 }
 
+/* A session of a shared link that cannot go on: the others do. */
+static void restart_later(struct tg_session *s, enum tg_retry retry, const char *text)
+{
+    int64_t wait = tg_backoff_next(&s->backoff, tg_random_u32());
+    if (retry == TG_RETRY_NOW && s->backoff.attempt == 1)
+        wait = 0;
+    if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
+        wait = s->backoff.cap_ms;
+    /* The same reason again and again is told once: `status` has it. */
+    tg_log(strncmp(s->gate_text, text, sizeof s->gate_text - 1) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
+           "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
+           s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
+           (double)wait / 1000.0);
+    snprintf(s->gate_text, sizeof s->gate_text, "%.159s", text);
+    tg_session_gate(s, false);
+    s->want_subscribe = false;
+    if (s->link->sub_session == s)
+        s->link->sub_session = NULL; /* what is answered now is not the next turn's */
+    tg_link_take_back(s->link, s);
+    s->restart_ms = tg_clock_mono_ms() + wait;
+}
+
 static void io_each_session(void *user, void (*each)(void *arg, const struct tg_cloud_talk *talk), void *arg)
 {
     struct speaker *who = user;
@@ -276,11 +318,14 @@ static void io_each_session(void *user, void (*each)(void *arg, const struct tg_
         struct speaker other = {.link = who->link, .session = s};
         tg_link_talk(who->link, s, &talk, &other);
         each(arg, &talk);
+        if (other.gave_up)
+            restart_later(s, other.retry, other.text);
     }
 }
 
 static const struct tg_cloud_io io = {
     .publish = io_publish,
+    .forgo = io_forgo,
     .command = io_command,
     .desired = io_desired,
     .reported = io_reported,
@@ -289,6 +334,7 @@ static const struct tg_cloud_io io = {
     .wake_at = io_wake_at,
     .give_up = io_give_up,
     .assigned = io_assigned,
+    .new_key = io_new_key,
     .recall = io_recall,
     .remember = io_remember,
     .each_session = io_each_session,
@@ -304,21 +350,6 @@ void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk 
                                        .link = l->memory,
                                        .io = &io,
                                        .user = user};
-}
-
-/* A session of a shared link that cannot go on: the others do. */
-static void restart_later(struct tg_session *s, enum tg_retry retry, const char *text)
-{
-    int64_t wait = retry == TG_RETRY_NOW ? 0 : tg_backoff_next(&s->backoff, tg_random_u32());
-    if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
-        wait = s->backoff.cap_ms;
-    tg_log(TG_LOG_WARN, "session",
-           "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
-           s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
-           (double)wait / 1000.0);
-    snprintf(s->gate_text, sizeof s->gate_text, "%.159s", text);
-    tg_session_gate(s, false);
-    s->restart_ms = tg_clock_mono_ms() + wait;
 }
 
 /* What step() asked for and could not be done while it was at work. False: the link is not what it was. */
@@ -523,8 +554,7 @@ bool tg_session_come_online(struct tg_session *s, bool session_present)
     const struct tg_cloud_type *type = l->cloud->type;
     uint64_t generation = l->generation;
     s->online = true;
-    s->gate_text[0] = '\0';
-    s->want_subscribe = l->errand || !session_present || !s->subscribed;
+    s->want_subscribe = l->errand || (!(l->shared && type->attaches) && (!session_present || !s->subscribed));
     s->sub_part = s->sub_refused = 0;
     if (!l->errand)
         tg_session_gate(s, !type->gated);

@@ -23,6 +23,8 @@ struct tg_signer;
 /* `path` is a PEM file (mode checked by the caller's rules, TG_SECRET_PRIVATE) or a "pkcs11:" URI. TG_EPERM, TG_ENOTFOUND, TG_EINVAL
  * (no EC P-256 or RSA key), TG_EUNSUPPORTED; text names file or token and reason. */
 int tg_signer_open(const char *path, struct tg_signer **ret_signer, struct tg_error *err) TG_CHECKED;
+/* From a PEM text: PKCS#8, SEC1 or PKCS#1, not encrypted. TG_ECERT, TG_EINVAL, TG_ENOMEM; the text names no file. */
+int tg_signer_from_pem(struct tg_bytes pem, struct tg_signer **ret_signer, struct tg_error *err) TG_CHECKED;
 void tg_signer_free(struct tg_signer *s);
 
 enum tg_sign_algorithm tg_signer_algorithm(const struct tg_signer *s);
@@ -31,6 +33,8 @@ bool tg_signer_is_slow(const struct tg_signer *s);
 /* Signs `message` (hashing it). `sig` has TG_SIGNATURE_MAX_BYTES. */
 int tg_signer_sign(const struct tg_signer *s, struct tg_bytes message, uint8_t *sig, size_t *ret_len,
                    struct tg_error *err) TG_CHECKED;
+/* The public key as DER (SubjectPublicKeyInfo, RFC 5280), appended. */
+int tg_signer_public_der(const struct tg_signer *s, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
 /* The public key as PEM (SubjectPublicKeyInfo). */
 int tg_signer_public_pem(const struct tg_signer *s, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
 

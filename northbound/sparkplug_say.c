@@ -112,8 +112,7 @@ int tg_sparkplug_device_birth(const struct tg_cloud_talk *talk, int64_t wall_ms)
 {
     struct tg_sparkplug_session *s = talk->session;
     const struct tg_config_device *device = talk->target->device;
-    bool texts = tg_sparkplug_metrics_birth_bytes(&s->metrics, device, true) <
-                 TG_SPARKPLUG_MESSAGE - TG_CLOUD_TOPIC_BYTES;
+    bool texts = tg_sparkplug_metrics_birth_bytes(&s->metrics, device, true) < TG_SPARKPLUG_BIRTH;
     size_t size = NODE_BYTES + tg_sparkplug_metrics_birth_bytes(&s->metrics, device, texts);
     uint8_t *memory = tg_malloc(size);
     struct tg_writer w = tg_writer_init(memory, size);
@@ -198,8 +197,9 @@ int tg_sparkplug_encode(const struct tg_cloud_talk *talk, const struct tg_format
         return n;
     if (!s->born || s->metrics.changed)
         rc = tg_sparkplug_device_birth(talk, wall_ms);
-    if (rc < 0)
-        return tg_error_set(err, rc, "DBIRTH cannot be published: %s", tg_code_text(rc));
+    if (rc < 0) /* never the sample's fault: ETOOBIG would have it left out */
+        return tg_error_set(err, rc == TG_ETOOBIG ? TG_ESTATE : rc, "DBIRTH cannot be published: %s",
+                            tg_code_text(rc));
     tg_sparkplug_begin(out, wall_ms);
     if (out->failed || out->cap - out->len < END_BYTES)
         return tg_error_set(err, TG_ETOOBIG, "there is no room for a message");

@@ -119,6 +119,40 @@ static void service_answer(struct tg_host_source *source, uint64_t request, int 
                   &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
 }
 
+#define FACT_NAME_MAX_BYTES 64
+
+static int service_device_fact(struct tg_host_source *source, uint32_t device, const char *name,
+                               const struct tg_value *value)
+{
+    struct tg_host_source *s = checked(source);
+    const struct tg_point_value v = {.quality = TG_QUALITY_GOOD, .value = *value};
+    size_t name_len = name ? strlen(name) : 0, text_len = value->type == TG_VALUE_TEXT ? value->text_len : 0;
+    struct tg_up_mail *m;
+    char *text;
+    if (device >= s->model.device_count || name_len == 0 || name_len > FACT_NAME_MAX_BYTES ||
+        !value_is_sound(&v))
+        return TG_PLUGIN_EINVAL;
+    m = tg_malloc(sizeof *m + sizeof v + text_len + name_len + 1);
+    if (!m)
+        return TG_PLUGIN_ENOMEM;
+    *m = (struct tg_up_mail){.mail.cost = sizeof *m + sizeof v + text_len + name_len + 1,
+                             .kind = TG_MAIL_FACT,
+                             .device = device,
+                             .count = 1};
+    m->values[0] = v;
+    text = (char *)&m->values[1];
+    memcpy(text, name, name_len + 1);
+    if (text_len)
+        memcpy(text + name_len + 1, value->as.text, text_len);
+    m->values[0].value.as = value->as;
+    if (value->type == TG_VALUE_TEXT)
+        m->values[0].value.as.text = text + name_len + 1;
+    if (tg_mailbox_put(&s->news, &m->mail) == TG_OK)
+        return TG_PLUGIN_OK;
+    tg_free(m);
+    return TG_PLUGIN_EFULL;
+}
+
 static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
 {
     char text[512];
@@ -194,13 +228,26 @@ static void try_open(struct tg_host_source *s, int64_t now_ms)
     put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
 }
 
+/* The instance reads its points when it opens: with another interval it opens again. */
+static void change_interval(struct tg_host_source *s, const struct tg_down_mail *m)
+{
+    struct tg_point *p = s->points + (s->devices[m->device].points - s->points) + m->point;
+    TG_ASSERT(m->device < s->model.device_count && m->point < s->devices[m->device].point_count);
+    if (p->every_ms == m->every_ms)
+        return;
+    p->every_ms = m->every_ms;
+    s->reopen = s->open;
+}
+
 static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
 {
-    if (!s->open)
+    if (m->kind == TG_DOWN_INTERVAL)
+        change_interval(s, m);
+    else if (!s->open)
         service_answer(s, m->request, TG_PLUGIN_EIO, "{\"error\":\"the source is not open\"}");
-    else if (m->is_write && s->plugin->write)
+    else if (m->kind == TG_DOWN_WRITE && s->plugin->write)
         s->plugin->write(s->instance, m->request, m->device, m->point, &m->value);
-    else if (!m->is_write && s->plugin->command)
+    else if (m->kind == TG_DOWN_COMMAND && s->plugin->command)
         s->plugin->command(s->instance, m->request, m->device, m->name, m->json);
     else
         service_answer(s, m->request, TG_PLUGIN_EUNSUPPORTED,
@@ -220,6 +267,11 @@ void tg_instance_round(struct tg_host_source *s)
         tg_free(mail);
         if (s->open)
             s->poll_due_ms = now; /* the request may have made something due */
+    }
+    if (s->reopen) {
+        s->reopen = false;
+        tg_instance_close(s);
+        try_open(s, now);
     }
     if (!s->open || now < s->poll_due_ms)
         return;
@@ -250,6 +302,10 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
         break;
     case TG_MAIL_ANSWER:
         cb->on_answer(s->handle.user, m->request, m->status, m->has_text ? text : NULL);
+        break;
+    case TG_MAIL_FACT:
+        if (cb->on_fact)
+            cb->on_fact(s->handle.user, m->device, (const char *)&m->values[1], &m->values[0].value);
         break;
     case TG_MAIL_OPEN:
         atomic_store(&s->open_seen, m->status >= 0);
@@ -375,7 +431,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .now_ms = service_now_ms,
                                    .wall_ms = service_wall_ms,
                                    .stopping = service_stopping,
-                                   GETTERS};
+                                   GETTERS,
+                                   .device_fact = service_device_fact};
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES,
@@ -420,7 +477,7 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
                                    .request = request,
                                    .device = device,
                                    .point = point,
-                                   .is_write = true,
+                                   .kind = TG_DOWN_WRITE,
                                    .value = *value};
         if (len) {
             memcpy(m->text, value->as.text, len);
@@ -428,6 +485,25 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
         }
     }
     put_request(h->source, request, m);
+}
+
+void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms)
+{
+    struct tg_down_mail *m = tg_calloc(1, sizeof *m);
+    if (m) {
+        *m = (struct tg_down_mail){.mail.cost = sizeof *m,
+                                   .kind = TG_DOWN_INTERVAL,
+                                   .device = device,
+                                   .point = point,
+                                   .every_ms = every_ms};
+        if (tg_mailbox_put(&h->source->down, &m->mail) == TG_OK)
+            return;
+    }
+    tg_free(m);
+    tg_log(TG_LOG_WARN, "source",
+           "source=%s a new interval was not taken: too many requests wait; it counts after the "
+           "next start",
+           h->source->config->name);
 }
 
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,

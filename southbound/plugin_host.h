@@ -35,6 +35,8 @@ struct tg_source_callbacks {
     void (*on_answer)(void *user, uint64_t request, int status, const char *json);
     /* The instance opened, or its open failed with this text and is tried again in retry_ms. */
     void (*on_open)(void *user, bool open, const char *text, int64_t retry_ms);
+    /* A lasting fact about the device (tidegate/plugin.h, device_fact). May be NULL. */
+    void (*on_fact)(void *user, uint32_t device, const char *name, const struct tg_value *value);
 };
 
 struct tg_source_host;
@@ -49,6 +51,10 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
                           const struct tg_value *value);
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
                             const char *json);
+
+/* From now on the point is read every so often (0 = as the plugin does by itself): the instance is closed and opened again with that.
+ * Commands that it was at work on end without an answer. Nothing happens when it is so already. */
+void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms);
 
 struct tg_source_stats {
     uint64_t emitted, rejected; /* samples taken from, and refused to, the plugin */

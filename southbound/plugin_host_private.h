@@ -15,7 +15,8 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN };
+enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
+enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN, TG_MAIL_FACT };
 
 struct tg_up_mail {
     struct tg_mail mail;
@@ -32,7 +33,8 @@ struct tg_down_mail {
     struct tg_mail mail;
     uint64_t request;
     uint32_t device, point;
-    bool is_write;
+    enum tg_down_kind kind;
+    int64_t every_ms; /* INTERVAL */
     struct tg_value value;
     const char *name, *json; /* into the same allocation */
     char text[];
@@ -64,7 +66,7 @@ struct tg_host_source {
     struct tg_point *points;
 
     void *instance;
-    bool open;
+    bool open, reopen;
     int64_t poll_due_ms; /* of the instance; open retries too */
     struct tg_backoff open_backoff;
     struct tg_watch watches[TG_SOURCE_MAX_FDS];

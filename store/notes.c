@@ -347,11 +347,11 @@ static int first_read(struct tg_notes *t, struct tg_error *err)
     if (code == TG_ENOMEM || code == TG_EVERSION)
         return tg_error_set(err, code, "%s", why.text);
     if (code != TG_OK)
-        tg_log(
-            TG_LOG_WARN, "notes",
-            "%s; %zu notes were read; the notes (assigned addresses, last commands, desired properties) are "
-            "kept in memory, and would be lost by a restart; tried again until it works",
-            why.text, t->table.count);
+        tg_log(TG_LOG_WARN, "notes",
+               "%s; notes that could be read: %zu; the notes (assigned addresses, last commands, desired "
+               "properties) are "
+               "kept in memory, and would be lost by a restart; tried again until it works",
+               why.text, t->table.count);
     if (t->left_out > 0)
         tg_log(TG_LOG_WARN, "notes", "%s holds more than %d MiB: %llu notes stay there and are not used",
                t->file.path, TG_NOTES_LIMIT_BYTES >> 20, (unsigned long long)t->left_out);

@@ -45,8 +45,11 @@ static void close_the_rest(void *user)
     struct tg_gateway *g = checked(user);
     g->notes = NULL;
     if (g->router)
-        tg_router_close(g->router, NULL, NULL);
+        tg_router_close(g->router, NULL, NULL); /* its last commands still tell the twins */
     g->router = NULL;
+    if (g->twins)
+        tg_twins_free(g->twins);
+    g->twins = NULL;
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -190,6 +193,20 @@ static bool on_command(void *user, struct tg_session *session, uint64_t token,
     return true;
 }
 
+static void on_desired(void *user, struct tg_session *session, const struct tg_cloud_desired *desired)
+{
+    struct tg_gateway *g = checked(user);
+    tg_log(TG_LOG_INFO, "gateway", "device=%s cloud=%s desired properties received (%zu bytes, version %llu)",
+           tg_session_device(session), tg_session_cloud(session), desired->json.len,
+           (unsigned long long)desired->version);
+    tg_twins_desired(g->twins, session, desired);
+}
+
+static struct tg_bytes on_reported(void *user, struct tg_session *session)
+{
+    return tg_twins_reported(checked(user)->twins, session);
+}
+
 static bool is_alive(void *user)
 {
     struct tg_gateway *g = checked(user);
@@ -331,7 +348,8 @@ static int start_signals(struct tg_gateway *g)
 
 static int start(struct tg_gateway *g, struct tg_error *err)
 {
-    static const struct tg_session_callbacks callbacks = {.on_command = on_command};
+    static const struct tg_session_callbacks callbacks = {
+        .on_command = on_command, .on_desired = on_desired, .reported = on_reported};
     const struct tg_config *config = g->model->config;
     const char *state_dir = tg_settings_text(config->gateway, "state_dir");
     int rc = start_store(g, config, err);
@@ -342,6 +360,9 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
+    if (rc == TG_OK &&
+        tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK && tg_session_set_keep(g->sessions, g->notes, state_dir) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)

@@ -18,13 +18,21 @@ static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_poi
                      uint32_t count)
 {
     struct tg_running_source *rs = checked(user);
-    return tg_router_sample(rs->gateway->router, rs->devices[device], time_ms, values, count);
+    return tg_router_sample(rs->gateway->router, rs->devices[device]->device, time_ms, values, count);
 }
 
 static void on_device_state(void *user, uint32_t device, enum tg_device_state state, const char *text)
 {
     struct tg_running_source *rs = checked(user);
-    tg_router_state(rs->gateway->router, rs->devices[device], state, text);
+    static const char *const names[] = {"unknown", "ok", "suspect", "down"};
+    tg_router_state(rs->gateway->router, rs->devices[device]->device, state, text);
+    tg_twins_state(rs->gateway->twins, rs->devices[device]->config->id, names[state], text);
+}
+
+static void on_fact(void *user, uint32_t device, const char *name, const struct tg_value *value)
+{
+    struct tg_running_source *rs = checked(user);
+    tg_twins_fact(rs->gateway->twins, rs->devices[device]->config->id, name, value);
 }
 
 static void on_answer(void *user, uint64_t request, int status, const char *json)
@@ -45,26 +53,10 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open};
+static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open,
+                                                            on_fact};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
-
-static uint32_t route_count(const struct tg_config_source *c)
-{
-    uint32_t n = 0;
-    for (uint32_t d = 0; d < c->device_count; d++)
-        n += c->devices[d].route_count;
-    return n;
-}
-
-static void release_model(struct tg_gateway *g, struct tg_config_ref *model)
-{
-    if (--model->users > 0)
-        return;
-    TG_ASSERT(model != g->model);
-    tg_config_free(model->config);
-    tg_free(model);
-}
 
 static void free_running(struct tg_running_source *rs)
 {
@@ -74,46 +66,10 @@ static void free_running(struct tg_running_source *rs)
             *at = rs->next;
             break;
         }
-    if (rs->devices)
-        for (uint32_t d = 0; d < rs->config->device_count; d++)
-            if (rs->devices[d])
-                tg_router_remove_device(g->router, rs->devices[d]);
-    release_model(g, rs->model);
+    tg_model_release(g, rs->model);
     tg_free(rs->devices);
-    tg_free(rs->sessions);
     TG_OBJECT_POISON(rs);
     tg_free(rs);
-}
-
-/* The sessions of a device stand side by side. */
-static void on_accepted(const struct tg_router_device *d, struct tg_bytes body)
-{
-    struct tg_session **sessions = d->accepted_user;
-    for (uint32_t i = 0; i < d->config->route_count; i++)
-        if (tg_session_wants_samples(sessions[i]))
-            tg_session_sample(sessions[i], body);
-}
-
-static int build_device(struct tg_running_source *rs, uint32_t index, struct tg_error *err)
-{
-    struct tg_gateway *g = rs->gateway;
-    const struct tg_config_device *c = &rs->config->devices[index];
-    int rc = tg_router_add_device(g->router, c, index, &rs->devices[index], err);
-    struct tg_session **first = rs->sessions + rs->session_count;
-    for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++) {
-        rc = tg_session_new(g->sessions, c->id, c, rs->devices[index]->store_device, &c->routes[i],
-                            &rs->sessions[rs->session_count], err);
-        if (rc == TG_OK) {
-            rs->session_count++;
-            rs->parts++;
-        }
-    }
-    for (uint32_t i = 0; rc == TG_OK && i < c->route_count; i++)
-        if (tg_session_wants_samples(first[i])) {
-            rs->devices[index]->on_accepted = on_accepted;
-            rs->devices[index]->accepted_user = first;
-        }
-    return rc;
 }
 
 static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
@@ -125,27 +81,25 @@ static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
     rs->magic = TG_RUNNING_SOURCE_MAGIC;
     rs->gateway = g;
-    rs->model = model;
+    rs->model = tg_model_hold(model);
     rs->config = config;
     rs->fingerprint = tg_config_fingerprint(config);
-    model->users++;
     rs->next = g->sources;
     g->sources = rs;
-    rs->devices = tg_calloc(config->device_count, sizeof *rs->devices);
-    rs->sessions = tg_calloc(route_count(config), sizeof(struct tg_session *));
-    if (!rs->devices || !rs->sessions)
+    rs->devices =
+        tg_calloc(config->device_count ? config->device_count : 1, sizeof(struct tg_running_device *));
+    if (!rs->devices)
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
     for (uint32_t d = 0; rc == TG_OK && d < config->device_count; d++)
-        rc = build_device(rs, d, err);
+        rc = tg_running_device_get(g, model, config->name, &config->devices[d], d, &rs->devices[d], err);
     if (rc == TG_OK)
         rc = tg_source_host_new(&g->loop, config, &source_callbacks, rs, &rs->host, err);
     if (rc < 0)
         return rc;
-    rs->parts++;
-    for (uint32_t d = 0; d < config->device_count; d++)
-        rs->devices[d]->source = rs->host;
-    for (uint32_t i = 0; i < rs->session_count; i++)
-        tg_session_start(rs->sessions[i]);
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        tg_router_attach_source(rs->devices[d]->device, rs->host);
+        tg_running_device_start(rs->devices[d]);
+    }
     return TG_OK;
 }
 
@@ -171,38 +125,19 @@ int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct t
     return TG_OK;
 }
 
-static void drop_half_built(struct tg_gateway *g, const char *name);
-static void reload_if_asked(struct tg_gateway *g);
-
-/* After a reload one source that cannot be built keeps none of the others from running. */
-static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
-{
-    for (uint32_t i = 0; i < model->config->source_count; i++) {
-        const struct tg_config_source *c = &model->config->sources[i];
-        struct tg_error err = {0};
-        if (find_running(g, c->name) || build_source(g, model, c, &err) == TG_OK)
-            continue;
-        tg_log(TG_LOG_ERROR, "gateway",
-               "after the reload: %s; source %s is not running, mend the cause and reload again", err.text,
-               c->name);
-        drop_half_built(g, c->name);
-    }
-}
-
 /* --- closing one source -------------------------------------------------------------------------------------- */
 
-static void part_closed(void *user)
+static void host_closed(void *user)
 {
     struct tg_running_source *rs = checked(user);
     struct tg_gateway *g = rs->gateway;
-    void (*closed)(struct tg_gateway *) = rs->closed;
-    if (--rs->parts > 0 || !rs->closing)
-        return;
-    free_running(rs);
-    if (--g->closing_sources == 0 && closed)
-        closed(g);
+    rs->host_closing = false;
+    if (rs->closing)
+        free_running(rs);
+    tg_gateway_part_closed(g);
 }
 
+/* The instance ends; the devices stay as they are. */
 static void close_host(struct tg_running_source *rs)
 {
     struct tg_source_host *host = rs->host;
@@ -210,33 +145,42 @@ static void close_host(struct tg_running_source *rs)
         return;
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            rs->devices[d]->source = NULL;
+            tg_router_attach_source(rs->devices[d]->device, NULL);
     rs->host = NULL;
     rs->open = false;
-    tg_source_host_close(host, part_closed, rs);
+    rs->host_closing = true;
+    rs->gateway->closing++;
+    tg_source_host_close(host, host_closed, rs);
 }
 
-static void close_running(struct tg_running_source *rs, void (*closed)(struct tg_gateway *g))
+static const struct tg_config_device *same_device(const struct tg_config_source *config,
+                                                  const struct tg_running_device *rd)
 {
-    rs->closing = true;
-    rs->closed = closed;
-    rs->gateway->closing_sources++;
-    rs->parts++; /* this function's */
-    for (uint32_t d = 0; d < rs->config->device_count; d++)
-        if (rs->devices[d])
-            rs->devices[d]->on_accepted = NULL;
+    for (uint32_t i = 0; config && i < config->device_count; i++)
+        if (strcmp(config->devices[i].id, rd->config->id) == 0 &&
+            tg_config_device_fingerprint(&config->devices[i]) == rd->fingerprint)
+            return &config->devices[i];
+    return NULL;
+}
+
+/* Devices that `next` (the source in the new model, NULL = it is not there) has unchanged stay connected. */
+static void close_running(struct tg_running_source *rs, const struct tg_config_source *next)
+{
+    struct tg_gateway *g = rs->gateway;
     close_host(rs);
-    for (uint32_t i = 0; i < rs->session_count; i++)
-        tg_session_close(rs->sessions[i], part_closed, rs);
-    part_closed(rs);
-}
-
-/* So that the next reload builds it anew; the backlog of its devices stays in the store. */
-static void drop_half_built(struct tg_gateway *g, const char *name)
-{
-    struct tg_running_source *rs = find_running(g, name);
-    if (rs)
-        close_running(rs, reload_if_asked);
+    for (uint32_t d = 0; rs->devices && d < rs->config->device_count; d++) {
+        struct tg_running_device *rd = rs->devices[d];
+        rs->devices[d] = NULL;
+        if (rd && same_device(next, rd))
+            tg_running_device_stray(rd);
+        else if (rd)
+            tg_running_device_close(rd);
+    }
+    rs->closing = true;
+    if (!rs->host_closing) {
+        g->closing++;
+        host_closed(rs);
+    }
 }
 
 void tg_gateway_quiet_sources(struct tg_gateway *g)
@@ -249,40 +193,66 @@ void tg_gateway_quiet_sources(struct tg_gateway *g)
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g))
 {
     struct tg_running_source *next;
-    g->closing_sources++; /* keeps `closed` from running before the last one is begun */
+    g->all_closed = closed;
+    g->closing++; /* keeps `closed` from running before the last one is begun */
     for (struct tg_running_source *rs = g->sources; rs; rs = next) {
         next = rs->next;
-        if (rs->closing)
-            rs->closed = closed;
-        else
-            close_running(rs, closed);
+        if (!rs->closing)
+            close_running(rs, NULL);
     }
-    if (--g->closing_sources == 0)
-        closed(g);
+    tg_running_device_close_strays(g);
+    tg_gateway_part_closed(g);
 }
 
 /* --- reload ----------------------------------------------------------------------------------------------------- */
 
-static const struct tg_config_source *same_source(const struct tg_config *config,
-                                                  const struct tg_running_source *rs)
+static void reload_if_asked(struct tg_gateway *g)
 {
-    for (uint32_t i = 0; i < config->source_count; i++)
-        if (strcmp(config->sources[i].name, rs->config->name) == 0 &&
-            tg_config_fingerprint(&config->sources[i]) == rs->fingerprint)
-            return &config->sources[i];
-    return NULL;
+    bool again = g->reload_again;
+    g->reload_again = false;
+    if (again && !g->stopping)
+        tg_gateway_reload(g);
 }
 
-/* The old sources are gone: what the new model has and does not run is built. */
+/* After a reload one source that cannot be built keeps none of the others from running. */
+static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
+{
+    for (uint32_t i = 0; i < model->config->source_count; i++) {
+        const struct tg_config_source *c = &model->config->sources[i];
+        struct tg_running_source *half;
+        struct tg_error err = {0};
+        if (find_running(g, c->name) || build_source(g, model, c, &err) == TG_OK)
+            continue;
+        tg_log(TG_LOG_ERROR, "gateway",
+               "after the reload: %s; source %s is not running, mend the cause and reload again", err.text,
+               c->name);
+        half =
+            find_running(g, c->name); /* so that the next reload builds it anew; its devices' backlog stays */
+        if (half)
+            close_running(half, NULL);
+    }
+}
+
+/* The old instances are gone: what the new model has and does not run is built. */
 static void build_changed(struct tg_gateway *g)
 {
     if (g->stopping)
         return;
+    g->closing++;
+    g->all_closed = reload_if_asked;
     build_each(g, g->model);
+    tg_running_device_close_strays(g);
     tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",
            tg_router_device_count(g->router), tg_session_set_count(g->sessions));
-    if (g->closing_sources == 0)
-        reload_if_asked(g);
+    tg_gateway_part_closed(g);
+}
+
+static const struct tg_config_source *source_of(const struct tg_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->source_count; i++)
+        if (strcmp(config->sources[i].name, name) == 0)
+            return &config->sources[i];
+    return NULL;
 }
 
 void tg_gateway_reload(struct tg_gateway *g)
@@ -290,7 +260,7 @@ void tg_gateway_reload(struct tg_gateway *g)
     struct tg_config_ref *model, *before = g->model;
     struct tg_running_source *next;
     struct tg_config *config;
-    if (g->stopping || g->closing_sources > 0) {
+    if (g->stopping || g->closing > 0) {
         g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
@@ -304,21 +274,14 @@ void tg_gateway_reload(struct tg_gateway *g)
     }
     *model = (struct tg_config_ref){config, 1};
     g->model = model;
-    g->closing_sources++;
+    g->all_closed = build_changed;
+    g->closing++;
     for (struct tg_running_source *rs = g->sources; rs; rs = next) {
+        const struct tg_config_source *c = source_of(config, rs->config->name);
         next = rs->next;
-        if (!same_source(config, rs))
-            close_running(rs, build_changed);
+        if (!c || tg_config_fingerprint(c) != rs->fingerprint)
+            close_running(rs, c);
     }
-    release_model(g, before);
-    if (--g->closing_sources == 0)
-        build_changed(g);
-}
-
-static void reload_if_asked(struct tg_gateway *g)
-{
-    bool again = g->reload_again;
-    g->reload_again = false;
-    if (again && !g->stopping)
-        tg_gateway_reload(g);
+    tg_model_release(g, before);
+    tg_gateway_part_closed(g);
 }

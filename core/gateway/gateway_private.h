@@ -8,6 +8,7 @@
 #include "core/gateway/control.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
+#include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
 
@@ -17,7 +18,24 @@ struct tg_config_ref {
     uint32_t users;
 };
 
-/* One running source with its devices and their sessions. */
+struct tg_running_source;
+
+/* One running device with its sessions. It outlives its source's instance when a reload changes the source but not the
+ * device: then it waits without a source (in `strays`), connected, until the new instance takes it. */
+struct tg_running_device {
+    uint32_t magic;
+    struct tg_gateway *gateway;
+    struct tg_config_ref *model;
+    const struct tg_config_device *config;
+    uint64_t fingerprint;
+    char source[TG_NAME_MAX_BYTES + 1]; /* name of the source that it belongs to */
+    struct tg_router_device *device;
+    struct tg_session **sessions;
+    uint32_t session_count, open_sessions; /* not closed yet */
+    struct tg_running_device *next;        /* of the strays */
+};
+
+/* One running source: a plugin's instance and the devices that it reads. */
 struct tg_running_source {
     uint32_t magic;
     struct tg_gateway *gateway;
@@ -25,14 +43,10 @@ struct tg_running_source {
     const struct tg_config_source *config;
     uint64_t fingerprint;
     struct tg_source_host *host;
-    struct tg_router_device **devices; /* by index in the source */
-    struct tg_session **sessions;
-    uint32_t session_count;
-    uint32_t parts; /* sessions and host that are not closed yet */
-    bool open, closing;
+    struct tg_running_device **devices; /* by index in the source */
+    bool open, host_closing, closing;
     char open_text[200];
     struct tg_running_source *next;
-    void (*closed)(struct tg_gateway *g);
 };
 
 struct tg_gateway {
@@ -42,8 +56,10 @@ struct tg_gateway {
     struct tg_store *store;
     struct tg_notes *notes;
     struct tg_router *router;
+    struct tg_twins *twins;
     struct tg_session_set *sessions;
     struct tg_running_source *sources;
+    struct tg_running_device *strays;
     struct tg_control *control;
     struct tg_health *health;
     uv_signal_t signals[3];
@@ -57,10 +73,28 @@ struct tg_gateway {
     int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
     uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
-    uint32_t closing_sources;
+    uint32_t closing;          /* instances and devices that are on their way out */
+    void (*all_closed)(struct tg_gateway *g);
 };
 
 #define TG_RUNNING_SOURCE_MAGIC 0x50f7ce00u
+#define TG_RUNNING_DEVICE_MAGIC 0x50f7de00u
+
+/* gateway_device.c */
+/* Builds the device with its sessions, or takes the stray of this source and description. */
+int tg_running_device_get(struct tg_gateway *g, struct tg_config_ref *model, const char *source,
+                          const struct tg_config_device *config, uint32_t index,
+                          struct tg_running_device **ret_device, struct tg_error *err) TG_CHECKED;
+/* Lets its sessions connect; nothing happens when they do. */
+void tg_running_device_start(struct tg_running_device *rd);
+/* Closes its sessions, then frees it. */
+void tg_running_device_close(struct tg_running_device *rd);
+void tg_running_device_stray(struct tg_running_device *rd);
+void tg_running_device_close_strays(struct tg_gateway *g);
+struct tg_config_ref *tg_model_hold(struct tg_config_ref *model);
+void tg_model_release(struct tg_gateway *g, struct tg_config_ref *model);
+/* Something that was closing has gone. */
+void tg_gateway_part_closed(struct tg_gateway *g);
 
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;

@@ -62,15 +62,14 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
     return j;
 }
 
-static json_t *device_status(const struct tg_running_source *rs, const struct tg_router_device *d,
-                             int64_t now)
+static json_t *device_status(const struct tg_running_device *rd, int64_t now)
 {
+    const struct tg_router_device *d = rd->device;
     json_t *clouds = json_array(), *j;
-    for (uint32_t i = 0; i < rs->session_count; i++)
-        if (strcmp(tg_session_device(rs->sessions[i]), d->config->id) == 0)
-            json_array_append_new(clouds, session_status(rs->sessions[i], now));
-    j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rs->config->name,
-                  "state", device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered",
+    for (uint32_t i = 0; i < rd->session_count; i++)
+        json_array_append_new(clouds, session_status(rd->sessions[i], now));
+    j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rd->source, "state",
+                  device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered",
                   (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
                   (json_int_t)d->last_seq, "clouds", clouds);
     if (j && d->state_text[0])
@@ -114,7 +113,7 @@ static void append_in_order(const struct tg_running_source *rs, json_t *sources,
     json_array_append_new(sources, source_status(rs));
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            json_array_append_new(devices, device_status(rs, rs->devices[d], now));
+            json_array_append_new(devices, device_status(rs->devices[d], now));
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -123,6 +122,8 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     json_t *sources = json_array(), *devices = json_array(), *clouds = json_array(), *j;
     char *text, *ours;
     append_in_order(g->sources, sources, devices, now);
+    for (const struct tg_running_device *rd = g->strays; rd; rd = rd->next)
+        json_array_append_new(devices, device_status(rd, now));
     tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
     j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
                   tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid",

@@ -86,6 +86,56 @@ static int build_filter(const struct tg_config_point *p, struct tg_filter_option
     return TG_OK;
 }
 
+/* What counts for a point: the cloud's options where it gave some, else the file's. */
+static int merge_options(const struct tg_router_device *d, uint32_t point, const struct tg_settings *given,
+                         struct tg_filter_options *o, struct tg_error *err)
+{
+    int rc = build_filter(&d->config->points[point], o, err);
+    if (rc < 0 || !given)
+        return rc;
+    if (tg_settings_has(given, "min_interval"))
+        o->min_interval_ms = tg_settings_int(given, "min_interval");
+    if (tg_settings_has(given, "max_interval"))
+        o->max_interval_ms = tg_settings_int(given, "max_interval");
+    if (tg_settings_has(given, "deadband") &&
+        tg_filter_parse_deadband(tg_settings_text(given, "deadband"), &o->deadband, &o->deadband_is_percent) <
+            0)
+        return tg_error_set(err, TG_EINVAL,
+                            "point %s: deadband \"%.32s\" is neither a number nor a percentage",
+                            d->config->points[point].name, tg_settings_text(given, "deadband"));
+    return TG_OK;
+}
+
+int tg_router_check_options(const struct tg_router_device *d, uint32_t point, const struct tg_settings *given,
+                            struct tg_error *err)
+{
+    struct tg_filter_options o;
+    return merge_options(d, point, given, &o, err);
+}
+
+void tg_router_use_options(struct tg_router_device *d, uint32_t point, const struct tg_settings *given)
+{
+    const struct tg_settings *file = d->config->points[point].common;
+    struct tg_filter_options o;
+    struct tg_error err = {0};
+    int64_t every_ms = d->points[point].every_ms;
+    int rc = merge_options(d, point, given, &o, &err);
+    TG_ASSERT(rc == TG_OK); /* they were checked */
+    d->points[point].options = o;
+    d->points[point].every_ms = given && tg_settings_has(given, "every") ? tg_settings_int(given, "every")
+                                                                         : int_or_zero(file, "every");
+    if (d->source && d->points[point].every_ms != every_ms)
+        tg_source_host_set_interval(d->source, d->index, point, d->points[point].every_ms);
+}
+
+void tg_router_attach_source(struct tg_router_device *d, struct tg_source_host *source)
+{
+    d->source = source;
+    for (uint32_t i = 0; source && i < d->config->point_count; i++)
+        if (d->points[i].every_ms != int_or_zero(d->config->points[i].common, "every"))
+            tg_source_host_set_interval(source, d->index, i, d->points[i].every_ms);
+}
+
 static int grow(struct tg_router *r)
 {
     uint32_t cap = r->device_cap ? r->device_cap * 2 : 16;
@@ -114,6 +164,7 @@ int tg_router_add_device(struct tg_router *r, const struct tg_config_device *con
     d->config = config;
     d->index = index;
     for (uint32_t i = 0; i < config->point_count; i++) {
+        d->points[i].every_ms = int_or_zero(config->points[i].common, "every");
         rc = build_filter(&config->points[i], &d->points[i].options, err);
         if (rc < 0)
             goto fail;
@@ -175,7 +226,7 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     if (!r->watch_json)
         return;
     w = tg_writer_init(r->watch_json, WATCH_JSON_BYTES);
-    if (tg_format_json_sample(&w, seq, body) < 0)
+    if (tg_format_json_sample(&w, seq, body, NULL) < 0)
         return;
     r->telling = true; /* a watcher may end its watch in here */
     for (uint32_t i = 0; i < TG_WATCHERS_MAX; i++) {

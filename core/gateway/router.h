@@ -27,6 +27,7 @@
 struct tg_router_point {
     struct tg_filter_options options;
     struct tg_filter_state state;
+    int64_t every_ms; /* 0 = as it comes */
 };
 
 /* One child device at run time. */
@@ -67,6 +68,15 @@ void tg_router_remove_device(struct tg_router *r, struct tg_router_device *d);
 struct tg_router_device *tg_router_device(struct tg_router *r, const char *id); /* NULL = unknown */
 uint32_t tg_router_device_count(const struct tg_router *r);
 struct tg_router_device *tg_router_device_at(struct tg_router *r, uint32_t i);
+
+/* Options of one point that a cloud has set, in place of what the configuration says for it: every, deadband, min_interval,
+ * max_interval, as far as `given` has them; NULL = none. A changed `every` opens the source's instance anew. */
+int tg_router_check_options(const struct tg_router_device *d, uint32_t point, const struct tg_settings *given,
+                            struct tg_error *err) TG_CHECKED;
+void tg_router_use_options(struct tg_router_device *d, uint32_t point, const struct tg_settings *given);
+
+/* The device's source runs (NULL: no more); intervals that a cloud has set are told to it. */
+void tg_router_attach_source(struct tg_router_device *d, struct tg_source_host *source);
 
 /* A sample of the device; TG_EFULL when the store has no room (nothing is counted: it is offered again). */
 int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t time_ms,

@@ -40,12 +40,17 @@ void tg_tls_context_free(struct tg_tls_context *ctx); /* after its last stream i
 struct tg_tls_credential;
 int tg_tls_credential_new(struct tg_bytes certificate_pem, struct tg_bytes key_pem,
                           struct tg_tls_credential **ret_credential, struct tg_error *err) TG_CHECKED;
+/* The same with a key that stays in a PKCS#11 token (pkcs11.h: the URI and the further codes). RSA keys of 2048 bits only:
+ * wolfSSL 5.5.4 takes no other length for granted. */
+int tg_tls_credential_new_token(struct tg_bytes certificate_pem, const char *key_uri,
+                                struct tg_tls_credential **ret_credential, struct tg_error *err) TG_CHECKED;
 void tg_tls_credential_free(struct tg_tls_credential *c);
 /* Upper-case hexadecimal thumbprints of the leaf (as hubs list them), its common name, and its validity. */
 #define TG_TLS_NAME_BYTES 136
 struct tg_tls_credential_info {
     char sha1[41], sha256[65], common_name[TG_TLS_NAME_BYTES];
     int64_t not_before_s, not_after_s;
+    bool key_in_token;
 };
 void tg_tls_credential_info(const struct tg_tls_credential *c, struct tg_tls_credential_info *ret_info);
 

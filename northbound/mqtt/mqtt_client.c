@@ -128,6 +128,11 @@ void tg_mqtt_client_transport_lost(struct tg_mqtt_client *c)
         close_connection(c);
 }
 
+void tg_mqtt_client_forgo(struct tg_mqtt_client *c, int64_t now_ms, uint64_t tag)
+{
+    (void)tg_mqtt_inflight_forgo(&c->inflight, now_ms, tag);
+}
+
 void tg_mqtt_client_forget(struct tg_mqtt_client *c)
 {
     tg_mqtt_inflight_forget(&c->inflight);

@@ -169,6 +169,9 @@ int tg_mqtt_client_ack(struct tg_mqtt_client *c, int64_t now_ms, uint16_t packet
 int tg_mqtt_client_disconnect(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
 /* The transport is gone. Keeps what is in flight. */
 void tg_mqtt_client_transport_lost(struct tg_mqtt_client *c);
+/* The server has said by other means that it does not take this publish and will not acknowledge it: its slot is free.
+ * Unknown tags are ignored. */
+void tg_mqtt_client_forgo(struct tg_mqtt_client *c, int64_t now_ms, uint64_t tag);
 /* Forgets what is in flight (its owner gave it up: a removed device). */
 void tg_mqtt_client_forget(struct tg_mqtt_client *c);
 

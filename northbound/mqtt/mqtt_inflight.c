@@ -143,6 +143,16 @@ bool tg_mqtt_inflight_ack(struct tg_mqtt_inflight *f, int64_t now_ms, uint16_t p
     return true;
 }
 
+bool tg_mqtt_inflight_forgo(struct tg_mqtt_inflight *f, int64_t now_ms, uint64_t tag)
+{
+    for (uint16_t i = 0; i < f->resend_at; i++)
+        if (slot_at(f, i)->packet_id != 0 && slot_at(f, i)->tag == tag) {
+            remove_slot(f, now_ms, i);
+            return true;
+        }
+    return false;
+}
+
 void tg_mqtt_inflight_connection_lost(struct tg_mqtt_inflight *f)
 {
     compact(f);

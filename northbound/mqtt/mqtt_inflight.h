@@ -64,6 +64,10 @@ void tg_mqtt_inflight_release(struct tg_mqtt_inflight *f);
  * sent again counts as unsent: believing such an acknowledgement could lose it). */
 bool tg_mqtt_inflight_ack(struct tg_mqtt_inflight *f, int64_t now_ms, uint16_t packet_id, uint64_t *ret_tag);
 
+/* As an acknowledgement, by the tag: the server will send none. False when no such publish was sent on this
+ * connection. An acknowledgement that comes nevertheless is one for an unknown id. */
+bool tg_mqtt_inflight_forgo(struct tg_mqtt_inflight *f, int64_t now_ms, uint64_t tag);
+
 /* The connection is gone: all are to be sent again, the SUBSCRIBE is forgotten. */
 void tg_mqtt_inflight_connection_lost(struct tg_mqtt_inflight *f);
 /* The next one to send again, NULL = none left. */

@@ -21,7 +21,8 @@ static const struct tg_option device_options[] = {
      .min = 1,
      .max = 86400000,
      .default_text = "1s",
-     .doc = "How often the device gives a sample of all its points."},
+     .doc = "How often the device gives a sample of all its points; the shortest `every` of its points, "
+            "where they have one, takes its place."},
     {.name = "rate",
      .type = TG_OPTION_INT,
      .min = 0,
@@ -56,6 +57,9 @@ static const struct tg_option device_options[] = {
      .max = 86400000,
      .default_text = "10s",
      .doc = "How long the fault lasts in each period."},
+    {.name = "facts",
+     .type = TG_OPTION_TEXT_LIST,
+     .doc = "Lasting facts that the device tells, each NAME=VALUE, such as model=X1."},
     {0}};
 
 static const struct tg_option point_options[] = {
@@ -110,6 +114,25 @@ static void sim_close(void *self)
     free(s);
 }
 
+/* facts: [model=X1, firmware=2.0] */
+static void tell_facts(const struct tg_host *h, uint32_t device, const struct tg_settings *settings)
+{
+    const char *const *facts;
+    uint32_t count = h->get_list(settings, "facts", &facts);
+    for (uint32_t i = 0; i < count && TG_HOST_HAS(h, device_fact); i++) {
+        const char *equals = strchr(facts[i], '=');
+        char name[65];
+        struct tg_value value;
+        if (!equals || (size_t)(equals - facts[i]) >= sizeof name)
+            continue;
+        memcpy(name, facts[i], (size_t)(equals - facts[i]));
+        name[equals - facts[i]] = '\0';
+        value = tg_value_text(equals + 1, strlen(equals + 1));
+        if (h->device_fact(h->source, device, name, &value) < 0)
+            h->log(h->source, TG_LOG_WARN, "fact %s was not taken", name);
+    }
+}
+
 static int open_device(struct sim *s, uint32_t index)
 {
     const struct tg_host *h = s->host;
@@ -120,6 +143,10 @@ static int open_device(struct sim *s, uint32_t index)
     if (!d->points || !d->values)
         return TG_PLUGIN_ENOMEM;
     d->every_ms = h->get_int(from->settings, "every");
+    for (uint32_t p = 0, given = 0; p < from->point_count; p++)
+        if (from->points[p].every_ms > 0 && (!given++ || from->points[p].every_ms < d->every_ms))
+            d->every_ms = from->points[p].every_ms;
+    tell_facts(h, index, from->settings);
     d->rate = h->get_int(from->settings, "rate");
     d->rate_from_ms = h->now_ms(h->source);
     d->flood = h->get_int(from->settings, "flood") != 0;

@@ -14,7 +14,8 @@ set(peers "${CMAKE_SOURCE_DIR}/tests/peers")
 
 add_library(hub_rules MODULE
   "${peers}/hub_rules.c" "${peers}/hub_sas.c" "${peers}/hub_registry.c" "${peers}/hub_topics.c"
-  "${peers}/hub_record.c" "${peers}/hub_tls.c")
+  "${peers}/hub_record.c" "${peers}/hub_tls.c" "${peers}/hub_session.c" "${peers}/hub_login.c" "${peers}/hub_judge.c"
+  "${peers}/hub_levers.c" "${peers}/hub_patterns.c")
 set_target_properties(hub_rules PROPERTIES PREFIX "" C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")
 target_include_directories(hub_rules PRIVATE "${CMAKE_SOURCE_DIR}" "${MOSQUITTO_INCLUDE}")
 target_compile_definitions(hub_rules PRIVATE _GNU_SOURCE)
@@ -28,7 +29,11 @@ tg_test(vector_hub_sas
 
 tg_scenario(scenario_peers_hub_login      peers_hub_login.py)
 tg_scenario(scenario_peers_hub_rules      peers_hub_rules.py)
+tg_scenario(scenario_peers_hub_forward    peers_hub_forward.py)
 tg_scenario(scenario_peers_hub_azure_sdk  peers_hub_azure_sdk.py TIMEOUT 180)
+tg_scenario(scenario_peers_hub_twin       peers_hub_twin.py TIMEOUT 180)
+tg_scenario(scenario_peers_hub_methods    peers_hub_methods.py TIMEOUT 180)
+tg_scenario(scenario_peers_dps            peers_dps.py TIMEOUT 180)
 tg_scenario(scenario_peers_field          peers_field.py)
 tg_scenario(scenario_peers_link           peers_link.py)
 tg_scenario(scenario_peers_bad_broker     peers_bad_broker.py)

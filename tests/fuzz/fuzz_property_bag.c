@@ -9,6 +9,7 @@
 
 #include "core/base/assert.h"
 #include "northbound/azure_hub.h"
+#include "support/host_model.h"
 #include "support/talk_rig.h"
 #include "northbound/property_bag.h"
 
@@ -37,7 +38,9 @@ static void read_bag(const uint8_t *data, size_t size, uint8_t *scratch, size_t 
 
 static void read_topic(struct tg_bytes topic)
 {
-    static const struct tg_cloud_target target = {.host = "h", .device_id = "m1", .gateway = "g"};
+    struct tg_settings *settings = tg_test_settings(tg_azure_hub.config.options, NULL);
+    const struct tg_cloud_target target = {
+        .host = "h", .device_id = "m1", .gateway = "g", .settings = settings};
     struct talk_rig r;
     int rc;
     talk_rig_init(&r, &tg_azure_hub, NULL, &target);
@@ -47,6 +50,7 @@ static void read_topic(struct tg_bytes topic)
     TG_ASSERT(rc == TG_OK || r.err.text[0]);
     TG_ASSERT(rc == TG_OK || r.command_count == 0);
     talk_rig_fini(&r);
+    tg_settings_free(settings);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bad_broker - an MQTT 3.1.1 broker that misbehaves on command; it behaves until told otherwise (see control.py).
 
-    bad_broker.py [--cert FILE --key FILE]      →  {"ready": true, "port": 40001}
+    bad_broker.py [--cert FILE --key FILE [--ciphers TEXT] [--version 1.2]]      →  {"ready": true, "port": 40001}
 
 Every client is accepted, whatever it presents. Levers, for what happens from then on:
 
@@ -15,11 +15,15 @@ Every client is accepted, whatever it presents. Levers, for what happens from th
     close | reset             now, all connections (reset: TCP RST)
     release                   sends what `puback later` held, in order
     publish TOPIC PAYLOAD [QOS]    to every client; answers with the packet id
+    crumbs on|off             what goes to every client goes a byte at a time, with TLS each in a record of its own
     raw HEX                   these bytes, to every client
     oversize                  the head of a PUBLISH of 268,435,455 bytes, to every client
     garbage                   4 KB that are no MQTT, to every client
-    seen                      {"packets": […]}: what came since the last `seen`, oldest first, at most 100,000
-    stats                     {"open": n, "accepted": n, "connects": n, "publishes": n, "acked": [ids acked by clients]}
+    seen                      {"packets": […]}: what came since the last `seen`, oldest first, at most 100,000; each with
+                              `conn`, the number of its connection, and `at_ms` by a clock that only runs forward
+    timeline                  {"events": [{"what": "accept" | "connect" | "lost", "conn", "at_ms", "client"}, …]} from the start
+    handshakes                {"handshakes": [{"version", "cipher", "sni", "error"}, …]} from the start
+    stats                     {"open": n, "accepted": n, "connects": n, "publishes": n, "pings": n, "acked": [ids acked by clients]}
 """
 import argparse
 import asyncio
@@ -29,11 +33,17 @@ import socket
 import ssl
 import struct
 import sys
+import time
 from collections import deque
 
 import control
 
+VERSIONS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 4, 8, 10, 12, 14
+
+
+def now_ms():
+    return round(time.monotonic() * 1000)
 
 
 def length_of(n):
@@ -55,9 +65,13 @@ def text(value):
 
 
 class Client:
-    def __init__(self, broker, reader, writer):
-        self.broker, self.reader, self.writer = broker, reader, writer
+    def __init__(self, broker, reader, writer, number):
+        self.broker, self.reader, self.writer, self.number = broker, reader, writer, number
+        self.name = ""
         self.held = []
+
+    def saw(self, kind, **fields):
+        self.broker.packets.append({"packet": kind, "conn": self.number, "at_ms": now_ms(), **fields})
 
     async def byte(self):
         return (await self.reader.readexactly(1))[0]
@@ -89,18 +103,21 @@ class Client:
                 self.on_subscribe(body)
             elif kind == UNSUBSCRIBE:
                 self.writer.write(packet(0xb0, body[:2]))
-            elif kind == PINGREQ and self.broker.ping:
-                self.writer.write(b"\xd0\x00")
+            elif kind == PINGREQ:
+                self.broker.pings += 1
+                if self.broker.ping:
+                    self.writer.write(b"\xd0\x00")
             elif kind == DISCONNECT:
-                self.broker.saw("disconnect")
+                self.saw("disconnect")
                 return
 
     def on_connect(self, body):
         flags, keepalive = body[7], struct.unpack(">H", body[8:10])[0]
         size = struct.unpack(">H", body[10:12])[0]
         self.broker.connects += 1
-        self.broker.saw("connect", client=body[12:12 + size].decode(errors="replace"), flags=flags,
-                        keepalive=keepalive)
+        self.name = body[12:12 + size].decode(errors="replace")
+        self.saw("connect", client=self.name, flags=flags, keepalive=keepalive)
+        self.broker.happened("connect", self.number, self.name)
         if self.broker.connack is not None:
             present = 1 if self.broker.session and self.broker.connack == 0 else 0
             self.writer.write(bytes([0x20, 2, present, self.broker.connack]))
@@ -111,8 +128,8 @@ class Client:
         number = struct.unpack(">H", body[2 + size:4 + size])[0] if qos else 0
         payload = body[2 + size + (2 if qos else 0):]
         self.broker.publishes += 1
-        self.broker.saw("publish", id=number, qos=qos, dup=bool(head & 8), retain=bool(head & 1),
-                        topic=body[2:2 + size].decode(errors="replace"), payload=base64.b64encode(payload).decode())
+        self.saw("publish", id=number, qos=qos, dup=bool(head & 8), retain=bool(head & 1),
+                 topic=body[2:2 + size].decode(errors="replace"), payload=base64.b64encode(payload).decode())
         ack = packet(0x40, struct.pack(">H", number))
         if qos == 1 and self.broker.puback == "later":
             self.held.append(ack)
@@ -126,7 +143,7 @@ class Client:
             size = struct.unpack(">H", body[at:at + 2])[0]
             filters.append((body[at + 2:at + 2 + size].decode(errors="replace"), body[at + 2 + size]))
             at += 3 + size
-        self.broker.saw("subscribe", filters=filters)
+        self.saw("subscribe", filters=filters)
         if self.broker.suback != "never":
             codes = bytes(qos if self.broker.suback is None else self.broker.suback for _, qos in filters)
             self.writer.write(packet(0x90, body[:2] + codes))
@@ -139,31 +156,49 @@ class Broker:
         self.stalled = set()
         self.packets = deque(maxlen=100000)
         self.acked = []
-        self.stall = self.session = False
+        self.stall = self.session = self.crumbs = False
         self.connack, self.puback, self.suback, self.ping = 0, "once", None, True
         self.left = -1
-        self.accepted = self.connects = self.publishes = self.next_id = 0
+        self.accepted = self.connects = self.publishes = self.next_id = self.pings = 0
+        self.events, self.handshakes = [], []
+        if tls:
+            tls.sni_callback = self.on_sni
 
     async def accept(self, reader, writer):
         self.accepted += 1
+        client = Client(self, reader, writer, self.accepted)
+        self.happened("accept", client.number)
         if self.stall:
             self.stalled.add(writer)
             return
-        client = None
         try:
             if self.tls:
-                await writer.start_tls(self.tls, ssl_handshake_timeout=10)
-            client = Client(self, reader, writer)
+                await self.shake_hands(writer)
             self.clients.add(client)
             await client.run()
         except (OSError, EOFError, IndexError, ValueError, struct.error):
-            self.saw("lost")
+            client.saw("lost")
         finally:
+            self.happened("lost", client.number, client.name)
             self.clients.discard(client)
             writer.close()
 
-    def saw(self, kind, **fields):
-        self.packets.append({"packet": kind, **fields})
+    async def shake_hands(self, writer):
+        shake = {"version": None, "cipher": None, "sni": None, "error": None}
+        self.handshakes.append(shake)
+        try:
+            await writer.start_tls(self.tls, ssl_handshake_timeout=10)
+        except OSError as error:
+            shake["error"] = str(error)
+            raise
+        tls = writer.get_extra_info("ssl_object")
+        shake.update(version=tls.version(), cipher=tls.cipher()[0], sni=getattr(tls, "asked_for", None))
+
+    def on_sni(self, tls, name, context):
+        tls.asked_for = name
+
+    def happened(self, what, number, client=""):
+        self.events.append({"what": what, "conn": number, "at_ms": now_ms(), "client": client})
 
     def countdown(self):
         self.left -= self.left > 0
@@ -204,9 +239,13 @@ class Broker:
                 writer.close()
         self.stalled.clear()
 
+    def set_crumbs(self, state):
+        self.crumbs = {"on": True, "off": False}[state]
+
     def everybody(self, data):
         for client in self.clients:
-            client.writer.write(data)
+            for piece in [data[i:i + 1] for i in range(len(data))] if self.crumbs else [data]:
+                client.writer.write(piece)
 
     def release(self):
         for client in self.clients:
@@ -226,30 +265,37 @@ class Broker:
 
     def stats(self):
         return {"open": len(self.clients), "accepted": self.accepted, "connects": self.connects,
-                "publishes": self.publishes, "acked": self.acked}
+                "publishes": self.publishes, "pings": self.pings, "acked": self.acked}
 
     def commands(self):
         noise = random.Random(1)
         return {"handshake": self.set_handshake, "connack": self.set_connack, "session": self.set_session,
-                "puback": self.set_puback, "suback": self.set_suback, "ping": self.set_ping,
+                "puback": self.set_puback, "suback": self.set_suback, "ping": self.set_ping, "crumbs": self.set_crumbs,
                 "close_after": self.close_after, "close": self.close, "reset": lambda: self.close(hard=True),
                 "release": self.release, "publish": self.publish,
                 "raw": lambda digits: self.everybody(bytes.fromhex(digits)),
                 "oversize": lambda: self.everybody(b"\x32\xff\xff\xff\x7f\x00\x04test"),
                 "garbage": lambda: self.everybody(b"\xf7" + noise.randbytes(4095)),
-                "seen": self.seen, "stats": self.stats}
+                "seen": self.seen, "stats": self.stats, "timeline": lambda: {"events": self.events},
+                "handshakes": lambda: {"handshakes": self.handshakes}}
 
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cert")
     parser.add_argument("--key")
+    parser.add_argument("--ciphers", help="OpenSSL's names, for TLS 1.2")
+    parser.add_argument("--version", choices=VERSIONS, help="the only one that is spoken")
     arguments = parser.parse_args()
     tls = None
     if arguments.cert:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(arguments.cert, arguments.key)
+        if arguments.version:
+            tls.minimum_version = tls.maximum_version = VERSIONS[arguments.version]
+        if arguments.ciphers:
+            tls.set_ciphers(arguments.ciphers)
     broker = Broker(tls)
     server = await asyncio.start_server(broker.accept, "127.0.0.1", 0, backlog=1024)
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # clients vanish, on purpose

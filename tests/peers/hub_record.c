@@ -54,7 +54,7 @@ static bool is_text(const uint8_t *p, size_t len)
     return true;
 }
 
-static void put_string(FILE *record, const char *text, size_t len)
+void hub_record_string(FILE *record, const char *text, size_t len)
 {
     (void)fputc('"', record);
     for (size_t i = 0; i < len;) {
@@ -73,7 +73,7 @@ static void put_string(FILE *record, const char *text, size_t len)
     (void)fputc('"', record);
 }
 
-static void put_base64(FILE *record, const uint8_t *p, size_t len)
+void hub_record_base64(FILE *record, const uint8_t *p, size_t len)
 {
     enum { STEP = 3 * 256 };
     unsigned char text[STEP / 3 * 4 + 1];
@@ -91,30 +91,30 @@ static void put_head(FILE *record, const char *event, const char *device)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     fprintf(record, "{\"ev\":\"%s\",\"t\":%lld,\"device\":", event,
             (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    put_string(record, device, strlen(device));
+    hub_record_string(record, device, strlen(device));
 }
 
 void hub_record_event(FILE *record, const char *event, const char *device, const char *reason)
 {
     put_head(record, event, device);
     (void)fputs(",\"reason\":", record);
-    put_string(record, reason, strlen(reason));
+    hub_record_string(record, reason, strlen(reason));
     (void)fputs("}\n", record);
 }
 
-void hub_record_publish(FILE *record, const char *device, const char *topic, int qos, bool retain,
-                        const void *payload, size_t len)
+void hub_record_message(FILE *record, const char *event, const char *device, const char *topic, int qos,
+                        bool retain, const void *payload, size_t len)
 {
-    put_head(record, "publish", device);
+    put_head(record, event, device);
     (void)fputs(",\"topic\":", record);
-    put_string(record, topic, strlen(topic));
+    hub_record_string(record, topic, strlen(topic));
     fprintf(record, ",\"qos\":%d,\"retain\":%s,\"len\":%zu,", qos, retain ? "true" : "false", len);
     if (is_text(payload, len)) {
         (void)fputs("\"payload\":", record);
-        put_string(record, payload, len);
+        hub_record_string(record, payload, len);
     } else {
         (void)fputs("\"payload_b64\":", record);
-        put_base64(record, payload, len);
+        hub_record_base64(record, payload, len);
     }
     (void)fputs("}\n", record);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const auth_names[] = {"sas", "x509-ca", "x509-thumbprint"};
+static const char *const auth_names[] = {"sas", "x509-ca", "x509-thumbprint", "password"};
 
 static int by_id(const void *a, const void *b)
 {

@@ -8,8 +8,11 @@
  *     meter-3          x509-thumbprint  SHA1HEX|SHA256HEX[,…]            disabled
  *     line-1/module-a  sas              BASE64KEY                        enabled
  *     policy:device    sas              BASE64KEY                        enabled
+ *     group:meters     sas              BASE64KEY                        enabled
+ *     client-7         password         SECRET[,SECRET]                  enabled
  *
- * A module is written device/module; a policy key (a token with skn=) stands under policy:NAME.
+ * A module is written device/module; a policy key (a token with skn=) stands under policy:NAME, an enrolment
+ * group of the provisioning service under group:NAME. `password` is for clouds of the open rules (hub_login.h).
  */
 #ifndef TESTS_PEERS_HUB_REGISTRY_H
 #define TESTS_PEERS_HUB_REGISTRY_H
@@ -17,7 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum hub_auth { HUB_AUTH_SAS, HUB_AUTH_X509_CA, HUB_AUTH_X509_THUMBPRINT };
+enum hub_auth { HUB_AUTH_SAS, HUB_AUTH_X509_CA, HUB_AUTH_X509_THUMBPRINT, HUB_AUTH_PASSWORD };
 
 struct hub_identity {
     char id[272]; /* device and module: 128 characters each */

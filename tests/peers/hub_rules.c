@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * hub_rules - a mosquitto plugin (API v5) that makes the broker enforce what Azure IoT Hub enforces.
+ * hub_rules - a mosquitto plugin (API v5) that makes the broker enforce what Azure IoT Hub enforces, or the
+ * provisioning service, or another cloud that a test describes.
  *
  * mosquitto.conf of such a hub (tests/scenario/hub.py writes it):
  *
@@ -9,59 +10,64 @@
  *     plugin …/hub_rules.so
  *     plugin_opt_registry …/registry     # hub_registry.h; read again when the file changes
  *     plugin_opt_record …/record.jsonl   # hub_record.h
- *     plugin_opt_hosts localhost         # the hub's names, comma-separated
+ *     plugin_opt_rules hub               # hub, dps or open (hub_login.h)
+ *     plugin_opt_hosts localhost         # rules hub: the hub's names, comma-separated
+ *     plugin_opt_id_scope 0ne00000001    # rules dps
+ *     plugin_opt_judge …/judge.sock      # rules open: who decides about logins (hub_judge.h)
+ *     plugin_opt_publish devices/%c/+,…  # rules open: topics that a client may publish to, as filters; %c is its
+ *                                        # client id, %d what follows the last slash of it. Default: #
+ *     plugin_opt_subscribe …             # rules open: topics under which it may subscribe, likewise
+ *     plugin_opt_deny_subscribe on       # a filter that is not allowed is answered 0x80 instead of ending the connection
+ *     plugin_opt_subscriptions 50        # how many filters a session may hold; 5 at the hub
+ *     plugin_opt_forward $aws/,…         # prefixes of topics that are for the service alone; default: what starts
+ *                                        # with $iothub/ (hub), $dps/ (dps), none (open)
  *     plugin_opt_service_password …      # of user "service"; without it there is no service client
  *     plugin_opt_keepalive_cap 1767      # seconds
  *
- * A client that logs in as "service" may subscribe to anything and publish to
- * devices/{id}/messages/devicebound/{bag}, and with to/{id}/{topic} it says {topic} to one device that
- * listens to it (methods, twins).
+ * A client that logs in as "service" is the cloud's side. It may subscribe to anything, and
+ *
+ *     hears  from/{client}/{topic}       what a client published under a forwarded prefix; nobody else hears it
+ *     hears  event/{client}/{what}       connect, disconnect, subscribe, unsubscribe, unheard; payload: how, why, the filter
+ *     says   to/{client}/{topic}         to that client alone, if it is there and has subscribed; with the lower of
+ *                                        the two QoS. The record says "told" or "unheard".
+ *     says   lever/{client}/{what}       see hub_levers.h
+ *     says   devices/{id}/messages/devicebound/{bag}     rules hub; with the open rules any topic
+ *
+ * {client} is a client id with % / + # written %25 %2F %2B %23.
  *
  * A refused login is answered with CONNACK 5; every other offence ends the connection, and the record says
  * why. Not seen from a plugin: PINGREQ (so the keepalive cap counts from the last message of a client that
  * asked for more or for none), the DUP flag, and a Will when it is published.
  */
+#include "tests/peers/hub_levers.h"
+#include "tests/peers/hub_login.h"
+#include "tests/peers/hub_patterns.h"
 #include "tests/peers/hub_record.h"
-#include "tests/peers/hub_registry.h"
-#include "tests/peers/hub_sas.h"
+#include "tests/peers/hub_session.h"
 #include "tests/peers/hub_tls.h"
 #include "tests/peers/hub_topics.h"
 
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#define BUCKETS 4096
-#define SERVICE "service"
-#define REFUSE  MOSQ_ERR_AUTH /* CONNACK 5 at login; from any other event: the client is disconnected */
-
-struct session {
-    struct session *next; /* in its bucket */
-    char name[272];
-    struct mosquitto *client; /* NULL while away; kept for its filters, which outlive a connection */
-    bool service;
-    unsigned filters; /* a bit for each documented filter it holds */
-    int64_t expires;  /* Unix seconds; 0 = never (X.509) */
-    int keepalive;
-    int64_t heard_at; /* monotonic seconds */
-    char why_closed[128];
-};
+#define SERVICE    "service"
+#define REFUSE     MOSQ_ERR_AUTH /* CONNACK 5 at login; from any other event: the client is disconnected */
+#define SWALLOW    MOSQ_ERR_ACL_DENIED /* from a message event: acknowledged, and passed on to nobody */
+#define TOPIC_MAX  1536
+#define CLIENT_MAX 512
 
 static struct {
     mosquitto_plugin_id_t *id;
-    struct hub_registry registry;
-    struct stat registry_stat;
-    const char *registry_path, *hosts, *service_password;
+    struct hub_login login;
+    const char *service_password, *forward, *may_publish, *may_subscribe, *deny_subscribe;
     FILE *record;
     int64_t keepalive_cap, checked_at;
-    struct session *sessions[BUCKETS];
+    size_t subscriptions;
+    bool quota_due; /* somebody's quota is 0 */
 } hub;
 
 static int64_t seconds(clockid_t clock)
@@ -71,215 +77,83 @@ static int64_t seconds(clockid_t clock)
     return now.tv_sec;
 }
 
-static size_t bucket_of(const char *name)
-{
-    uint32_t hash = 2166136261u;
-    for (; *name; name++) {
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    }
-    return hash % BUCKETS;
-}
-
-static struct session *session_named(const char *name)
-{
-    struct session *s = name ? hub.sessions[bucket_of(name)] : NULL;
-    while (s && strcmp(s->name, name) != 0) {
-        s = s->next;
-    }
-    return s;
-}
-
 /* The session that this connection owns; NULL for one that was taken over or never logged in. */
-static struct session *session_of(struct mosquitto *client)
+static struct hub_session *session_of(struct mosquitto *client)
 {
-    struct session *s = session_named(mosquitto_client_id(client));
+    struct hub_session *s = hub_session_find(mosquitto_client_id(client));
     return s && s->client == client ? s : NULL;
 }
 
-static int close_with(struct session *s, const char *why)
+static int close_with(struct hub_session *s, const char *why)
 {
     snprintf(s->why_closed, sizeof s->why_closed, "%s", why);
     hub_record_event(hub.record, "closed", s->name, why);
     return REFUSE;
 }
 
-static bool registry_read(void)
+/* root/{client}/{topic}, for the service. */
+static int tell_service(const char *root, const char *name, const char *topic, const void *payload,
+                        size_t len)
 {
-    char why[512] = "the registry cannot be read";
-    struct stat now;
-    if (stat(hub.registry_path, &now) == 0 &&
-        hub_registry_load(&hub.registry, hub.registry_path, why, sizeof why)) {
-        hub.registry_stat = now;
-        return true;
+    char client[CLIENT_MAX], full[TOPIC_MAX];
+    if (!hub_level_encode(name, client, sizeof client)) {
+        return MOSQ_ERR_INVAL;
     }
-    mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: %s", why);
-    return false;
+    int n = snprintf(full, sizeof full, "%s/%s/%s", root, client, topic);
+    return n < 0 || (size_t)n >= sizeof full
+               ? MOSQ_ERR_INVAL
+               : mosquitto_broker_publish_copy(NULL, full, (int)len, payload, 1, false, NULL);
 }
 
-static bool registry_changed(void)
+static void note(const char *event, const char *name, const char *reason)
 {
-    struct stat now;
-    return stat(hub.registry_path, &now) == 0 &&
-           (now.st_ino != hub.registry_stat.st_ino || now.st_size != hub.registry_stat.st_size ||
-            now.st_mtim.tv_sec != hub.registry_stat.st_mtim.tv_sec ||
-            now.st_mtim.tv_nsec != hub.registry_stat.st_mtim.tv_nsec);
+    hub_record_event(hub.record, event, name, reason);
+    (void)tell_service("event", name, event, reason, strlen(reason));
+}
+
+static bool registry_refresh(void)
+{
+    char why[512];
+    bool ok = hub_login_refresh(&hub.login, why, sizeof why);
+    if (!ok) {
+        mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: %s", why);
+    }
+    return ok;
 }
 
 /* --- login ------------------------------------------------------------------------------------ */
 
-static bool any_key_signed(const struct hub_sas *sas, const struct hub_identity *identity)
+static struct hub_session *session_begin(struct mosquitto *client, const char *name)
 {
-    char keys[sizeof identity->secret];
-    char *rest = NULL;
-    memcpy(keys, identity->secret, sizeof keys);
-    for (char *key = strtok_r(keys, ",", &rest); key; key = strtok_r(NULL, ",", &rest)) {
-        if (hub_sas_verify(sas, key)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool covered(const struct hub_sas *sas, const char *name)
-{
-    char host[256], resource[HUB_SAS_FIELD_MAX];
-    for (const char *p = hub.hosts; *p;) {
-        size_t n = strcspn(p, ",");
-        snprintf(host, sizeof host, "%.*s", (int)n, p);
-        if (hub_resource(host, name, resource, sizeof resource) && hub_sas_covers(sas, resource)) {
-            return true;
-        }
-        p += n + (p[n] == ',');
-    }
-    return false;
-}
-
-static const char *check_token(const struct hub_identity *identity, const char *name, const char *password,
-                               int64_t *ret_expires)
-{
-    struct hub_sas sas;
-    const char *why = hub_sas_parse(password, &sas);
-    if (why) {
-        return why;
-    }
-    if (sas.policy[0]) { /* a policy's key signs for any identity; the resource is still this one's */
-        char policy[sizeof sas.policy + 8];
-        snprintf(policy, sizeof policy, "policy:%s", sas.policy);
-        identity = hub_registry_find(&hub.registry, policy);
-        if (!identity || !identity->enabled || identity->auth != HUB_AUTH_SAS) {
-            return "token: no such policy";
-        }
-    }
-    if (!covered(&sas, name)) {
-        return "token: sr does not cover this identity";
-    }
-    if (!any_key_signed(&sas, identity)) {
-        return "token: signed with another key";
-    }
-    if (sas.expiry <= seconds(CLOCK_REALTIME)) {
-        return "token: expired";
-    }
-    *ret_expires = sas.expiry;
-    return NULL;
-}
-
-static void hex_of(const uint8_t *bytes, size_t len, char *dst)
-{
-    for (size_t i = 0; i < len; i++) {
-        snprintf(dst + 2 * i, 3, "%02x", bytes[i]);
-    }
-}
-
-static const char *check_thumbprint(const struct hub_identity *identity, X509 *leaf)
-{
-    const EVP_MD *const digests[] = {EVP_sha1(), EVP_sha256()};
-    for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++) {
-        uint8_t digest[EVP_MAX_MD_SIZE];
-        char hex[2 * EVP_MAX_MD_SIZE + 1];
-        unsigned len = 0;
-        if (X509_digest(leaf, digests[i], digest, &len)) {
-            hex_of(digest, len, hex);
-            if (hub_identity_lists(identity, hex)) {
-                return NULL;
-            }
-        }
-    }
-    return "x509: the certificate's thumbprint is not registered";
-}
-
-static const char *check_ca_signed(X509 *leaf, const char *name)
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    char cn[272];
-    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, cn, (int)sizeof cn);
-    if (n <= 0 || strlen(cn) != (size_t)n || strcmp(cn, name) != 0) {
-        return "x509: the common name is not the client id";
-    }
-    return X509_digest(leaf, EVP_sha256(), digest, &len) ? hub_tls_chain_problem(digest) : "x509: no digest";
-}
-
-static const char *check_certificate(const struct hub_identity *identity, struct mosquitto *client)
-{
-    X509 *leaf = mosquitto_client_certificate(client);
-    if (!leaf) {
-        return "x509: no certificate was presented";
-    }
-    const char *why = X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0 ||
-                              X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0
-                          ? "x509: outside its validity"
-                      : identity->auth == HUB_AUTH_X509_THUMBPRINT ? check_thumbprint(identity, leaf)
-                                                                   : check_ca_signed(leaf, identity->id);
-    X509_free(leaf);
-    return why;
-}
-
-static const char *check_device(const struct mosquitto_evt_basic_auth *e, const char *name,
-                                int64_t *ret_expires, const char **ret_how)
-{
-    const struct hub_identity *identity = hub_registry_find(&hub.registry, name);
-    if (!hub_name_valid(name)) {
-        return "client id: characters or length";
-    }
-    if (!identity || !identity->enabled) {
-        return identity ? "identity: disabled" : "identity: unknown";
-    }
-    const char *why = hub_username_check(e->username, name, hub.hosts);
-    if (why) {
-        return why;
-    }
-    bool token = e->password && e->password[0];
-    if (token != (identity->auth == HUB_AUTH_SAS)) {
-        return token ? "identity: registered for X.509, came with a token" : "identity: came without a token";
-    }
-    *ret_how = token ? "sas" : "x509";
-    return token ? check_token(identity, name, e->password, ret_expires)
-                 : check_certificate(identity, e->client);
-}
-
-static struct session *session_begin(struct mosquitto *client, const char *name)
-{
-    struct session *s = session_named(name);
+    struct hub_session *s = hub_session_get(name);
     if (!s) {
-        s = calloc(1, sizeof *s);
-        if (!s) {
-            return NULL;
-        }
-        size_t bucket = bucket_of(name);
-        snprintf(s->name, sizeof s->name, "%s", name);
-        s->next = hub.sessions[bucket];
-        hub.sessions[bucket] = s;
+        return NULL;
     }
     if (mosquitto_client_clean_session(client)) {
-        s->filters = 0;
+        hub_session_forget_filters(s);
     }
     s->client = client;
     s->keepalive = mosquitto_client_keepalive(client);
     s->heard_at = seconds(CLOCK_MONOTONIC);
     s->expires = 0;
+    s->quota = hub_lever_number(name, "quota", -1);
+    hub.quota_due |= s->quota == 0;
     s->service = false;
     s->why_closed[0] = '\0';
     return s;
+}
+
+static const char *check_login(const struct mosquitto_evt_basic_auth *e, const char *name, bool service,
+                               int64_t *ret_expires, const char **ret_how)
+{
+    if (service) {
+        *ret_how = SERVICE;
+        return hub.service_password && e->password && strcmp(e->password, hub.service_password) == 0
+                   ? NULL
+                   : "service: wrong password";
+    }
+    const char *why = hub_lever(name, "refuse");
+    return why ? why : hub_login_check(&hub.login, e, ret_expires, ret_how);
 }
 
 static int on_login(int event, void *event_data, void *user)
@@ -289,28 +163,21 @@ static int on_login(int event, void *event_data, void *user)
     const char *name = mosquitto_client_id(e->client);
     bool service = e->username && strcmp(e->username, SERVICE) == 0;
     int64_t expires = 0;
-    const char *why = NULL, *how = SERVICE;
+    const char *how = "";
 
-    if (!name || !e->username) {
+    if (!name) {
         return REFUSE;
     }
-    if (registry_changed()) {
-        (void)registry_read();
-    }
-    if (service) {
-        why = hub.service_password && e->password && strcmp(e->password, hub.service_password) == 0
-                  ? NULL
-                  : "service: wrong password";
-    } else {
-        why = check_device(e, name, &expires, &how);
-    }
-    struct session *s = why ? NULL : session_begin(e->client, name);
-    hub_record_event(hub.record, s ? "connect" : "refused", name, why ? why : how);
+    (void)registry_refresh();
+    const char *why = check_login(e, name, service, &expires, &how);
+    struct hub_session *s = why ? NULL : session_begin(e->client, name);
     if (!s) {
+        hub_record_event(hub.record, "refused", name, why ? why : "no memory");
         return REFUSE;
     }
     s->service = service;
     s->expires = expires;
+    note("connect", name, how);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -319,7 +186,7 @@ static int on_disconnect(int event, void *event_data, void *user)
     (void)event, (void)user;
     struct mosquitto_evt_disconnect *e = event_data;
     const char *name = mosquitto_client_id(e->client);
-    struct session *s = session_named(name);
+    struct hub_session *s = hub_session_find(name);
     if (!s) {
         return MOSQ_ERR_SUCCESS;
     }
@@ -328,48 +195,77 @@ static int on_disconnect(int event, void *event_data, void *user)
         return MOSQ_ERR_SUCCESS;
     }
     s->client = NULL;
-    hub_record_event(hub.record, "disconnect", name, s->why_closed[0] ? s->why_closed : "connection ended");
+    note("disconnect", name, s->why_closed[0] ? s->why_closed : "connection ended");
     return MOSQ_ERR_SUCCESS;
 }
 
 /* --- what it may say and hear ------------------------------------------------------------------- */
 
-static int subscribe(struct session *s, const char *filter)
+static bool may_subscribe(const struct hub_session *s, const char *filter)
 {
-    int index = hub_filter_index(s->name, filter);
-    if (index < 0) {
+    switch (hub.login.rules) {
+    case HUB_RULES_HUB:
+        return hub_filter_documented(s->name, filter);
+    case HUB_RULES_DPS:
+        return strcmp(filter, DPS_FILTER) == 0;
+    default:
+        return hub_pattern_allows(hub.may_subscribe, s->name, filter);
+    }
+}
+
+static int subscribe(struct hub_session *s, const char *filter, int qos)
+{
+    if (!may_subscribe(s, filter)) {
+        if (hub.deny_subscribe) {
+            hub_record_event(hub.record, "denied", s->name, filter);
+            return MOSQ_ERR_ACL_DENIED;
+        }
         return close_with(s, "subscribe: not a documented filter of this identity");
     }
-    unsigned filters = s->filters | 1u << index;
-    if (__builtin_popcount(filters) > HUB_SUBSCRIPTIONS) {
-        return close_with(s, "subscribe: more than 5 subscriptions");
+    if (!hub_session_subscribe(s, filter, qos) || s->filter_count > hub.subscriptions) {
+        char why[64];
+        snprintf(why, sizeof why, "subscribe: more than %zu subscriptions", hub.subscriptions);
+        return close_with(s, why);
     }
-    s->filters = filters;
-    hub_record_event(hub.record, "subscribe", s->name, filter);
+    note("subscribe", s->name, filter);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int unsubscribe(struct session *s, const char *filter)
+static int unsubscribe(struct hub_session *s, const char *filter)
 {
-    int index = hub_filter_index(s->name, filter);
-    if (index >= 0) {
-        s->filters &= ~(1u << index);
-    }
+    hub_session_unsubscribe(s, filter);
+    note("unsubscribe", s->name, filter);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int device_publish(struct session *s, const char *topic, size_t payload_len)
+static const char *publish_problem(const struct hub_session *s, const char *topic, size_t payload_len)
 {
     size_t property_bytes;
     bool telemetry;
+    if (hub.login.rules == HUB_RULES_DPS) {
+        return dps_publish_check(topic);
+    }
+    if (hub.login.rules == HUB_RULES_OPEN) {
+        return hub_pattern_allows(hub.may_publish, s->name, topic) ? NULL
+                                                                   : "publish: not a topic of this identity";
+    }
     const char *why = hub_publish_check(s->name, topic, &property_bytes, &telemetry);
-    if (why) {
-        return close_with(s, why);
+    return why || !telemetry || payload_len + property_bytes <= HUB_MESSAGE_MAX ? why
+                                                                                : "publish: more than 256 KB";
+}
+
+/* What was published under $iothub/… is another device's: a device is spoken to with to/{client}/…, which asks
+ * nobody. */
+static bool may_hear(const struct hub_session *s, const char *topic)
+{
+    static const char *const service_only[] = {"from/", "event/", "to/", "lever/"};
+    for (size_t i = 0; i < sizeof service_only / sizeof service_only[0]; i++) {
+        if (strncmp(topic, service_only[i], strlen(service_only[i])) == 0) {
+            return false;
+        }
     }
-    if (telemetry && payload_len + property_bytes > HUB_MESSAGE_MAX) {
-        return close_with(s, "publish: more than 256 KB");
-    }
-    return MOSQ_ERR_SUCCESS;
+    return (hub.login.rules == HUB_RULES_OPEN || strncmp(topic, "devices/", 8) == 0) &&
+           hub_session_hears(s, topic) >= 0;
 }
 
 static int on_acl(int event, void *event_data, void *user)
@@ -378,7 +274,7 @@ static int on_acl(int event, void *event_data, void *user)
     struct mosquitto_evt_acl_check *e = event_data;
     /* What a device hears is asked while it is away too: mosquitto queues for its session. */
     bool hears = e->access == MOSQ_ACL_READ;
-    struct session *s = hears ? session_named(mosquitto_client_id(e->client)) : session_of(e->client);
+    struct hub_session *s = hears ? hub_session_find(mosquitto_client_id(e->client)) : session_of(e->client);
     if (!s) {
         return MOSQ_ERR_ACL_DENIED;
     }
@@ -386,48 +282,137 @@ static int on_acl(int event, void *event_data, void *user)
     if (s->service) {
         return MOSQ_ERR_SUCCESS;
     }
+    const char *why;
     switch (e->access) {
     case MOSQ_ACL_WRITE:
-        return device_publish(s, e->topic, e->payloadlen);
+        why = publish_problem(s, e->topic, e->payloadlen);
+        return why ? close_with(s, why) : MOSQ_ERR_SUCCESS;
     case MOSQ_ACL_SUBSCRIBE:
-        return subscribe(s, e->topic);
+        return subscribe(s, e->topic, e->qos);
     case MOSQ_ACL_UNSUBSCRIBE:
         return unsubscribe(s, e->topic);
-    default: /* what was published under $iothub/… is another device's: this one is spoken to with to/{id}/…
-              */
-        return strncmp(e->topic, "devices/", 8) == 0 && hub_topic_heard(s->name, s->filters, e->topic)
-                   ? MOSQ_ERR_SUCCESS
-                   : MOSQ_ERR_ACL_DENIED;
+    default:
+        return may_hear(s, e->topic) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
     }
 }
 
-/* to/{device}/{topic}: to that device alone, when it listens. */
-static int say_to_device(const struct mosquitto_evt_message *e)
+/* root/{client}/{rest}: the parts; false when it is not such a topic. */
+static bool addressed(const char *topic, const char *root, char *client, const char **ret_rest)
 {
-    char name[272];
-    const char *begin = e->topic + strlen("to/"), *end = strchr(begin, '/');
-    if (!end || (size_t)(end - begin) >= sizeof name) {
+    size_t len = strlen(root);
+    const char *begin = topic + len, *end = strncmp(topic, root, len) == 0 ? strchr(begin, '/') : NULL;
+    if (!end || !hub_level_decode(begin, (size_t)(end - begin), client, CLIENT_MAX)) {
+        return false;
+    }
+    *ret_rest = end + 1;
+    return true;
+}
+
+static int say_to_device(const struct mosquitto_evt_message *e, const char *client, const char *topic)
+{
+    const struct hub_session *s = hub_session_find(client);
+    int granted = s && s->client ? hub_session_hears(s, topic) : -1;
+    if (granted < 0) {
+        note("unheard", client, topic);
+        return SWALLOW;
+    }
+    int qos = e->qos < granted ? e->qos : granted;
+    hub_record_message(hub.record, "told", client, topic, qos, false, e->payload, e->payloadlen);
+    (void)mosquitto_broker_publish_copy(client, topic, (int)e->payloadlen, e->payload, qos, false, NULL);
+    return SWALLOW;
+}
+
+static void kick(struct hub_session *s, const char *why)
+{
+    (void)close_with(s, why);
+    (void)mosquitto_kick_client_by_clientid(s->name, true);
+}
+
+struct pull {
+    const char *client, *what, *value;
+};
+
+static void pull_one(struct hub_session *s, void *user)
+{
+    const struct pull *pull = user;
+    if (!s->client || s->service || (strcmp(pull->client, "*") != 0 && strcmp(pull->client, s->name) != 0)) {
+        return;
+    }
+    if (strcmp(pull->what, "kick") == 0) {
+        kick(s, pull->value[0] ? pull->value : "service: kicked");
+    } else if (strcmp(pull->what, "quota") == 0) {
+        s->quota = hub_lever_number(s->name, "quota", -1);
+        hub.quota_due |= s->quota == 0;
+    }
+}
+
+static int pull_lever(struct hub_session *service, const struct mosquitto_evt_message *e, const char *client,
+                      const char *what)
+{
+    static const char *const known[] = {"refuse", "quota", "kick", "slow"};
+    char value[128];
+    size_t i = 0, levers = sizeof known / sizeof known[0];
+    while (i < levers && strcmp(known[i], what) != 0) {
+        i++;
+    }
+    snprintf(value, sizeof value, "%.*s", (int)e->payloadlen, e->payload ? (const char *)e->payload : "");
+    if (i == levers || (strcmp(what, "kick") != 0 && !hub_lever_set(client, what, value, strlen(value)))) {
+        return close_with(service, "service: no such lever");
+    }
+    struct pull pull = {client, what, value};
+    hub_session_each(pull_one, &pull);
+    return SWALLOW;
+}
+
+static int service_publish(struct hub_session *s, const struct mosquitto_evt_message *e)
+{
+    char client[CLIENT_MAX];
+    const char *rest;
+    if (addressed(e->topic, "to/", client, &rest)) {
+        return say_to_device(e, client, rest);
+    }
+    if (addressed(e->topic, "lever/", client, &rest)) {
+        return pull_lever(s, e, client, rest);
+    }
+    if (hub.login.rules == HUB_RULES_OPEN) {
         return MOSQ_ERR_SUCCESS;
     }
-    snprintf(name, sizeof name, "%.*s", (int)(end - begin), begin);
-    const struct session *s = session_named(name);
-    if (s && s->client && hub_topic_heard(name, s->filters, end + 1)) {
-        return mosquitto_broker_publish_copy(name, end + 1, (int)e->payloadlen, e->payload, 0, false, NULL);
+    if (!hub_devicebound(e->topic, client, sizeof client) || e->payloadlen > HUB_C2D_MAX) {
+        return close_with(s, "service: no device-bound topic, or more than 64 KB");
     }
-    hub_record_event(hub.record, "unheard", name, end + 1);
+    hub_record_event(hub.record, "c2d", client, e->topic);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int service_publish(struct session *s, const struct mosquitto_evt_message *e)
+static bool for_the_service(const char *topic)
 {
-    char device[272];
-    if (strncmp(e->topic, "to/", 3) == 0) {
-        return say_to_device(e);
+    for (const char *p = hub.forward; *p;) {
+        size_t n = strcspn(p, ",");
+        if (n > 0 && strncmp(topic, p, n) == 0) {
+            return true;
+        }
+        p += n + (p[n] == ',');
     }
-    if (!hub_devicebound(e->topic, device, sizeof device) || e->payloadlen > HUB_C2D_MAX) {
-        return close_with(s, "service: no device-bound topic, or more than 64 KB");
+    return false;
+}
+
+static int device_publish(struct hub_session *s, struct mosquitto_evt_message *e)
+{
+    long long slow_ms = hub_lever_number("*", "slow", 0);
+    if (slow_ms > 0) {
+        struct timespec pause = {slow_ms / 1000, slow_ms % 1000 * 1000000};
+        (void)nanosleep(&pause, NULL);
     }
-    hub_record_event(hub.record, "c2d", device, e->topic);
+    if (s->quota > 0 && --s->quota == 0) {
+        return close_with(s, "quota: used up");
+    }
+    hub_record_message(hub.record, "publish", s->name, e->topic, e->qos, e->retain, e->payload,
+                       e->payloadlen);
+    if (for_the_service(e->topic)) {
+        int rc = tell_service("from", s->name, e->topic, e->payload, e->payloadlen);
+        return rc == MOSQ_ERR_SUCCESS ? SWALLOW : close_with(s, "publish: the topic is too long");
+    }
+    e->retain = hub.login.rules == HUB_RULES_OPEN && e->retain; /* the hub stores nothing */
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -435,25 +420,20 @@ static int on_message(int event, void *event_data, void *user)
 {
     (void)event, (void)user;
     struct mosquitto_evt_message *e = event_data;
-    struct session *s = session_of(e->client);
+    struct hub_session *s = session_of(e->client);
     if (!s) {
         return REFUSE;
     }
-    if (s->service) {
-        return service_publish(s, e);
-    }
-    hub_record_publish(hub.record, s->name, e->topic, e->qos, e->retain, e->payload, e->payloadlen);
-    e->retain = false; /* the hub stores nothing */
-    return MOSQ_ERR_SUCCESS;
+    return s->service ? service_publish(s, e) : device_publish(s, e);
 }
 
 /* --- time --------------------------------------------------------------------------------------- */
 
-static const char *overdue(const struct session *s, int64_t wall, int64_t monotonic)
+static const char *overdue(const struct hub_session *s, int64_t wall, int64_t monotonic)
 {
-    const struct hub_identity *identity = hub_registry_find(&hub.registry, s->name);
-    if (!identity || !identity->enabled) {
-        return "identity: removed or disabled";
+    const char *why = hub_login_ended(&hub.login, s->name);
+    if (why) {
+        return why;
     }
     if (s->expires != 0 && s->expires <= wall) {
         return "token: expired";
@@ -463,55 +443,101 @@ static const char *overdue(const struct session *s, int64_t wall, int64_t monoto
                                                                    : NULL;
 }
 
+static void check_quota(struct hub_session *s, void *user)
+{
+    (void)user;
+    if (s->client && !s->service && s->quota == 0) {
+        kick(s, "quota: used up");
+    }
+}
+
+static void check_time(struct hub_session *s, void *user)
+{
+    (void)user;
+    const char *why =
+        s->client && !s->service ? overdue(s, seconds(CLOCK_REALTIME), seconds(CLOCK_MONOTONIC)) : NULL;
+    if (why) {
+        kick(s, why);
+    }
+}
+
 static int on_tick(int event, void *event_data, void *user)
 {
     (void)event, (void)event_data, (void)user;
-    int64_t monotonic = seconds(CLOCK_MONOTONIC), wall = seconds(CLOCK_REALTIME);
+    int64_t monotonic = seconds(CLOCK_MONOTONIC);
     hub_record_flush(hub.record);
+    if (hub.quota_due) {
+        hub.quota_due = false;
+        hub_session_each(check_quota, NULL);
+    }
     if (monotonic == hub.checked_at) {
         return MOSQ_ERR_SUCCESS;
     }
     hub.checked_at = monotonic;
-    if (registry_changed()) {
-        (void)registry_read();
-    }
-    for (size_t i = 0; i < BUCKETS; i++) {
-        for (struct session *s = hub.sessions[i]; s; s = s->next) {
-            const char *why = s->client && !s->service ? overdue(s, wall, monotonic) : NULL;
-            if (why) {
-                (void)close_with(s, why);
-                (void)mosquitto_kick_client_by_clientid(s->name, true);
-            }
-        }
-    }
+    (void)registry_refresh();
+    hub_session_each(check_time, NULL);
     hub_record_flush(hub.record);
     return MOSQ_ERR_SUCCESS;
 }
 
 /* --- the plugin's three entry points ------------------------------------------------------------- */
 
-static bool read_options(const struct mosquitto_opt *options, int count, const char **ret_record)
+static bool read_rules(const char *name)
 {
-    hub.keepalive_cap = HUB_KEEPALIVE_CAP_S;
-    hub.hosts = "localhost";
-    for (int i = 0; i < count; i++) {
-        const char *key = options[i].key, *value = options[i].value;
-        if (strcmp(key, "registry") == 0) {
-            hub.registry_path = value;
-        } else if (strcmp(key, "record") == 0) {
-            *ret_record = value;
-        } else if (strcmp(key, "hosts") == 0) {
-            hub.hosts = value;
-        } else if (strcmp(key, "service_password") == 0) {
-            hub.service_password = value;
-        } else if (strcmp(key, "keepalive_cap") == 0) {
-            hub.keepalive_cap = strtoll(value, NULL, 10);
-        } else {
-            mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: unknown option %s", key);
-            return false;
+    static const struct {
+        const char *name, *forward;
+        size_t subscriptions;
+    } kinds[] = {[HUB_RULES_HUB] = {"hub", "$iothub/", HUB_SUBSCRIPTIONS},
+                 [HUB_RULES_DPS] = {"dps", "$dps/", 1},
+                 [HUB_RULES_OPEN] = {"open", "", HUB_FILTERS_MAX}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, name) == 0) {
+            hub.login.rules = (enum hub_rules)i;
+            hub.forward = hub.forward ? hub.forward : kinds[i].forward;
+            hub.subscriptions = hub.subscriptions ? hub.subscriptions : kinds[i].subscriptions;
+            return true;
         }
     }
-    return hub.registry_path && *ret_record && hub.keepalive_cap > 0;
+    mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: rules %s: expected hub, dps or open", name);
+    return false;
+}
+
+static bool read_options(const struct mosquitto_opt *options, int count, const char **ret_record)
+{
+    const char *rules = "hub", *keepalive_cap = NULL, *subscriptions = NULL;
+    const struct {
+        const char *key, **value;
+    } known[] = {{"registry", &hub.login.registry_path},
+                 {"record", ret_record},
+                 {"rules", &rules},
+                 {"hosts", &hub.login.hosts},
+                 {"id_scope", &hub.login.id_scope},
+                 {"judge", &hub.login.judge},
+                 {"publish", &hub.may_publish},
+                 {"subscribe", &hub.may_subscribe},
+                 {"deny_subscribe", &hub.deny_subscribe},
+                 {"subscriptions", &subscriptions},
+                 {"forward", &hub.forward},
+                 {"service_password", &hub.service_password},
+                 {"keepalive_cap", &keepalive_cap}};
+    enum { KNOWN = sizeof known / sizeof known[0] };
+    hub.login.hosts = "localhost";
+    hub.login.id_scope = "0ne00000001";
+    hub.may_publish = hub.may_subscribe = "#";
+    for (int i = 0; i < count; i++) {
+        size_t at = 0;
+        while (at < KNOWN && strcmp(known[at].key, options[i].key) != 0) {
+            at++;
+        }
+        if (at == KNOWN) {
+            mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: unknown option %s", options[i].key);
+            return false;
+        }
+        *known[at].value = options[i].value;
+    }
+    hub.keepalive_cap = keepalive_cap ? strtoll(keepalive_cap, NULL, 10) : HUB_KEEPALIVE_CAP_S;
+    hub.subscriptions = subscriptions ? strtoul(subscriptions, NULL, 10) : 0;
+    return read_rules(rules) && hub.login.registry_path && *ret_record && hub.keepalive_cap > 0;
 }
 
 int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -546,8 +572,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: options registry and record are needed");
         return MOSQ_ERR_INVAL;
     }
-    if (!registry_read() || !hub_record_open(&hub.record, record)) {
-        mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: cannot open %s or %s", hub.registry_path, record);
+    if (!registry_refresh() || !hub_record_open(&hub.record, record)) {
+        mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: no registry, or cannot open %s", record);
         return MOSQ_ERR_INVAL;
     }
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
@@ -564,14 +590,9 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
 int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int option_count)
 {
     (void)userdata, (void)options, (void)option_count;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        while (hub.sessions[i]) {
-            struct session *s = hub.sessions[i];
-            hub.sessions[i] = s->next;
-            free(s);
-        }
-    }
-    hub_registry_free(&hub.registry);
+    hub_session_free_all();
+    hub_levers_free();
+    hub_registry_free(&hub.login.registry);
     if (hub.record) {
         (void)fclose(hub.record);
         hub.record = NULL;

@@ -169,6 +169,18 @@ bool hub_sas_verify(const struct hub_sas *sas, const char *key_base64)
     return ok;
 }
 
+bool hub_sas_derive(const char *group_key_base64, const char *name, char *dst, size_t size)
+{
+    uint8_t key[BASE64_MAX], mac[EVP_MAX_MD_SIZE];
+    unsigned mac_len = 0;
+    int key_len = base64_decode(group_key_base64, strlen(group_key_base64), key, sizeof key);
+    bool ok = key_len > 0 && size >= HUB_SAS_KEY_MAX &&
+              HMAC(EVP_sha256(), key, key_len, (const unsigned char *)name, strlen(name), mac, &mac_len) &&
+              EVP_EncodeBlock((unsigned char *)dst, mac, (int)mac_len) > 0;
+    OPENSSL_cleanse(key, sizeof key);
+    return ok;
+}
+
 bool hub_sas_covers(const struct hub_sas *sas, const char *resource)
 {
     size_t len = strlen(sas->resource), host = strcspn(resource, "/");

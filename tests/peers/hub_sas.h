@@ -36,6 +36,10 @@ bool hub_sas_verify(const struct hub_sas *sas, const char *key_base64);
  * without regard to case. */
 bool hub_sas_covers(const struct hub_sas *sas, const char *resource);
 
+/* The key of one registration id under an enrolment group's key: base64(HMAC-SHA256(group key, id)). */
+#define HUB_SAS_KEY_MAX 64
+bool hub_sas_derive(const char *group_key_base64, const char *name, char *dst, size_t size);
+
 /* Percent-decodes src (NUL-terminated) into dst; false on a bad escape, an escaped NUL or no room. */
 bool hub_percent_decode(const char *src, size_t len, char *dst, size_t size);
 

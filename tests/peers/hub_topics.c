@@ -186,23 +186,11 @@ static bool filter_text(const char *name, int index, char *dst, size_t size)
     return n >= 0 && (size_t)n < size;
 }
 
-int hub_filter_index(const char *name, const char *filter)
+bool hub_filter_documented(const char *name, const char *filter)
 {
     char text[PATH_MAX_BYTES];
     for (int i = 0; filter_text(name, i, text, sizeof text); i++) {
         if (strcmp(text, filter) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-bool hub_topic_heard(const char *name, unsigned filters, const char *topic)
-{
-    char text[PATH_MAX_BYTES];
-    for (int i = 0; filter_text(name, i, text, sizeof text); i++) {
-        size_t len = strlen(text) - 1; /* without the # */
-        if ((filters & (1u << i)) && strncmp(text, topic, len) == 0) {
             return true;
         }
     }
@@ -218,4 +206,57 @@ bool hub_devicebound(const char *topic, char *dst, size_t size)
     }
     snprintf(dst, size, "%.*s", (int)(end - id), id);
     return true;
+}
+
+/* --- the provisioning service ------------------------------------------------------------------- */
+
+bool dps_name_valid(const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c >= 0x80 || (!isalnum(c) && !strchr("-._:", c))) {
+            return false;
+        }
+    }
+    return len > 0 && len <= HUB_DEVICE_ID_MAX &&
+           (isalnum((unsigned char)name[len - 1]) || name[len - 1] == '-');
+}
+
+const char *dps_username_check(const char *username, const char *name, const char *id_scope)
+{
+    const char *p = after(username, id_scope);
+    p = p ? after(p, "/registrations/") : NULL;
+    if (!p) {
+        return "username: another id scope";
+    }
+    p = after(p, name);
+    p = p ? after(p, "/api-version=") : NULL;
+    if (!p) {
+        return "username: not for this registration id, or no api-version behind it";
+    }
+    char decoded[PATH_MAX_BYTES];
+    size_t dated = strlen("2019-03-31"), len = strspn(p, "0123456789-");
+    if (len < dated) {
+        return "username: api-version";
+    }
+    const char *rest = p + dated, *preview = after(rest, "-preview");
+    rest = preview ? preview : rest;
+    const char *client = after(rest, "&ClientVersion=");
+    if (*rest && !client) {
+        return "username: api-version, or a field behind it";
+    }
+    return !client || hub_percent_decode(client, strlen(client), decoded, sizeof decoded)
+               ? NULL
+               : "username: ClientVersion cannot be decoded";
+}
+
+const char *dps_publish_check(const char *topic)
+{
+    const char *poll = after(topic, "$dps/registrations/GET/iotdps-get-operationstatus/");
+    if (rid_follows(after(topic, "$dps/registrations/PUT/iotdps-register/")) ||
+        (rid_follows(poll) && strstr(poll, "&operationId="))) {
+        return NULL;
+    }
+    return "publish: neither a registration nor a question for its state";
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * hub_topics - what an identity may say and hear at the hub. Pure.
+ * hub_topics - what an identity may say and hear at the hub and at the provisioning service. Pure.
  *
  * A name is the client id: "device" or "device/module". Everything that is not documented is refused; the hub
  * then ends the connection, since MQTT 3.1.1 has no other way to say no.
@@ -11,10 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HUB_MESSAGE_MAX                                                                                      \
-    (256 *                                                                                                   \
-     1024) /* device to cloud: body, system property values, app names and values                      \
-                  */
+/* Device to cloud: body, system property values, application property names and values. */
+#define HUB_MESSAGE_MAX     (256 * 1024)
 #define HUB_C2D_MAX         (64 * 1024)
 #define HUB_SUBSCRIPTIONS   5
 #define HUB_DEVICE_ID_MAX   128
@@ -35,14 +33,18 @@ bool hub_resource(const char *host, const char *name, char *dst, size_t size);
 const char *hub_publish_check(const char *name, const char *topic, size_t *ret_property_bytes,
                               bool *ret_telemetry);
 
-/* The number of the documented filter (0 …), or -1. */
-int hub_filter_index(const char *name, const char *filter);
-
-/* Whether a device that has these filters (a bit each) hears the topic. */
-bool hub_topic_heard(const char *name, unsigned filters, const char *topic);
+/* Whether the identity may subscribe to it: one of the documented filters. */
+bool hub_filter_documented(const char *name, const char *filter);
 
 /* The device that a cloud-to-device topic `devices/{id}/messages/devicebound/…` is for; false when it is
  * none. */
 bool hub_devicebound(const char *topic, char *dst, size_t size);
+
+/* The provisioning service: registration ids are ASCII letters, digits and - . _ : up to 128;
+ * `{idScope}/registrations/{id}/api-version=…[&ClientVersion=…]`; one filter and two topics. */
+#define DPS_FILTER "$dps/registrations/res/#"
+bool dps_name_valid(const char *name);
+const char *dps_username_check(const char *username, const char *name, const char *id_scope);
+const char *dps_publish_check(const char *topic);
 
 #endif

@@ -127,6 +127,10 @@ class Pki:
         auth, secret, _ = self.lines[device]
         self.register(device, auth, secret, enabled)
 
+    def remove(self, device):
+        del self.lines[device]
+        self.save()
+
     def save(self):
         text = "# id auth secret state\n" + "".join(
             f"{device} {auth} {secret} {'enabled' if enabled else 'disabled'}\n"

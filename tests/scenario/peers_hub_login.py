@@ -146,6 +146,18 @@ class HubLogin(unittest.TestCase):
         self.pki.enable("leaver", False)
         wait_until(lambda: device.closed, 10, "the hub to end a disabled device")
         self.hub.record.wait("closed", "leaver", "disabled")
+        self.refused("leaver", "disabled", password=self.token("leaver"))
+        self.pki.enable("leaver", True)
+        self.accepted("leaver", password=self.token("leaver"))
+
+    def test_deleted_while_connected(self):
+        self.pki.add("deleted", "sas")
+        token = self.token("deleted")
+        device = self.accepted("deleted", password=token)
+        self.pki.remove("deleted")
+        wait_until(lambda: device.closed, 10, "the hub to end a deleted device")
+        self.hub.record.wait("closed", "deleted", "removed")
+        self.refused("deleted", "unknown", password=token)
 
 
 if __name__ == "__main__":

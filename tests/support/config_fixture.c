@@ -157,13 +157,10 @@ static int hub_check_device(const struct tg_settings *settings, const char *id, 
     return strchr(id, '/') ? tg_error_set(err, TG_EINVAL, "device id \"%s\" has a '/'", id) : TG_OK;
 }
 
-static int hub_check_cloud(const struct tg_config_cloud *cloud,
-                           struct tg_error *err)
+static int hub_check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
     const char *host = tg_settings_text(cloud->common, "host");
-    return !host || strchr(host, '.')
-               ? TG_OK
-               : tg_error_set(err, TG_EINVAL, "a hub's host has a domain");
+    return !host || strchr(host, '.') ? TG_OK : tg_error_set(err, TG_EINVAL, "a hub's host has a domain");
 }
 
 static const struct tg_option hub_options[] = {{.name = "sas_lifetime",

@@ -34,3 +34,11 @@ void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t
     if (h->at_once)
         h->at_once(q);
 }
+
+void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms)
+{
+    h->interval_count++;
+    h->interval_device = device;
+    h->interval_point = point;
+    h->interval_ms = every_ms;
+}

@@ -20,7 +20,8 @@ struct tg_fake_request {
 
 struct tg_source_host {
     struct tg_fake_request requests[TG_FAKE_MAX_REQUESTS];
-    uint32_t count;
+    uint32_t count, interval_count, interval_device, interval_point; /* of the last interval that was set */
+    int64_t interval_ms;
     void (*at_once)(const struct tg_fake_request *q); /* may answer on this stack; NULL = nobody does */
 };
 

@@ -97,6 +97,14 @@ void tg_gate_hold(bool hold)
     pthread_mutex_unlock(&lock);
 }
 
+bool tg_gate_is_held(void)
+{
+    pthread_mutex_lock(&lock);
+    bool is = held && waiting > 0;
+    pthread_mutex_unlock(&lock);
+    return is;
+}
+
 void tg_gate_wait_held(void)
 {
     pthread_mutex_lock(&lock);

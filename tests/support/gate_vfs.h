@@ -16,6 +16,8 @@ void tg_gate_vfs_register(void);
 void tg_gate_hold(bool held);
 /* Waits until an fsync waits. */
 void tg_gate_wait_held(void);
+/* Whether one does. */
+bool tg_gate_is_held(void);
 /* The next n fsyncs fail; UINT32_MAX = all. */
 void tg_gate_fail_syncs(uint32_t n);
 uint32_t tg_gate_failed(void);

@@ -64,7 +64,7 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     r->retry_ms = retry_ms;
 }
 
-const struct tg_source_callbacks tg_rig_callbacks = {on_sample, on_state, on_answer, on_open};
+const struct tg_source_callbacks tg_rig_callbacks = {on_sample, on_state, on_answer, on_open, NULL};
 
 void tg_rig_on_closed(void *user)
 {

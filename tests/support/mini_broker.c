@@ -97,6 +97,18 @@ static void record_publish(struct mini_connection *c, uint8_t head, const uint8_
     }
 }
 
+/* One code a filter: the QoS that was asked for. */
+static void grant(struct mini_connection *c, const uint8_t *p, size_t len)
+{
+    uint8_t answer[4 + 32] = {0x90, 2, p[0], p[1]};
+    for (size_t at = 2; at + 2 < len && answer[1] < 2 + 32;) {
+        at += 2 + ((size_t)p[at] << 8 | p[at + 1]);
+        answer[2 + answer[1]++] = at < len ? p[at] : 0x80;
+        at++;
+    }
+    put(c, answer, 2 + (size_t)answer[1]);
+}
+
 static void on_packet(struct mini_connection *c, uint8_t head, const uint8_t *p, size_t len)
 {
     struct mini_broker *b = c->broker;
@@ -109,7 +121,8 @@ static void on_packet(struct mini_connection *c, uint8_t head, const uint8_t *p,
             put(c, (uint8_t[]){0x20, 2, b->code == 0 && b->session_present, b->code}, 4);
         break;
     case 3:
-        if (b->publish_count < MINI_MAX_RECORDS)
+        if ((head & 6) != 0 &&
+            b->publish_count < MINI_MAX_RECORDS) /* samples; not what is said beside them */
             record_publish(c, head, p, len);
         break;
     case 4:
@@ -118,7 +131,7 @@ static void on_packet(struct mini_connection *c, uint8_t head, const uint8_t *p,
     case 8:
         b->subscribes++;
         if (!b->hold_suback)
-            put(c, (uint8_t[]){0x90, 3, p[0], p[1], 1}, 5);
+            grant(c, p, len);
         break;
     case 12:
         put(c, (uint8_t[]){0xD0, 0}, 2);

@@ -38,6 +38,11 @@ static int rig_publish(void *user, struct tg_bytes topic, struct tg_bytes payloa
     return TG_OK;
 }
 
+static void rig_forgo(void *user, uint32_t mark)
+{
+    ((struct talk_rig *)user)->forgone_mark = mark;
+}
+
 static void rig_command(void *user, const struct tg_cloud_command *c)
 {
     struct talk_rig *r = user;
@@ -109,6 +114,18 @@ static void rig_assigned(void *user, const struct tg_cloud_assigned *a)
     r->assigned_payload = copy_or_null(a->payload);
 }
 
+static int rig_new_key(void *user, const char *common_name, struct tg_writer *key_pem,
+                       struct tg_writer *csr_pem, struct tg_error *err)
+{
+    struct talk_rig *r = user;
+    if (r->new_key_rc != TG_OK)
+        return tg_error_set(err, r->new_key_rc, "no key");
+    r->key_count++;
+    tg_write_fmt(key_pem, "key %u", r->key_count);
+    tg_write_fmt(csr_pem, "csr %u of %s\n", r->key_count, common_name);
+    return key_pem->failed || csr_pem->failed ? TG_ETOOBIG : TG_OK;
+}
+
 static struct tg_bytes rig_recall(void *user, const char *key)
 {
     struct talk_rig *r = user;
@@ -146,6 +163,7 @@ static void rig_each_session(void *user, void (*each)(void *arg, const struct tg
 
 static const struct tg_cloud_io io = {
     .publish = rig_publish,
+    .forgo = rig_forgo,
     .command = rig_command,
     .desired = rig_desired,
     .reported = rig_reported,
@@ -154,6 +172,7 @@ static const struct tg_cloud_io io = {
     .wake_at = rig_wake_at,
     .give_up = rig_give_up,
     .assigned = rig_assigned,
+    .new_key = rig_new_key,
     .recall = rig_recall,
     .remember = rig_remember,
     .each_session = rig_each_session,
@@ -191,7 +210,7 @@ void talk_rig_clear(struct talk_rig *r)
     free(r->assigned_key);
     free(r->assigned_payload);
     r->assigned_certificate = r->assigned_key = r->assigned_payload = NULL;
-    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = 0;
+    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = r->forgone_mark = 0;
     r->gate = r->gate_told = r->gave_up = r->was_assigned = false;
     r->wake_ms = INT64_MAX;
     r->give_up_text[0] = '\0';

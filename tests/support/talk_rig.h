@@ -46,7 +46,8 @@ struct talk_rig {
     struct talk_rig_command commands[TALK_RIG_MAX];
     struct talk_rig_desired desired[TALK_RIG_MAX];
     uint32_t publish_count, command_count, desired_count, subscribe_count;
-    int publish_rc; /* what publish() says next; when not TG_OK nothing is kept */
+    uint32_t forgone_mark; /* of the last forgo(), 0 = none */
+    int publish_rc;        /* what publish() says next; when not TG_OK nothing is kept */
     bool gate, gate_told;
     int64_t wake_ms; /* INT64_MAX = not set */
     bool gave_up;
@@ -56,6 +57,8 @@ struct talk_rig {
     bool was_assigned;
     char assigned_host[256], assigned_device[256];
     char *assigned_certificate, *assigned_key, *assigned_payload; /* NULL = none */
+    int new_key_rc;     /* what new_key() says next */
+    uint32_t key_count; /* keys made: their texts are "key 1" and "csr 1 of NAME\n" */
     struct {
         char key[65];
         uint8_t *value;

@@ -389,6 +389,7 @@ static void the_manual_has_every_option(void **state)
     for (size_t t = 0; t < types; t++) {
         assert_non_null(strstr(manual, type[t]->config.type));
         expect_rows(manual, type[t]->config.options);
+        expect_rows(manual, type[t]->config.provisioning_options);
     }
     free(manual);
 }

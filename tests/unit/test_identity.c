@@ -129,8 +129,6 @@ static void test_x509(void **state)
     assert_refused(&c, TG_ECERT, "m2.key");
     c.key = at("server.key");
     assert_refused(&c, TG_ECERT, "server.key");
-    c.key = "pkcs11:token=t;object=o";
-    assert_refused(&c, TG_EUNSUPPORTED, "PKCS#11");
     c.key = at("none.key");
     assert_refused(&c, TG_ENOTFOUND, "none.key does not exist");
     c.key = at("m1.key");
@@ -159,20 +157,97 @@ static void test_password(void **state)
     assert_refused(&c, TG_EPERM, "chmod 600");
 }
 
-static void test_none_and_later_kinds(void **state)
+static void test_none(void **state)
 {
     struct tg_config_identity c = {.kind = TG_IDENTITY_NONE};
+    struct tg_identity_info info;
     struct tg_identity id;
     (void)state;
     assert_int_equal(tg_identity_load(&c, &id, NULL), 0);
     assert_int_equal(id.secret.kind, TG_IDENTITY_NONE);
+    tg_identity_describe(&id, &info);
+    assert_string_equal(info.kind, "none");
     tg_identity_free(&id);
-    c.kind = TG_IDENTITY_JWT_KEY;
-    assert_refused(&c, TG_EUNSUPPORTED, "not supported by this version");
-    c.kind = TG_IDENTITY_PKCS12;
-    assert_refused(&c, TG_EUNSUPPORTED, "not supported by this version");
-    c.kind = TG_IDENTITY_GROUP;
-    assert_refused(&c, TG_EUNSUPPORTED, "not supported by this version");
+}
+
+static void test_group(void **state)
+{
+    struct tg_config_identity c = {.kind = TG_IDENTITY_GROUP, .group_key_file = at("group")};
+    struct tg_identity id;
+    (void)state;
+    put("group", "MDEyMzQ1Njc4OWFiY2RlZg==\n", 0600);
+    assert_int_equal(tg_identity_load(&c, &id, NULL), 0);
+    assert_int_equal(id.secret.kind, TG_IDENTITY_GROUP);
+    assert_true(tg_bytes_eq_str(id.secret.sas_key, "0123456789abcdef"));
+    tg_identity_free(&id);
+    put("group", "no", 0600);
+    assert_refused(&c, TG_EINVAL, "enrolment group's");
+}
+
+static void test_jwt_key(void **state)
+{
+    struct tg_config_identity c = {.kind = TG_IDENTITY_JWT_KEY, .jwt_key = at("m1.key")};
+    struct tg_identity_info info;
+    struct tg_identity id;
+    (void)state;
+    assert_int_equal(tg_identity_load(&c, &id, NULL), 0);
+    assert_non_null(id.secret.signer);
+    assert_int_equal(tg_signer_algorithm(id.secret.signer), TG_SIGN_ES256);
+    tg_identity_describe(&id, &info);
+    assert_string_equal(info.kind, "jwt key");
+    assert_int_equal(info.not_after_s, 0);
+    assert_false(info.key_in_token);
+    tg_identity_free(&id);
+    assert_null(id.secret.signer);
+    c.jwt_key = at("m1.pem");
+    assert_int_equal(chmod(at("m1.pem"), 0600), 0);
+    assert_refused(&c, TG_ECERT, "m1.pem: private key: no private key");
+}
+
+static void test_pkcs12(void **state)
+{
+    struct tg_config_identity c = {
+        .kind = TG_IDENTITY_PKCS12, .pkcs12 = at("m1.p12"), .password_file = at("m1.pw")};
+    struct tg_tls_credential_info certificate;
+    struct tg_identity_info info;
+    struct tg_identity id;
+    struct tg_error err = {0};
+    char command[1024];
+    (void)state;
+    put("m1.pw", "pass word\n", 0600);
+    snprintf(command, sizeof command,
+             "umask 077; cd '%s'; openssl pkcs12 -export -inkey m1.key -in m1.pem -passout 'pass:pass word' "
+             "-out m1.p12",
+             dir);
+    assert_int_equal(system(command), 0);
+    if (tg_identity_load(&c, &id, &err) < 0)
+        fail_msg("%s", err.text);
+    tg_tls_credential_info(id.credential, &certificate);
+    assert_string_equal(certificate.common_name, "m1");
+    tg_identity_describe(&id, &info);
+    assert_string_equal(info.kind, "pkcs12");
+    assert_int_equal(info.not_after_s, certificate.not_after_s);
+    tg_identity_free(&id);
+    put("m1.pw", "password", 0600);
+    assert_refused(&c, TG_EAUTH, "m1.pw: the password does not open it");
+    put("m1.pw", "pass word", 0640);
+    assert_refused(&c, TG_EPERM, "chmod 600");
+    put("m1.pw", "pass word", 0600);
+    c.pkcs12 = at("m1.pem");
+    assert_int_equal(chmod(at("m1.pem"), 0600), 0);
+    assert_refused(&c, TG_ECERT, "no PKCS#12 file");
+}
+
+static void test_days_left(void **state)
+{
+    static const int64_t day = 86400;
+    (void)state;
+    assert_int_equal(tg_identity_days_left(1000 + 30 * day, 1000), 30);
+    assert_int_equal(tg_identity_days_left(999 + 30 * day, 1000), 29);
+    assert_int_equal(tg_identity_days_left(1000, 1000), 0);
+    assert_int_equal(tg_identity_days_left(999, 1000), -1);
+    assert_int_equal(tg_identity_days_left(1000 - day, 1000), -1);
+    assert_int_equal(tg_identity_days_left(999 - day, 1000), -2);
 }
 
 static void sweep(const struct tg_config_identity *c)
@@ -211,19 +286,25 @@ static void test_out_of_memory(void **state)
     struct tg_config_identity sas = {.kind = TG_IDENTITY_SAS_KEY, .sas_key_file = at("o.sas")};
     struct tg_config_identity x509 = {
         .kind = TG_IDENTITY_X509, .certificate = at("m2.pem"), .key = at("m2.key")};
+    struct tg_config_identity pkcs12 = {
+        .kind = TG_IDENTITY_PKCS12, .pkcs12 = at("m1.p12"), .password_file = at("m1.pw")};
+    struct tg_config_identity jwt = {.kind = TG_IDENTITY_JWT_KEY, .jwt_key = at("m2.key")};
     (void)state;
     put("o.sas", "MDEyMzQ1Njc4OWFiY2RlZg==", 0600);
     sweep(&sas);
     sweep(&x509);
+    put("m1.pw", "pass word", 0600);
+    sweep(&pkcs12);
+    sweep(&jwt);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sas_key),
-                                       cmocka_unit_test(test_sas_keys_that_are_none),
-                                       cmocka_unit_test(test_x509),
-                                       cmocka_unit_test(test_password),
-                                       cmocka_unit_test(test_none_and_later_kinds),
-                                       cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sas_key),   cmocka_unit_test(test_sas_keys_that_are_none),
+        cmocka_unit_test(test_x509),      cmocka_unit_test(test_password),
+        cmocka_unit_test(test_none),      cmocka_unit_test(test_group),
+        cmocka_unit_test(test_jwt_key),   cmocka_unit_test(test_pkcs12),
+        cmocka_unit_test(test_days_left), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

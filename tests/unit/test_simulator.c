@@ -129,7 +129,7 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     assert_true(open);
 }
 
-static const struct tg_source_callbacks callbacks = {on_sample, on_state, on_answer, on_open};
+static const struct tg_source_callbacks callbacks = {on_sample, on_state, on_answer, on_open, NULL};
 
 static void on_closed(void *user)
 {

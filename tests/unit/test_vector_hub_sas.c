@@ -15,7 +15,7 @@
 #include "tests/peers/hub_sas.h"
 #include "tests/peers/hub_topics.h"
 
-static json_t *load_tokens(void)
+static json_t *load_vectors(const char *name)
 {
     const char *source = getenv("TIDEGATE_SOURCE"), *given = getenv("TIDEGATE_VECTORS");
     char shared[4096], own[4096], path[8192];
@@ -24,7 +24,7 @@ static json_t *load_tokens(void)
     snprintf(shared, sizeof shared, "%s/../shared/vectors", source);
     snprintf(own, sizeof own, "%s/tests/vectors", source);
     const char *folder = given && given[0] ? given : stat(shared, &st) == 0 ? shared : own;
-    snprintf(path, sizeof path, "%s/cloud/sas_tokens.json", folder);
+    snprintf(path, sizeof path, "%s/cloud/%s", folder, name);
     json_error_t error;
     json_t *root = json_load_file(path, 0, &error);
     if (!root) {
@@ -41,7 +41,7 @@ static const char *text(const json_t *object, const char *key)
 static void test_golden_tokens(void **state)
 {
     (void)state;
-    json_t *root = load_tokens(), *token;
+    json_t *root = load_vectors("sas_tokens.json"), *token;
     size_t i;
     assert_true(json_array_size(json_object_get(root, "tokens")) > 0);
     json_array_foreach(json_object_get(root, "tokens"), i, token)
@@ -151,6 +151,56 @@ static void test_names(void **state)
     assert_false(hub_name_valid("\xc3\xa4"));
 }
 
+static void test_derived_keys(void **state)
+{
+    (void)state;
+    json_t *root = load_vectors("dps_derived_keys.json"), *key;
+    size_t i;
+    assert_true(json_array_size(json_object_get(root, "keys")) > 0);
+    json_array_foreach(json_object_get(root, "keys"), i, key)
+    {
+        char derived[HUB_SAS_KEY_MAX];
+        assert_true(
+            hub_sas_derive(text(key, "master_b64"), text(key, "registration_id"), derived, sizeof derived));
+        assert_string_equal(derived, text(key, "derived_b64"));
+        assert_false(hub_sas_derive("no base64", text(key, "registration_id"), derived, sizeof derived));
+    }
+    json_decref(root);
+}
+
+static void test_registrations(void **state)
+{
+    (void)state;
+    static const char scope[] = "0ne00A1B2C3";
+    static const char *const good[] = {
+        "0ne00A1B2C3/registrations/dev-a/api-version=2019-03-31",
+        "0ne00A1B2C3/registrations/dev-a/"
+        "api-version=2019-03-31&ClientVersion=azure-iot-provisioning-device%2F1.9.1",
+        "0ne00A1B2C3/registrations/dev-a/api-version=2025-07-01-preview&ClientVersion=x"};
+    static const char *const bad[] = {
+        "",
+        "dev-a",
+        "0ne00A1B2C4/registrations/dev-a/api-version=2019-03-31",
+        "0ne00A1B2C3/registrations/dev-b/api-version=2019-03-31",
+        "0ne00A1B2C3/registrations/dev-a/?api-version=2019-03-31",
+        "0ne00A1B2C3/registrations/dev-a/api-version=",
+        "0ne00A1B2C3/registrations/dev-a/api-version=2019-03-31&ClientVersion=%2",
+        "0ne00A1B2C3/registrations/dev-a/api-version=2019-03-31&Other=1"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_null(dps_username_check(good[i], "dev-a", scope));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_non_null(dps_username_check(bad[i], "dev-a", scope));
+    }
+    assert_true(dps_name_valid("a-b.c_d:9"));
+    assert_false(dps_name_valid("") || dps_name_valid("a/b") || dps_name_valid("a b") ||
+                 dps_name_valid("ab."));
+    assert_null(dps_publish_check("$dps/registrations/PUT/iotdps-register/?$rid=1"));
+    assert_null(dps_publish_check("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=2"));
+    assert_non_null(dps_publish_check("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1"));
+    assert_non_null(dps_publish_check("$dps/registrations/PUT/iotdps-register/"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +209,8 @@ int main(void)
         cmocka_unit_test(test_coverage_is_by_whole_segments),
         cmocka_unit_test(test_property_bytes),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_derived_keys),
+        cmocka_unit_test(test_registrations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,7 +282,17 @@ struct tg_host {
     double (*get_real)(const struct tg_settings *, const char *name);
     const char *(*get_text)(const struct tg_settings *, const char *name);
     uint32_t (*get_list)(const struct tg_settings *, const char *name, const char *const **ret_items);
+
+    /* Appended after 0.1: there when struct_size reaches beyond it. */
+
+    /* Tells a lasting fact about a device, for the cloud's twin: "model", "firmware", "serial", "signal" … (name: 1 to 64 bytes;
+     * at most 32 facts a device). The same value again is not told twice. Not for measurements. 0 or TG_PLUGIN_EINVAL,
+     * _ENOMEM, _EFULL. */
+    int (*device_fact)(struct tg_host_source *, uint32_t device, const char *name, const struct tg_value *value);
 };
+
+#define TG_HOST_HAS(host, member)                                                                            \
+    ((host)->struct_size >= offsetof(struct tg_host, member) + sizeof((host)->member) && (host)->member)
 
 /* --- what a plugin is ------------------------------------------------------------------------ */
 

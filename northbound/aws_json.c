@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "northbound/aws_json.h"
+
+#include "core/base/allocator.h"
+#include "northbound/format_json.h"
+
+void tg_aws_text_free(struct tg_aws_text *t)
+{
+    tg_free(t->data);
+    *t = (struct tg_aws_text){0};
+}
+
+/* jansson's own limit is 2048 levels, and it recurses; brackets within strings do not count. */
+static bool too_deep(struct tg_bytes text)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '[') && ++depth > TG_AWS_JSON_MAX_DEPTH)
+            return true;
+        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+            depth--;
+    }
+    return false;
+}
+
+json_t *tg_aws_json_parse(struct tg_bytes text, const char *what, struct tg_error *err)
+{
+    char quoted[TG_QUOTE_BYTES];
+    json_error_t e;
+    json_t *j;
+    if (text.len > TG_AWS_JSON_MAX_BYTES || too_deep(text)) {
+        tg_error_set(err, TG_ETOOBIG, "%s: more than %d bytes, or nested more than %d levels deep", what,
+                     TG_AWS_JSON_MAX_BYTES, TG_AWS_JSON_MAX_DEPTH);
+        return NULL;
+    }
+    j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &e);
+    if (j && json_is_object(j))
+        return j;
+    if (!j && json_error_code(&e) == json_error_out_of_memory)
+        tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
+    else
+        tg_error_set(err, TG_EPROTO, "%s: no JSON object: %s", what,
+                     tg_quote(quoted, (const char *)text.data, text.len));
+    json_decref(j);
+    return NULL;
+}
+
+static void write_object(struct tg_writer *w, const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    bool first = true;
+    tg_write_u8(w, '{');
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        if (!first)
+            tg_write_u8(w, ',');
+        first = false;
+        tg_format_json_string(w, tg_bytes_str(key));
+        tg_write_u8(w, ':');
+        tg_aws_json_write(w, value);
+    }
+    tg_write_u8(w, '}');
+}
+
+void tg_aws_json_write(struct tg_writer *w, const json_t *j)
+{
+    switch (json_typeof(j)) {
+    case JSON_OBJECT:
+        write_object(w, j);
+        break;
+    case JSON_ARRAY:
+        tg_write_u8(w, '[');
+        for (size_t i = 0; i < json_array_size(j); i++) {
+            if (i)
+                tg_write_u8(w, ',');
+            tg_aws_json_write(w, json_array_get(j, i));
+        }
+        tg_write_u8(w, ']');
+        break;
+    case JSON_STRING:
+        tg_format_json_string(w, tg_bytes(json_string_value(j), json_string_length(j)));
+        break;
+    case JSON_INTEGER:
+        tg_write_i64_dec(w, json_integer_value(j));
+        break;
+    case JSON_REAL:
+        tg_format_json_real(w, json_real_value(j));
+        break;
+    default:
+        tg_write_str(w, json_is_null(j) ? "null" : json_is_true(j) ? "true" : "false");
+        break;
+    }
+}
+
+int tg_aws_json_keep(const json_t *object, size_t limit_bytes, const char *what, struct tg_aws_text *ret_text,
+                     struct tg_error *err)
+{
+    uint8_t *memory = tg_malloc(limit_bytes), *fitted;
+    struct tg_writer w = tg_writer_init(memory, limit_bytes);
+    if (!memory)
+        return tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
+    tg_aws_json_write(&w, object);
+    if (w.failed) {
+        tg_free(memory);
+        return tg_error_set(err, TG_ETOOBIG, "%s: more than %zu bytes", what, limit_bytes);
+    }
+    fitted = tg_realloc(memory, w.len);
+    *ret_text = (struct tg_aws_text){fitted ? fitted : memory, w.len};
+    return TG_OK;
+}
+
+const char *tg_aws_json_text(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+uint64_t tg_aws_json_number(const json_t *object, const char *name)
+{
+    json_int_t v = json_integer_value(json_object_get(object, name));
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+static bool diff_into(json_t *patch, const json_t *have, const json_t *want)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)want, key, value)
+    {
+        const json_t *had = json_object_get(have, key);
+        if (had ? json_equal(had, value) : json_is_null(value))
+            continue;
+        if (json_is_object(had) && json_is_object(value)) {
+            json_t *below = json_object();
+            if (json_object_set_new(patch, key, below) < 0 || !diff_into(below, had, value))
+                return false;
+        } else if (json_object_set(patch, key, value) < 0) {
+            return false;
+        }
+    }
+    json_object_foreach((json_t *)(uintptr_t)have, key, value)
+    {
+        if (!json_object_get(want, key) && json_object_set_new(patch, key, json_null()) < 0)
+            return false;
+    }
+    return true;
+}
+
+json_t *tg_aws_json_diff(const json_t *have, const json_t *want)
+{
+    json_t *patch = json_object();
+    if (patch && diff_into(patch, have, want))
+        return patch;
+    json_decref(patch);
+    return NULL;
+}
+
+int tg_aws_json_patch(json_t *document, const json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    {
+        json_t *below = json_object_get(document, key);
+        int rc = TG_OK;
+        if (json_is_null(value)) {
+            (void)json_object_del(document, key); /* it need not be there */
+            continue;
+        }
+        if (!json_is_object(value)) {
+            rc = json_object_set(document, key, value) < 0 ? TG_ENOMEM : TG_OK;
+        } else {
+            if (!json_is_object(below)) {
+                below = json_object();
+                rc = json_object_set_new(document, key, below) < 0 ? TG_ENOMEM : TG_OK;
+            }
+            if (rc == TG_OK)
+                rc = tg_aws_json_patch(below, value);
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return TG_OK;
+}
+
+bool tg_aws_json_removes(const json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    {
+        if (json_is_null(value) || tg_aws_json_removes(value))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,12 @@
+# Azure IoT Hub and its provisioning service: what they say, without a connection.
+foreach(part twin methods dps)
+  tg_test(test_azure_${part} SOURCES unit/test_azure_${part}.c LINK tg_test_parts LABELS unit)
+endforeach()
+tg_test(vector_azure_talk SOURCES unit/test_vector_azure_talk.c support/vectors.c LINK tg_test_parts LABELS vector)
+tg_fuzz(fuzz_azure_talk SOURCES fuzz/fuzz_azure_talk.c LINK tg_test_parts SEEDS azure_talk)
+if(TG_TESTS)
+  foreach(scenario b0320_azure_examples b0321_azure_twin b0322_azure_methods b0323_azure_dps)
+    string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+    tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+  endforeach()
+endif()

@@ -1,0 +1,13 @@
+# Pub/Sub over HTTPS.
+tg_test(vector_pubsub SOURCES unit/test_vector_pubsub.c support/vectors.c LINK tg_pubsub LABELS vector)
+tg_test(test_pubsub_core SOURCES unit/test_pubsub_core.c LINK tg_pubsub LABELS unit)
+tg_test(test_pubsub SOURCES unit/test_pubsub.c support/host_model.c support/vectors.c LINK tg_pubsub LABELS unit)
+tg_fuzz(fuzz_pubsub_reply SOURCES fuzz/fuzz_pubsub_reply.c LINK tg_pubsub SEEDS pubsub_reply)
+tg_fuzz(fuzz_pubsub_key SOURCES fuzz/fuzz_pubsub_key.c LINK tg_pubsub SEEDS pubsub_key)
+tg_scenario(scenario_pubsub_example b0400_pubsub_example.py)
+tg_scenario(scenario_pubsub b0401_pubsub.py)
+tg_scenario(scenario_pubsub_faults b0402_pubsub_faults.py TIMEOUT 180)
+tg_scenario(scenario_pubsub_exchange b0403_pubsub_exchange.py)
+tg_scenario(scenario_pubsub_emulator b0404_pubsub_emulator.py TIMEOUT 180)
+set_tests_properties(scenario_pubsub_emulator PROPERTIES SKIP_RETURN_CODE 77)
+tg_scenario(scenario_peers_pubsub_google peers_pubsub_google.py TIMEOUT 180)
