@@ -234,6 +234,19 @@ static bool is_loopback(const char *host)
            d < 256;
 }
 
+/* Where a type's own rule points to: the option that its text begins with ("topic: …"), else the cloud. */
+static struct tg_config_pos blamed(const struct tg_config_cloud *c, const char *text)
+{
+    const struct tg_settings *const all[] = {c->settings, c->common};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (const struct tg_option *o = tg_settings_table(all[i]); o && o->name; o++) {
+            size_t n = strlen(o->name);
+            if (strncmp(text, o->name, n) == 0 && text[n] == ':')
+                return tg_config_option_pos(c->pos, all[i], o->name);
+        }
+    return c->pos;
+}
+
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
                         const struct tg_config_cloud_type *type)
 {
@@ -262,8 +275,12 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         tg_config_error(
             l, tg_config_option_pos(tg_config_option_pos(c->pos, c->common, "format"), c->common, "template"),
             "`format: template` and `template: TEXT` need each other");
+    if (type && strcmp(type->type, "mqtt") != 0 && tg_settings_has(c->common, "format") &&
+        strcmp(tg_settings_text(c->common, "format"), "sparkplug-b") == 0)
+        tg_config_error(l, tg_config_option_pos(c->pos, c->common, "format"),
+                        "format: sparkplug-b is for clouds of type mqtt; this one is %s", type->type);
     if (type && type->check_cloud && type->check_cloud(c, &err) < 0)
-        tg_config_error(l, c->pos, "%s", err.text);
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
 }
 
 static const char *kind_text(enum tg_identity_kind kind)

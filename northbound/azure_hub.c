@@ -101,7 +101,7 @@ static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err
         if (rc < 0)
             return rc;
     }
-    return tg_cloud_check_format(cloud, err);
+    return TG_OK;
 }
 
 static int check_route(const struct tg_config_cloud *cloud, const struct tg_config_route *route,

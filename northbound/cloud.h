@@ -245,7 +245,5 @@ const struct tg_cloud_type *const *tg_cloud_types(size_t *ret_count);
 const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error *err);
 /* The profile that serves a cloud of the file: its type's, or, with `format: sparkplug-b`, sparkplug.h's. NULL as above. */
 const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud, struct tg_error *err);
-/* For check_cloud of every type but `mqtt`: TG_EINVAL when the format is one that only that type has. */
-int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err) TG_CHECKED;
 
 #endif

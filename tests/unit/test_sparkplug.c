@@ -943,10 +943,10 @@ static void test_many_metrics_and_large_births(void **state)
         close_payload(&s);
         texts += 32;
         assert_int_equal(n.devices[0].publish_count, 1);
-        assert_true(n.devices[0].publishes[0].len <= type->max_message_bytes);
+        assert_true(n.devices[0].publishes[0].len < 128 * 1024);
     }
     assert_int_equal(rc, TG_ETOOBIG);
-    assert_int_equal(texts, 2 * TG_SAMPLE_MAX_VALUES);
+    assert_int_equal(texts, TG_SPARKPLUG_MAX_METRICS);
     node_fini(&n);
 }
 
