@@ -8,6 +8,7 @@
 
 #include "config/config_private.h"
 #include "core/base/allocator.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/base/sample.h"
 
 #define CONTROL_SOCKET_MAX_BYTES 107 /* sun_path of 108 with its NUL */
@@ -277,15 +278,14 @@ static const char *kind_text(enum tg_identity_kind kind)
     return texts[kind];
 }
 
-/* A token is part of the file's language already; the session cannot use one yet. */
 static void check_identities(struct tg_config_load *l)
 {
     for (const struct tg_config_identity_seen *i = l->identities; i; i = i->next) {
         const char *key = i->identity->key ? i->identity->key : i->identity->jwt_key;
-        if (key && strncmp(key, "pkcs11:", 7) == 0)
-            tg_config_error(l, i->identity->pos,
-                            "%s: a key in a PKCS#11 token is not in this version: name a key file",
-                            i->identity->key ? "key" : "jwt_key");
+        struct tg_pkcs11_uri uri;
+        struct tg_error err = {0};
+        if (key && tg_pkcs11_uri_is(key) && tg_pkcs11_uri_parse(tg_bytes_str(key), &uri, &err) < 0)
+            tg_config_error(l, i->identity->pos, "%s: %s", i->identity->key ? "key" : "jwt_key", err.text);
     }
 }
 

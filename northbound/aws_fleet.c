@@ -44,6 +44,11 @@ const struct tg_option tg_aws_fleet_options[] = {
      .min = 1,
      .max = 255,
      .doc = "The endpoint to ask, when it is not the cloud's `host`."},
+    {.name = "port",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 65535,
+     .doc = "The port there; default: the cloud's."},
     {.name = "client_id",
      .type = TG_OPTION_TEXT,
      .min = 1,
@@ -332,7 +337,6 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 }
 
 const struct tg_cloud_errand tg_aws_fleet = {.session_bytes = sizeof(struct fleet),
-                                             .default_port = 8883,
                                              .wanted = wanted,
                                              .host = host,
                                              .login = login,

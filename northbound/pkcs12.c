@@ -12,7 +12,7 @@
 
 #define CHAIN_MOST         8 /* certificates beside the leaf that are looked at */
 #define PASSWORD_MAX_BYTES 256
-#define PEM_BYTES(der_len) ((der_len) * 3 / 2 + 128)
+#define PEM_BYTES(der_len) ((der_len)*3 / 2 + 128)
 #define OID(...)           tg_bytes((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
 /* What wolfSSL took the file apart into. */
@@ -44,9 +44,10 @@ static int parse_failed(int code, bool opened, struct tg_error *err)
     if (code == MAC_CMP_FAILED_E)
         return tg_error_set(err, TG_EAUTH, "the password does not open it");
     if (opened || code == ALGO_ID_E)
-        return tg_error_set(err, TG_EUNSUPPORTED,
-                            "its certificates are encrypted with RC2 or another method that is not supported; write it "
-                            "anew with \"openssl pkcs12 -export\" without -legacy");
+        return tg_error_set(
+            err, TG_EUNSUPPORTED,
+            "its certificates are encrypted with RC2 or another method that is not supported; write it "
+            "anew with \"openssl pkcs12 -export\" without -legacy");
     return tg_error_set(err, TG_ECERT, "it is no PKCS#12 file, or damaged (wolfSSL %d)", code);
 }
 

@@ -342,9 +342,12 @@ static void recall_bd_seq(const struct tg_cloud_talk *talk)
     struct link_memory *l = talk->link;
     struct tg_bytes note = talk->io->recall(talk->user, BD_SEQ_NOTE);
     unsigned value = 0;
-    for (size_t i = 0; i < note.len && value <= UINT8_MAX; i++)
+    bool good = note.len > 0 && note.len <= 3;
+    for (size_t i = 0; good && i < note.len; i++) {
+        good = note.data[i] >= '0' && note.data[i] <= '9';
         value = 10 * value + (unsigned)(note.data[i] - '0');
-    l->bd_seq_known = note.len > 0 && value <= UINT8_MAX;
+    }
+    l->bd_seq_known = good && value <= UINT8_MAX;
     l->bd_seq = (uint8_t)value;
 }
 

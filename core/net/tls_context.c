@@ -15,6 +15,7 @@
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_memory.h"
 #include "core/net/tls_stream.h"
+#include "core/net/tls_token.h"
 #include "core/net/tls_verify.h"
 
 /* AEAD with an ephemeral key exchange only. The hubs negotiate the ECDHE-RSA-AES suites; ChaCha20 is for
@@ -72,11 +73,14 @@ int tg_tls_global_init(struct tg_error *err)
         return tg_error_set(err, TG_ETLS,
                             "TLS library: initialisation failed (no entropy, or out of memory)");
     wc_SetTimeCb(wolfssl_time);
+    if (tg_tls_token_register() < 0)
+        return tg_error_set(err, TG_ETLS, "TLS library: it takes no crypto callback");
     return TG_OK;
 }
 
 void tg_tls_global_fini(void)
 {
+    tg_pkcs11_fini();
     wolfSSL_Cleanup();
     tg_tls_memory_trim();
 }

@@ -60,7 +60,7 @@ class Ledger:
     def account(self, device):
         entries = self.record.read()
         for entry in entries[self.read:]:
-            if entry["ev"] == "publish" and "/messages/events/" in entry["topic"]:
+            if entry["ev"] == "publish" and self.record.is_telemetry(entry["topic"]):
                 account = self.accounts.setdefault(entry["device"], Account())
                 for sample in samples(entry):
                     account.take(sample)
