@@ -33,8 +33,10 @@ int tg_pem_private_key(struct tg_bytes pem, struct tg_secret *ret_der, struct tg
     }
     if (block.len == 0)
         return tg_error_set(err, TG_ECERT, "no private key in PEM form in it");
-    if (wc_PemToDer(block.data, (long)block.len, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) != 0)
+    if (wc_PemToDer(block.data, (long)block.len, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) != 0) {
+        wc_FreeDer(&der); /* it keeps what it had decoded when it failed */
         return tg_error_set(err, TG_ECERT, "not valid PEM");
+    }
     ret_der->data = tg_malloc((size_t)der->length + 1);
     if (ret_der->data) {
         memcpy(ret_der->data, der->buffer, der->length);
