@@ -203,7 +203,7 @@ struct tg_cloud_type {
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */
     /* Samples that are sent together, at once and without a delay; NULL = as `batch` in the file says. */
     uint32_t (*choose_batch)(const struct tg_cloud_target *t);
-    bool (*retain)(const struct tg_cloud_target *t);        /* of telemetry; NULL = no */
+    bool (*retain)(const struct tg_cloud_target *t); /* of telemetry; NULL = no */
 
     /* Client id, user name, password for a connect at `wall_s`; of a shared link, the link's. `link` = link_bytes (bdSeq).
      * May run on another thread when the key is in a token. TG_ETOOBIG, TG_EINVAL with text. */

@@ -421,7 +421,8 @@ static int on_message(int event, void *event_data, void *user)
     if (s->service) {
         service_publish(e);
     } else if (split(e->topic, id)) {
-        hub_record_message(bridge.record, "publish", id, e->topic, e->qos, e->retain, e->payload, e->payloadlen);
+        hub_record_message(bridge.record, "publish", id, e->topic, e->qos, e->retain, e->payload,
+                           e->payloadlen);
     }
     return MOSQ_ERR_SUCCESS;
 }
