@@ -5,8 +5,8 @@
 #include "core/net/pem.h"
 #include "core/net/wolfssl.h"
 
-#define P256_BYTES     32
-#define KEY_DER_BYTES  2048 /* RSA 3072: 1770 */
+#define P256_BYTES      32
+#define KEY_DER_BYTES   2048 /* RSA 3072: 1770 */
 #define PUBLIC_EXPONENT 65537
 
 static int make_ec(WC_RNG *rng, uint8_t *der)
@@ -50,7 +50,8 @@ int tg_key_make(unsigned rsa_bits, struct tg_writer *out, struct tg_error *err)
     wc_FreeRng(&rng);
     if (len <= 0)
         rc = tg_error_set(err, TG_EIO, "a new %s key cannot be made", rsa_bits ? "RSA" : "EC P-256");
-    else if (tg_pem_write(out, rsa_bits ? "RSA PRIVATE KEY" : "EC PRIVATE KEY", tg_bytes(der, (size_t)len)) < 0)
+    else if (tg_pem_write(out, rsa_bits ? "RSA PRIVATE KEY" : "EC PRIVATE KEY", tg_bytes(der, (size_t)len)) <
+             0)
         rc = tg_error_set(err, TG_ETOOBIG, "there is no room for a new key");
     tg_free_secret(der, KEY_DER_BYTES);
     return rc;

@@ -9,23 +9,31 @@
 #include "core/base/pkcs11_uri.h"
 
 static const char help[] =
-    "usage: tidegate identity create DEVICE [-c FILE] [--cloud C] [--rsa 2048|3072] [--days N] [--force] [--json]\n"
+    "usage: tidegate identity create DEVICE [-c FILE] [--cloud C] [--rsa 2048|3072] [--days N] [--force] "
+    "[--json]\n"
     "       tidegate identity csr    DEVICE [-c FILE] [--cloud C] [--rsa 2048|3072] [--out FILE]\n"
     "       tidegate identity csr    --proof CODE --key CA_KEY --certificate CA_CERTIFICATE [--out FILE]\n"
     "       tidegate identity import DEVICE [-c FILE] [--cloud C] --certificate FILE\n"
-    "       tidegate identity import DEVICE [-c FILE] [--cloud C] --pkcs12 FILE --password-file FILE [--force]\n"
+    "       tidegate identity import DEVICE [-c FILE] [--cloud C] --pkcs12 FILE --password-file FILE "
+    "[--force]\n"
     "       tidegate identity show   DEVICE [-c FILE] [--cloud C] [--json]\n"
     "       tidegate identity token  DEVICE [-c FILE] [--cloud C] [--ttl 1h] [--json]\n\n"
-    "create  makes the private key and a self-signed certificate in the files that the configuration names, and prints\n"
-    "        what a hub registers: thumbprints, public key. For a JWT key: the key alone. Nothing is overwritten without\n"
+    "create  makes the private key and a self-signed certificate in the files that the configuration names, "
+    "and prints\n"
+    "        what a hub registers: thumbprints, public key. For a JWT key: the key alone. Nothing is "
+    "overwritten without\n"
     "        --force. A key in a token (--key pkcs11:…, or in the configuration) is used, not made.\n"
-    "csr     a certificate signing request for the device's key, which is made when it is not there. With --proof: the\n"
-    "        certificate that proves to a hub that the CA's key is yours; its common name is the hub's code.\n"
-    "import  puts a certificate that a CA has issued, or a PKCS#12 file, where the configuration wants it, after a check\n"
+    "csr     a certificate signing request for the device's key, which is made when it is not there. With "
+    "--proof: the\n"
+    "        certificate that proves to a hub that the CA's key is yours; its common name is the hub's "
+    "code.\n"
+    "import  puts a certificate that a CA has issued, or a PKCS#12 file, where the configuration wants it, "
+    "after a check\n"
     "        that it belongs to the device's key.\n"
     "show    kind, subject, thumbprints, days left, public key; never a secret.\n"
     "token   a SAS token or JWT as the device would present it: a secret, for tests with other clients.\n\n"
-    "Options: --key FILE|URI and --certificate FILE stand for the configuration's; with both, create and csr need no\n"
+    "Options: --key FILE|URI and --certificate FILE stand for the configuration's; with both, create and csr "
+    "need no\n"
     "configuration. --cloud where a device has several. -c FILE (default " TG_DEFAULT_CONFIG ").\n";
 
 int tg_identity_fail(const struct tg_identity_args *a, const char *fmt, ...)
@@ -72,8 +80,9 @@ void tg_identity_json_certificate(json_t *object, const struct tg_tls_credential
     char date[TG_CLOCK_ISO8601_BYTES];
     tg_clock_iso8601(c->not_after_s * 1000, date);
     json_object_set_new(object, "certificate",
-                        json_pack("{s:s,s:s,s:I,s:s,s:s}", "subject", c->common_name, "not_after", date, "days_left",
-                                  (json_int_t)days_left(c), "sha1", c->sha1, "sha256", c->sha256));
+                        json_pack("{s:s,s:s,s:I,s:s,s:s}", "subject", c->common_name, "not_after", date,
+                                  "days_left", (json_int_t)days_left(c), "sha1", c->sha1, "sha256",
+                                  c->sha256));
 }
 
 /* --- the device ------------------------------------------------------------------------------------------- */
@@ -91,12 +100,13 @@ static const struct tg_config_device *find_device(const struct tg_identity_args 
                 names[n++] = device->id;
         }
     near = tg_nearest_word(a->device, names, n);
-    tg_identity_fail(a, "there is no device \"%s\" in %s%s%s%s", a->device, c->file, near ? " (did you mean \"" : "",
-                     near ? near : "", near ? "\"?)" : "");
+    tg_identity_fail(a, "there is no device \"%s\" in %s%s%s%s", a->device, c->file,
+                     near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
     return NULL;
 }
 
-static const struct tg_config_route *find_route(const struct tg_identity_args *a, const struct tg_config_device *d)
+static const struct tg_config_route *find_route(const struct tg_identity_args *a,
+                                                const struct tg_config_device *d)
 {
     char clouds[256];
     struct tg_writer w = tg_writer_init(clouds, sizeof clouds);
@@ -110,7 +120,8 @@ static const struct tg_config_route *find_route(const struct tg_identity_args *a
     if (d->route_count == 0)
         tg_identity_fail(a, "device %s has no cloud", d->id);
     else if (a->cloud)
-        tg_identity_fail(a, "device %s does not go to cloud \"%s\"; its clouds are %s", d->id, a->cloud, clouds);
+        tg_identity_fail(a, "device %s does not go to cloud \"%s\"; its clouds are %s", d->id, a->cloud,
+                         clouds);
     else
         tg_identity_fail(a, "device %s has several clouds: choose one with --cloud (%s)", d->id, clouds);
     return NULL;
@@ -164,15 +175,16 @@ void tg_identity_target_free(struct tg_identity_target *t)
 
 /* --- command line ----------------------------------------------------------------------------------------- */
 
-static const char *const valued[] = {"--cloud", "--key",   "--pkcs11", "--certificate", "--pkcs12", "--password-file",
-                                     "--out",   "--proof", "--rsa",    "--days",        "--ttl",    NULL};
+static const char *const valued[] = {"--cloud",  "--key",           "--pkcs11", "--certificate",
+                                     "--pkcs12", "--password-file", "--out",    "--proof",
+                                     "--rsa",    "--days",          "--ttl",    NULL};
 
 /* 0, or an exit code. */
 static int parse(int argc, char **argv, struct tg_identity_args *a)
 {
-    const char **const values[] = {&a->cloud,         &a->key, &a->key,   &a->certificate, &a->pkcs12,
-                                   &a->password_file, &a->out, &a->proof, &a->rsa,         &a->days,
-                                   &a->ttl};
+    const char **const values[] = {&a->cloud,  &a->key,           &a->key, &a->certificate,
+                                   &a->pkcs12, &a->password_file, &a->out, &a->proof,
+                                   &a->rsa,    &a->days,          &a->ttl};
     char *rest[64];
     int n = 0;
     for (int i = 0; i < argc; i++) {

@@ -33,23 +33,26 @@ static int wrong_kind(const struct tg_identity_args *a, const struct tg_identity
 {
     const struct tg_config_identity *i = &t->identity;
     if (i->kind == TG_IDENTITY_SAS_KEY || i->kind == TG_IDENTITY_GROUP)
-        return tg_identity_fail(a, "%s proves itself with a shared key: the hub makes it; put it, base64, into %s with mode "
-                                   "0600",
-                                a->device, i->sas_key_file ? i->sas_key_file : i->group_key_file);
+        return tg_identity_fail(
+            a,
+            "%s proves itself with a shared key: the hub makes it; put it, base64, into %s with mode "
+            "0600",
+            a->device, i->sas_key_file ? i->sas_key_file : i->group_key_file);
     if (i->kind == TG_IDENTITY_PKCS12)
-        return tg_identity_fail(a, "%s has its key in %s, which is made elsewhere: see tidegate identity import --pkcs12",
-                                a->device, i->pkcs12);
+        return tg_identity_fail(
+            a, "%s has its key in %s, which is made elsewhere: see tidegate identity import --pkcs12",
+            a->device, i->pkcs12);
     return tg_identity_fail(a, "%s has no certificate and no JWT key in the configuration", a->device);
 }
 
-static int parse_number(const char *text, long least, long most, const char *what, const struct tg_identity_args *a,
-                        long *ret)
+static int parse_number(const char *text, long least, long most, const char *what,
+                        const struct tg_identity_args *a, long *ret)
 {
     char *end;
     long n = strtol(text, &end, 10);
     if (*text == '\0' || *end != '\0' || n < least || n > most) {
-        fprintf(stderr, "tidegate identity %s: %s takes a number from %ld to %ld, not \"%s\"\n", a->verb, what, least,
-                most, text);
+        fprintf(stderr, "tidegate identity %s: %s takes a number from %ld to %ld, not \"%s\"\n", a->verb,
+                what, least, most, text);
         return TG_EXIT_USAGE;
     }
     *ret = n;
@@ -103,8 +106,8 @@ static int refuse_to_overwrite(const struct tg_identity_args *a, const char *key
     const char *const files[] = {key && !tg_pkcs11_uri_is(key) ? key : NULL, certificate};
     for (size_t i = 0; i < 2; i++)
         if (files[i] && !a->force && access(files[i], F_OK) == 0)
-            return tg_identity_fail(a, "%s exists already; --force overwrites it (a lost key cannot be brought back)",
-                                    files[i]);
+            return tg_identity_fail(
+                a, "%s exists already; --force overwrites it (a lost key cannot be brought back)", files[i]);
     return 0;
 }
 
@@ -121,16 +124,19 @@ static int write_self_signed(const struct tg_identity_args *a, const struct tg_i
                                     .not_before_s = now_s - EARLIER_S,
                                     .not_after_s = now_s + days * DAY_S};
     if (!tg_clock_plausible(tg_clock_wall_ms()))
-        return tg_identity_fail(a, "the clock of this machine is wrong, and a certificate needs a date: set it first");
+        return tg_identity_fail(
+            a, "the clock of this machine is wrong, and a certificate needs a date: set it first");
     int rc = tg_key_random(c.serial, sizeof c.serial, &err);
     if (rc == TG_OK)
         rc = tg_x509_certificate_write(&c, &w, &err);
     if (rc == TG_OK)
-        rc = tg_secret_write(t->identity.certificate, TG_SECRET_PUBLIC, tg_bytes(w.data, w.len), a->force, &err);
+        rc = tg_secret_write(t->identity.certificate, TG_SECRET_PUBLIC, tg_bytes(w.data, w.len), a->force,
+                             &err);
     return rc == TG_OK ? 0 : tg_identity_fail(a, "%s", err.text);
 }
 
-static int report(const struct tg_identity_args *a, const struct tg_identity_target *t, const struct tg_signer *signer)
+static int report(const struct tg_identity_args *a, const struct tg_identity_target *t,
+                  const struct tg_signer *signer)
 {
     char pem[2048];
     struct tg_writer w = tg_writer_init(pem, sizeof pem);
@@ -147,7 +153,8 @@ static int report(const struct tg_identity_args *a, const struct tg_identity_tar
         tg_identity_free(&id);
     }
     if (a->common.json) {
-        json_t *j = json_pack("{s:s,s:s,s:s}", "device", t->name, "key", key_path(&t->identity), "public_key", pem);
+        json_t *j =
+            json_pack("{s:s,s:s,s:s}", "device", t->name, "key", key_path(&t->identity), "public_key", pem);
         if (has_certificate) {
             json_object_set_new(j, "certificate_file", json_string(t->identity.certificate));
             tg_identity_json_certificate(j, &info);
@@ -276,13 +283,15 @@ static int proof(const struct tg_identity_args *a)
     struct tg_signer *ca;
     struct tg_error err = {0};
     if (!a->key || !a->certificate) {
-        fprintf(stderr, "tidegate identity csr: --proof needs --key CA_KEY and --certificate CA_CERTIFICATE\n");
+        fprintf(stderr,
+                "tidegate identity csr: --proof needs --key CA_KEY and --certificate CA_CERTIFICATE\n");
         return TG_EXIT_USAGE;
     }
     if (tg_secret_read(a->certificate, TG_SECRET_PUBLIC, &ca_pem, &err) < 0)
         return tg_identity_fail(a, "%s", err.text);
-    int rc = check_pair(a->key, tg_secret_view(&ca_pem), &info, &err) < 0 ? tg_identity_fail(a, "%s", err.text)
-                                                                          : open_signer(a, a->key, &ca);
+    int rc = check_pair(a->key, tg_secret_view(&ca_pem), &info, &err) < 0
+                 ? tg_identity_fail(a, "%s", err.text)
+                 : open_signer(a, a->key, &ca);
     if (rc == 0) {
         rc = prove(a, ca, tg_secret_view(&ca_pem));
         tg_signer_free(ca);
@@ -314,7 +323,8 @@ static int install_certificate(const struct tg_identity_args *a, const struct tg
     if (check_pair(i->key, pem, &info, &err) < 0)
         return tg_identity_fail(a, "%s; nothing was changed", err.text);
     if (info.not_after_s < tg_clock_wall_ms() / 1000)
-        return tg_identity_fail(a, "the certificate of \"%s\" has ended already; nothing was changed", info.common_name);
+        return tg_identity_fail(a, "the certificate of \"%s\" has ended already; nothing was changed",
+                                info.common_name);
     if (tg_secret_write(i->certificate, TG_SECRET_PUBLIC, pem, true, &err) < 0)
         return tg_identity_fail(a, "%s", err.text);
     printf("certificate  %s\n", i->certificate);
@@ -336,8 +346,8 @@ static int import_certificate(const struct tg_identity_args *a, const struct tg_
 }
 
 /* Into the PKCS#12 file that the configuration names, or taken apart into its certificate and key files. */
-static int install_pkcs12(const struct tg_identity_args *a, const struct tg_config_identity *i, struct tg_bytes file,
-                          struct tg_bytes password, const struct tg_pkcs12 *p)
+static int install_pkcs12(const struct tg_identity_args *a, const struct tg_config_identity *i,
+                          struct tg_bytes file, struct tg_bytes password, const struct tg_pkcs12 *p)
 {
     struct tg_error err = {0};
     int rc;
@@ -354,8 +364,9 @@ static int install_pkcs12(const struct tg_identity_args *a, const struct tg_conf
         return TG_EXIT_OK;
     }
     if (i->kind != TG_IDENTITY_X509 || tg_pkcs11_uri_is(i->key))
-        return tg_identity_fail(a, "%s has neither a PKCS#12 file nor a certificate with a key file in the configuration",
-                                a->device);
+        return tg_identity_fail(
+            a, "%s has neither a PKCS#12 file nor a certificate with a key file in the configuration",
+            a->device);
     rc = refuse_to_overwrite(a, i->key, i->certificate);
     if (rc)
         return rc;
@@ -396,7 +407,8 @@ int tg_identity_import(const struct tg_identity_args *a)
     struct tg_identity_args finding = *a;
     struct tg_identity_target t;
     if (!a->certificate == !a->pkcs12) {
-        fprintf(stderr, "tidegate identity import: give --certificate FILE, or --pkcs12 FILE with --password-file FILE\n");
+        fprintf(stderr, "tidegate identity import: give --certificate FILE, or --pkcs12 FILE with "
+                        "--password-file FILE\n");
         return TG_EXIT_USAGE;
     }
     finding.certificate = NULL; /* here it is what comes in, not where it goes */

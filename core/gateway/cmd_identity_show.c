@@ -60,7 +60,8 @@ static void registration_id(const struct tg_identity_target *t, char id[TG_AZURE
         id[0] = '\0';
 }
 
-static int show(const struct tg_identity_args *a, const struct tg_identity_target *t, const struct tg_identity *id)
+static int show(const struct tg_identity_args *a, const struct tg_identity_target *t,
+                const struct tg_identity *id)
 {
     char pem[2048], registration[TG_AZURE_REGISTRATION_ID_BYTES];
     struct tg_tls_credential_info certificate;
@@ -71,8 +72,8 @@ static int show(const struct tg_identity_args *a, const struct tg_identity_targe
     if (id->credential)
         tg_tls_credential_info(id->credential, &certificate);
     if (a->common.json) {
-        json_t *j = json_pack("{s:s,s:s,s:s,s:b}", "device", t->device->id, "cloud", t->route->cloud->name, "kind",
-                              info.kind, "key_in_token", info.key_in_token);
+        json_t *j = json_pack("{s:s,s:s,s:s,s:b}", "device", t->device->id, "cloud", t->route->cloud->name,
+                              "kind", info.kind, "key_in_token", info.key_in_token);
         json_object_set_new(j, "cloud_device_id", json_string(t->name));
         if (id->credential)
             tg_identity_json_certificate(j, &certificate);
@@ -83,7 +84,8 @@ static int show(const struct tg_identity_args *a, const struct tg_identity_targe
         tg_identity_print_json(j);
         return TG_EXIT_OK;
     }
-    printf("device       %s\ncloud        %s (%s)\n", t->device->id, t->route->cloud->name, t->route->cloud->type);
+    printf("device       %s\ncloud        %s (%s)\n", t->device->id, t->route->cloud->name,
+           t->route->cloud->type);
     if (strcmp(t->device->id, t->name) != 0)
         printf("there as     %s\n", t->name);
     printf("kind         %s%s\n", info.kind, info.key_in_token ? ", key in a PKCS#11 token" : "");
@@ -103,7 +105,8 @@ int tg_identity_show(const struct tg_identity_args *a)
     struct tg_identity id;
     struct tg_error err = {0};
     if (a->key || a->certificate) {
-        fprintf(stderr, "tidegate identity show: it shows what the configuration has; --key and --certificate are not taken\n");
+        fprintf(stderr, "tidegate identity show: it shows what the configuration has; --key and "
+                        "--certificate are not taken\n");
         return TG_EXIT_USAGE;
     }
     int rc = tg_identity_find(a, true, &t);
@@ -125,12 +128,14 @@ int tg_identity_show(const struct tg_identity_args *a)
 static int set_lifetime(const struct tg_identity_args *a, const struct tg_identity_target *t)
 {
     static const char *const names[] = {"sas_lifetime", "token_lifetime"};
-    struct tg_settings *s = (struct tg_settings *)(uintptr_t)t->route->cloud->settings; /* of our own copy of the file */
+    struct tg_settings *s =
+        (struct tg_settings *)(uintptr_t)t->route->cloud->settings; /* of our own copy of the file */
     struct tg_error err = {0};
     for (const struct tg_option *o = tg_settings_table(s); o && o->name; o++)
         for (size_t i = 0; i < 2; i++)
             if (strcmp(o->name, names[i]) == 0) {
-                if (tg_settings_set(s, o->name, a->ttl, NULL, (struct tg_settings_position){0}, &err) == TG_OK)
+                if (tg_settings_set(s, o->name, a->ttl, NULL, (struct tg_settings_position){0}, &err) ==
+                    TG_OK)
                     return 0;
                 fprintf(stderr, "tidegate identity token: --ttl: %s\n", err.text);
                 return TG_EXIT_USAGE;
@@ -169,23 +174,26 @@ static int log_in(const struct tg_identity_target *t, const struct tg_identity *
     return rc;
 }
 
-static int print_token(const struct tg_identity_args *a, const struct tg_identity_target *t, const struct tg_identity *id)
+static int print_token(const struct tg_identity_args *a, const struct tg_identity_target *t,
+                       const struct tg_identity *id)
 {
     char memory[TG_CLOUD_SCRATCH_BYTES], date[TG_CLOCK_ISO8601_BYTES];
     struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
     struct tg_cloud_login login = {.expires_s = 0};
     struct tg_error err = {0};
     if (!tg_clock_plausible(tg_clock_wall_ms()))
-        return tg_identity_fail(a, "the clock of this machine is wrong, and a token needs the time: set it first");
+        return tg_identity_fail(
+            a, "the clock of this machine is wrong, and a token needs the time: set it first");
     if (log_in(t, id, &scratch, &login, &err) < 0)
         return tg_identity_fail(a, "%s", err.text);
     struct tg_bytes token = login.connect.password;
     tg_clock_iso8601(login.expires_s * 1000, date);
     if (a->common.json)
-        tg_identity_print_json(json_pack("{s:s,s:s,s:s#,s:s#,s:s#}", "device", t->device->id, "expires", date, "client_id",
-                                         (const char *)login.connect.client_id.data, login.connect.client_id.len,
-                                         "username", (const char *)login.connect.username.data,
-                                         login.connect.username.len, "token", (const char *)token.data, token.len));
+        tg_identity_print_json(
+            json_pack("{s:s,s:s,s:s#,s:s#,s:s#}", "device", t->device->id, "expires", date, "client_id",
+                      (const char *)login.connect.client_id.data, login.connect.client_id.len, "username",
+                      (const char *)login.connect.username.data, login.connect.username.len, "token",
+                      (const char *)token.data, token.len));
     else
         printf("%.*s\n", (int)token.len, (const char *)token.data);
     explicit_bzero(memory, sizeof memory);
@@ -198,7 +206,8 @@ int tg_identity_token(const struct tg_identity_args *a)
     struct tg_identity id;
     struct tg_error err = {0};
     if (a->key || a->certificate) {
-        fprintf(stderr, "tidegate identity token: it uses what the configuration has; --key and --certificate are not taken\n");
+        fprintf(stderr, "tidegate identity token: it uses what the configuration has; --key and "
+                        "--certificate are not taken\n");
         return TG_EXIT_USAGE;
     }
     int rc = tg_identity_find(a, true, &t);
@@ -206,7 +215,8 @@ int tg_identity_token(const struct tg_identity_args *a)
         return rc;
     enum tg_identity_kind kind = t.identity.kind;
     if (kind != TG_IDENTITY_SAS_KEY && kind != TG_IDENTITY_GROUP && kind != TG_IDENTITY_JWT_KEY)
-        rc = tg_identity_fail(a, "%s proves itself without a token: it has neither a shared key nor a JWT key", a->device);
+        rc = tg_identity_fail(
+            a, "%s proves itself without a token: it has neither a shared key nor a JWT key", a->device);
     else if (a->ttl)
         rc = set_lifetime(a, &t);
     if (rc == 0 && tg_identity_load(&t.identity, &id, &err) < 0)
