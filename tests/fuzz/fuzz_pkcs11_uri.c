@@ -29,8 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tg_pkcs11_uri_resolve(&w, text, "/etc/a b");
     if (tg_writer_cstr(&w) < 0 || tg_pkcs11_uri_parse(tg_bytes_str(resolved), &again, &err) < 0)
         return 0; /* a long path no longer fits */
-    if (strcmp(u.token, again.token) != 0 || strcmp(u.object, again.object) != 0 || strcmp(u.module, again.module) != 0 ||
-        !u.pin_file[0] != !again.pin_file[0])
+    if (strcmp(u.token, again.token) != 0 || strcmp(u.object, again.object) != 0 ||
+        strcmp(u.module, again.module) != 0 || !u.pin_file[0] != !again.pin_file[0])
         abort();
     return 0;
 }

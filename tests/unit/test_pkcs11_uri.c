@@ -21,9 +21,9 @@ static struct tg_pkcs11_uri parse(const char *text)
 static void test_all_parts(void **state)
 {
     (void)state;
-    struct tg_pkcs11_uri u =
-        parse("pkcs11:token=Site%207;manufacturer=Acme;model=M%3b1;serial=00ff;object=meter%2D1;id=%01%00%ff;type=private"
-              "?module-path=/usr/lib/m.so&pin-source=file:/etc/pin%20file");
+    struct tg_pkcs11_uri u = parse("pkcs11:token=Site%207;manufacturer=Acme;model=M%3b1;serial=00ff;object="
+                                   "meter%2D1;id=%01%00%ff;type=private"
+                                   "?module-path=/usr/lib/m.so&pin-source=file:/etc/pin%20file");
     assert_string_equal(u.token, "Site 7");
     assert_string_equal(u.manufacturer, "Acme");
     assert_string_equal(u.model, "M;1");
@@ -103,7 +103,8 @@ static void test_refusals(void **state)
 
 static void test_every_cut(void **state)
 {
-    static const char text[] = "pkcs11:token=Site%207;object=meter%2D1;id=%01%ff?pin-source=file:/p&module-path=/m";
+    static const char text[] =
+        "pkcs11:token=Site%207;object=meter%2D1;id=%01%ff?pin-source=file:/p&module-path=/m";
     (void)state;
     for (size_t n = 0; n < sizeof text; n++) {
         struct tg_pkcs11_uri u;
