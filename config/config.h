@@ -139,6 +139,7 @@ struct tg_config_lookups {
     const struct tg_plugin *(*plugin)(void *user, const char *name, struct tg_error *err);
     const struct tg_config_cloud_type *(*cloud_type)(void *user, const char *type, struct tg_error *err);
     const struct tg_host *check_host; /* has/get services lent to a plugin's check_point */
+    bool without_files; /* the files that it names are not looked at: they are about to be made */
 };
 
 /* Errors are given to `say`, one line each. TG_EINVAL when there was any; *ret_config is then untouched. */

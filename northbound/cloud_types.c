@@ -8,7 +8,7 @@
 #include "northbound/sparkplug.h"
 
 static const struct tg_cloud_type *const types[] = {&tg_azure_hub, &tg_gcp_iot_core, &tg_gcp_pubsub,
-                                                     &tg_aws_iot, &tg_mqtt_cloud};
+                                                    &tg_aws_iot, &tg_mqtt_cloud};
 
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 

@@ -12,6 +12,7 @@
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/net/pem.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_memory.h"
 #include "core/net/tls_stream.h"
@@ -143,10 +144,8 @@ static int load_root(struct tg_tls_context *ctx, struct tg_bytes pem, struct tg_
     struct tg_certificate facts;
     DerBuffer *der = NULL;
     int rc, loaded;
-    if (wc_PemToDer(pem.data, (long)pem.len, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
-        wc_FreeDer(&der); /* it keeps what it had decoded when it failed */
+    if (tg_pem_to_der(pem, false, &der) < 0)
         return tg_error_set(err, TG_ECERT, "not valid PEM");
-    }
     rc = tg_certificate_read(tg_bytes(der->buffer, der->length), NULL, &facts);
     if (rc < 0) {
         tg_error_set(err, rc, "%s", rc == TG_ENOMEM ? "out of memory" : "cannot be decoded");

@@ -29,10 +29,8 @@ static int describe_leaf(struct tg_tls_credential *c, struct tg_bytes certificat
     int rc;
     if (tg_certificate_next_pem(&certificate_pem, "CERTIFICATE", &leaf) <= 0)
         return tg_error_set(err, TG_ECERT, "client certificate: no certificate in PEM form in it");
-    if (wc_PemToDer(leaf.data, (long)leaf.len, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
-        wc_FreeDer(&der); /* it keeps what it had decoded when it failed */
+    if (tg_pem_to_der(leaf, false, &der) < 0)
         return tg_error_set(err, TG_ECERT, "client certificate: not valid PEM");
-    }
     rc = tg_certificate_read(tg_bytes(der->buffer, der->length), NULL, &facts);
     if (rc == TG_OK && (wc_ShaHash(der->buffer, der->length, sha1) != 0 ||
                         wc_Sha256Hash(der->buffer, der->length, sha256) != 0))
@@ -149,9 +147,8 @@ static int check_public_keys(const struct tg_tls_credential *c, struct tg_error 
 {
     DerBuffer *der = NULL;
     DecodedCert *leaf = tg_malloc(sizeof *leaf);
-    if (!leaf || wc_PemToDer(c->chain_pem, (long)c->chain_len, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
+    if (!leaf || tg_pem_to_der(tg_bytes(c->chain_pem, c->chain_len), false, &der) < 0) {
         tg_free(leaf);
-        wc_FreeDer(&der);
         return tg_error_set(err, TG_ENOMEM, "client certificate: out of memory");
     }
     wc_InitDecodedCert(leaf, der->buffer, der->length, NULL);

@@ -123,6 +123,9 @@ static void test_odd_ones(void **state)
                   "ed.pem -subj /CN=e && "
                   "openssl pkcs12 -export -inkey ed.key -in ed.pem -passout pass:x -out ed.p12");
     assert_true(read_file("ed.p12", "x", &p, &err) < 0);
+    key_files_run("openssl pkcs12 -export -nomac -inkey ec.key -in ec.pem -passout pass:x -out nomac.p12");
+    assert_int_equal(read_file("nomac.p12", "x", &p, &err), TG_ECERT);
+    assert_non_null(strstr(err.text, "with a MAC"));
     memset(long_password, 'x', sizeof long_password);
     long_password[sizeof long_password - 1] = '\0';
     assert_int_equal(read_file("hole.p12", long_password, &p, &err), TG_ETOOBIG);
