@@ -2,7 +2,6 @@
 #include "northbound/link.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -118,28 +117,14 @@ static uint64_t pending_rows(const struct tg_link *l)
     return rows;
 }
 
-/* A number for the state of a file: one that was replaced or written again gives another. */
-static uint64_t stamp_of(const char *path)
-{
-    struct stat st;
-    if (!path || strncmp(path, "pkcs11:", 7) == 0 || stat(path, &st) < 0)
-        return 0;
-    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
-           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-}
-
 static uint64_t credential_stamp(const struct tg_link *l)
 {
-    const struct tg_config_identity *c = l->identity_config;
-    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
-                                 c->password_file, c->group_key_file, c->jwt_key};
-    uint64_t stamp = 0;
     const struct tg_option *own = tg_settings_table(l->config->settings);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+    uint64_t stamp = tg_identity_stamp(l->identity_config);
     for (; own && own->name; own++)
         if (own->type == TG_OPTION_SECRET_FILE)
-            stamp = stamp * 1099511628211u ^ stamp_of(tg_settings_text(l->config->settings, own->name));
+            stamp = stamp * 1099511628211u ^
+                    tg_identity_file_stamp(tg_settings_text(l->config->settings, own->name));
     return stamp;
 }
 
@@ -264,9 +249,10 @@ static void on_writable(void *user)
 static uint16_t port_of(const struct tg_link *l)
 {
     const struct tg_settings *c = l->config->common, *p = l->config->provisioning;
-    if (l->errand)
-        return (uint16_t)(tg_settings_has(p, "port") ? tg_settings_int(p, "port")
-                                                     : l->cloud->type->errand->default_port);
+    if (l->errand && tg_settings_has(p, "port"))
+        return (uint16_t)tg_settings_int(p, "port");
+    if (l->errand && l->cloud->type->errand->default_port)
+        return l->cloud->type->errand->default_port;
     return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
                                                  : l->cloud->type->config.default_port);
 }
@@ -290,7 +276,8 @@ void tg_link_slot_granted(struct tg_link *l)
     l->credential_stamp = credential_stamp(l);
     rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
     if (rc < 0) {
-        tg_link_fail_as(l, rc == TG_ENOMEM ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
+        /* A token may be plugged in again; a wrong file waits for somebody. */
+        tg_link_fail_as(l, rc == TG_ENOMEM || rc == TG_EIO ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
         return;
     }
     tg_identity_free(&l->identity);

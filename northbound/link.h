@@ -9,6 +9,7 @@
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
+ *   link_wake.c      whose turn has come by the clock
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
  *
@@ -316,11 +317,13 @@ void tg_link_sent(struct tg_link *l, struct tg_session *s);
 /* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
 bool tg_session_come_online(struct tg_session *s, bool session_present);
 void tg_session_go_offline(struct tg_session *s);
+void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
+const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_wake.c --- */
 /* WAKE of whoever is due; false: the link has failed. */
 bool tg_link_wake(struct tg_link *l, int64_t now_ms);
 int64_t tg_link_next_wake(const struct tg_link *l);
-void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
-const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
 
 /* --- link_assign.c --- */
 /* Reads what an earlier errand found; called once when the link is made. */

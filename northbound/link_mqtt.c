@@ -142,13 +142,14 @@ void tg_link_subscribe(struct tg_link *l)
     if (l->sub_busy || !l->stream || l->stepping ||
         (l->state != TG_SESSION_ONLINE && l->state != TG_SESSION_PROVISIONING))
         return;
-    if (l->want_subscribe && subscribe_part(l, NULL))
+    if (l->want_subscribe && (subscribe_part(l, NULL) || l->sub_busy))
         return;
     TAILQ_FOREACH(s, &l->sessions, in_link)
     {
         if (!s->want_subscribe || !s->online)
             continue;
-        if (subscribe_part(l, s) || l->generation != generation)
+        /* Its SUBSCRIBED may have led to the next SUBSCRIBE already. */
+        if (subscribe_part(l, s) || l->sub_busy || l->generation != generation)
             return;
     }
 }

@@ -115,7 +115,14 @@ static void say(void *user, const char *line)
 
 int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host()};
+    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), false};
+    return tg_config_load(path, &lookups, say, NULL, ret_config);
+}
+
+int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
+                                  struct tg_config **ret_config)
+{
+    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), true};
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 

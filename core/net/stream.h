@@ -44,6 +44,10 @@ void tg_tls_context_free(struct tg_tls_context *ctx); /* after its last stream i
 struct tg_tls_credential;
 int tg_tls_credential_new(struct tg_bytes certificate_pem, struct tg_bytes key_pem,
                           struct tg_tls_credential **ret_credential, struct tg_error *err) TG_CHECKED;
+/* The same with a key that stays in a PKCS#11 token (pkcs11.h: the URI and the further codes). RSA keys of 2048 bits only:
+ * wolfSSL 5.5.4 takes no other length for granted. */
+int tg_tls_credential_new_token(struct tg_bytes certificate_pem, const char *key_uri,
+                                struct tg_tls_credential **ret_credential, struct tg_error *err) TG_CHECKED;
 void tg_tls_credential_free(struct tg_tls_credential *c);
 /* Upper-case hexadecimal thumbprints of the leaf (as hubs list them), its common name, and its validity. */
 #define TG_TLS_NAME_BYTES 136

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/net/tls_failure.h"
 #include "core/net/tls_memory.h"
+#include "core/net/tls_token.h"
 #include "core/net/tls_verify.h"
 
 #define TLS_STREAM_MAGIC 0x715e551cu
@@ -20,6 +21,7 @@ struct tg_tls_stream {
     struct tg_tls_verify *verify; /* until the handshake is done */
     struct tg_bytes in;           /* input of the call that is running */
     struct tg_tls_memory_scope scope;
+    struct tg_pkcs11_key *token_key; /* until the handshake is done; NULL = none */
     int64_t leaf_not_after_s;
     int send_error;
     bool offered_session, resumed, done;
@@ -135,7 +137,11 @@ static int set_credential(struct tg_tls_stream *t, struct tg_error *err)
         return TG_OK; /* a CertificateRequest is then answered with an empty Certificate */
     int chain = wolfSSL_use_certificate_chain_buffer_format(t->ssl, c->chain_pem, (long)c->chain_len,
                                                             WOLFSSL_FILETYPE_PEM);
-    int key = wolfSSL_use_PrivateKey_buffer(t->ssl, c->key_der, (long)c->key_len, WOLFSSL_FILETYPE_ASN1);
+    int key = c->token_key ? tg_tls_token_use(t->ssl, c->token_key)
+                           : wolfSSL_use_PrivateKey_buffer(t->ssl, c->key_der, (long)c->key_len,
+                                                           WOLFSSL_FILETYPE_ASN1);
+    if (c->token_key)
+        t->token_key = tg_pkcs11_key_ref(c->token_key);
     if (chain == WOLFSSL_SUCCESS && key == WOLFSSL_SUCCESS)
         return TG_OK;
     /* Both were loaded once by tg_tls_credential_new(): what is left is memory. */
@@ -225,6 +231,7 @@ void tg_tls_stream_free(struct tg_tls_stream *t)
     if (!t)
         return;
     wolfSSL_free(t->ssl);
+    tg_pkcs11_key_unref(t->token_key);
     tg_tls_memory_scope_fini(&t->scope); /* a saved session's block lives on */
     tg_free(t->verify);
     TG_OBJECT_POISON(t);
@@ -249,6 +256,8 @@ static int explain(struct tg_tls_stream *t, int wolf_code, struct tg_error *err)
                             tg_code_text(t->send_error));
     if (t->verify && t->verify->refusal != TG_TLS_NOT_REFUSED)
         return tg_tls_verify_explain(t->verify, err);
+    if (t->token_key && tg_pkcs11_key_failure(t->token_key, err))
+        return tg_error_wrap(err, "TLS with %.120s", t->o.host);
     struct tg_tls_failure f = {.host = t->o.host,
                                .wolf_code = wolf_code,
                                .alert = last_fatal_alert(t->ssl),
@@ -316,6 +325,8 @@ static void settle(struct tg_tls_stream *t)
     wolfSSL_SetCertCbCtx(t->ssl, NULL);
     tg_free(t->verify);
     t->verify = NULL;
+    tg_pkcs11_key_unref(t->token_key);
+    t->token_key = NULL;
     save_session(t);
     tg_tls_memory_scope_release(&t->scope);
     tg_tls_memory_scope_fini(&t->scope);

@@ -1,0 +1,13 @@
+# Sparkplug B: the payload, the profile, and hosts of other origin.
+tg_test(vector_sparkplug SOURCES unit/test_vector_sparkplug.c support/vectors.c LINK tg_cloud PkgConfig::JANSSON LABELS vector)
+tg_test(test_mqtt_template SOURCES unit/test_mqtt_template.c LINK tg_cloud LABELS unit)
+tg_test(test_sparkplug_payload SOURCES unit/test_sparkplug_payload.c LINK tg_cloud LABELS unit)
+tg_test(test_sparkplug SOURCES unit/test_sparkplug.c LINK tg_test_parts tg_config LABELS unit)
+tg_fuzz(fuzz_sparkplug SOURCES fuzz/fuzz_sparkplug.c LINK tg_test_parts SEEDS sparkplug)
+if(TG_TESTS)
+  tg_scenario(scenario_sparkplug      b0150_sparkplug.py TIMEOUT 180)
+  tg_scenario(scenario_sparkplug_host b0151_sparkplug_host.py TIMEOUT 180)
+  tg_scenario(scenario_mqtt_shared    b0152_mqtt_shared.py TIMEOUT 180)
+  tg_scenario(scenario_mqtt_examples  b0154_mqtt_examples.py)
+  tg_scenario(scenario_mqtt_qos0      b0153_mqtt_qos0.py TIMEOUT 240)
+endif()
