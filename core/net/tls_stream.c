@@ -150,6 +150,22 @@ static int set_credential(struct tg_tls_stream *t, struct tg_error *err)
                         t->o.host, chain, key);
 }
 
+/* Whether the server agreed is looked at when the handshake is done. */
+static bool offer_protocol(struct tg_tls_stream *t)
+{
+    TG_CLEANUP_FREE char *list = tg_strdup(t->o.alpn); /* wolfSSL cuts it up */
+    return list && wolfSSL_UseALPN(t->ssl, list, (unsigned)strlen(list), WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) ==
+                       WOLFSSL_SUCCESS;
+}
+
+static bool agreed_on_protocol(const struct tg_tls_stream *t)
+{
+    char *name = NULL;
+    word16 len = 0;
+    return wolfSSL_ALPN_GetProtocol(t->ssl, &name, &len) == WOLFSSL_SUCCESS &&
+           tg_bytes_eq_str(tg_bytes(name, len), t->o.alpn);
+}
+
 static int set_up(struct tg_tls_stream *t, struct tg_error *err)
 {
     uint8_t address[16];
@@ -174,6 +190,8 @@ static int set_up(struct tg_tls_stream *t, struct tg_error *err)
     /* Left alone wolfSSL offers a P-256 share in TLS 1.3, at twice the CPU and 10 MB of tables for points
      * that are never seen again. A server without X25519 asks for another one. */
     if (!t->o.ctx->tls12_only && wolfSSL_UseKeyShare(t->ssl, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
+    if (t->o.alpn && !offer_protocol(t))
         return no_memory(t, err);
     int rc = set_credential(t, err);
     if (rc == TG_OK)
@@ -288,6 +306,11 @@ static int check_result(struct tg_tls_stream *t, struct tg_error *err)
         return tg_error_set(err, TG_ETLS,
                             "%.120s negotiated the cipher suite %.48s (0x%04X), which was not offered",
                             t->o.host, wolfSSL_get_cipher(t->ssl), suite);
+    if (t->o.alpn && !agreed_on_protocol(t))
+        return tg_error_set(
+            err, TG_ETLS,
+            "%.120s did not agree to speak %.64s on this port (ALPN): is it the right host and port?",
+            t->o.host, t->o.alpn);
     if (t->verify->leaf_passed)
         t->leaf_not_after_s = t->verify->leaf_not_after_s;
     else if (!t->resumed || t->leaf_not_after_s == 0)

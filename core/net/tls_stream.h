@@ -22,6 +22,7 @@ struct tg_tls_stream_options {
     const char *host;
     const struct tg_tls_credential *credential; /* may be NULL */
     struct tg_tls_ticket *ticket;               /* may be NULL; lent for the session's life */
+    const char *alpn;                           /* NULL = none; else the server must agree; lent likewise */
     /* Takes all bytes or fails with a TG_E… code. */
     int (*send)(void *user, struct tg_bytes bytes);
     void *user;
