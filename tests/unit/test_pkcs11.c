@@ -32,6 +32,13 @@
 #define SPY        "/usr/lib/" MULTIARCH "/pkcs11/pkcs11-spy.so"
 #define HANDSHAKES 10
 
+/* The spy never gives 16 bytes of its own back. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
+{
+    return "leak:pkcs11-spy.so";
+}
+
 static struct net_peer peer;
 static struct tg_tls_context *context;
 static struct tg_loop loop;
