@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "config/config_private.h"
+#include "config/http_address.h"
 #include "core/base/allocator.h"
 #include "core/base/pkcs11_uri.h"
 #include "core/base/sample.h"
@@ -187,15 +188,18 @@ static void check_point_names(struct tg_config_load *l, const struct tg_config_d
 
 static void check_http(struct tg_config_load *l, struct tg_config_pos pos, const char *text)
 {
-    const char *colon = strrchr(text, ':');
-    int64_t port = 0;
+    struct tg_http_address address;
     char quoted[TG_QUOTE_BYTES];
+    tg_quote(quoted, text, strlen(text));
     if (strcmp(text, "off") == 0)
         return;
-    if (colon && colon != text && tg_parse_int(colon + 1, &port, NULL) == TG_OK && port >= 1 && port <= 65535)
-        return;
-    tg_config_error(l, pos, "http: %s is neither ADDRESS:PORT, such as 127.0.0.1:9180, nor off",
-                    tg_quote(quoted, text, strlen(text)));
+    if (tg_http_address_parse(text, &address) < 0)
+        tg_config_error(l, pos, "http: %s is neither ADDRESS:PORT, such as 127.0.0.1:9180, nor off", quoted);
+    else if (!address.loopback && !tg_settings_int(l->model->config.gateway, "http_remote"))
+        tg_config_error(l, pos,
+                        "http: other machines can reach %s, and the page has neither password nor TLS: write "
+                        "127.0.0.1:%u, or say http_remote: true when that is meant",
+                        quoted, address.port);
 }
 
 static void check_gateway(struct tg_config_load *l)

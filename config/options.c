@@ -46,7 +46,12 @@ const struct tg_option tg_config_gateway_options[] = {
      .min = 1,
      .max = 64,
      .default_text = "off",
-     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`."},
+     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only "
+            "reads."},
+    {.name = "http_remote",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc = "Let `http` be an address that other machines reach; else it must be a loopback one."},
     {.name = "plugin_dirs",
      .type = TG_OPTION_TEXT_LIST,
      .doc = "Folders searched for plugins before the installed one."},

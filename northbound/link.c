@@ -70,6 +70,7 @@ void tg_link_arm(struct tg_link *l)
     }
     if (l->stream)
         earliest(&at, l->protocol->deadline(l));
+    earliest(&at, tg_link_expiry_due(l));
     tg_deadline_set(&l->deadline, at);
 }
 
@@ -285,6 +286,7 @@ void tg_link_slot_granted(struct tg_link *l)
     }
     tg_identity_free(&l->identity);
     l->identity = fresh;
+    tg_link_watch_expiry(l, tg_clock_mono_ms());
     o.credential = l->identity.credential;
     rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
     if (rc == TG_OK)
@@ -378,6 +380,8 @@ static void on_deadline(void *user)
 {
     struct tg_link *l = checked(user);
     int64_t now = tg_clock_mono_ms();
+    if (tg_link_expiry_due(l) <= now)
+        tg_link_look_at_expiry(l, now);
     if (l->state == TG_SESSION_WAITING) {
         waited(l, now);
         return;

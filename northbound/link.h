@@ -10,6 +10,7 @@
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
  *   link_wake.c      whose turn has come by the clock
+ *   link_expiry.c    certificates that end soon
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
  *
@@ -32,6 +33,7 @@
 
 #include "core/base/backoff.h"
 #include "core/base/histogram.h"
+#include "northbound/day_meter.h"
 #include "northbound/identity.h"
 #include "northbound/session_set.h"
 #include "store/notes.h"
@@ -150,6 +152,7 @@ struct tg_session {
     uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
     uint32_t recent_next;
     struct tg_session_stats stats;
+    struct tg_day_meter day;
     char gate_text[160];
     void (*closed)(void *user);
     void *closed_user;
@@ -172,6 +175,7 @@ struct tg_link_protocol {
     bool (*tick)(struct tg_link *l, int64_t now_ms); /* false: the link has failed */
     void (*goodbye)(struct tg_link *l);              /* writes the last words, if any */
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
+    const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
 };
 
 struct tg_link {
@@ -226,8 +230,10 @@ struct tg_link {
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t credential_stamp; /* of the credential's files when they were last read */
-    uint64_t generation;       /* of the connection, unique in the set */
+    uint64_t credential_stamp;              /* of the credential's files when they were last read */
+    int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
+    int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
+    uint64_t generation;                    /* of the connection, unique in the set */
 
     /* what an errand found (link_assign.c) */
     char assigned_host[TG_CLOUD_HOST_BYTES], assigned_device[TG_NAME_MAX_BYTES + 1];
@@ -334,6 +340,13 @@ void tg_link_keep_assignment(struct tg_link *l, const struct tg_cloud_assigned *
 /* The cloud refused, or could not be reached: maybe the assignment is old. */
 void tg_link_doubt(struct tg_link *l, bool refused);
 void tg_link_assign_fini(struct tg_link *l);
+
+/* --- link_expiry.c --- */
+/* A new credential was read: from now on its certificate is looked at once a day, and told when it ends soon. */
+void tg_link_watch_expiry(struct tg_link *l, int64_t now_ms);
+/* When that is due next: INT64_MAX = never. */
+int64_t tg_link_expiry_due(const struct tg_link *l);
+void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms);
 
 /* --- session.c --- */
 void tg_session_rows(void *session); /* on_rows of its feed */

@@ -35,6 +35,7 @@ static int make_login(struct tg_link *l, int64_t wall_s, struct tg_writer *scrat
 static void plan_renewal(struct tg_link *l, const struct tg_cloud_login *login, int64_t wall_s, int64_t now)
 {
     l->renew_at_ms = INT64_MAX;
+    l->credential_expires_s = login->expires_s;
     if (login->expires_s && !l->errand) {
         int64_t life_ms = (login->expires_s - wall_s) * 1000; /* renew at 75 … 85 %, spread over the fleet */
         l->renew_at_ms = now + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;

@@ -362,6 +362,7 @@ static int publish(struct tg_link *l, struct message *m, uint64_t tag, int64_t n
     m->session->stats.published += !m->again;
     m->session->stats.resent += m->again;
     m->session->stats.body_bytes += m->body.len;
+    tg_day_meter_add(&m->session->day, now_ms, tg_clock_wall_ms(), 1, m->body.len + m->topic.len);
     return 1;
 }
 

@@ -265,9 +265,49 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
 
 /* --- what others see ------------------------------------------------------------------------------------ */
 
+const char *tg_session_wait_name(enum tg_session_wait wait)
+{
+    static const char *const names[] = {"", "back-off", "clock", "change"};
+    return wait <= TG_SESSION_WAITS_CHANGE ? names[wait] : "?";
+}
+
+static void describe_identity(const struct tg_session *s, struct tg_session_stats *st)
+{
+    const struct tg_link *l = s->link;
+    struct tg_identity unread = {.secret.kind = l->identity_config->kind};
+    const struct tg_identity *id = &l->identity;
+    struct tg_identity_info info;
+    if (s->identity.secret.kind != TG_IDENTITY_NONE)
+        id = &s->identity;
+    else if (id->secret.kind != unread.secret.kind)
+        id = &unread; /* no connection was tried yet */
+    tg_identity_describe(id, &info);
+    st->identity = info.kind;
+    if (l->protocol->identity && tg_settings_has(l->config->settings, "service_account_file"))
+        st->identity = l->protocol->identity;
+    st->key_in_token = info.key_in_token;
+    st->not_after_s = info.not_after_s;
+    st->credential_expires_s = l->stream ? l->credential_expires_s : 0;
+}
+
+static void describe_wait(const struct tg_session *s, struct tg_session_stats *st)
+{
+    const struct tg_link *l = s->link;
+    if (l->state == TG_SESSION_WAITING) {
+        st->wait = l->waits_for_clock    ? TG_SESSION_WAITS_CLOCK
+                   : l->waits_for_change ? TG_SESSION_WAITS_CHANGE
+                                         : TG_SESSION_WAITS_BACKOFF;
+        st->retry_at_ms = l->retry_at_ms;
+    } else if (st->state == TG_SESSION_ATTACHING && s->restart_ms != INT64_MAX) {
+        st->wait = TG_SESSION_WAITS_BACKOFF;
+        st->retry_at_ms = s->restart_ms;
+    }
+}
+
 void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_stats)
 {
     const struct tg_link *l = s->link;
+    struct tg_day_count day;
     struct tg_stream_stats st;
     *ret_stats = s->stats;
     ret_stats->state = l->state == TG_SESSION_ONLINE && !s->gate ? TG_SESSION_ATTACHING : l->state;
@@ -280,7 +320,11 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     ret_stats->resumed = l->resumed;
     ret_stats->shared = l->shared;
     ret_stats->online_since_ms = l->online_ms;
-    ret_stats->retry_at_ms = l->state == TG_SESSION_WAITING ? l->retry_at_ms : 0;
+    describe_wait(s, ret_stats);
+    describe_identity(s, ret_stats);
+    day = tg_day_meter_today(&s->day, tg_clock_mono_ms(), tg_clock_wall_ms());
+    ret_stats->messages_today = day.messages;
+    ret_stats->blocks_today = day.blocks;
     ret_stats->bytes_in = l->bytes_in;
     ret_stats->bytes_out = l->bytes_out;
     snprintf(ret_stats->last_error, sizeof ret_stats->last_error, "%s",

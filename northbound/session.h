@@ -40,6 +40,17 @@ enum tg_session_state {
 
 const char *tg_session_state_name(enum tg_session_state state);
 
+/* What a session that waits waits for. */
+enum tg_session_wait {
+    TG_SESSION_WAITS_NOT,
+    TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
+    TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
+    TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
+};
+
+/* "back-off", "clock", "change"; "" for NOT. */
+const char *tg_session_wait_name(enum tg_session_wait wait);
+
 /* A command that arrived. The handler answers with tg_session_command_done(), once, at once or later. */
 struct tg_session_command {
     const char *device; /* the gateway's id of the device */
@@ -66,8 +77,15 @@ struct tg_session_stats {
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
-    bool resumed, shared;
-    char host[256]; /* configured or assigned */
+    bool resumed,
+        shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
+    enum tg_session_wait wait;
+    const char *identity; /* its kind: identity.h; static storage */
+    bool key_in_token;
+    int64_t not_after_s;                   /* of the certificate, Unix time; 0 = none, or not read yet */
+    int64_t credential_expires_s;          /* of the token that the connection was made with; 0 = none */
+    uint64_t messages_today, blocks_today; /* published since midnight UTC: day_meter.h */
+    char host[256];                        /* configured or assigned */
     char last_error[200];
 };
 

@@ -339,6 +339,7 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
         st = (struct tg_cloud_stats){.name = c->name,
                                      .sessions = c->sessions,
                                      .acked = c->ack_latency.count,
+                                     .latency_sum_ms = c->ack_latency.sum_ms,
                                      .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
                                      .latency_max_ms = c->ack_latency.max_ms};

@@ -35,7 +35,7 @@ void tg_session_set_each(struct tg_session_set *set, void (*each)(void *user, st
 struct tg_cloud_stats {
     const char *name;
     uint32_t sessions, online;
-    uint64_t acked;
+    uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
 };
 void tg_session_set_each_cloud(struct tg_session_set *set,

@@ -24,6 +24,7 @@ void tg_histogram_add(struct tg_histogram *h, int64_t ms, uint32_t times)
 {
     h->buckets[bucket_of(ms)] += times;
     h->count += times;
+    h->sum_ms += ms > 0 ? (uint64_t)ms * times : 0;
     if (ms > h->max_ms)
         h->max_ms = ms;
 }

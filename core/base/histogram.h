@@ -11,7 +11,7 @@
 #define TG_HISTOGRAM_BUCKETS 120 /* 0…3 exact, then 4 buckets for each power of two up to 2^31 */
 
 struct tg_histogram {
-    uint64_t count;
+    uint64_t count, sum_ms; /* sum_ms: negative ones as 0 */
     int64_t max_ms;
     uint32_t buckets[TG_HISTOGRAM_BUCKETS];
 };

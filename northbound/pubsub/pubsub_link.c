@@ -198,6 +198,8 @@ static void count_request(struct tg_link *l)
     b->session->stats.published += p->sent_before ? 0 : b->count;
     b->session->stats.resent += p->sent_before ? b->count : 0;
     b->session->stats.body_bytes += tg_pubsub_core_batch_bytes(&p->core);
+    tg_day_meter_add(&b->session->day, l->pumped_ms, tg_clock_wall_ms(), b->count,
+                     tg_pubsub_core_batch_bytes(&p->core));
     p->sent_before = true;
 }
 
@@ -329,4 +331,5 @@ const struct tg_link_protocol tg_link_pubsub = {
     .tick = tick,
     .goodbye = goodbye,
     .lost = lost,
+    .identity = "service account",
 };

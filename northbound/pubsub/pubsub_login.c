@@ -54,6 +54,7 @@ static void token_came(struct tg_link *l)
 static int give_token(struct tg_link *l, const char *token, int64_t life_s)
 {
     int64_t wall_s = tg_clock_wall_ms() / 1000;
+    l->credential_expires_s = wall_s + life_s;
     return tg_pubsub_core_token(&of(l)->core, tg_bytes_str(token), wall_s + (life_s * 3 + 3) / 4);
 }
 

@@ -23,7 +23,8 @@ LOADER_ONLY = {
     "no identity where one is needed", "device id that the cloud does not take", "unknown cloud, near", "unknown cloud, far",
     "one device, the same cloud twice", "device ids twice, across sources", "one id in a cloud for two devices", "points twice",
     # characters and limits of texts, durations and sizes
-    "gateway name with a space", "http is neither address nor off", "control socket path too long", "cloud name with a slash",
+    "gateway name with a space", "http is neither address nor off", "http without a port", "http by a name", "http on a port that is none",
+    "http for other machines", "http for other machines, IPv6", "control socket path too long", "cloud name with a slash",
     "cloud name begins with a dot", "cloud name empty", "host with the port in it", "device id with a space",
     "duration out of range", "size too small", "keepalive too short", "keepalive too long",
     "escapes in foreign text stay harmless", "control characters of the second kind",
