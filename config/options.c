@@ -46,7 +46,8 @@ const struct tg_option tg_config_gateway_options[] = {
      .min = 1,
      .max = 64,
      .default_text = "off",
-     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only reads."},
+     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only "
+            "reads."},
     {.name = "http_remote",
      .type = TG_OPTION_BOOL,
      .default_text = "false",

@@ -229,10 +229,10 @@ struct tg_link {
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t credential_stamp; /* of the credential's files when they were last read */
-    int64_t credential_expires_s;              /* of the token of this connection, Unix time; 0 = none */
-    int64_t expiry_look_ms, expiry_told_ms;    /* monotonic: of the certificate; 0 = none, never told */
-    uint64_t generation;       /* of the connection, unique in the set */
+    uint64_t credential_stamp;              /* of the credential's files when they were last read */
+    int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
+    int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
+    uint64_t generation;                    /* of the connection, unique in the set */
 
     /* what an errand found (link_assign.c) */
     char assigned_host[TG_CLOUD_HOST_BYTES], assigned_device[TG_NAME_MAX_BYTES + 1];
