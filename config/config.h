@@ -123,8 +123,8 @@ struct tg_config_cloud_type {
     const char *identities_text;                  /* for messages: "sas_key_file, or certificate and key" */
     bool host_required;                           /* unless there is a `provisioning` section */
     uint16_t default_port;
-    /* Further pure rules (id characters, lengths, limits); 0 or a negative code with the text; may be NULL.
-     */
+    /* Further pure rules (id characters, lengths, limits); 0 or a negative code with the text; may be NULL. A text of check_cloud
+     * that begins with an option's name and a colon is shown at that option. */
     int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id,
                         struct tg_error *err);
     int (*check_cloud)(const struct tg_config_cloud *cloud, struct tg_error *err);
@@ -139,6 +139,10 @@ struct tg_config_lookups {
     const struct tg_plugin *(*plugin)(void *user, const char *name, struct tg_error *err);
     const struct tg_config_cloud_type *(*cloud_type)(void *user, const char *type, struct tg_error *err);
     const struct tg_host *check_host; /* has/get services lent to a plugin's check_point */
+    /* Rules of the options that all cloud types have in common and that this module cannot judge; the text begins with the
+     * option's name and a colon. May be NULL. */
+    int (*check_cloud)(void *user, const struct tg_config_cloud *cloud, struct tg_error *err);
+    bool without_files; /* the files that it names are not looked at: they are about to be made */
 };
 
 /* Errors are given to `say`, one line each. TG_EINVAL when there was any; *ret_config is then untouched. */

@@ -9,6 +9,7 @@
 #include "config/config_private.h"
 #include "config/http_address.h"
 #include "core/base/allocator.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/base/sample.h"
 
 #define CONTROL_SOCKET_MAX_BYTES 107 /* sun_path of 108 with its NUL */
@@ -237,6 +238,19 @@ static bool is_loopback(const char *host)
            d < 256;
 }
 
+/* Where a type's own rule points to: the option that its text begins with ("topic: …"), else the cloud. */
+static struct tg_config_pos blamed(const struct tg_config_cloud *c, const char *text)
+{
+    const struct tg_settings *const all[] = {c->settings, c->common};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (const struct tg_option *o = tg_settings_table(all[i]); o && o->name; o++) {
+            size_t n = strlen(o->name);
+            if (strncmp(text, o->name, n) == 0 && text[n] == ':')
+                return tg_config_option_pos(c->pos, all[i], o->name);
+        }
+    return c->pos;
+}
+
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
                         const struct tg_config_cloud_type *type)
 {
@@ -265,8 +279,14 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         tg_config_error(
             l, tg_config_option_pos(tg_config_option_pos(c->pos, c->common, "format"), c->common, "template"),
             "`format: template` and `template: TEXT` need each other");
+    if (type && strcmp(type->type, "mqtt") != 0 && tg_settings_has(c->common, "format") &&
+        strcmp(tg_settings_text(c->common, "format"), "sparkplug-b") == 0)
+        tg_config_error(l, tg_config_option_pos(c->pos, c->common, "format"),
+                        "format: sparkplug-b is for clouds of type mqtt; this one is %s", type->type);
+    if (type && l->lookups->check_cloud && l->lookups->check_cloud(l->lookups->user, c, &err) < 0)
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
     if (type && type->check_cloud && type->check_cloud(c, &err) < 0)
-        tg_config_error(l, c->pos, "%s", err.text);
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
 }
 
 static const char *kind_text(enum tg_identity_kind kind)
@@ -281,15 +301,14 @@ static const char *kind_text(enum tg_identity_kind kind)
     return texts[kind];
 }
 
-/* A token is part of the file's language already; the session cannot use one yet. */
 static void check_identities(struct tg_config_load *l)
 {
     for (const struct tg_config_identity_seen *i = l->identities; i; i = i->next) {
         const char *key = i->identity->key ? i->identity->key : i->identity->jwt_key;
-        if (key && strncmp(key, "pkcs11:", 7) == 0)
-            tg_config_error(l, i->identity->pos,
-                            "%s: a key in a PKCS#11 token is not in this version: name a key file",
-                            i->identity->key ? "key" : "jwt_key");
+        struct tg_pkcs11_uri uri;
+        struct tg_error err = {0};
+        if (key && tg_pkcs11_uri_is(key) && tg_pkcs11_uri_parse(tg_bytes_str(key), &uri, &err) < 0)
+            tg_config_error(l, i->identity->pos, "%s: %s", i->identity->key ? "key" : "jwt_key", err.text);
     }
 }
 

@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "config/config_private.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/base/secret.h"
-
-#define PKCS11 "pkcs11:"
 
 /* A folder that anybody may write to lets anybody put another file in a secret's place. */
 static void check_folders(struct tg_config_load *l, struct tg_config_pos pos, const char *key,
@@ -43,9 +42,16 @@ static void check_folders(struct tg_config_load *l, struct tg_config_pos pos, co
 static void check_file(struct tg_config_load *l, struct tg_config_pos pos, const char *key, const char *path,
                        enum tg_secret_kind kind)
 {
+    struct tg_pkcs11_uri uri;
     struct tg_error err = {0};
-    if (!path || strncmp(path, PKCS11, sizeof PKCS11 - 1) == 0)
+    if (!path)
         return;
+    if (tg_pkcs11_uri_is(path)) { /* a URI that is wrong has been reported */
+        if (tg_pkcs11_uri_parse(tg_bytes_str(path), &uri, NULL) < 0 || !uri.pin_file[0])
+            return;
+        path = uri.pin_file;
+        key = "pin-source";
+    }
     if (tg_secret_check(path, kind, &err) < 0)
         tg_config_error(l, pos, "%s: %s", key, err.text);
     else

@@ -406,7 +406,7 @@ static int finish(struct tg_config_load *l, void (*say)(void *user, const char *
 int tg_config_load(const char *path, const struct tg_config_lookups *lookups,
                    void (*say)(void *user, const char *line), void *user, struct tg_config **ret_config)
 {
-    struct tg_config_load *l = begin(path, lookups, true);
+    struct tg_config_load *l = begin(path, lookups, !lookups->without_files);
     if (l && !l->out_of_memory)
         add_path(l, path);
     if (l && !l->out_of_memory && l->files)

@@ -44,6 +44,11 @@ const struct tg_option tg_aws_fleet_options[] = {
      .min = 1,
      .max = 255,
      .doc = "The endpoint to ask, when it is not the cloud's `host`."},
+    {.name = "port",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 65535,
+     .doc = "The port there; default: the cloud's."},
     {.name = "client_id",
      .type = TG_OPTION_TEXT,
      .min = 1,
@@ -247,7 +252,7 @@ static int created(struct fleet *f, const struct tg_cloud_talk *talk, const json
 static void provisioned(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body)
 {
     const char *thing = tg_aws_json_text(body, "thingName");
-    const json_t *configuration = json_object_get(body, "deviceConfiguration");
+    json_t *configuration = json_object_get(body, "deviceConfiguration");
     struct tg_aws_text payload = {0};
     char quoted[TG_QUOTE_BYTES], text[400];
     if (!thing || !tg_aws_thing_valid(thing)) {
@@ -332,7 +337,6 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 }
 
 const struct tg_cloud_errand tg_aws_fleet = {.session_bytes = sizeof(struct fleet),
-                                             .default_port = 8883,
                                              .wanted = wanted,
                                              .host = host,
                                              .login = login,

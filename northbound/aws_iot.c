@@ -10,7 +10,7 @@
 #define CLIENT_MAX_BYTES  128
 #define TOPIC_MAX_BYTES   256
 #define TOPIC_MAX_SLASHES 7
-#define PAYLOAD_MAX_BYTES (128 * 1024)
+#define PAYLOAD_MAX_BYTES 131072
 #define MAX_IN_FLIGHT     100
 
 struct aws_session {
@@ -310,7 +310,7 @@ const struct tg_cloud_type tg_aws_iot = {
                .options = options,
                .provisioning_options = tg_aws_fleet_options,
                .identities = 1u << TG_IDENTITY_X509 | 1u << TG_IDENTITY_PKCS12,
-               .identities_text = "certificate and key, or pkcs12",
+               .identities_text = "certificate and key, or pkcs12 and password_file",
                .host_required = true,
                .default_port = 8883,
                .check_device = check_device,

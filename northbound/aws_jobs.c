@@ -9,8 +9,8 @@
 #define NOTE          "job"
 #define NAME_MAX      128
 #define STATUS_MAX    64
-#define RUNNING_MS    120000      /* commands end after 30 s */
-#define ARGUMENTS_MAX (32 * 1024) /* a job document's own limit */
+#define RUNNING_MS    120000 /* commands end after 30 s */
+#define ARGUMENTS_MAX 32768  /* a job document's own limit */
 
 bool tg_aws_jobs_wanted(const struct tg_cloud_target *t)
 {
@@ -183,8 +183,8 @@ static bool ran_before(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk)
     return true;
 }
 
-static void run(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const char *name,
-                const json_t *arguments, int64_t now_ms, struct tg_error *err)
+static void run(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const char *name, json_t *arguments,
+                int64_t now_ms, struct tg_error *err)
 {
     static const char what[] = "the job's arguments";
     char id[TG_AWS_JOB_ID_BYTES + 32];
@@ -205,12 +205,12 @@ static void run(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const c
     tg_aws_text_free(&body);
 }
 
-static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const json_t *execution,
+static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, json_t *execution,
                     int64_t now_ms, struct tg_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    const json_t *document = json_object_get(execution, "jobDocument");
-    const json_t *arguments = json_object_get(document, "arguments");
+    json_t *document = json_object_get(execution, "jobDocument");
+    json_t *arguments = json_object_get(document, "arguments");
     const char *id = tg_aws_json_text(execution, "jobId"), *name = tg_aws_json_text(document, "command");
     char quoted[TG_QUOTE_BYTES];
     if (!id || !id[0] || strlen(id) >= sizeof j->job || strspn(id, allowed) != strlen(id)) {
@@ -243,7 +243,7 @@ static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, con
 static int started(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const json_t *body,
                    int64_t now_ms, struct tg_error *err)
 {
-    const json_t *execution = json_object_get(body, "execution");
+    json_t *execution = json_object_get(body, "execution");
     tg_aws_request_answered(&j->request);
     if (json_object_size(execution) > 0)
         return take_job(j, talk, execution, now_ms, err);

@@ -40,7 +40,7 @@ json_t *tg_aws_json_parse(struct tg_bytes text, const char *what, struct tg_erro
         return NULL;
     }
     j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &e);
-    if (j && json_is_object(j))
+    if (json_is_object(j))
         return j;
     if (!j && json_error_code(&e) == json_error_out_of_memory)
         tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
@@ -51,13 +51,13 @@ json_t *tg_aws_json_parse(struct tg_bytes text, const char *what, struct tg_erro
     return NULL;
 }
 
-static void write_object(struct tg_writer *w, const json_t *object)
+static void write_object(struct tg_writer *w, json_t *object)
 {
     const char *key;
     json_t *value;
     bool first = true;
     tg_write_u8(w, '{');
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(object, key, value)
     {
         if (!first)
             tg_write_u8(w, ',');
@@ -69,7 +69,7 @@ static void write_object(struct tg_writer *w, const json_t *object)
     tg_write_u8(w, '}');
 }
 
-void tg_aws_json_write(struct tg_writer *w, const json_t *j)
+void tg_aws_json_write(struct tg_writer *w, json_t *j)
 {
     switch (json_typeof(j)) {
     case JSON_OBJECT:
@@ -99,7 +99,7 @@ void tg_aws_json_write(struct tg_writer *w, const json_t *j)
     }
 }
 
-int tg_aws_json_keep(const json_t *object, size_t limit_bytes, const char *what, struct tg_aws_text *ret_text,
+int tg_aws_json_keep(json_t *object, size_t limit_bytes, const char *what, struct tg_aws_text *ret_text,
                      struct tg_error *err)
 {
     uint8_t *memory = tg_malloc(limit_bytes), *fitted;
@@ -127,13 +127,13 @@ uint64_t tg_aws_json_number(const json_t *object, const char *name)
     return v > 0 ? (uint64_t)v : 0;
 }
 
-static bool diff_into(json_t *patch, const json_t *have, const json_t *want)
+static bool diff_into(json_t *patch, json_t *have, json_t *want)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)want, key, value)
+    json_object_foreach(want, key, value)
     {
-        const json_t *had = json_object_get(have, key);
+        json_t *had = json_object_get(have, key);
         if (had ? json_equal(had, value) : json_is_null(value))
             continue;
         if (json_is_object(had) && json_is_object(value)) {
@@ -144,7 +144,7 @@ static bool diff_into(json_t *patch, const json_t *have, const json_t *want)
             return false;
         }
     }
-    json_object_foreach((json_t *)(uintptr_t)have, key, value)
+    json_object_foreach(have, key, value)
     {
         if (!json_object_get(want, key) && json_object_set_new(patch, key, json_null()) < 0)
             return false;
@@ -152,7 +152,7 @@ static bool diff_into(json_t *patch, const json_t *have, const json_t *want)
     return true;
 }
 
-json_t *tg_aws_json_diff(const json_t *have, const json_t *want)
+json_t *tg_aws_json_diff(json_t *have, json_t *want)
 {
     json_t *patch = json_object();
     if (patch && diff_into(patch, have, want))
@@ -161,11 +161,11 @@ json_t *tg_aws_json_diff(const json_t *have, const json_t *want)
     return NULL;
 }
 
-int tg_aws_json_patch(json_t *document, const json_t *patch)
+int tg_aws_json_patch(json_t *document, json_t *patch)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    json_object_foreach(patch, key, value)
     {
         json_t *below = json_object_get(document, key);
         int rc = TG_OK;
@@ -189,11 +189,11 @@ int tg_aws_json_patch(json_t *document, const json_t *patch)
     return TG_OK;
 }
 
-bool tg_aws_json_removes(const json_t *patch)
+bool tg_aws_json_removes(json_t *patch)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    json_object_foreach(patch, key, value)
     {
         if (json_is_null(value) || tg_aws_json_removes(value))
             return true;

@@ -160,8 +160,8 @@ static void report_quietly(struct tg_aws_shadow *s, const struct tg_cloud_talk *
 /* --- desired ------------------------------------------------------------------------------------------- */
 
 /* Gives `state` (NULL = {}) to the session and keeps what the whole then is. `wish`: given also when nothing is new. */
-static int give_desired(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *state,
-                        bool whole, bool wish, uint64_t version, struct tg_error *err)
+static int give_desired(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, json_t *state, bool whole,
+                        bool wish, uint64_t version, struct tg_error *err)
 {
     static const char what[] = "the shadow's desired properties are left out";
     struct tg_bytes known = s->desired.len ? tg_aws_text_view(&s->desired) : tg_bytes_str("{}");
@@ -171,7 +171,7 @@ static int give_desired(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
     if (!json_is_object(state))
         state = empty = json_object();
     if (rc == TG_OK) {
-        after = whole ? json_incref((json_t *)(uintptr_t)state) : json_deep_copy(before);
+        after = whole ? json_incref(state) : json_deep_copy(before);
         if (!after || !state || (!whole && tg_aws_json_patch(after, state) < 0))
             rc = tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
     }
@@ -225,7 +225,7 @@ static int refused(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, co
 static int get_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
                         int64_t now_ms, struct tg_error *err)
 {
-    const json_t *state = json_object_get(body, "state"), *reported = json_object_get(state, "reported");
+    json_t *state = json_object_get(body, "state"), *reported = json_object_get(state, "reported");
     uint64_t version = tg_aws_json_number(body, "version");
     struct tg_aws_text known = {0};
     struct tg_error second = {0};
@@ -266,7 +266,7 @@ static int update_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *
                            int64_t now_ms, struct tg_error *err)
 {
     const char *token = tg_aws_json_text(body, "clientToken");
-    const json_t *state = json_object_get(body, "state"), *desired = json_object_get(state, "desired");
+    json_t *state = json_object_get(body, "state"), *desired = json_object_get(state, "desired");
     uint64_t version = tg_aws_json_number(body, "version");
     bool current = s->state == TG_AWS_SHADOW_UPDATING && tg_aws_request_is_current(&s->request, token);
     s->version = version > s->version ? version : s->version;
@@ -314,7 +314,7 @@ static int delta(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, cons
                  struct tg_error *err)
 {
     uint64_t version = tg_aws_json_number(body, "version");
-    const json_t *state = json_object_get(body, "state");
+    json_t *state = json_object_get(body, "state");
     bool ours = tg_aws_request_is_ours(&s->request, tg_aws_json_text(body, "clientToken"));
     if (version == 0 || !json_is_object(state))
         return tg_error_set(err, TG_EPROTO, "a delta of the shadow has no version or no state");

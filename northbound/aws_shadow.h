@@ -29,7 +29,7 @@
 #include "northbound/cloud.h"
 
 #define TG_AWS_SHADOW_MAX_BYTES  8192
-#define TG_AWS_SHADOW_TAKE_BYTES (32 * 1024) /* the quota can be raised to 30 KiB */
+#define TG_AWS_SHADOW_TAKE_BYTES 32768 /* the quota can be raised to 30 KiB */
 #define TG_AWS_SHADOW_FILTERS    5
 
 enum tg_aws_shadow_state {

@@ -15,7 +15,7 @@ json_t *tg_azure_document_parse(struct tg_bytes text, const char *what, struct t
     json_error_t e;
     char quoted[TG_QUOTE_BYTES];
     json_t *j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &e);
-    if (j && json_is_object(j))
+    if (json_is_object(j))
         return j;
     if (!j && json_error_code(&e) == json_error_out_of_memory)
         tg_error_set(err, TG_ENOMEM, "out of memory for %s", what);
@@ -34,15 +34,15 @@ static bool is_own(const char *key)
 
 /* --- writing --- */
 
-static void write_value(struct tg_writer *w, const json_t *j, unsigned depth);
+static void write_value(struct tg_writer *w, json_t *j, unsigned depth);
 
-static void write_object(struct tg_writer *w, const json_t *object, unsigned depth)
+static void write_object(struct tg_writer *w, json_t *object, unsigned depth)
 {
     const char *key;
     json_t *value;
     bool first = true;
     tg_write_u8(w, '{');
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(object, key, value)
     {
         if (depth == 0 && is_own(key))
             continue;
@@ -56,7 +56,7 @@ static void write_object(struct tg_writer *w, const json_t *object, unsigned dep
     tg_write_u8(w, '}');
 }
 
-static void write_value(struct tg_writer *w, const json_t *j, unsigned depth)
+static void write_value(struct tg_writer *w, json_t *j, unsigned depth)
 {
     switch (json_typeof(j)) {
     case JSON_OBJECT:
@@ -87,7 +87,7 @@ static void write_value(struct tg_writer *w, const json_t *j, unsigned depth)
 }
 
 /* Levels below `j`, counted up to one more than is allowed. */
-static unsigned levels(const json_t *j, unsigned room)
+static unsigned levels(json_t *j, unsigned room)
 {
     unsigned most = 0;
     const char *key;
@@ -97,7 +97,7 @@ static unsigned levels(const json_t *j, unsigned room)
         return 0;
     if (room == 0)
         return 1;
-    json_object_foreach((json_t *)(uintptr_t)j, key, value)
+    json_object_foreach(j, key, value)
     {
         unsigned n = levels(value, room - 1);
         most = n > most ? n : most;
@@ -110,13 +110,13 @@ static unsigned levels(const json_t *j, unsigned room)
     return most + 1;
 }
 
-static bool too_deep(const json_t *object)
+static bool too_deep(json_t *object)
 {
     /* The document itself is level 1 of those counted. */
     return levels(object, TG_AZURE_DOCUMENT_MAX_DEPTH + 1) > TG_AZURE_DOCUMENT_MAX_DEPTH + 1;
 }
 
-int tg_azure_document_write(const json_t *object, size_t limit_bytes, const char *what,
+int tg_azure_document_write(json_t *object, size_t limit_bytes, const char *what,
                             struct tg_azure_text *ret_text, struct tg_error *err)
 {
     struct tg_writer w;
@@ -141,16 +141,16 @@ int tg_azure_document_write(const json_t *object, size_t limit_bytes, const char
 /* --- merge patches --- */
 
 /* Returns false when out of memory. */
-static bool diff_into(json_t *patch, const json_t *have, const json_t *want, unsigned depth)
+static bool diff_into(json_t *patch, json_t *have, json_t *want, unsigned depth)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)want, key, value)
+    json_object_foreach(want, key, value)
     {
-        const json_t *had = json_object_get(have, key);
+        json_t *had = json_object_get(have, key);
         if ((depth == 0 && is_own(key)) || (had ? json_equal(had, value) : json_is_null(value)))
             continue;
-        if (had && json_is_object(had) && json_is_object(value) && depth < TG_AZURE_DOCUMENT_MAX_DEPTH) {
+        if (json_is_object(had) && json_is_object(value) && depth < TG_AZURE_DOCUMENT_MAX_DEPTH) {
             json_t *below = json_object();
             if (json_object_set_new(patch, key, below) < 0 || !diff_into(below, had, value, depth + 1))
                 return false;
@@ -158,7 +158,7 @@ static bool diff_into(json_t *patch, const json_t *have, const json_t *want, uns
             return false;
         }
     }
-    json_object_foreach((json_t *)(uintptr_t)have, key, value)
+    json_object_foreach(have, key, value)
     {
         if (!(depth == 0 && is_own(key)) && !json_object_get(want, key) &&
             json_object_set_new(patch, key, json_null()) < 0)
@@ -167,7 +167,7 @@ static bool diff_into(json_t *patch, const json_t *have, const json_t *want, uns
     return true;
 }
 
-json_t *tg_azure_document_diff(const json_t *have, const json_t *want)
+json_t *tg_azure_document_diff(json_t *have, json_t *want)
 {
     json_t *patch = json_object();
     if (patch && diff_into(patch, have, want, 0))
@@ -176,11 +176,11 @@ json_t *tg_azure_document_diff(const json_t *have, const json_t *want)
     return NULL;
 }
 
-int tg_azure_document_then(json_t *first, const json_t *patch)
+int tg_azure_document_then(json_t *first, json_t *patch)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    json_object_foreach(patch, key, value)
     {
         json_t *before = json_object_get(first, key);
         if (before && json_is_object(value)) {

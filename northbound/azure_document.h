@@ -12,7 +12,7 @@
 
 #include "core/base/bytes.h"
 
-#define TG_AZURE_DOCUMENT_MAX_BYTES (32 * 1024)
+#define TG_AZURE_DOCUMENT_MAX_BYTES ((size_t)32 * 1024)
 #define TG_AZURE_DOCUMENT_MAX_DEPTH 10
 
 /* An owned text; empty = NULL. */
@@ -25,14 +25,14 @@ void tg_azure_text_free(struct tg_azure_text *t);
 /* The object in `text`, NULL with err (TG_EPROTO, TG_ENOMEM; the text names `what`). json_decref(). */
 json_t *tg_azure_document_parse(struct tg_bytes text, const char *what, struct tg_error *err);
 /* Writes the object. TG_ETOOBIG with err when it has more than `limit_bytes` or is nested too deeply; TG_ENOMEM. */
-int tg_azure_document_write(const json_t *object, size_t limit_bytes, const char *what,
+int tg_azure_document_write(json_t *object, size_t limit_bytes, const char *what,
                             struct tg_azure_text *ret_text, struct tg_error *err) TG_CHECKED;
 
 /* The merge patch that makes `want` of `have`: an empty object when they are equal, NULL when out of memory. Both are at most
  * TG_AZURE_DOCUMENT_MAX_DEPTH deep, or what is below counts as different. */
-json_t *tg_azure_document_diff(const json_t *have, const json_t *want);
+json_t *tg_azure_document_diff(json_t *have, json_t *want);
 /* Adds `patch` to the earlier patch `first`, so that applying `first` does what both did one after the other. TG_ESTATE when
  * no single patch can (an object follows something that removes or replaces what was there), TG_ENOMEM; `first` is then undefined. */
-int tg_azure_document_then(json_t *first, const json_t *patch) TG_CHECKED;
+int tg_azure_document_then(json_t *first, json_t *patch) TG_CHECKED;
 
 #endif

@@ -22,7 +22,7 @@
 #define POLL_PREFIX       "$dps/registrations/GET/iotdps-get-operationstatus/?$rid="
 #define DEVICE_MARK       "{device}"
 #define OPERATION_BYTES   257
-#define PAYLOAD_MAX_BYTES (32 * 1024)
+#define PAYLOAD_MAX_BYTES ((size_t)32 * 1024)
 #define JOIN_MS           5000
 #define SILENCE_MS        30000
 #define ROOM_MS           1000
@@ -264,12 +264,14 @@ static void give_up(struct dps_session *s, const struct tg_cloud_talk *talk, enu
 static void give_up(struct dps_session *s, const struct tg_cloud_talk *talk, enum tg_retry retry,
                     const char *fmt, ...)
 {
-    char text[360], said[300];
+    char text[360], said[200], id[TG_AZURE_REGISTRATION_ID_BYTES] = "";
     va_list args;
+    if (tg_azure_registration_id(talk->target->provisioning, talk->target->device_id, id, NULL) < 0)
+        id[0] = '\0';
     va_start(args, fmt);
     vsnprintf(said, sizeof said, fmt, args);
     va_end(args);
-    snprintf(text, sizeof text, "provisioning of %s: %s", talk->target->device_id, said);
+    snprintf(text, sizeof text, "registration %.60s: %s", id, said);
     end(s, talk);
     talk->io->give_up(talk->user, retry, text);
 }

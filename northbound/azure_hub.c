@@ -93,7 +93,7 @@ static int check_device(const struct tg_settings *settings, const char *id, stru
 
 static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
-    if (tg_settings_int(cloud->common, "keepalive") > MAX_KEEPALIVE_S * 1000)
+    if (tg_settings_int(cloud->common, "keepalive") > INT64_C(1000) * MAX_KEEPALIVE_S)
         return tg_error_set(err, TG_ERANGE, "keepalive is longer than IoT Hub allows (at most %ds)",
                             MAX_KEEPALIVE_S);
     if (cloud->provisioning) {
@@ -101,7 +101,7 @@ static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err
         if (rc < 0)
             return rc;
     }
-    return tg_cloud_check_format(cloud, err);
+    return TG_OK;
 }
 
 static int check_route(const struct tg_config_cloud *cloud, const struct tg_config_route *route,
@@ -292,6 +292,7 @@ const struct tg_cloud_type tg_azure_hub = {
                .check_device = check_device,
                .check_cloud = check_cloud,
                .check_route = check_route},
+    .websocket_path = "/$iothub/websocket",
     .max_message_bytes = 256 * 1024,
     .max_keepalive_s = MAX_KEEPALIVE_S,
     .qos = 1,

@@ -19,9 +19,9 @@
 #include "northbound/cloud.h"
 
 #define TG_AZURE_METHODS_FILTER            "$iothub/methods/POST/#"
-#define TG_AZURE_METHODS_MAX_BODY_BYTES    (128 * 1024)
+#define TG_AZURE_METHODS_MAX_BODY_BYTES    ((size_t)128 * 1024)
 #define TG_AZURE_METHODS_MAX_WAITING       16
-#define TG_AZURE_METHODS_MAX_WAITING_BYTES (128 * 1024)
+#define TG_AZURE_METHODS_MAX_WAITING_BYTES ((size_t)128 * 1024)
 
 /* Zero-initialised; part of the session's memory. */
 struct tg_azure_methods {

@@ -133,7 +133,7 @@ static void send_reports(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
 }
 
 /* Compares the hub's copy with ours; what differs waits to be sent. */
-static int compare(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, const json_t *hub,
+static int compare(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, json_t *hub,
                    struct tg_error *err)
 {
     static const char what[] = "the reported properties of this device are not sent";
@@ -216,7 +216,7 @@ static void report(struct tg_azure_twin *t, const struct tg_cloud_talk *talk,
 
 /* --- desired --- */
 
-static int give_desired(const struct tg_cloud_talk *talk, const json_t *object, bool whole, uint64_t version,
+static int give_desired(const struct tg_cloud_talk *talk, json_t *object, bool whole, uint64_t version,
                         struct tg_error *err)
 {
     struct tg_azure_text text = {0};
@@ -240,7 +240,7 @@ static int take_twin(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, 
 {
     static const char what[] = "the hub's answer with the device twin";
     json_t *root = tg_azure_document_parse(body, what, err);
-    const json_t *desired = json_object_get(root, "desired");
+    json_t *desired = json_object_get(root, "desired");
     const json_t *version = json_object_get(desired, "$version");
     struct tg_error second = {0};
     int rc, reported;

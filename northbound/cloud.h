@@ -167,7 +167,8 @@ struct tg_cloud_talk {
 /* An errand: see above. Its sessions are its own; only START … WAKE, OFFLINE, END come. */
 struct tg_cloud_errand {
     size_t session_bytes;
-    uint16_t default_port;
+    uint16_t
+        default_port; /* when the provisioning section's option `port`, which it must have, is absent; 0 = the cloud's */
     /* False: nothing to ask with this configuration. */
     bool (*wanted)(const struct tg_cloud_target *t);
     const char *(*host)(const struct tg_cloud_target *t);
@@ -197,13 +198,14 @@ struct tg_cloud_type {
     bool attaches;
     bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
-    const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
+    const char *alpn_443;       /* protocol to offer in TLS on port 443; NULL = none */
+    const char *websocket_path; /* where it speaks MQTT over WebSocket; NULL = it does not */
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */
     /* Samples that are sent together, at once and without a delay; NULL = as `batch` in the file says. */
     uint32_t (*choose_batch)(const struct tg_cloud_target *t);
-    bool (*retain)(const struct tg_cloud_target *t);        /* of telemetry; NULL = no */
+    bool (*retain)(const struct tg_cloud_target *t); /* of telemetry; NULL = no */
 
     /* Client id, user name, password for a connect at `wall_s`; of a shared link, the link's. `link` = link_bytes (bdSeq).
      * May run on another thread when the key is in a token. TG_ETOOBIG, TG_EINVAL with text. */
@@ -244,7 +246,5 @@ const struct tg_cloud_type *const *tg_cloud_types(size_t *ret_count);
 const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error *err);
 /* The profile that serves a cloud of the file: its type's, or, with `format: sparkplug-b`, sparkplug.h's. NULL as above. */
 const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud, struct tg_error *err);
-/* For check_cloud of every type but `mqtt`: TG_EINVAL when the format is one that only that type has. */
-int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err) TG_CHECKED;
 
 #endif

@@ -8,7 +8,7 @@
 #include "northbound/sparkplug.h"
 
 static const struct tg_cloud_type *const types[] = {&tg_azure_hub, &tg_gcp_iot_core, &tg_gcp_pubsub,
-                                                     &tg_aws_iot, &tg_mqtt_cloud};
+                                                    &tg_aws_iot, &tg_mqtt_cloud};
 
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 
@@ -48,12 +48,4 @@ const struct tg_cloud_type *tg_cloud_type_of(const struct tg_config_cloud *cloud
 {
     const struct tg_cloud_type *type = tg_cloud_type_find(cloud->type, err);
     return type == &tg_mqtt_cloud && is_sparkplug(cloud) ? &tg_sparkplug : type;
-}
-
-int tg_cloud_check_format(const struct tg_config_cloud *cloud, struct tg_error *err)
-{
-    if (is_sparkplug(cloud))
-        return tg_error_set(err, TG_EINVAL, "format: sparkplug-b is for clouds of type mqtt; this one is %s",
-                            cloud->type);
-    return TG_OK;
 }

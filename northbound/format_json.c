@@ -47,17 +47,15 @@ void tg_format_json_real(struct tg_writer *w, double v)
     tg_write_str(w, text);
 }
 
-/* The length of the well-formed UTF-8 sequence at b, 0 when there is none. */
-static size_t sequence_len(struct tg_bytes b)
+size_t tg_format_utf8_sequence(struct tg_bytes b)
 {
     size_t n = b.data[0] < 0x80 ? 1 : b.data[0] >= 0xF0 ? 4 : b.data[0] >= 0xE0 ? 3 : 2;
     return n <= b.len && tg_utf8_valid(tg_bytes(b.data, n)) ? n : 0;
 }
 
-void tg_format_json_string(struct tg_writer *w, struct tg_bytes text)
+void tg_format_json_text(struct tg_writer *w, struct tg_bytes text)
 {
     size_t i = 0;
-    tg_write_u8(w, '"');
     while (i < text.len) {
         size_t plain = i;
         while (plain < text.len && text.data[plain] >= 0x20 && text.data[plain] < 0x7F &&
@@ -68,7 +66,7 @@ void tg_format_json_string(struct tg_writer *w, struct tg_bytes text)
         if (i == text.len)
             break;
         uint8_t c = text.data[i];
-        size_t n = sequence_len(tg_bytes(text.data + i, text.len - i));
+        size_t n = tg_format_utf8_sequence(tg_bytes(text.data + i, text.len - i));
         if (c == '"' || c == '\\') {
             tg_write_u8(w, '\\');
             tg_write_u8(w, c);
@@ -80,10 +78,16 @@ void tg_format_json_string(struct tg_writer *w, struct tg_bytes text)
         } else if (n > 0) {
             tg_write_bytes(w, tg_bytes(text.data + i, n));
         } else {
-            tg_write_str(w, "\xEF\xBF\xBD"); /* U+FFFD */
+            tg_write_str(w, TG_FORMAT_REPLACEMENT);
         }
         i += n > 0 ? n : 1;
     }
+}
+
+void tg_format_json_string(struct tg_writer *w, struct tg_bytes text)
+{
+    tg_write_u8(w, '"');
+    tg_format_json_text(w, text);
     tg_write_u8(w, '"');
 }
 
@@ -111,51 +115,109 @@ void tg_format_json_value(struct tg_writer *w, const struct tg_value *v)
     }
 }
 
-int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes body)
+static bool wanted(const struct tg_named_value *v, const char *point)
 {
-    struct tg_sample_reader good, bad;
+    return !point || tg_bytes_eq_str(v->name, point);
+}
+
+int tg_format_json_values(struct tg_writer *w, struct tg_sample_reader reader, const char *point)
+{
     struct tg_named_value v;
-    char stamp[TG_CLOCK_ISO8601_BYTES];
-    uint32_t values = 0, qualities = 0;
-    int rc = tg_sample_reader_init(&good, body);
-    if (rc < 0)
-        return rc;
-    bad = good;
-    tg_clock_iso8601(good.time_ms, stamp);
-    tg_write_str(w, "{\"ts\":\"");
-    tg_write_str(w, stamp);
-    tg_write_str(w, "\",\"seq\":");
-    tg_write_u64_dec(w, seq);
-    tg_write_str(w, ",\"values\":{");
-    while ((rc = tg_sample_reader_next(&good, &v)) > 0) {
-        if (v.quality != TG_QUALITY_GOOD) {
-            qualities++;
+    int rc, n = 0;
+    tg_write_u8(w, '{');
+    while ((rc = tg_sample_reader_next(&reader, &v)) > 0) {
+        if (v.quality != TG_QUALITY_GOOD || !wanted(&v, point))
             continue;
-        }
-        if (values++)
+        if (n++)
             tg_write_u8(w, ',');
         tg_format_json_string(w, v.name);
         tg_write_u8(w, ':');
         tg_format_json_value(w, &v.value);
     }
     tg_write_u8(w, '}');
-    if (rc == 0 && qualities > 0) {
-        uint32_t done = 0;
-        tg_write_str(w, ",\"quality\":{");
-        while ((rc = tg_sample_reader_next(&bad, &v)) > 0) {
-            if (v.quality == TG_QUALITY_GOOD)
-                continue;
-            if (done++)
-                tg_write_u8(w, ',');
-            tg_format_json_string(w, v.name);
-            tg_write_str(w, ":\"");
-            tg_write_str(w, tg_quality_name(v.quality));
-            tg_write_u8(w, '"');
-        }
-        tg_write_u8(w, '}');
+    return rc < 0 ? rc : n;
+}
+
+int tg_format_json_qualities(struct tg_writer *w, struct tg_sample_reader reader, const char *point)
+{
+    struct tg_named_value v;
+    int rc, n = 0;
+    tg_write_u8(w, '{');
+    while ((rc = tg_sample_reader_next(&reader, &v)) > 0) {
+        if (v.quality == TG_QUALITY_GOOD || !wanted(&v, point))
+            continue;
+        if (n++)
+            tg_write_u8(w, ',');
+        tg_format_json_string(w, v.name);
+        tg_write_str(w, ":\"");
+        tg_write_str(w, tg_quality_name(v.quality));
+        tg_write_u8(w, '"');
     }
     tg_write_u8(w, '}');
+    return rc < 0 ? rc : n;
+}
+
+int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes body, const char *point)
+{
+    struct tg_sample_reader reader;
+    char stamp[TG_CLOCK_ISO8601_BYTES];
+    size_t before_quality;
+    int rc = tg_sample_reader_init(&reader, body);
     if (rc < 0)
         return rc;
+    tg_clock_iso8601(reader.time_ms, stamp);
+    tg_write_str(w, "{\"ts\":\"");
+    tg_write_str(w, stamp);
+    tg_write_str(w, "\",\"seq\":");
+    tg_write_u64_dec(w, seq);
+    tg_write_str(w, ",\"values\":");
+    rc = tg_format_json_values(w, reader, point);
+    if (rc < 0)
+        return rc;
+    if (w->failed)
+        return TG_ETOOBIG;
+    if (point || (uint32_t)rc < reader.count) {
+        before_quality = w->len;
+        tg_write_str(w, ",\"quality\":");
+        rc = tg_format_json_qualities(w, reader, point);
+        if (rc < 0)
+            return rc;
+        if (rc == 0) { /* of other points only */
+            w->len = before_quality;
+            w->failed = false;
+        }
+    }
+    tg_write_u8(w, '}');
     return w->failed ? TG_ETOOBIG : TG_OK;
 }
+
+static int write_message(const struct tg_format_context *c, const struct tg_format_sample *samples,
+                         uint32_t count, size_t limit_bytes, struct tg_writer *out)
+{
+    uint32_t n = 0;
+    if (count > 1)
+        tg_write_u8(out, '[');
+    for (; n < count; n++) {
+        size_t before = out->len;
+        int rc;
+        if (n)
+            tg_write_u8(out, ',');
+        rc = tg_format_json_sample(out, samples[n].seq, samples[n].body, c->point);
+        if (n == 0 && rc < 0)
+            return rc;
+        if (rc < 0 || (n > 0 && out->len + 1 > limit_bytes) || out->cap - out->len < 1) {
+            out->len = before;
+            out->failed = false;
+            break;
+        }
+    }
+    if (n == 0)
+        return TG_ETOOBIG;
+    if (count > 1 && n == 1)
+        memmove(out->data, out->data + 1, --out->len);
+    else if (count > 1)
+        tg_write_u8(out, ']');
+    return (int)n;
+}
+
+const struct tg_format tg_format_json = {"json", {"application/json", "utf-8", ""}, write_message};

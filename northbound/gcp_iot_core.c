@@ -246,6 +246,7 @@ const struct tg_cloud_type tg_gcp_iot_core = {
     .max_publishes_per_second = 100,
     .gated = true,
     .attaches = true,
+    .plain_acks = true,
     .session_bytes = sizeof(struct tg_gcp_session),
     .shared = tg_gcp_is_gateway,
     .login = login,

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "northbound/identity.h"
 
+#include <sys/stat.h>
+
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/coding.h>
 
 #include "core/base/allocator.h"
+#include "core/base/pkcs11_uri.h"
 #include "northbound/pkcs12.h"
 
 #define SAS_KEY_LEAST_BYTES 16
@@ -43,6 +46,13 @@ static int load_x509(const struct tg_config_identity *c, struct tg_identity *id,
 {
     struct tg_secret certificate = {0}, key = {0};
     int rc = tg_secret_read(c->certificate, TG_SECRET_PUBLIC, &certificate, err);
+    if (rc == TG_OK && tg_pkcs11_uri_is(c->key)) {
+        rc = tg_tls_credential_new_token(tg_secret_view(&certificate), c->key, &id->credential, err);
+        if (rc < 0)
+            tg_error_wrap(err, "%s", c->certificate);
+        tg_secret_free(&certificate);
+        return rc;
+    }
     if (rc == TG_OK)
         rc = tg_secret_read(c->key, TG_SECRET_PRIVATE, &key, err);
     if (rc == TG_OK)
@@ -136,6 +146,28 @@ void tg_identity_free(struct tg_identity *id)
     tg_tls_credential_free(id->credential);
     tg_signer_free(id->signer);
     *id = (struct tg_identity){0};
+}
+
+uint64_t tg_identity_file_stamp(const char *path)
+{
+    struct tg_pkcs11_uri uri;
+    struct stat st;
+    if (path && tg_pkcs11_uri_is(path))
+        path = tg_pkcs11_uri_parse(tg_bytes_str(path), &uri, NULL) == TG_OK ? uri.pin_file : NULL;
+    if (!path || stat(path, &st) < 0)
+        return 0;
+    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
+           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+}
+
+uint64_t tg_identity_stamp(const struct tg_config_identity *c)
+{
+    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
+                                 c->password_file, c->group_key_file, c->jwt_key};
+    uint64_t stamp = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        stamp = stamp * 1099511628211u ^ tg_identity_file_stamp(files[i]);
+    return stamp;
 }
 
 void tg_identity_describe(const struct tg_identity *id, struct tg_identity_info *ret_info)

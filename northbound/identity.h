@@ -25,6 +25,12 @@ int tg_identity_load(const struct tg_config_identity *config, struct tg_identity
                      struct tg_error *err) TG_CHECKED;
 void tg_identity_free(struct tg_identity *identity);
 
+/* A number for the state of the files that it is loaded from, a token's PIN file among them: one that was replaced or
+ * written again gives another. */
+uint64_t tg_identity_stamp(const struct tg_config_identity *config);
+/* The same of one file, or of a PKCS#11 URI's PIN file; 0: NULL, or it is not there. */
+uint64_t tg_identity_file_stamp(const char *path);
+
 /* What can be said about it without giving anything away. */
 struct tg_identity_info {
     const char *kind;    /* "sas key", "certificate", "pkcs12", "group key", "jwt key", "password", "none" */

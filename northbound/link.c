@@ -2,7 +2,6 @@
 #include "northbound/link.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -10,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "northbound/pubsub/pubsub_link.h"
+#include "northbound/transport.h"
 
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
@@ -119,28 +119,14 @@ static uint64_t pending_rows(const struct tg_link *l)
     return rows;
 }
 
-/* A number for the state of a file: one that was replaced or written again gives another. */
-static uint64_t stamp_of(const char *path)
-{
-    struct stat st;
-    if (!path || strncmp(path, "pkcs11:", 7) == 0 || stat(path, &st) < 0)
-        return 0;
-    return ((uint64_t)st.st_ino * 31 + (uint64_t)st.st_size) * 31 +
-           (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-}
-
 static uint64_t credential_stamp(const struct tg_link *l)
 {
-    const struct tg_config_identity *c = l->identity_config;
-    const char *const files[] = {c->sas_key_file,  c->certificate,    c->key,    c->pkcs12,
-                                 c->password_file, c->group_key_file, c->jwt_key};
-    uint64_t stamp = 0;
     const struct tg_option *own = tg_settings_table(l->config->settings);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        stamp = stamp * 1099511628211u ^ stamp_of(files[i]);
+    uint64_t stamp = tg_identity_stamp(l->identity_config);
     for (; own && own->name; own++)
         if (own->type == TG_OPTION_SECRET_FILE)
-            stamp = stamp * 1099511628211u ^ stamp_of(tg_settings_text(l->config->settings, own->name));
+            stamp = stamp * 1099511628211u ^
+                    tg_identity_file_stamp(tg_settings_text(l->config->settings, own->name));
     return stamp;
 }
 
@@ -265,11 +251,13 @@ static void on_writable(void *user)
 static uint16_t port_of(const struct tg_link *l)
 {
     const struct tg_settings *c = l->config->common, *p = l->config->provisioning;
-    if (l->errand)
-        return (uint16_t)(tg_settings_has(p, "port") ? tg_settings_int(p, "port")
-                                                     : l->cloud->type->errand->default_port);
-    return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
-                                                 : l->cloud->type->config.default_port);
+    if (l->errand && tg_settings_has(p, "port"))
+        return (uint16_t)tg_settings_int(p, "port");
+    if (l->errand && l->cloud->type->errand->default_port)
+        return tg_transport_is_websocket(c) ? tg_transport_default_port(c, l->cloud->type)
+                                            : l->cloud->type->errand->default_port;
+    return tg_settings_has(c, "port") ? (uint16_t)tg_settings_int(c, "port")
+                                      : tg_transport_default_port(c, l->cloud->type);
 }
 
 void tg_link_slot_granted(struct tg_link *l)
@@ -277,9 +265,14 @@ void tg_link_slot_granted(struct tg_link *l)
     static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
     const struct tg_settings *c = l->config->common;
     struct tg_stream_options o = {.tls = l->cloud->tls, .ticket = &l->ticket};
+    struct tg_transport transport = {0};
     struct tg_identity fresh;
     struct tg_error err = {0};
     int rc;
+    if (l->login) {
+        tg_link_fail(l, "the key's token is still at work on the last login");
+        return;
+    }
     l->errand = tg_link_wants_errand(l);
     o.host = l->errand ? l->cloud->type->errand->host(&l->target) : l->target.host;
     o.port = port_of(l);
@@ -291,14 +284,18 @@ void tg_link_slot_granted(struct tg_link *l)
     l->credential_stamp = credential_stamp(l);
     rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
     if (rc < 0) {
-        tg_link_fail_as(l, rc == TG_ENOMEM ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
+        /* A token may be plugged in again; a wrong file waits for somebody. */
+        tg_link_fail_as(l, rc == TG_ENOMEM || rc == TG_EIO ? TG_RETRY_BACKOFF : TG_RETRY_NEVER, err.text);
         return;
     }
     tg_identity_free(&l->identity);
     l->identity = fresh;
     tg_link_watch_expiry(l, tg_clock_mono_ms());
     o.credential = l->identity.credential;
-    rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
+    if (rc == TG_OK)
+        rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    tg_transport_fini(&transport);
     if (rc < 0)
         tg_link_fail(l, err.text);
     else
@@ -537,8 +534,16 @@ void tg_link_start(struct tg_link *l)
 static void on_deadline_closed(void *user)
 {
     struct tg_link *l = checked(user);
+    l->timer_closed = true;
+    tg_link_close_finish(l);
+}
+
+void tg_link_close_finish(struct tg_link *l)
+{
     void (*closed)(void *) = l->closed;
     void *closed_user = l->closed_user;
+    if (!l->timer_closed || l->login)
+        return;
     free_link(l);
     if (closed)
         closed(closed_user);

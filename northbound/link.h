@@ -6,9 +6,11 @@
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
  *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
+ *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
+ *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
@@ -184,6 +186,7 @@ struct tg_link {
     const struct tg_config_cloud *config;
     const struct tg_config_identity *identity_config;
     const struct tg_link_protocol *protocol;
+    struct tg_link_login *login; /* a token is signing for this link; NULL = none */
     struct tg_link *queue_next;
     bool shared;
     struct tg_session_list sessions, ready, delayed;
@@ -192,7 +195,7 @@ struct tg_link {
     void *protocol_memory; /* of the protocol */
 
     enum tg_session_state state;
-    bool holds_slot, started, input_held, closing;
+    bool holds_slot, started, input_held, closing, timer_closed;
     bool waits_for_clock;  /* within WAITING: for the time to be set, not for the cloud */
     bool waits_for_change; /* within WAITING: the cloud said no; a changed credential ends the wait */
     bool window_was_full;  /* and has not opened again */
@@ -274,6 +277,13 @@ void tg_link_is_online(struct tg_link *l, int64_t now_ms, bool session_present);
 /* The model that `config` belongs to goes with this session: borrow from another one. */
 void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leaving);
 
+/* The timer is closed, and no thread is at work for the link: frees it and tells. */
+void tg_link_close_finish(struct tg_link *l);
+
+/* --- link_login.c --- */
+/* Makes the login and sends CONNECT, at once or when the key has signed. */
+void tg_link_log_in(struct tg_link *l);
+
 /* --- link_mqtt.c --- */
 /* Asks for what sessions (and the link) still want to subscribe, one SUBSCRIBE at a time. */
 void tg_link_subscribe(struct tg_link *l);
@@ -322,11 +332,13 @@ void tg_link_sent(struct tg_link *l, struct tg_session *s);
 /* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
 bool tg_session_come_online(struct tg_session *s, bool session_present);
 void tg_session_go_offline(struct tg_session *s);
+void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
+const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_wake.c --- */
 /* WAKE of whoever is due; false: the link has failed. */
 bool tg_link_wake(struct tg_link *l, int64_t now_ms);
 int64_t tg_link_next_wake(const struct tg_link *l);
-void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
-const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
 
 /* --- link_assign.c --- */
 /* Reads what an earlier errand found; called once when the link is made. */

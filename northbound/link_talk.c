@@ -294,12 +294,16 @@ static void restart_later(struct tg_session *s, enum tg_retry retry, const char 
         wait = 0;
     if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
         wait = s->backoff.cap_ms;
-    tg_log(TG_LOG_WARN, "session",
+    /* The same reason again and again is told once: `status` has it. */
+    tg_log(strncmp(s->gate_text, text, sizeof s->gate_text - 1) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
            s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
            (double)wait / 1000.0);
     snprintf(s->gate_text, sizeof s->gate_text, "%.159s", text);
     tg_session_gate(s, false);
+    s->want_subscribe = false;
+    if (s->link->sub_session == s)
+        s->link->sub_session = NULL; /* what is answered now is not the next turn's */
     tg_link_take_back(s->link, s);
     s->restart_ms = tg_clock_mono_ms() + wait;
 }
@@ -577,49 +581,4 @@ void tg_session_go_offline(struct tg_session *s)
     if (l->errand)
         (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});
     tg_link_forget_deferred(l, s);
-}
-
-/* --- time --------------------------------------------------------------------------------------------------- */
-
-int64_t tg_link_next_wake(const struct tg_link *l)
-{
-    const struct tg_session *s;
-    int64_t at = l->wake_ms;
-    TAILQ_FOREACH(s, &l->sessions, in_link)
-    {
-        at = s->wake_ms < at ? s->wake_ms : at;
-        at = s->restart_ms < at ? s->restart_ms : at;
-    }
-    return at;
-}
-
-static bool wake_session(struct tg_session *s, int64_t now_ms)
-{
-    if (s->restart_ms <= now_ms) {
-        s->restart_ms = INT64_MAX;
-        if (!tg_link_event(s->link, s, (struct tg_cloud_event){.type = TG_CLOUD_START}) ||
-            !tg_session_come_online(s, false))
-            return false;
-    }
-    if (s->wake_ms <= now_ms) {
-        s->wake_ms = INT64_MAX;
-        return tg_link_event(s->link, s, (struct tg_cloud_event){.type = TG_CLOUD_WAKE});
-    }
-    return true;
-}
-
-bool tg_link_wake(struct tg_link *l, int64_t now_ms)
-{
-    struct tg_session *s, *next;
-    if (l->wake_ms <= now_ms) {
-        l->wake_ms = INT64_MAX;
-        if (!tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_WAKE}))
-            return false;
-    }
-    for (s = TAILQ_FIRST(&l->sessions); s; s = next) {
-        next = TAILQ_NEXT(s, in_link);
-        if (!wake_session(s, now_ms))
-            return false;
-    }
-    return true;
 }

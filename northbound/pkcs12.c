@@ -12,7 +12,7 @@
 
 #define CHAIN_MOST         8 /* certificates beside the leaf that are looked at */
 #define PASSWORD_MAX_BYTES 256
-#define PEM_BYTES(der_len) ((der_len) * 3 / 2 + 128)
+#define PEM_BYTES(der_len) ((der_len)*3 / 2 + 128)
 #define OID(...)           tg_bytes((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
 /* What wolfSSL took the file apart into. */
@@ -44,10 +44,35 @@ static int parse_failed(int code, bool opened, struct tg_error *err)
     if (code == MAC_CMP_FAILED_E)
         return tg_error_set(err, TG_EAUTH, "the password does not open it");
     if (opened || code == ALGO_ID_E)
-        return tg_error_set(err, TG_EUNSUPPORTED,
-                            "its certificates are encrypted with RC2 or another method that is not supported; write it "
-                            "anew with \"openssl pkcs12 -export\" without -legacy");
+        return tg_error_set(
+            err, TG_EUNSUPPORTED,
+            "its certificates are encrypted with RC2 or another method that is not supported; write it "
+            "anew with \"openssl pkcs12 -export\" without -legacy");
     return tg_error_set(err, TG_ECERT, "it is no PKCS#12 file, or damaged (wolfSSL %d)", code);
+}
+
+/* The content of the element at the front of *in, which is cut off; empty and false when it is not whole. Definite lengths. */
+static bool next_element(struct tg_bytes *in, struct tg_bytes *ret_content)
+{
+    struct tg_reader r = tg_reader_init(in->data, in->len);
+    (void)tg_read_u8(&r); /* the tag */
+    size_t len = tg_read_u8(&r);
+    if (len == 0x80 || len > 0x84)
+        return false;
+    for (size_t i = len & 0x80 ? len - 0x80 : 0, first = 1; i > 0; i--, first = 0)
+        len = (first ? 0 : len << 8) | tg_read_u8(&r);
+    *ret_content = tg_read_bytes(&r, len);
+    *in = tg_bytes(in->data + r.pos, tg_reader_left(&r));
+    return !r.failed;
+}
+
+/* PFX ::= SEQUENCE { version, authSafe, macData OPTIONAL }. wolfSSL 5.5.4 looks at the MAC before it takes the contents apart,
+ * and taking damaged ones apart can crash it: so a file that only its owner can have written is asked for. */
+static bool has_mac(struct tg_bytes file)
+{
+    struct tg_bytes pfx, element;
+    return next_element(&file, &pfx) && next_element(&pfx, &element) && next_element(&pfx, &element) &&
+           next_element(&pfx, &element) && element.len > 0;
 }
 
 static int parse(struct tg_bytes file, struct tg_bytes password, struct parts *ret, struct tg_error *err)
@@ -55,6 +80,9 @@ static int parse(struct tg_bytes file, struct tg_bytes password, struct parts *r
     char text[PASSWORD_MAX_BYTES + 1];
     if (password.len > PASSWORD_MAX_BYTES)
         return tg_error_set(err, TG_ETOOBIG, "the password is longer than %d bytes", PASSWORD_MAX_BYTES);
+    if (!has_mac(file))
+        return tg_error_set(err, TG_ECERT,
+                            "it is no PKCS#12 file in DER with a MAC; \"openssl pkcs12 -export\" writes one");
     WC_PKCS12 *p = wc_PKCS12_new();
     if (!p)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
@@ -66,6 +94,11 @@ static int parse(struct tg_bytes file, struct tg_bytes password, struct parts *r
         code = wc_PKCS12_parse(p, text, &ret->key, &ret->key_len, &ret->leaf, &ret->leaf_len, &ret->others);
     explicit_bzero(text, sizeof text);
     wc_PKCS12_free(p);
+    /* Of a damaged file wolfSSL 5.5.4 may give a key with an error code for its length. */
+    if (ret->key_len > file.len || ret->leaf_len > file.len) {
+        ret->key_len = ret->key_len > file.len ? 0 : ret->key_len;
+        return parse_failed(code ? code : ASN_PARSE_E, false, err);
+    }
     if (code != 0)
         return parse_failed(code, ret->key_len > 0, err);
     if (!ret->key || ret->key_len == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * pkcs12 - certificate chain and private key out of a PKCS#12 file (RFC 7292), as the portals and openssl write them:
- * PBES2 with AES or the older 3DES, a MAC with SHA-1 or SHA-2. Not RC2-40, which "openssl pkcs12 -legacy" still uses.
+ * PBES2 with AES or the older 3DES, a MAC with SHA-1 or SHA-2, which is asked for. Not RC2-40, which "openssl pkcs12 -legacy" still uses.
  * No state; any thread. Takes as long as the file's iteration count says: 3 ms for openssl's default.
  */
 #ifndef TG_NORTHBOUND_PKCS12_H

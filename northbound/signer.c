@@ -4,6 +4,8 @@
 #include "core/base/allocator.h"
 #include "core/base/secret.h"
 #include "core/net/pem.h"
+#include "core/net/pkcs11.h"
+#include "core/base/pkcs11_uri.h"
 #include "core/net/tls_memory.h"
 #include "core/net/wolfssl.h"
 
@@ -20,7 +22,8 @@ struct tg_signer {
         ecc_key ec;
         RsaKey rsa;
     };
-    bool has_key; /* which of the two, says algorithm */
+    bool has_key;                /* which of the two, says algorithm */
+    struct tg_pkcs11_key *token; /* then neither */
 };
 
 static int no_memory(struct tg_error *err)
@@ -96,13 +99,25 @@ int tg_signer_from_pem(struct tg_bytes pem, struct tg_signer **ret_signer, struc
     return TG_OK;
 }
 
+static int open_token_key(const char *uri, struct tg_signer **ret_signer, struct tg_error *err)
+{
+    struct tg_signer *s = tg_calloc(1, sizeof *s);
+    int rc = s ? tg_pkcs11_key_open(uri, &s->token, err) : no_memory(err);
+    if (rc < 0) {
+        tg_free(s);
+        return rc;
+    }
+    s->algorithm = tg_pkcs11_key_is_ec(s->token) ? TG_SIGN_ES256 : TG_SIGN_RS256;
+    *ret_signer = s;
+    return TG_OK;
+}
+
 int tg_signer_open(const char *path, struct tg_signer **ret_signer, struct tg_error *err)
 {
     struct tg_secret pem = {0};
     int rc;
-    if (strncmp(path, "pkcs11:", 7) == 0)
-        return tg_error_set(err, TG_EUNSUPPORTED,
-                            "a key in a PKCS#11 token is not supported by this version; name a key file");
+    if (tg_pkcs11_uri_is(path))
+        return open_token_key(path, ret_signer, err);
     rc = tg_secret_read(path, TG_SECRET_PRIVATE, &pem, err);
     if (rc < 0)
         return rc;
@@ -121,6 +136,7 @@ void tg_signer_free(struct tg_signer *s)
         wc_ecc_free(&s->ec);
     else if (s->has_key)
         wc_FreeRsaKey(&s->rsa);
+    tg_pkcs11_key_unref(s->token);
     tg_free_secret(s, sizeof *s);
 }
 
@@ -131,8 +147,7 @@ enum tg_sign_algorithm tg_signer_algorithm(const struct tg_signer *s)
 
 bool tg_signer_is_slow(const struct tg_signer *s)
 {
-    (void)s;
-    return false;
+    return s->token != NULL;
 }
 
 /* --- signing --------------------------------------------------------------------------------- */
@@ -171,6 +186,17 @@ static int sign_rsa(struct tg_signer *s, const uint8_t *digest, WC_RNG *rng, uin
     return 0;
 }
 
+static int sign_in_token(const struct tg_signer *s, const uint8_t *digest, uint8_t *sig, size_t *ret_len,
+                         struct tg_error *err)
+{
+    byte info[DIGEST_INFO_BYTES];
+    if (s->algorithm == TG_SIGN_ES256)
+        return tg_pkcs11_sign(s->token, TG_PKCS11_ECDSA, tg_bytes(digest, WC_SHA256_DIGEST_SIZE), sig,
+                              ret_len, err);
+    word32 info_len = wc_EncodeSignature(info, digest, WC_SHA256_DIGEST_SIZE, SHA256h);
+    return tg_pkcs11_sign(s->token, TG_PKCS11_RSA_PKCS, tg_bytes(info, info_len), sig, ret_len, err);
+}
+
 int tg_signer_sign(const struct tg_signer *signer, struct tg_bytes message, uint8_t *sig, size_t *ret_len,
                    struct tg_error *err)
 {
@@ -180,6 +206,8 @@ int tg_signer_sign(const struct tg_signer *signer, struct tg_bytes message, uint
     size_t len = 0;
     WC_RNG rng;
     int rc = wc_Sha256Hash(message.data, (word32)message.len, digest);
+    if (rc == 0 && s->token)
+        return sign_in_token(s, digest, sig, ret_len, err);
     if (rc == 0)
         rc = wc_InitRng(&rng);
     if (rc == 0) {
@@ -199,6 +227,10 @@ int tg_signer_public_der(const struct tg_signer *signer, struct tg_writer *out, 
 {
     struct tg_signer *s = (struct tg_signer *)(uintptr_t)signer;
     byte der[PUBLIC_DER_BYTES];
+    if (s->token) {
+        tg_write_bytes(out, tg_pkcs11_key_public_der(s->token));
+        return out->failed ? tg_error_set(err, TG_ETOOBIG, "public key: it does not fit") : TG_OK;
+    }
     int len = s->algorithm == TG_SIGN_ES256 ? wc_EccPublicKeyToDer(&s->ec, der, sizeof der, 1)
                                             : wc_RsaKeyToPublicDer(&s->rsa, der, sizeof der);
     if (len == MEMORY_E)

@@ -4,77 +4,29 @@
  */
 #include "northbound/sparkplug.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-#include "core/base/allocator.h"
 #include "northbound/mqtt_cloud.h"
 #include "northbound/mqtt_template.h"
 #include "northbound/sparkplug_inbound.h"
-#include "northbound/sparkplug_metrics.h"
-#include "northbound/sparkplug_payload.h"
+#include "northbound/sparkplug_private.h"
 
-#define NAMESPACE       "spBv1.0/"
 #define BD_SEQ_NOTE     "bdSeq"
-#define MAX_MESSAGE     (256 * 1024)
 #define RETRY_MS        100
 #define SUBSCRIBE_MS    10000 /* births do not wait longer for the answers to SUBSCRIBE */
 #define REBIRTH_EACH_MS 1000  /* hosts that miss a number ask all at once */
-#define NODE_BYTES      128   /* of the payload of NBIRTH and NDEATH */
-#define END_BYTES       3     /* of seq in a payload */
-
-struct link_memory {
-    bool bd_seq_known, online, subscribed, host_online, born, births_due;
-    uint8_t bd_seq, seq; /* seq: of the next message */
-    int64_t subscribe_limit_ms, birth_at_ms, host_time_ms;
-    uint64_t
-        next_alias; /* 0 is given as 1: unique over all devices of the node [payloads-alias-uniqueness] */
-};
-
-struct session_memory {
-    bool online, born, down, birth_due;
-    int64_t born_wall_ms;
-    struct tg_sparkplug_metrics metrics;
-};
-
-struct moment {
-    int64_t now_ms, wall_ms;
-};
 
 /* --- names ------------------------------------------------------------------------------------- */
-
-static const char *edge_node(const struct tg_cloud_target *t)
-{
-    return tg_mqtt_text(t->settings, "edge_node", t->gateway);
-}
 
 static const char *primary_host(const struct tg_cloud_target *t)
 {
     return tg_mqtt_text(t->settings, "primary_host", NULL);
 }
 
-/* `device` NULL: of the edge node. */
-static struct tg_bytes topic_of(struct tg_writer *w, const struct tg_cloud_target *t, const char *type,
-                                const char *device)
-{
-    size_t begin = w->len;
-    tg_write_str(w, NAMESPACE);
-    tg_write_str(w, tg_settings_text(t->settings, "group_id"));
-    tg_write_str(w, "/");
-    tg_write_str(w, type);
-    tg_write_str(w, "/");
-    tg_write_str(w, edge_node(t));
-    if (device) {
-        tg_write_str(w, "/");
-        tg_write_str(w, device);
-    }
-    return tg_bytes(w->data + begin, w->len - begin);
-}
-
 static struct tg_bytes state_topic(struct tg_writer *w, const struct tg_cloud_target *t)
 {
     size_t begin = w->len;
-    tg_write_str(w, NAMESPACE "STATE/");
+    tg_write_str(w, TG_SPARKPLUG_NAMESPACE "STATE/");
     tg_write_str(w, primary_host(t));
     return tg_bytes(w->data + begin, w->len - begin);
 }
@@ -90,7 +42,7 @@ static int topic(const struct tg_cloud_target *t, const struct tg_format_content
 {
     (void)content;
     (void)point;
-    (void)topic_of(out, t, "DDATA", t->device_id);
+    (void)tg_sparkplug_topic_of(out, t, "DDATA", t->device_id);
     return out->failed ? TG_ETOOBIG : TG_OK;
 }
 
@@ -101,8 +53,8 @@ static int filters(const struct tg_cloud_target *t, uint32_t part, struct tg_wri
     int n = 0;
     if (part > 0 || t->device)
         return 0;
-    ret_filters[n++] = topic_of(scratch, t, "NCMD", NULL);
-    ret_filters[n++] = topic_of(scratch, t, "DCMD", "#");
+    ret_filters[n++] = tg_sparkplug_topic_of(scratch, t, "NCMD", NULL);
+    ret_filters[n++] = tg_sparkplug_topic_of(scratch, t, "DCMD", "#");
     if (primary_host(t))
         ret_filters[n++] = state_topic(scratch, t);
     for (int i = 0; i < n; i++)
@@ -115,125 +67,30 @@ static struct tg_bytes addressee(const struct tg_cloud_target *link_target, stru
 {
     uint8_t memory[TG_CLOUD_TOPIC_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    struct tg_bytes prefix = topic_of(&w, link_target, "DCMD", "");
+    struct tg_bytes prefix = tg_sparkplug_topic_of(&w, link_target, "DCMD", "");
     if (w.failed || full.len <= prefix.len || memcmp(full.data, prefix.data, prefix.len) != 0 ||
         memchr(full.data + prefix.len, '/', full.len - prefix.len))
         return (struct tg_bytes){0};
     return tg_bytes(full.data + prefix.len, full.len - prefix.len);
 }
 
-/* --- deaths ------------------------------------------------------------------------------------ */
-
-static void put_bd_seq(struct tg_writer *w, uint8_t bd_seq, uint64_t time_ms)
-{
-    const struct tg_sparkplug_metric m = {.name = "bdSeq",
-                                          .has_time = time_ms > 0,
-                                          .time_ms = time_ms,
-                                          .datatype = TG_SPARKPLUG_INT64,
-                                          .field = TG_SPARKPLUG_FIELD_LONG,
-                                          .as.u64 = bd_seq};
-    tg_sparkplug_put(w, &m);
-}
-
-/* Without seq: a Will is written before the numbers are known [topics-ndeath-seq]. */
-static struct tg_bytes node_death(struct tg_writer *w, uint8_t bd_seq, int64_t wall_ms)
-{
-    size_t begin = w->len;
-    tg_sparkplug_begin(w, wall_ms);
-    put_bd_seq(w, bd_seq, 0);
-    return tg_bytes(w->data + begin, w->len - begin);
-}
-
-static void say_node_death(const struct tg_cloud_talk *talk, int64_t wall_ms)
-{
-    struct link_memory *l = talk->link;
-    uint8_t topic_memory[TG_CLOUD_TOPIC_BYTES], body_memory[NODE_BYTES];
-    struct tg_writer t = tg_writer_init(topic_memory, sizeof topic_memory),
-                     b = tg_writer_init(body_memory, sizeof body_memory);
-    struct tg_bytes at = topic_of(&t, talk->target, "NDEATH", NULL),
-                    body = node_death(&b, l->bd_seq, wall_ms);
-    if (!l->born)
-        return;
-    l->born = false;
-    /* [operational-behavior-edge-node-intentional-disconnect-ndeath]; no room: the same is the Will, or the hosts time out. */
-    if (talk->io->publish(talk->user, at, body, 1, false, 0) == TG_EFULL)
-        (void)talk->io->publish(talk->user, at, body, 0, false, 0);
-}
-
-/* Publishes a message that has a number, which is used up when it was taken. */
-static int publish_numbered(const struct tg_cloud_talk *talk, const char *type, const char *device,
-                            struct tg_writer *body)
-{
-    struct link_memory *l = talk->link;
-    uint8_t memory[TG_CLOUD_TOPIC_BYTES];
-    struct tg_writer t = tg_writer_init(memory, sizeof memory);
-    struct tg_bytes at = topic_of(&t, talk->target, type, device);
-    int rc;
-    tg_sparkplug_end(body, l->seq);
-    if (body->failed || t.failed)
-        return TG_ETOOBIG;
-    rc = talk->io->publish(talk->user, at, tg_bytes(body->data, body->len), 0, false, 0);
-    if (rc == TG_OK)
-        l->seq++;
-    return rc;
-}
-
-static void say_device_death(const struct tg_cloud_talk *talk, int64_t wall_ms)
-{
-    struct session_memory *s = talk->session;
-    const struct link_memory *l = talk->link;
-    uint8_t memory[NODE_BYTES];
-    struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    if (s->born && l->born) {
-        tg_sparkplug_begin(&w, wall_ms);
-        (void)publish_numbered(talk, "DDEATH", talk->target->device_id,
-                               &w); /* no room: the node's death says it too */
-    }
-    s->born = s->birth_due = false;
-}
-
 /* --- births ------------------------------------------------------------------------------------ */
 
-static int device_birth(const struct tg_cloud_talk *talk, int64_t wall_ms)
-{
-    struct session_memory *s = talk->session;
-    const struct tg_config_device *device = talk->target->device;
-    bool texts =
-        tg_sparkplug_metrics_birth_bytes(&s->metrics, device, true) < MAX_MESSAGE - TG_CLOUD_TOPIC_BYTES;
-    size_t size = NODE_BYTES + tg_sparkplug_metrics_birth_bytes(&s->metrics, device, texts);
-    uint8_t *memory = tg_malloc(size);
-    struct tg_writer w = tg_writer_init(memory, size);
-    int rc;
-    if (!memory)
-        return TG_ENOMEM;
-    tg_sparkplug_begin(&w, wall_ms);
-    tg_sparkplug_metrics_birth(&s->metrics, device, texts, wall_ms, &w);
-    rc = publish_numbered(talk, "DBIRTH", talk->target->device_id, &w);
-    tg_free(memory);
-    s->birth_due = rc < 0;
-    if (rc == TG_OK) {
-        s->born = true;
-        s->metrics.changed = false;
-        s->born_wall_ms = wall_ms;
-    }
-    return rc;
-}
-
 /* Opens a device's gate and has it born when there is something to say of it. */
-static void begin_device(const struct tg_cloud_talk *talk, const struct moment *at)
+static void begin_device(const struct tg_cloud_talk *talk, const struct tg_sparkplug_moment *at)
 {
-    struct session_memory *s = talk->session;
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_session *s = talk->session;
+    struct tg_sparkplug_link *l = talk->link;
     talk->io->open_gate(talk->user, l->born && !s->down);
     if (!l->born || s->down || s->metrics.count == 0)
         return;
-    if (device_birth(talk, at->wall_ms) < 0)
+    if (tg_sparkplug_device_birth(talk, at->wall_ms) < 0)
         l->births_due = true;
 }
 
 static void begin_each(void *arg, const struct tg_cloud_talk *talk)
 {
-    struct session_memory *s = talk->session;
+    struct tg_sparkplug_session *s = talk->session;
     s->born = false;
     if (s->online)
         begin_device(talk, arg);
@@ -241,49 +98,31 @@ static void begin_each(void *arg, const struct tg_cloud_talk *talk)
 
 static void begin_due(void *arg, const struct tg_cloud_talk *talk)
 {
-    const struct session_memory *s = talk->session;
+    const struct tg_sparkplug_session *s = talk->session;
     if (s->online && s->birth_due)
         begin_device(talk, arg);
 }
 
 static void close_each(void *arg, const struct tg_cloud_talk *talk)
 {
-    struct session_memory *s = talk->session;
+    struct tg_sparkplug_session *s = talk->session;
     (void)arg;
     s->born = false;
     if (s->online)
         talk->io->open_gate(talk->user, false);
 }
 
-static int node_birth(const struct tg_cloud_talk *talk, int64_t wall_ms)
-{
-    static const struct tg_sparkplug_metric rebirth = {.name = "Node Control/Rebirth",
-                                                       .has_time = true,
-                                                       .datatype = TG_SPARKPLUG_BOOLEAN,
-                                                       .field = TG_SPARKPLUG_FIELD_BOOLEAN};
-    struct link_memory *l = talk->link;
-    struct tg_sparkplug_metric m = rebirth;
-    uint8_t memory[NODE_BYTES];
-    struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    m.time_ms = (uint64_t)wall_ms;
-    tg_sparkplug_begin(&w, wall_ms);
-    put_bd_seq(&w, l->bd_seq, (uint64_t)wall_ms);
-    tg_sparkplug_put(&w, &m);
-    l->seq = 0; /* [payloads-nbirth-seq] */
-    return publish_numbered(talk, "NBIRTH", NULL, &w);
-}
-
 static bool may_be_born(const struct tg_cloud_talk *talk)
 {
-    const struct link_memory *l = talk->link;
+    const struct tg_sparkplug_link *l = talk->link;
     return l->online && l->subscribed && (!primary_host(talk->target) || l->host_online);
 }
 
 /* The births that are still to be said, as far as there is room; wakes for the rest. */
-static int go_on(const struct tg_cloud_talk *talk, const struct moment *at, struct tg_error *err)
+static int go_on(const struct tg_cloud_talk *talk, const struct tg_sparkplug_moment *at, struct tg_error *err)
 {
-    struct link_memory *l = talk->link;
-    struct moment moment = *at;
+    struct tg_sparkplug_link *l = talk->link;
+    struct tg_sparkplug_moment moment = *at;
     int rc;
     if (!may_be_born(talk))
         return TG_OK;
@@ -292,7 +131,7 @@ static int go_on(const struct tg_cloud_talk *talk, const struct moment *at, stru
         return TG_OK;
     }
     if (!l->born) {
-        rc = node_birth(talk, at->wall_ms);
+        rc = tg_sparkplug_node_birth(talk, at->wall_ms);
         if (rc == TG_EFULL) {
             talk->io->wake_at(talk->user, at->now_ms + RETRY_MS);
             return TG_OK;
@@ -318,15 +157,15 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
                  struct tg_error *err)
 {
     const struct tg_mqtt_names names = {t->device_id, t->gateway, NULL};
-    struct link_memory *m = link;
+    struct tg_sparkplug_link *m = link;
     struct tg_cloud_login l = {.connect = {.clean_session = true, .will_qos = 1}};
     size_t begin = scratch->len;
     m->bd_seq = m->bd_seq_known ? (uint8_t)(m->bd_seq + 1) : 0; /* [topics-nbirth-bdseq-increment] */
     m->bd_seq_known = true;
     tg_mqtt_template_expand(scratch, tg_settings_text(t->settings, "client_id"), &names);
     l.connect.client_id = tg_bytes(scratch->data + begin, scratch->len - begin);
-    l.connect.will_topic = topic_of(scratch, t, "NDEATH", NULL);
-    l.connect.will_payload = node_death(scratch, m->bd_seq, wall_s * 1000);
+    l.connect.will_topic = tg_sparkplug_topic_of(scratch, t, "NDEATH", NULL);
+    l.connect.will_payload = tg_sparkplug_node_death(scratch, m->bd_seq, wall_s * 1000);
     if (scratch->failed)
         return tg_error_set(err, TG_ETOOBIG, "client id and will of the edge node are too long");
     if (secret->kind == TG_IDENTITY_PASSWORD) {
@@ -339,18 +178,21 @@ static int login(const struct tg_cloud_target *t, const struct tg_cloud_secret *
 
 static void recall_bd_seq(const struct tg_cloud_talk *talk)
 {
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_link *l = talk->link;
     struct tg_bytes note = talk->io->recall(talk->user, BD_SEQ_NOTE);
     unsigned value = 0;
-    for (size_t i = 0; i < note.len && value <= UINT8_MAX; i++)
+    bool good = note.len > 0 && note.len <= 3;
+    for (size_t i = 0; good && i < note.len; i++) {
+        good = note.data[i] >= '0' && note.data[i] <= '9';
         value = 10 * value + (unsigned)(note.data[i] - '0');
-    l->bd_seq_known = note.len > 0 && value <= UINT8_MAX;
+    }
+    l->bd_seq_known = good && value <= UINT8_MAX;
     l->bd_seq = (uint8_t)value;
 }
 
 static int link_online(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event)
 {
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_link *l = talk->link;
     char text[8];
     int n = snprintf(text, sizeof text, "%u", l->bd_seq);
     talk->io->remember(talk->user, BD_SEQ_NOTE, tg_bytes(text, (size_t)n));
@@ -363,9 +205,10 @@ static int link_online(const struct tg_cloud_talk *talk, const struct tg_cloud_e
 }
 
 /* A host may ask for everything anew at once, but not in a loop. */
-static int rebirth(const struct tg_cloud_talk *talk, const struct moment *at, struct tg_error *err)
+static int rebirth(const struct tg_cloud_talk *talk, const struct tg_sparkplug_moment *at,
+                   struct tg_error *err)
 {
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_link *l = talk->link;
     if (!l->born)
         return TG_OK; /* it is to come anyway */
     l->born = false;
@@ -375,9 +218,9 @@ static int rebirth(const struct tg_cloud_talk *talk, const struct moment *at, st
 }
 
 static int host_state(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
-                      const struct moment *at, struct tg_error *err)
+                      const struct tg_sparkplug_moment *at, struct tg_error *err)
 {
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_link *l = talk->link;
     struct tg_sparkplug_state state;
     char text[256];
     int rc = tg_sparkplug_read_state(event->payload, &state, err);
@@ -394,7 +237,7 @@ static int host_state(const struct tg_cloud_talk *talk, const struct tg_cloud_ev
         return TG_OK;
     /* [operational-behavior-edge-node-termination-host-offline]: NDEATH, a new connection, and waiting there. */
     talk->io->each_session(talk->user, close_each, NULL);
-    say_node_death(talk, event->wall_ms);
+    tg_sparkplug_say_node_death(talk, event->wall_ms);
     snprintf(text, sizeof text,
              "the primary host %.128s is offline; data waits in the outbox until it is back",
              primary_host(talk->target));
@@ -403,7 +246,7 @@ static int host_state(const struct tg_cloud_talk *talk, const struct tg_cloud_ev
 }
 
 static int link_message(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
-                        const struct moment *at, struct tg_error *err)
+                        const struct tg_sparkplug_moment *at, struct tg_error *err)
 {
     uint8_t memory[2 * TG_CLOUD_TOPIC_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
@@ -411,7 +254,7 @@ static int link_message(const struct tg_cloud_talk *talk, const struct tg_cloud_
     int rc, again = TG_OK;
     if (primary_host(talk->target) && tg_bytes_eq(event->topic, state_topic(&w, talk->target)))
         return host_state(talk, event, at, err);
-    if (!tg_bytes_eq(event->topic, topic_of(&w, talk->target, "NCMD", NULL)))
+    if (!tg_bytes_eq(event->topic, tg_sparkplug_topic_of(&w, talk->target, "NCMD", NULL)))
         return tg_error_set(err, TG_ENOTFOUND, "this edge node has no such device");
     if (event->retain)
         return tg_error_set(err, TG_EPROTO, "a retained NCMD is an old one");
@@ -422,9 +265,9 @@ static int link_message(const struct tg_cloud_talk *talk, const struct tg_cloud_
 }
 
 static int link_step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
-                     const struct moment *at, struct tg_error *err)
+                     const struct tg_sparkplug_moment *at, struct tg_error *err)
 {
-    struct link_memory *l = talk->link;
+    struct tg_sparkplug_link *l = talk->link;
     switch (event->type) {
     case TG_CLOUD_START:
         recall_bd_seq(talk);
@@ -446,7 +289,7 @@ static int link_step(const struct tg_cloud_talk *talk, const struct tg_cloud_eve
     case TG_CLOUD_MESSAGE:
         return link_message(talk, event, at, err);
     case TG_CLOUD_CLOSING:
-        say_node_death(talk, event->wall_ms);
+        tg_sparkplug_say_node_death(talk, event->wall_ms);
         return TG_OK;
     case TG_CLOUD_OFFLINE:
         l->online = l->subscribed = l->host_online = l->born = l->births_due = false;
@@ -458,19 +301,12 @@ static int link_step(const struct tg_cloud_talk *talk, const struct tg_cloud_eve
 
 /* --- a device ---------------------------------------------------------------------------------- */
 
-static uint64_t *aliases(const struct tg_cloud_talk *talk)
+static void take_sample(const struct tg_cloud_talk *talk, struct tg_bytes body,
+                        const struct tg_sparkplug_moment *at)
 {
-    struct link_memory *l = talk->link;
-    if (l->next_alias == 0)
-        l->next_alias = 1;
-    return &l->next_alias;
-}
-
-static void take_sample(const struct tg_cloud_talk *talk, struct tg_bytes body, const struct moment *at)
-{
-    struct session_memory *s = talk->session;
+    struct tg_sparkplug_session *s = talk->session;
     /* What cannot be learned now (no memory) is learned when it is sent; until then a birth lacks it. */
-    (void)!tg_sparkplug_metrics_learn(&s->metrics, body, TG_SPARKPLUG_NEWEST, aliases(talk));
+    (void)!tg_sparkplug_metrics_learn(&s->metrics, body, TG_SPARKPLUG_NEWEST, tg_sparkplug_aliases(talk));
     if (s->down && tg_sparkplug_sample_is_good(body)) {
         s->down = false;
         if (s->online)
@@ -478,9 +314,10 @@ static void take_sample(const struct tg_cloud_talk *talk, struct tg_bytes body, 
     }
 }
 
-static void take_state(const struct tg_cloud_talk *talk, struct tg_bytes patch, const struct moment *at)
+static void take_state(const struct tg_cloud_talk *talk, struct tg_bytes patch,
+                       const struct tg_sparkplug_moment *at)
 {
-    struct session_memory *s = talk->session;
+    struct tg_sparkplug_session *s = talk->session;
     bool down = s->down;
     if (!tg_sparkplug_read_device_state(patch, &down) || down == s->down)
         return;
@@ -488,7 +325,7 @@ static void take_state(const struct tg_cloud_talk *talk, struct tg_bytes patch, 
     if (!s->online)
         return;
     if (down) {
-        say_device_death(talk, at->wall_ms); /* [operational-behavior-device-ddeath] */
+        tg_sparkplug_say_device_death(talk, at->wall_ms); /* [operational-behavior-device-ddeath] */
         talk->io->open_gate(talk->user, false);
     } else {
         begin_device(talk, at);
@@ -498,7 +335,7 @@ static void take_state(const struct tg_cloud_talk *talk, struct tg_bytes patch, 
 static int take_command(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
                         struct tg_error *err)
 {
-    const struct session_memory *s = talk->session;
+    const struct tg_sparkplug_session *s = talk->session;
     struct tg_cloud_command command = {.name = tg_bytes_str("set"), .hold = true};
     struct tg_buffer arguments;
     int rc;
@@ -514,13 +351,14 @@ static int take_command(const struct tg_cloud_talk *talk, const struct tg_cloud_
 }
 
 static int session_step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
-                        const struct moment *at, struct tg_error *err)
+                        const struct tg_sparkplug_moment *at, struct tg_error *err)
 {
-    struct session_memory *s = talk->session;
+    struct tg_sparkplug_session *s = talk->session;
     switch (event->type) {
     case TG_CLOUD_ONLINE:
         s->online = true;
         s->born = s->birth_due = false;
+        (void)tg_sparkplug_read_device_state(talk->io->reported(talk->user), &s->down);
         begin_device(talk, at);
         if (s->birth_due)
             talk->io->wake_at(talk->user, event->now_ms + RETRY_MS);
@@ -540,7 +378,7 @@ static int session_step(const struct tg_cloud_talk *talk, const struct tg_cloud_
         take_state(talk, event->payload, at);
         return TG_OK;
     case TG_CLOUD_CLOSING:
-        say_device_death(talk, event->wall_ms);
+        tg_sparkplug_say_device_death(talk, event->wall_ms);
         return TG_OK;
     case TG_CLOUD_OFFLINE:
         s->online = s->born = s->birth_due = false;
@@ -555,90 +393,26 @@ static int session_step(const struct tg_cloud_talk *talk, const struct tg_cloud_
 
 static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err)
 {
-    const struct moment at = {event->now_ms, event->wall_ms};
+    const struct tg_sparkplug_moment at = {event->now_ms, event->wall_ms};
     return talk->session ? session_step(talk, event, &at, err) : link_step(talk, event, &at, err);
-}
-
-/* --- data -------------------------------------------------------------------------------------- */
-
-/* Learns the samples that can go into one message with the types of the first. Returns how many, negative with err. Those of a
- * resend were in one message before: they agree with each other, though maybe not with what came after them, and stay together. */
-static int learn(const struct tg_cloud_talk *talk, const struct tg_format_sample *samples, uint32_t count,
-                 bool again, struct tg_error *err)
-{
-    struct session_memory *s = talk->session;
-    for (uint32_t i = 0; i < count; i++) {
-        int rc =
-            tg_sparkplug_metrics_learn(&s->metrics, samples[i].body,
-                                       i && !again ? TG_SPARKPLUG_NEXT : TG_SPARKPLUG_FIRST, aliases(talk));
-        if (rc == TG_ERANGE)
-            rc = tg_error_set(i ? NULL : err, TG_ETOOBIG,
-                              "sample %" PRIu64 ": a device has at most %d metrics", samples[i].seq,
-                              TG_SPARKPLUG_MAX_METRICS);
-        else if (rc < 0 && i == 0)
-            tg_error_set(err, rc, "sample %" PRIu64 ": %s", samples[i].seq, tg_code_text(rc));
-        if (rc < 0)
-            return i ? (int)i : rc;
-    }
-    return (int)count;
-}
-
-static int encode(const struct tg_cloud_talk *talk, const struct tg_format_sample *samples, uint32_t count,
-                  bool again, int64_t wall_ms, struct tg_writer *out, struct tg_error *err)
-{
-    struct session_memory *s = talk->session;
-    const struct link_memory *l = talk->link;
-    size_t cap = out->cap;
-    int n, rc = TG_OK;
-    if (!l->born || !s->online || s->down)
-        return tg_error_set(err, TG_EFULL, "the edge node or the device is not born");
-    n = learn(talk, samples, count, again, err);
-    if (n < 0)
-        return n;
-    if (!s->born || s->metrics.changed)
-        rc = device_birth(talk, wall_ms);
-    if (rc < 0)
-        return tg_error_set(err, rc, "DBIRTH cannot be published: %s", tg_code_text(rc));
-    tg_sparkplug_begin(out, wall_ms);
-    if (out->failed || out->cap - out->len < END_BYTES)
-        return tg_error_set(err, TG_ETOOBIG, "there is no room for a message");
-    out->cap -= END_BYTES;
-    for (int i = 0; i < n && rc == TG_OK; i++) {
-        struct tg_sample_reader r;
-        rc = tg_sample_reader_init(&r, samples[i].body);
-        if (rc == TG_OK)
-            rc = tg_sparkplug_metrics_data(&s->metrics, samples[i].body, again || r.time_ms < s->born_wall_ms,
-                                           out);
-        if (rc < 0 && i == 0)
-            tg_error_set(err, rc, "sample %" PRIu64 ": %s", samples[i].seq, tg_code_text(rc));
-        if (rc < 0)
-            n = i ? i : rc;
-    }
-    out->cap = cap;
-    tg_sparkplug_end(out, l->seq);
-    return n;
-}
-
-static void sent(const struct tg_cloud_talk *talk)
-{
-    ((struct link_memory *)talk->link)->seq++;
 }
 
 const struct tg_cloud_type tg_sparkplug = {
     .config = TG_MQTT_CONFIG,
-    .max_message_bytes = MAX_MESSAGE,
+    .websocket_path = "/mqtt",
+    .max_message_bytes = TG_SPARKPLUG_MESSAGE,
     .max_keepalive_s = 65535,
     .qos = 0, /* [payloads-ddata-qos] */
     .gated = true,
     .wants_samples = true,
-    .session_bytes = sizeof(struct session_memory),
-    .link_bytes = sizeof(struct link_memory),
+    .session_bytes = sizeof(struct tg_sparkplug_session),
+    .link_bytes = sizeof(struct tg_sparkplug_link),
     .shared = shared,
     .login = login,
     .filters = filters,
     .topic = topic,
-    .encode = encode,
-    .sent = sent,
+    .encode = tg_sparkplug_encode,
+    .sent = tg_sparkplug_sent,
     .addressee = addressee,
     .step = step,
     .connack_text = tg_mqtt_connack_text,

@@ -13,8 +13,8 @@
 #include "config/config.h"
 #include "core/base/sample.h"
 
-#define TG_SPARKPLUG_MAX_METRICS                                                                             \
-    (2 * TG_SAMPLE_MAX_VALUES) /* points of an older configuration are in the backlog, too */
+/* More than a sample has values: points of an older configuration may be in the backlog. So many with names of 128 bytes fit a birth. */
+#define TG_SPARKPLUG_MAX_METRICS 640
 
 struct tg_sparkplug_point {
     char *name, *text; /* text: memory of `last` */

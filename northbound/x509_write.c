@@ -133,9 +133,9 @@ int tg_x509_subject_name(struct tg_bytes pem, uint8_t *ret_memory, size_t cap, s
     int rc = TG_OK;
     if (!decoded)
         return tg_error_set(err, TG_ENOMEM, "certificate: out of memory");
-    if (tg_certificate_next_pem(&pem, "CERTIFICATE", &block) <= 0 ||
-        wc_PemToDer(block.data, (long)block.len, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
+    if (tg_certificate_next_pem(&pem, "CERTIFICATE", &block) <= 0 || tg_pem_to_der(block, false, &der) < 0) {
         tg_free(decoded);
+        wc_FreeDer(&der); /* wc_PemToDer keeps what it had decoded when it failed */
         return tg_error_set(err, TG_ECERT, "no certificate in PEM form in it");
     }
     wc_InitDecodedCert(decoded, der->buffer, der->length, NULL);

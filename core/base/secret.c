@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -104,6 +106,67 @@ int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret 
 done:
     close(fd);
     return rc;
+}
+
+static int write_all(int fd, struct tg_bytes content)
+{
+    size_t done = 0;
+    while (done < content.len) {
+        ssize_t n = write(fd, content.data + done, content.len - done);
+        if (n < 0 && errno != EINTR)
+            return -1;
+        if (n > 0)
+            done += (size_t)n;
+    }
+    return fsync(fd);
+}
+
+/* A key that a certificate is asked for must not be gone after a power cut: the folder is synced as well. */
+static void sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)fsync(fd); /* best effort: some file systems cannot, and the file is there */
+    close(fd);
+}
+
+static int put_in_place(const char *from, const char *path, bool replace)
+{
+    if (replace)
+        return rename(from, path);
+    if (link(from, path) < 0) /* unlike rename() it never replaces */
+        return -1;
+    return unlink(from);
+}
+
+int tg_secret_write(const char *path, enum tg_secret_kind kind, struct tg_bytes content, bool replace,
+                    struct tg_error *err)
+{
+    char beside[PATH_MAX];
+    int n = snprintf(beside, sizeof beside, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof beside)
+        return tg_error_set(err, TG_ETOOBIG, "%s: the path is too long", path);
+    int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0)
+        return tg_error_set(err, tg_code_from_errno(errno), "%s cannot be written: %s", path,
+                            strerror(errno));
+    bool ok = (kind == TG_SECRET_PRIVATE || fchmod(fd, 0644) == 0) && write_all(fd, content) == 0;
+    int problem = errno;
+    close(fd);
+    if (ok && put_in_place(beside, path, replace) == 0) {
+        sync_folder(path);
+        return TG_OK;
+    }
+    problem = ok ? errno : problem;
+    unlink(beside);
+    if (problem == EEXIST)
+        return tg_error_set(err, TG_EEXISTS, "%s exists already", path);
+    return tg_error_set(err, tg_code_from_errno(problem), "%s cannot be written: %s", path,
+                        strerror(problem));
 }
 
 void tg_secret_trim(struct tg_secret *s)

@@ -27,6 +27,10 @@ int tg_secret_read(const char *path, enum tg_secret_kind kind, struct tg_secret 
                    struct tg_error *err) TG_CHECKED;
 /* The checks alone, without reading. */
 int tg_secret_check(const char *path, enum tg_secret_kind kind, struct tg_error *err) TG_CHECKED;
+/* Writes a file with mode 0600 (PRIVATE) or 0644, whole or not at all: beside it first, synced, then renamed. TG_EEXISTS when it
+ * is there and `replace` is false; TG_ENOSPACE, TG_EIO. */
+int tg_secret_write(const char *path, enum tg_secret_kind kind, struct tg_bytes content, bool replace,
+                    struct tg_error *err) TG_CHECKED;
 /* Cuts white space at the end (a text editor's newline). */
 void tg_secret_trim(struct tg_secret *s);
 void tg_secret_free(struct tg_secret *s);

@@ -8,6 +8,9 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/pkcs11_uri.h"
+
+#define URI_BYTES 4096
 
 struct list {
     uint32_t count;
@@ -164,7 +167,7 @@ static int join_path(struct value *v, const char *dir, const char *name, struct 
 static int set_path(struct value *v, uint32_t type, const char *text, const char *base_dir,
                     struct tg_error *err)
 {
-    static const char credential[] = "credential:", pkcs11[] = "pkcs11:";
+    static const char credential[] = "credential:";
     if (text[0] == '\0')
         return tg_error_set(err, TG_EINVAL, "the path is empty");
     for (const char *c = text; *c; c++) {
@@ -181,9 +184,16 @@ static int set_path(struct value *v, uint32_t type, const char *text, const char
                                 "CREDENTIALS_DIRECTORY is not set");
         return join_path(v, dir, name, err);
     }
-    /* A PKCS#11 URI names an object on a token, not a file. */
-    if (text[0] == '/' || !base_dir || strncmp(text, pkcs11, sizeof pkcs11 - 1) == 0)
+    if (text[0] == '/' || !base_dir)
         return copy_text(v, text, err);
+    if (tg_pkcs11_uri_is(text)) { /* names an object on a token; only its PIN is in a file */
+        char uri[URI_BYTES];
+        struct tg_writer w = tg_writer_init(uri, sizeof uri);
+        tg_pkcs11_uri_resolve(&w, text, base_dir);
+        return tg_writer_cstr(&w) < 0
+                   ? tg_error_set(err, TG_ETOOBIG, "the PKCS#11 URI is longer than %d bytes", URI_BYTES)
+                   : copy_text(v, uri, err);
+    }
     return join_path(v, base_dir, text, err);
 }
 

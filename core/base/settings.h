@@ -27,8 +27,8 @@ void tg_settings_free(struct tg_settings *s);
 
 /* Parses `text` for option `name` and stores it, replacing what was there. TG_ENOTFOUND for an unknown
  * name (the error names the nearest known one), TG_EINVAL or TG_ERANGE with what is allowed.
- * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is); "pkcs11:…" stays as
- * it is, and "credential:NAME" of a SECRET_FILE is the file NAME in systemd's $CREDENTIALS_DIRECTORY. */
+ * PATH and SECRET_FILE are stored as `base_dir`/text when relative (base_dir NULL = as it is); of "pkcs11:…" only
+ * a relative pin-source is, and "credential:NAME" of a SECRET_FILE is the file NAME in systemd's $CREDENTIALS_DIRECTORY. */
 int tg_settings_set(struct tg_settings *s, const char *name, const char *text, const char *base_dir,
                     struct tg_settings_position pos, struct tg_error *err) TG_CHECKED;
 /* Appends to a TEXT_LIST option. */

@@ -90,7 +90,7 @@ static void export_row(void *user, const struct tg_outbox_row *row)
     tg_write_str(&w, "{\"device\":");
     tg_format_json_string(&w, tg_bytes_str(name));
     tg_write_str(&w, ",\"sample\":");
-    if (tg_format_json_sample(&w, row->seq, row->body) < 0) {
+    if (tg_format_json_sample(&w, row->seq, row->body, NULL) < 0) {
         e->damaged++;
         return;
     }

@@ -33,6 +33,7 @@ int tg_cmd_send(int argc, char **argv);
 int tg_cmd_outbox(int argc, char **argv);
 int tg_cmd_plugin(int argc, char **argv);
 int tg_cmd_decode(int argc, char **argv);
+int tg_cmd_identity(int argc, char **argv);
 
 /* The options that most verbs share, taken out of argv; what is left stays in args. */
 struct tg_args {
@@ -52,6 +53,9 @@ int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_se
 /* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
 int tg_command_load(const char *path, struct tg_plugin_set *plugins,
                     struct tg_config **ret_config) TG_CHECKED;
+/* The same without a look at the files that it names: for verbs that make them. */
+int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
+                                  struct tg_config **ret_config) TG_CHECKED;
 /* The control socket: --socket, the file given with -c, or the default. Lives in `memory`. */
 int tg_command_socket(const struct tg_args *args, char *memory, size_t size) TG_CHECKED;
 

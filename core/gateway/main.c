@@ -16,6 +16,7 @@ static const struct tg_command commands[] = {
     {"send", "DEVICE COMMAND [JSON]", "a command to a device, the same way as from the cloud", tg_cmd_send},
     {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped",
      tg_cmd_outbox},
+    {"identity", "create|show|csr|… DEVICE", "keys, certificates and tokens of devices", tg_cmd_identity},
     {"plugin", "list|describe NAME", "what is installed, its options and points", tg_cmd_plugin},
     {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},
     {"decode", "KIND ARGS…", "turns bytes into readings, without hardware", tg_cmd_decode},

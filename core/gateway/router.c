@@ -226,7 +226,7 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     if (!r->watch_json)
         return;
     w = tg_writer_init(r->watch_json, WATCH_JSON_BYTES);
-    if (tg_format_json_sample(&w, seq, body) < 0)
+    if (tg_format_json_sample(&w, seq, body, NULL) < 0)
         return;
     r->telling = true; /* a watcher may end its watch in here */
     for (uint32_t i = 0; i < TG_WATCHERS_MAX; i++) {

@@ -232,7 +232,8 @@ static int take_head(struct tg_http_response *r, struct tg_bytes *piece)
         if ((c == '\n') != (r->head_len > 0 && r->last == '\r'))
             return fail(r, TG_EPROTO, "a line does not end with CR LF");
         if (c != '\n' && c != '\r' && !tg_http_is_field_char(c))
-            return fail(r, TG_EPROTO, "a control character in the header fields");
+            return fail(r, TG_EPROTO,
+                        r->fields_at ? "a control character in the header fields" : "the answer is not HTTP");
         r->head[r->head_len++] = c;
         r->last = c;
         if (c == '\n' && r->fields_at == 0) {

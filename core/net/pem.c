@@ -15,6 +15,18 @@ static bool is_encrypted(struct tg_bytes pem)
            (pem.len > 0 && memmem(pem.data, pem.len, traditional, sizeof traditional - 1));
 }
 
+int tg_pem_to_der(struct tg_bytes block, bool is_key, DerBuffer **ret_der)
+{
+    DerBuffer *der = NULL;
+    int type = is_key ? PRIVATEKEY_TYPE : CERT_TYPE;
+    if (wc_PemToDer(block.data, (long)block.len, type, &der, NULL, NULL, NULL) != 0) {
+        wc_FreeDer(&der);
+        return TG_ECERT;
+    }
+    *ret_der = der;
+    return TG_OK;
+}
+
 int tg_pem_private_key(struct tg_bytes pem, struct tg_secret *ret_der, struct tg_error *err)
 {
     static const char *const kinds[] = {"PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"};
@@ -33,7 +45,7 @@ int tg_pem_private_key(struct tg_bytes pem, struct tg_secret *ret_der, struct tg
     }
     if (block.len == 0)
         return tg_error_set(err, TG_ECERT, "no private key in PEM form in it");
-    if (wc_PemToDer(block.data, (long)block.len, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) != 0)
+    if (tg_pem_to_der(block, true, &der) < 0)
         return tg_error_set(err, TG_ECERT, "not valid PEM");
     ret_der->data = tg_malloc((size_t)der->length + 1);
     if (ret_der->data) {

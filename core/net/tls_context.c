@@ -12,9 +12,11 @@
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/net/pem.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_memory.h"
 #include "core/net/tls_stream.h"
+#include "core/net/tls_token.h"
 #include "core/net/tls_verify.h"
 
 /* AEAD with an ephemeral key exchange only. The hubs negotiate the ECDHE-RSA-AES suites; ChaCha20 is for
@@ -72,11 +74,14 @@ int tg_tls_global_init(struct tg_error *err)
         return tg_error_set(err, TG_ETLS,
                             "TLS library: initialisation failed (no entropy, or out of memory)");
     wc_SetTimeCb(wolfssl_time);
+    if (tg_tls_token_register() < 0)
+        return tg_error_set(err, TG_ETLS, "TLS library: it takes no crypto callback");
     return TG_OK;
 }
 
 void tg_tls_global_fini(void)
 {
+    tg_pkcs11_fini();
     wolfSSL_Cleanup();
     tg_tls_memory_trim();
 }
@@ -139,7 +144,7 @@ static int load_root(struct tg_tls_context *ctx, struct tg_bytes pem, struct tg_
     struct tg_certificate facts;
     DerBuffer *der = NULL;
     int rc, loaded;
-    if (wc_PemToDer(pem.data, (long)pem.len, CERT_TYPE, &der, NULL, NULL, NULL) != 0)
+    if (tg_pem_to_der(pem, false, &der) < 0)
         return tg_error_set(err, TG_ECERT, "not valid PEM");
     rc = tg_certificate_read(tg_bytes(der->buffer, der->length), NULL, &facts);
     if (rc < 0) {

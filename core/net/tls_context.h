@@ -22,7 +22,10 @@ struct tg_tls_context {
     uint32_t roots, roots_skipped;
 };
 
+struct tg_pkcs11_key;
+
 struct tg_tls_credential {
+    struct tg_pkcs11_key *token_key; /* NULL = key_der is it */
     uint8_t *chain_pem, *key_der;
     size_t chain_len, key_len;
     struct tg_tls_credential_info info;

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/net/tls_failure.h"
 #include "core/net/tls_memory.h"
+#include "core/net/tls_token.h"
 #include "core/net/tls_verify.h"
 
 #define TLS_STREAM_MAGIC 0x715e551cu
@@ -20,9 +21,12 @@ struct tg_tls_stream {
     struct tg_tls_verify *verify; /* until the handshake is done */
     struct tg_bytes in;           /* input of the call that is running */
     struct tg_tls_memory_scope scope;
+    struct tg_pkcs11_key *token_key; /* until the handshake is done; NULL = none */
     int64_t leaf_not_after_s;
     int send_error;
     bool offered_session, resumed, done;
+    bool connected, ran_short; /* of the last step of the handshake */
+    int wolf_code;
 };
 
 /* What a ticket holds: a session is offered again only to the same server, under the same roots and identity,
@@ -135,13 +139,33 @@ static int set_credential(struct tg_tls_stream *t, struct tg_error *err)
         return TG_OK; /* a CertificateRequest is then answered with an empty Certificate */
     int chain = wolfSSL_use_certificate_chain_buffer_format(t->ssl, c->chain_pem, (long)c->chain_len,
                                                             WOLFSSL_FILETYPE_PEM);
-    int key = wolfSSL_use_PrivateKey_buffer(t->ssl, c->key_der, (long)c->key_len, WOLFSSL_FILETYPE_ASN1);
+    int key = c->token_key ? tg_tls_token_use(t->ssl, c->token_key)
+                           : wolfSSL_use_PrivateKey_buffer(t->ssl, c->key_der, (long)c->key_len,
+                                                           WOLFSSL_FILETYPE_ASN1);
+    if (c->token_key)
+        t->token_key = tg_pkcs11_key_ref(c->token_key);
     if (chain == WOLFSSL_SUCCESS && key == WOLFSSL_SUCCESS)
         return TG_OK;
     /* Both were loaded once by tg_tls_credential_new(): what is left is memory. */
     return tg_error_set(err, TG_ENOMEM,
                         "TLS with %.120s: the client certificate could not be set (wolfSSL %d, %d)",
                         t->o.host, chain, key);
+}
+
+/* Whether the server agreed is looked at when the handshake is done. */
+static bool offer_protocol(struct tg_tls_stream *t)
+{
+    TG_CLEANUP_FREE char *list = tg_strdup(t->o.alpn); /* wolfSSL cuts it up */
+    return list && wolfSSL_UseALPN(t->ssl, list, (unsigned)strlen(list), WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) ==
+                       WOLFSSL_SUCCESS;
+}
+
+static bool agreed_on_protocol(const struct tg_tls_stream *t)
+{
+    char *name = NULL;
+    word16 len = 0;
+    return wolfSSL_ALPN_GetProtocol(t->ssl, &name, &len) == WOLFSSL_SUCCESS &&
+           tg_bytes_eq_str(tg_bytes(name, len), t->o.alpn);
 }
 
 static int set_up(struct tg_tls_stream *t, struct tg_error *err)
@@ -168,6 +192,8 @@ static int set_up(struct tg_tls_stream *t, struct tg_error *err)
     /* Left alone wolfSSL offers a P-256 share in TLS 1.3, at twice the CPU and 10 MB of tables for points
      * that are never seen again. A server without X25519 asks for another one. */
     if (!t->o.ctx->tls12_only && wolfSSL_UseKeyShare(t->ssl, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
+    if (t->o.alpn && !offer_protocol(t))
         return no_memory(t, err);
     int rc = set_credential(t, err);
     if (rc == TG_OK)
@@ -207,6 +233,7 @@ void tg_tls_stream_free(struct tg_tls_stream *t)
     if (!t)
         return;
     wolfSSL_free(t->ssl);
+    tg_pkcs11_key_unref(t->token_key);
     tg_tls_memory_scope_fini(&t->scope); /* a saved session's block lives on */
     tg_free(t->verify);
     TG_OBJECT_POISON(t);
@@ -231,6 +258,8 @@ static int explain(struct tg_tls_stream *t, int wolf_code, struct tg_error *err)
                             tg_code_text(t->send_error));
     if (t->verify && t->verify->refusal != TG_TLS_NOT_REFUSED)
         return tg_tls_verify_explain(t->verify, err);
+    if (t->token_key && tg_pkcs11_key_failure(t->token_key, err))
+        return tg_error_wrap(err, "TLS with %.120s", t->o.host);
     struct tg_tls_failure f = {.host = t->o.host,
                                .wolf_code = wolf_code,
                                .alert = last_fatal_alert(t->ssl),
@@ -279,6 +308,11 @@ static int check_result(struct tg_tls_stream *t, struct tg_error *err)
         return tg_error_set(err, TG_ETLS,
                             "%.120s negotiated the cipher suite %.48s (0x%04X), which was not offered",
                             t->o.host, wolfSSL_get_cipher(t->ssl), suite);
+    if (t->o.alpn && !agreed_on_protocol(t))
+        return tg_error_set(
+            err, TG_ETLS,
+            "%.120s did not agree to speak %.64s on this port (ALPN): is it the right host and port?",
+            t->o.host, t->o.alpn);
     if (t->verify->leaf_passed)
         t->leaf_not_after_s = t->verify->leaf_not_after_s;
     else if (!t->resumed || t->leaf_not_after_s == 0)
@@ -293,6 +327,8 @@ static void settle(struct tg_tls_stream *t)
     wolfSSL_SetCertCbCtx(t->ssl, NULL);
     tg_free(t->verify);
     t->verify = NULL;
+    tg_pkcs11_key_unref(t->token_key);
+    t->token_key = NULL;
     save_session(t);
     tg_tls_memory_scope_release(&t->scope);
     tg_tls_memory_scope_fini(&t->scope);
@@ -305,31 +341,48 @@ static void give_back(struct tg_tls_stream *t, struct tg_bytes *in)
     t->in = tg_bytes(NULL, 0);
 }
 
-int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+bool tg_tls_stream_is_slow(const struct tg_tls_stream *t)
+{
+    return t->token_key != NULL;
+}
+
+void tg_tls_stream_shake(struct tg_tls_stream *t, struct tg_bytes *in)
 {
     TG_ASSERT(!t->done);
     t->in = *in;
     unsigned shortages = tg_tls_memory_shortages();
     tg_tls_memory_scope_enter(&t->scope);
     int connected = wolfSSL_connect(t->ssl);
-    int code = connected == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, connected);
+    t->connected = connected == WOLFSSL_SUCCESS;
+    t->wolf_code = t->connected ? 0 : wolfSSL_get_error(t->ssl, connected);
     tg_tls_memory_scope_leave();
+    t->ran_short = tg_tls_memory_shortages() != shortages;
     give_back(t, in);
+}
+
+int tg_tls_stream_conclude(struct tg_tls_stream *t, struct tg_error *err)
+{
     int rc = 0;
-    if (tg_tls_memory_shortages() != shortages)
+    if (t->ran_short)
         rc = no_memory(t, err);
-    else if (connected != WOLFSSL_SUCCESS && code == WOLFSSL_ERROR_WANT_READ)
+    else if (!t->connected && t->wolf_code == WOLFSSL_ERROR_WANT_READ)
         return 0;
-    else if (connected == WOLFSSL_SUCCESS)
+    else if (t->connected)
         rc = check_result(t, err);
     else
-        rc = explain(t, code, err);
+        rc = explain(t, t->wolf_code, err);
     if (rc < 0) {
         drop_session(t);
         return rc;
     }
     settle(t);
     return 1;
+}
+
+int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+{
+    tg_tls_stream_shake(t, in);
+    return tg_tls_stream_conclude(t, err);
 }
 
 /* --- data ------------------------------------------------------------------------------------ */

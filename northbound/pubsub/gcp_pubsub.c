@@ -3,6 +3,7 @@
 
 #include "northbound/pubsub/pubsub_request.h"
 
+#define PACE_AHEAD_MS  1000
 #define OWN_ATTRIBUTES 5 /* device, gateway, seq, contentType, contentEncoding */
 
 static const char *const auth_choices[] = {"self-signed", "exchange", "none", NULL}; /* enum tg_pubsub_auth */
@@ -141,6 +142,18 @@ static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err
     if (rc == TG_OK)
         rc = check_attributes(cloud->settings, err);
     return rc == TG_OK ? check_foreign(cloud, err) : rc;
+}
+
+void tg_pubsub_pace_take(struct tg_pubsub_pace *pace, int64_t now_ms, size_t bytes)
+{
+    if (pace->free_at_ms < now_ms)
+        pace->free_at_ms = now_ms;
+    pace->free_at_ms += (int64_t)bytes * 1000 / TG_PUBSUB_ORDERED_BYTES_PER_S;
+}
+
+int64_t tg_pubsub_pace_due_ms(const struct tg_pubsub_pace *pace)
+{
+    return pace->free_at_ms - PACE_AHEAD_MS;
 }
 
 static bool shared(const struct tg_cloud_target *t)

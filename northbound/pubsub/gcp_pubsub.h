@@ -20,5 +20,8 @@ extern const struct tg_cloud_type tg_gcp_pubsub;
 struct tg_pubsub_pace {
     int64_t free_at_ms;
 };
+/* So many bytes go now; when the next may: TG_PUBSUB_ORDERED_BYTES_PER_S on average, one second's worth at once. */
+void tg_pubsub_pace_take(struct tg_pubsub_pace *pace, int64_t now_ms, size_t bytes);
+int64_t tg_pubsub_pace_due_ms(const struct tg_pubsub_pace *pace);
 
 #endif

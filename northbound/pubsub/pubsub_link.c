@@ -12,7 +12,7 @@
 #include "northbound/pubsub/pubsub_link_private.h"
 
 #define STABLE_MS     60000 /* a server may close an idle connection after this without its being a failure */
-#define PACE_AHEAD_MS 1000  /* an ordering key may use so much of its rate at once */
+#define TELL_AGAIN_MS 60000 /* a quota that is used up again and again */
 
 static struct tg_pubsub_link *of(const struct tg_link *l)
 {
@@ -133,27 +133,15 @@ static int fill(struct tg_link *l, struct tg_session *s)
     return n > 0 ? (int)n : rc;
 }
 
-/* The rate of an ordering key: what has gone moves its `free_at_ms` ahead; it may be a second ahead of now. */
-static bool is_paced(struct tg_link *l, struct tg_session *s, int64_t now_ms)
+/* Its ordering key has had its rate. */
+static bool is_paced(struct tg_link *l, const struct tg_session *s, int64_t now_ms)
 {
-    const struct tg_pubsub_pace *pace = s->memory;
-    int64_t due = pace->free_at_ms - PACE_AHEAD_MS;
+    int64_t due = tg_pubsub_pace_due_ms(s->memory);
     if (due <= now_ms)
         return false;
     if (due < of(l)->pace_due_ms)
         of(l)->pace_due_ms = due;
     return true;
-}
-
-static void pace(struct tg_link *l, struct tg_session *s, int64_t now_ms)
-{
-    struct tg_pubsub_pace *pace = s->memory;
-    size_t bytes = tg_pubsub_core_batch_bytes(&of(l)->core);
-    if (!tg_settings_int(l->config->settings, "ordering"))
-        return;
-    if (pace->free_at_ms < now_ms)
-        pace->free_at_ms = now_ms;
-    pace->free_at_ms += (int64_t)bytes * 1000 / TG_PUBSUB_ORDERED_BYTES_PER_S;
 }
 
 static void begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
@@ -194,7 +182,8 @@ static bool build(struct tg_link *l, int64_t now_ms)
             continue;
         }
         begin_batch(l, s, (uint32_t)n);
-        pace(l, s, now_ms);
+        if (tg_settings_int(l->config->settings, "ordering"))
+            tg_pubsub_pace_take(s->memory, now_ms, tg_pubsub_core_batch_bytes(&of(l)->core));
         tg_link_unqueue(s); /* to the end of the queue */
         tg_link_queue(s, now_ms);
         return true;
@@ -247,7 +236,13 @@ static bool pump(struct tg_link *l, int64_t now_ms)
 
 static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
 {
-    bool told = strncmp(l->last_error, e->text, sizeof l->last_error - 1) == 0;
+    struct tg_pubsub_link *p = of(l);
+    int64_t now = tg_clock_mono_ms();
+    bool told = strcmp(p->told, e->text) == 0 && now - p->told_ms < TELL_AGAIN_MS;
+    if (!told) {
+        snprintf(p->told, sizeof p->told, "%s", e->text);
+        p->told_ms = now;
+    }
     snprintf(l->last_error, sizeof l->last_error, "%.199s", e->text);
     tg_log(told ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s; the messages are kept and sent again in %.1f s", l->target.device_id,

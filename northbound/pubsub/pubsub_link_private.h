@@ -12,7 +12,9 @@
 struct tg_pubsub_link {
     struct tg_pubsub_core core;
     char host[TG_CLOUD_HOST_BYTES], project[132], topic[260];
-    bool sent_before;    /* the batch has been written at least once */
+    bool sent_before;                /* the batch has been written at least once */
+    char told[TG_PUBSUB_TEXT_BYTES]; /* why it was paused, as last logged */
+    int64_t told_ms;
     int64_t pace_due_ms; /* when a device that was passed over may go on; INT64_MAX = none was */
     struct tg_pubsub_key key;
     /* a token request under way (auth: exchange) */

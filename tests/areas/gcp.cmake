@@ -20,3 +20,7 @@ target_compile_options(gcp_rules PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow
 pkg_check_modules(OPENSSL QUIET IMPORTED_TARGET openssl)
 target_link_libraries(gcp_rules PRIVATE PkgConfig::OPENSSL PkgConfig::JANSSON)
 tg_scenario(scenario_peers_gcp peers_gcp.py TIMEOUT 180)
+foreach(scenario b0401_gcp_devices b0402_gcp_renewal b0403_gcp_gateway b0404_gcp_examples)
+  string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+  tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+endforeach()

@@ -24,7 +24,12 @@ static int decode(const char *text, size_t len, unsigned char *ret)
         if (strchr("+/=\n\r ", text[i])) {
             return -1;
         }
-        padded[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+        padded[i] = text[i];
+        if (text[i] == '-') {
+            padded[i] = '+';
+        } else if (text[i] == '_') {
+            padded[i] = '/';
+        }
     }
     memset(padded + len, '=', pad);
     int n = EVP_DecodeBlock(ret, (const unsigned char *)padded, (int)(len + pad));

@@ -17,8 +17,9 @@
  * A client that logs in as "service" plays the cloud's other side: config/{device} sets a config and sends it,
  * command/{device}[/{subfolder}] sends a command, detach/{device} makes the bridge detach a device from its gateway.
  *
- * Not as the real bridge: a refused login is answered with CONNACK 5, not 4, and a refused attach is acknowledged after its error
- * report, since a plugin cannot keep mosquitto from either.
+ * Two things a plugin cannot keep mosquitto from: it answers a refused login with CONNACK 5, not 4, and acknowledges a refused
+ * attach. gcp_front.py in front of the broker makes them right; for that each attach is followed by a message
+ * verdict/{device}, "ok" or "no".
  */
 #include "tests/peers/gcp_jwt.h"
 #include "tests/peers/gcp_session.h"
@@ -233,6 +234,7 @@ static const char *attach_problem(const struct gcp_session *s, const char *devic
 static int control(struct gcp_session *s, const char *device, const struct mosquitto_evt_acl_check *e,
                    bool attach)
 {
+    char verdict[GCP_ID_MAX + 16];
     int64_t expires = 0;
     const char *why;
     struct gcp_voice *v;
@@ -249,6 +251,8 @@ static int control(struct gcp_session *s, const char *device, const struct mosqu
     }
     why = attach_problem(s, device, e->payload, e->payloadlen, &expires);
     v = why ? NULL : gcp_voice_add(s, device);
+    snprintf(verdict, sizeof verdict, "verdict/%s", device);
+    say(s, verdict, v ? "ok" : "no", 2, 0);
     if (!v) {
         report(s, "GATEWAY_ATTACHMENT_ERROR", device, e->topic, why ? why : "no memory");
         return MOSQ_ERR_ACL_DENIED;
@@ -421,7 +425,8 @@ static int on_message(int event, void *event_data, void *user)
     if (s->service) {
         service_publish(e);
     } else if (split(e->topic, id)) {
-        hub_record_message(bridge.record, "publish", id, e->topic, e->qos, e->retain, e->payload, e->payloadlen);
+        hub_record_message(bridge.record, "publish", id, e->topic, e->qos, e->retain, e->payload,
+                           e->payloadlen);
     }
     return MOSQ_ERR_SUCCESS;
 }

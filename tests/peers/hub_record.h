@@ -7,7 +7,7 @@
  *     {"ev":"told", … the same …}       delivered to the device with to/{device}/{topic}
  *     {"ev":"unheard","t":…,"device":"meter-1","reason":"the topic"}    it was away, or had not subscribed
  *     {"ev":"connect","t":…,"device":"meter-1","reason":"sas"}
- *     {"ev":"refused"|"closed"|"disconnect"|"subscribe"|"unsubscribe"|"c2d","t":…,"device":"…","reason":"…"}
+ *     {"ev":"refused"|"closed"|"disconnect"|"denied"|"subscribe"|"unsubscribe"|"c2d","t":…,"device":"…","reason":"…"}
  *
  * `t` is Unix milliseconds. A payload that is no printable UTF-8 stands under "payload_b64". Written through
  * a buffer; hub_record_flush() puts whole lines into the file. The DUP flag is missing: a mosquitto plugin

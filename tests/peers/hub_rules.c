@@ -17,6 +17,7 @@
  *     plugin_opt_publish devices/%c/+,…  # rules open: topics that a client may publish to, as filters; %c is its
  *                                        # client id, %d what follows the last slash of it. Default: #
  *     plugin_opt_subscribe …             # rules open: topics under which it may subscribe, likewise
+ *     plugin_opt_deny_subscribe on       # a filter that is not allowed is answered 0x80 instead of ending the connection
  *     plugin_opt_subscriptions 50        # how many filters a session may hold; 5 at the hub
  *     plugin_opt_forward $aws/,…         # prefixes of topics that are for the service alone; default: what starts
  *                                        # with $iothub/ (hub), $dps/ (dps), none (open)
@@ -62,7 +63,7 @@
 static struct {
     mosquitto_plugin_id_t *id;
     struct hub_login login;
-    const char *service_password, *forward, *may_publish, *may_subscribe;
+    const char *service_password, *forward, *may_publish, *may_subscribe, *deny_subscribe;
     FILE *record;
     int64_t keepalive_cap, checked_at;
     size_t subscriptions;
@@ -215,6 +216,10 @@ static bool may_subscribe(const struct hub_session *s, const char *filter)
 static int subscribe(struct hub_session *s, const char *filter, int qos)
 {
     if (!may_subscribe(s, filter)) {
+        if (hub.deny_subscribe) {
+            hub_record_event(hub.record, "denied", s->name, filter);
+            return MOSQ_ERR_ACL_DENIED;
+        }
         return close_with(s, "subscribe: not a documented filter of this identity");
     }
     if (!hub_session_subscribe(s, filter, qos) || s->filter_count > hub.subscriptions) {
@@ -510,6 +515,7 @@ static bool read_options(const struct mosquitto_opt *options, int count, const c
                  {"judge", &hub.login.judge},
                  {"publish", &hub.may_publish},
                  {"subscribe", &hub.may_subscribe},
+                 {"deny_subscribe", &hub.deny_subscribe},
                  {"subscriptions", &subscriptions},
                  {"forward", &hub.forward},
                  {"service_password", &hub.service_password},

@@ -45,6 +45,7 @@ import control
 
 AUDIENCE = "https://pubsub.googleapis.com/"
 SCOPE = "https://www.googleapis.com/auth/pubsub"
+SCOPES = {SCOPE, "https://www.googleapis.com/auth/cloud-platform"}  # a self-signed token may name one of them instead of the audience
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 STATUS = {200: "OK", 400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ABORTED",
           413: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 499: "CANCELLED", 500: "INTERNAL", 503: "UNAVAILABLE",
@@ -107,7 +108,9 @@ class Server:
         except InvalidSignature:
             raise Refused(401, "the signature is wrong") from None
         now = time.time()
-        if claims.get("iss") != self.account.email or claims.get("aud") != audience:
+        scopes = claims.get("scope", "").split()
+        if claims.get("iss") != self.account.email or (claims.get("aud") != audience and not (
+                audience == AUDIENCE and "aud" not in claims and SCOPES & set(scopes))):
             raise Refused(401, "wrong issuer or audience")
         if claims["exp"] - claims["iat"] > 3600 or claims["iat"] > now + SKEW_S or claims["exp"] < now:
             raise Refused(401, "not valid now, or valid for too long")
@@ -258,7 +261,7 @@ class Server:
             return await self.answer(writer, status, {"error": "invalid_grant", "error_description": refused.message}, "good")
 
     async def publish(self, writer, method, target, headers, body, how):
-        path = urllib.parse.unquote(target)
+        path = urllib.parse.unquote(target.partition("?")[0])
         if method != "POST" or not (path.startswith("/v1/projects/") and "/topics/" in path and path.endswith(":publish")):
             return await self.answer(writer, 404, {"error": {"code": 404, "message": "no such method"}}, "good")
         project, topic = path[len("/v1/projects/"):-len(":publish")].split("/topics/")

@@ -13,7 +13,6 @@ import threading
 
 from harness import PEERS, Expired, Process, wait_until
 
-FOLDER = os.path.join(PEERS, "node-azure")
 PATIENCE_S = 60
 
 
@@ -26,11 +25,13 @@ class SdkError(AssertionError):
 
 
 class SdkDevice(Process):
+    folder, package = "node-azure", "azure-iot-provisioning-device"
+
     def __init__(self, stage, name, trust=None):
         """`trust`: a CA for what takes none from its caller (the provisioning client)."""
-        if not os.path.isdir(os.path.join(FOLDER, "node_modules", "azure-iot-provisioning-device")):
+        if not os.path.isdir(os.path.join(PEERS, self.folder, "node_modules", self.package)):
             raise AssertionError("the SDK is not installed: ./dev setup does it")
-        super().__init__(stage, name, [shutil.which("node") or "nodejs", os.path.join(FOLDER, "sdk.js")], pipes=True,
+        super().__init__(stage, name, [shutil.which("node") or "nodejs", os.path.join(PEERS, self.folder, "sdk.js")], pipes=True,
                          env={"NODE_EXTRA_CA_CERTS": trust} if trust else None)
         self.answers, self.events = [], []
         threading.Thread(target=self.listen, daemon=True).start()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""gcp - IoT Core's MQTT bridge on loopback: Debian's mosquitto with TLS and the rules of tests/peers/gcp_rules.c.
+"""gcp - IoT Core's MQTT bridge on loopback: tests/peers/gcp_front.py with TLS, behind it Debian's mosquitto with the rules of
+tests/peers/gcp_rules.c.
 
     registry = Registry(stage.path("gcp"))
     registry.add("meter-1")                                    # a key of its own: registry.key("meter-1")
@@ -101,12 +102,15 @@ class Bridge:
         self.stage, self.registry, self.skew, self.name = stage, registry, skew, name
         self.log = stage.path(f"{name}.log")
         self.record = Record(stage.path(f"{name}.jsonl"))
-        self.process = self.port = self.service_port = None
+        self.process = self.broker_port = None
         for _ in range(10):  # another test may take a free port first
-            self.port, self.service_port = free_port(), free_port()
+            self.broker_port = free_port()
             if self.start():
-                return
-        raise Expired(f"mosquitto does not start:\n{tail(self.log)}")
+                break
+        else:
+            raise Expired(f"mosquitto does not start:\n{tail(self.log)}")
+        self.front = stage.peer("gcp_front.py", registry.path("server.pem"), registry.path("server.key"), self.broker_port)
+        self.port = self.front.ready["port"]
 
     def config(self):
         options = {"registry": self.registry.path("devices"), "record": self.record.path, "name": NAME,
@@ -115,11 +119,9 @@ class Bridge:
                  "set_tcp_nodelay true", "max_inflight_messages 100", f"log_dest file {self.log}", "log_type error",
                  "log_type warning", "log_type notice", f"plugin {os.path.join(BUILD, 'peers', 'gcp_rules.so')}",
                  *(f"plugin_opt_{key} {value}" for key, value in options.items()),
-                 f"listener {self.port} 127.0.0.1", "max_qos 1", "tls_version tlsv1.2",
-                 f"certfile {self.registry.path('server.pem')}", f"keyfile {self.registry.path('server.key')}",
-                 f"listener {self.service_port} 127.0.0.1", "max_qos 1"]
+                 f"listener {self.broker_port} 127.0.0.1", "max_qos 1"]
         if os.geteuid() == 0:
-            lines.insert(0, "user root")  # or mosquitto gives up the right to read the keys
+            lines.insert(0, "user root")  # or mosquitto gives up the right to read the registry
         return "\n".join(lines) + "\n"
 
     def start(self):
@@ -127,7 +129,7 @@ class Bridge:
         conf = self.stage.write(f"{self.name}.conf", self.config())
         program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         self.process = Process(self.stage, self.name, [program, "-c", conf])
-        wait_until(lambda: not self.process.running or (accepts(self.port) and accepts(self.service_port)), 30,
+        wait_until(lambda: not self.process.running or (accepts(self.broker_port)), 30,
                    "mosquitto to listen")
         return self.process.running
 
@@ -138,7 +140,7 @@ class Bridge:
         return self.process.kill()
 
     def cloud(self):
-        return Cloud(self.service_port)
+        return Cloud(self.broker_port)
 
     def entry(self, port=None, name="lake", **more):
         """The cloud entry of a configuration for it; `port` when a link stands between."""

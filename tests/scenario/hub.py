@@ -46,6 +46,7 @@ class Record:
         self.path = path
         self.offset = 0
         self.entries = []
+        self.is_telemetry = lambda topic: "/events" in topic  # IoT Hub's and IoT Core's; another cloud has other topics
 
     def read(self):
         if not os.path.exists(self.path):

@@ -53,7 +53,7 @@ class Rules(unittest.TestCase):
         return lines
 
     def refused(self, device, reason, **how):
-        self.assertEqual(self.play(device, **how), [{"refused": 5}])
+        self.assertEqual(self.play(device, **how), [{"refused": 4}])
         self.bridge.record.wait("refused", None, reason)
 
     def closes(self, device, reason, *steps):
@@ -149,8 +149,10 @@ class Rules(unittest.TestCase):
         for gateway, child, body in (("gate-1", "child-token", ""), ("gate-1", "nobody", ""), ("gate-token", "child-token", ""),
                                      ("gate-token", "child-token", '{"authorization":"$bad"}'),
                                      ("gate-both", "child-both", ""), ("gate-both", "child-token", '{"authorization":"$token"}')):
-            errors, _ = self.errors(gateway, ["pub", f"/devices/{child}/attach", body, 1], ["hear", 1], tokens=token)
+            errors, lines = self.errors(gateway, ["send", f"/devices/{child}/attach", body, 1], ["hear", 1],
+                                        ["pub", f"/devices/{gateway}/events", "x", 1], tokens=token)
             self.assertEqual((errors[0]["error_type"], errors[0]["device_id"]), ("GATEWAY_ATTACHMENT_ERROR", child))
+            self.assertNotIn({"acked": f"/devices/{child}/attach"}, lines)
         for gateway, child, body in (("gate-token", "child-token", '{"authorization":"$token"}'),
                                      ("gate-both", "child-both", '{"authorization":"$both"}')):
             errors, _ = self.errors(gateway, ["pub", f"/devices/{child}/attach", body, 1],

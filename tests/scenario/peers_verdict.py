@@ -13,6 +13,7 @@ class Record:
 
     def __init__(self):
         self.entries = []
+        self.is_telemetry = lambda topic: "/events" in topic
 
     def read(self):
         return self.entries

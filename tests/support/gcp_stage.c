@@ -59,7 +59,11 @@ static int decode(const uint8_t *text, size_t len, uint8_t *ret, word32 cap)
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '+' || text[i] == '/' || text[i] == '=')
             return -1;
-        padded[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : (char)text[i];
+        padded[i] = (char)text[i];
+        if (text[i] == '-')
+            padded[i] = '+';
+        else if (text[i] == '_')
+            padded[i] = '/';
     }
     while (len % 4)
         padded[len++] = '=';

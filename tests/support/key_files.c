@@ -48,8 +48,8 @@ void key_files_run(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(command, sizeof command, fmt, ap);
     va_end(ap);
-    snprintf(all, sizeof all, "cd '%s' && umask 077 && { { %s ; } > log 2>&1 || { cat log >&2 ; exit 1 ; } ; }", dir,
-             command);
+    snprintf(all, sizeof all,
+             "cd '%s' && umask 077 && { { %s ; } > log 2>&1 || { cat log >&2 ; exit 1 ; } ; }", dir, command);
     if (system(all) != 0)
         fail_msg("%s", command);
 }

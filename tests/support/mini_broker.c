@@ -121,7 +121,8 @@ static void on_packet(struct mini_connection *c, uint8_t head, const uint8_t *p,
             put(c, (uint8_t[]){0x20, 2, b->code == 0 && b->session_present, b->code}, 4);
         break;
     case 3:
-        if ((head & 6) != 0 && b->publish_count < MINI_MAX_RECORDS) /* samples; not what is said beside them */
+        if ((head & 6) != 0 &&
+            b->publish_count < MINI_MAX_RECORDS) /* samples; not what is said beside them */
             record_publish(c, head, p, len);
         break;
     case 4:

@@ -57,7 +57,7 @@ struct talk_rig {
     bool was_assigned;
     char assigned_host[256], assigned_device[256];
     char *assigned_certificate, *assigned_key, *assigned_payload; /* NULL = none */
-    int new_key_rc;     /* what new_key() says next */
+    int new_key_rc;                                               /* what new_key() says next */
     uint32_t key_count; /* keys made: their texts are "key 1" and "csr 1 of NAME\n" */
     struct {
         char key[65];

@@ -19,9 +19,7 @@
     "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct tg_option common_options[] = {
-    {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"},
-    {.name = "format", .type = TG_OPTION_TEXT, .default_text = "json"},
-    {0}};
+    {.name = "keepalive", .type = TG_OPTION_DURATION, .default_text = "4m"}, {0}};
 
 static struct tg_settings *settings_of(const char *const *pairs)
 {
@@ -74,19 +72,6 @@ static void test_keepalive(void **state)
     assert_non_null(strstr(err.text, "1177s"));
     tg_settings_free(good);
     tg_settings_free(bad);
-}
-
-static void test_format(void **state)
-{
-    static const char *const pairs[] = {"format", "sparkplug-b", NULL};
-    struct tg_settings *s = tg_test_settings(common_options, pairs);
-    struct tg_error err = {0};
-    (void)state;
-    assert_int_equal(tg_azure_hub.config.check_cloud(
-                         &(struct tg_config_cloud){.type = "azure-iot-hub", .common = s}, &err),
-                     TG_EINVAL);
-    assert_non_null(strstr(err.text, "sparkplug-b is for clouds of type mqtt"));
-    tg_settings_free(s);
 }
 
 static void test_login_with_a_key(void **state)
@@ -347,7 +332,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_device_ids),
                                        cmocka_unit_test(test_keepalive),
-                                       cmocka_unit_test(test_format),
                                        cmocka_unit_test(test_login_with_a_key),
                                        cmocka_unit_test(test_login_with_a_certificate),
                                        cmocka_unit_test(test_login_with_a_group_key),

@@ -237,7 +237,7 @@ static void answers_of_an_earlier_connection_are_dropped(void **state)
 static void answers_wait_for_room(void **state)
 {
     int64_t live = tg_alloc_stats().live;
-    char rid[8];
+    char rid[12];
     (void)state;
     for (int i = 0; i < TG_AZURE_METHODS_MAX_WAITING + 3; i++) {
         snprintf(rid, sizeof rid, "%d", i);

@@ -94,7 +94,7 @@ static void test_sample(void **state)
     char out[1024];
     struct tg_writer w = tg_writer_init(out, sizeof out);
     (void)state;
-    assert_int_equal(tg_format_json_sample(&w, 4711, make_body(memory, sizeof memory)), 0);
+    assert_int_equal(tg_format_json_sample(&w, 4711, make_body(memory, sizeof memory), NULL), 0);
     assert_int_equal(tg_writer_cstr(&w), 0);
     assert_string_equal(out, wanted);
 }
@@ -107,11 +107,11 @@ static void test_sample_is_bounded(void **state)
     (void)state;
     for (size_t cap = 0; cap < sizeof wanted - 1; cap++) {
         struct tg_writer w = tg_writer_init(out, cap);
-        assert_int_equal(tg_format_json_sample(&w, 4711, body), TG_ETOOBIG);
+        assert_int_equal(tg_format_json_sample(&w, 4711, body, NULL), TG_ETOOBIG);
     }
     for (size_t len = 0; len < body.len; len++) { /* every truncation is said, never misread */
         struct tg_writer w = tg_writer_init(out, sizeof out);
-        assert_int_equal(tg_format_json_sample(&w, 4711, tg_bytes(body.data, len)), TG_ECORRUPT);
+        assert_int_equal(tg_format_json_sample(&w, 4711, tg_bytes(body.data, len), NULL), TG_ECORRUPT);
     }
 }
 

@@ -281,8 +281,7 @@ static void test_a_config_that_is_too_large(void **state)
     struct talk_rig r;
     (void)state;
     talk_rig_init(&r, &tg_gcp_iot_core, NULL, &t);
-    memset(large, ' ', sizeof large - 1);
-    memcpy(large, "{}", 2);
+    snprintf(large, sizeof large, "%-65543s", "{}");
     assert_int_equal(talk_rig_message(&r, "/devices/meter-1/config", large), TG_ETOOBIG);
     large[65536] = '\0';
     assert_int_equal(talk_rig_message(&r, "/devices/meter-1/config", large), TG_OK);
@@ -406,8 +405,7 @@ static void test_no_state_and_too_large_a_state(void **state)
     r.now_ms = 5000;
     talk_rig_simple(&r, TG_CLOUD_ONLINE); /* {}: nothing to say */
     assert_int_equal(r.publish_count, 0);
-    memset(large, ' ', sizeof large - 1);
-    memcpy(large, "{\"a\":1}", 7);
+    snprintf(large, sizeof large, "%-69999s", "{\"a\":1}");
     r.reported = large;
     talk_rig_simple(&r, TG_CLOUD_REPORT);
     assert_int_equal(r.publish_count, 1);

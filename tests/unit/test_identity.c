@@ -235,7 +235,7 @@ static void test_pkcs12(void **state)
     put("m1.pw", "pass word", 0600);
     c.pkcs12 = at("m1.pem");
     assert_int_equal(chmod(at("m1.pem"), 0600), 0);
-    assert_refused(&c, TG_ECERT, "no PKCS#12 file");
+    assert_refused(&c, TG_ECERT, "it is no PKCS#12 file");
 }
 
 static void test_days_left(void **state)

@@ -113,6 +113,28 @@ static void a_hole_is_used_again_behind_a_long_lived_one(void **state)
     assert_int_equal(tg_mqtt_inflight_resend_next(&f)->packet_id, 1);
 }
 
+/* A publish that the server refused by other means frees its place; its late acknowledgement is nobody's. */
+static void a_forgone_publish_frees_its_place(void **state)
+{
+    (void)state;
+    tg_mqtt_inflight_init(&f, slots, 3);
+    for (uint64_t tag = 101; tag <= 103; tag++)
+        (void)add(tag);
+    assert_int_equal(tg_mqtt_inflight_room(&f), 0);
+    assert_true(tg_mqtt_inflight_forgo(&f, 7, 102));
+    assert_false(tg_mqtt_inflight_forgo(&f, 7, 102));
+    assert_false(tg_mqtt_inflight_forgo(&f, 7, 999));
+    assert_int_equal(ack(2), UINT64_MAX);
+    assert_int_equal(tg_mqtt_inflight_room(&f), 1);
+    assert_int_equal(add(104), 4); /* not the id that may still be acknowledged */
+    assert_int_equal(ack(1), 101);
+    assert_int_equal(ack(3), 103);
+    /* What waits to be sent again was not sent on this connection. */
+    tg_mqtt_inflight_connection_lost(&f);
+    assert_false(tg_mqtt_inflight_forgo(&f, 7, 104));
+    assert_int_equal(f.count, 1);
+}
+
 static void front_waits_from_when_its_turn_came(void **state)
 {
     int64_t since = 0;
@@ -253,6 +275,7 @@ int main(void)
         cmocka_unit_test(subscribe_and_publish_share_the_ids),
         cmocka_unit_test(window_fills_and_empties),
         cmocka_unit_test(a_hole_is_used_again_behind_a_long_lived_one),
+        cmocka_unit_test(a_forgone_publish_frees_its_place),
         cmocka_unit_test(front_waits_from_when_its_turn_came),
         cmocka_unit_test(random_dealings_agree_with_a_plain_list),
         cmocka_unit_test(largest_window_wraps_with_all_places_taken),

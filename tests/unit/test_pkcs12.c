@@ -16,14 +16,17 @@ static int setup(void **state)
 {
     if (key_files_setup(state) < 0)
         return -1;
-    key_files_run("openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj /CN=root -days 9");
+    key_files_run(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj /CN=root -days 9");
     key_files_run("printf 'basicConstraints=critical,CA:TRUE\\n' > ca.ext");
     for (int i = 1; i <= 2; i++)
         key_files_run("openssl req -new -newkey rsa:2048 -nodes -keyout i%d.key -out i.csr -subj /CN=i%d && "
-                      "openssl x509 -req -in i.csr -CA %s.pem -CAkey %s.key -CAcreateserial -extfile ca.ext -out i%d.pem",
+                      "openssl x509 -req -in i.csr -CA %s.pem -CAkey %s.key -CAcreateserial -extfile ca.ext "
+                      "-out i%d.pem",
                       i, i, i == 1 ? "root" : "i1", i == 1 ? "root" : "i1", i);
-    key_files_run("openssl ecparam -name prime256v1 -genkey -noout -out ec.key && "
-                  "openssl ecparam -name secp384r1 -genkey -noout -out p384.key && openssl genrsa -out rsa.key 2048");
+    key_files_run(
+        "openssl ecparam -name prime256v1 -genkey -noout -out ec.key && "
+        "openssl ecparam -name secp384r1 -genkey -noout -out p384.key && openssl genrsa -out rsa.key 2048");
     for (int i = 0; i < 3; i++) {
         const char *name = i == 0 ? "ec" : i == 1 ? "p384" : "rsa";
         key_files_run("openssl req -new -key %s.key -out l.csr -subj /CN=%s && "
@@ -46,7 +49,8 @@ static void assert_chain(const struct tg_pkcs12 *p, const char *names)
     struct tg_bytes text = tg_secret_view(&p->chain_pem), block;
     while (tg_certificate_next_pem(&text, "CERTIFICATE", &block) > 0) {
         key_files_put("one.pem", block, 0600);
-        key_files_run("openssl x509 -in one.pem -noout -subject -nameopt multiline | sed -n 's/.*= //p' | tr -d '\\n' > name");
+        key_files_run("openssl x509 -in one.pem -noout -subject -nameopt multiline | sed -n 's/.*= //p' | tr "
+                      "-d '\\n' > name");
         char name[64];
         struct tg_bytes n = key_files_get("name", name, sizeof name);
         assert_true(strlen(all) + n.len + 2 < sizeof all);
@@ -60,22 +64,24 @@ static void assert_chain(const struct tg_pkcs12 *p, const char *names)
 static void assert_key(const struct tg_pkcs12 *p, const char *key)
 {
     key_files_put("out.key", tg_secret_view(&p->key_pem), 0600);
-    key_files_run("openssl pkey -in out.key -pubout > a && openssl pkey -in '%s' -pubout > b && cmp a b", key);
+    key_files_run("openssl pkey -in out.key -pubout > a && openssl pkey -in '%s' -pubout > b && cmp a b",
+                  key);
 }
 
 static void test_files_of_openssl(void **state)
 {
     static const char *const keys[] = {"ec", "p384", "rsa"};
-    static const char *const forms[] = {
-        "", "-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1", "-certpbe AES-128-CBC -keypbe AES-256-CBC",
-        "-certpbe NONE -keypbe NONE", "-name 'a friendly name'"};
+    static const char *const forms[] = {"", "-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1",
+                                        "-certpbe AES-128-CBC -keypbe AES-256-CBC",
+                                        "-certpbe NONE -keypbe NONE", "-name 'a friendly name'"};
     (void)state;
     key_files_run("cat root.pem i1.pem i2.pem > up.pem; cat i2.pem root.pem i1.pem > mixed.pem");
     for (size_t k = 0; k < 3; k++)
         for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
             struct tg_pkcs12 p;
             struct tg_error err = {0};
-            key_files_run("openssl pkcs12 -export -inkey %s.key -in %s.pem -certfile %s -passout pass:geheim %s -out f.p12",
+            key_files_run("openssl pkcs12 -export -inkey %s.key -in %s.pem -certfile %s -passout pass:geheim "
+                          "%s -out f.p12",
                           keys[k], keys[k], f % 2 ? "up.pem" : "mixed.pem", forms[f]);
             if (read_file("f.p12", "geheim", &p, &err) < 0)
                 fail_msg("%s %s: %s", keys[k], forms[f], err.text);
@@ -99,7 +105,8 @@ static void test_odd_ones(void **state)
         fail_msg("%s", err.text);
     assert_chain(&p, "root");
     tg_pkcs12_free(&p);
-    key_files_run("openssl pkcs12 -export -inkey ec.key -in ec.pem -certfile root.pem -passout pass:x -out hole.p12");
+    key_files_run(
+        "openssl pkcs12 -export -inkey ec.key -in ec.pem -certfile root.pem -passout pass:x -out hole.p12");
     assert_int_equal(read_file("hole.p12", "x", &p, &err), 0);
     assert_chain(&p, "ec");
     tg_pkcs12_free(&p);
@@ -108,12 +115,17 @@ static void test_odd_ones(void **state)
     assert_non_null(strstr(err.text, "no private key"));
     key_files_run("openssl pkcs12 -export -nocerts -inkey ec.key -passout pass:x -out nocert.p12");
     assert_int_equal(read_file("nocert.p12", "x", &p, &err), TG_ECERT);
-    key_files_run("openssl pkcs12 -legacy -export -inkey rsa.key -in rsa.pem -passout pass:x -out legacy.p12");
+    key_files_run(
+        "openssl pkcs12 -legacy -export -inkey rsa.key -in rsa.pem -passout pass:x -out legacy.p12");
     assert_int_equal(read_file("legacy.p12", "x", &p, &err), TG_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "RC2"));
-    key_files_run("openssl genpkey -algorithm ed25519 -out ed.key && openssl req -x509 -key ed.key -out ed.pem -subj /CN=e && "
+    key_files_run("openssl genpkey -algorithm ed25519 -out ed.key && openssl req -x509 -key ed.key -out "
+                  "ed.pem -subj /CN=e && "
                   "openssl pkcs12 -export -inkey ed.key -in ed.pem -passout pass:x -out ed.p12");
     assert_true(read_file("ed.p12", "x", &p, &err) < 0);
+    key_files_run("openssl pkcs12 -export -nomac -inkey ec.key -in ec.pem -passout pass:x -out nomac.p12");
+    assert_int_equal(read_file("nomac.p12", "x", &p, &err), TG_ECERT);
+    assert_non_null(strstr(err.text, "with a MAC"));
     memset(long_password, 'x', sizeof long_password);
     long_password[sizeof long_password - 1] = '\0';
     assert_int_equal(read_file("hole.p12", long_password, &p, &err), TG_ETOOBIG);

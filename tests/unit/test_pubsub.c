@@ -335,6 +335,29 @@ static void test_key_files(void **state)
     assert_int_equal(parse(strdup("[]"), &err), TG_EINVAL);
 }
 
+/* --- the rate of an ordering key --- */
+
+static void test_pace(void **state)
+{
+    struct tg_pubsub_pace pace = {0};
+    int64_t now_ms = 5000000, begin_ms = now_ms;
+    size_t sent = 0;
+    (void)state;
+    assert_true(tg_pubsub_pace_due_ms(&pace) <= now_ms);
+    while (now_ms <
+           begin_ms + 60000) { /* whoever sends as soon as it may sends at the rate, and one second ahead */
+        while (tg_pubsub_pace_due_ms(&pace) <= now_ms) {
+            tg_pubsub_pace_take(&pace, now_ms, 250000);
+            sent += 250000;
+        }
+        now_ms = tg_pubsub_pace_due_ms(&pace);
+    }
+    assert_in_range(sent, 60 * TG_PUBSUB_ORDERED_BYTES_PER_S, 61 * TG_PUBSUB_ORDERED_BYTES_PER_S + 500000);
+    now_ms += 3600000; /* what was not used is not saved up */
+    tg_pubsub_pace_take(&pace, now_ms, 1000000);
+    assert_int_equal(tg_pubsub_pace_due_ms(&pace), now_ms);
+}
+
 /* --- the type's rules --- */
 
 static int check(const char *const *pairs, const char *host, const char *tls, struct tg_error *err)
@@ -433,12 +456,19 @@ static void test_attribute_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base64),        cmocka_unit_test(test_messages_of_a_device),
-        cmocka_unit_test(test_path),          cmocka_unit_test(test_attribute_texts),
-        cmocka_unit_test(test_verdicts),      cmocka_unit_test(test_ids_are_counted),
-        cmocka_unit_test(test_error_texts),   cmocka_unit_test(test_token_uris),
-        cmocka_unit_test(test_token_replies), cmocka_unit_test(test_key_files),
-        cmocka_unit_test(test_rules),         cmocka_unit_test(test_attribute_lists),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_messages_of_a_device),
+        cmocka_unit_test(test_path),
+        cmocka_unit_test(test_attribute_texts),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_ids_are_counted),
+        cmocka_unit_test(test_error_texts),
+        cmocka_unit_test(test_token_uris),
+        cmocka_unit_test(test_token_replies),
+        cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_attribute_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,6 +130,11 @@ static void paths_are_resolved(void **state)
         {"/", "a", "/a"},
         {".", "a", "./a"},
         {"/etc", "pkcs11:token=a", "pkcs11:token=a"},
+        {"/etc", "pkcs11:token=a?pin-source=file:keys/pin", "pkcs11:token=a?pin-source=file:/etc/keys/pin"},
+        {"/my site;", "pkcs11:token=a?module-path=/m&pin-source=pin",
+         "pkcs11:token=a?module-path=/m&pin-source=/my%20site%3B/pin"},
+        {"/etc", "pkcs11:token=a?pin-source=file:/keys/pin", "pkcs11:token=a?pin-source=file:/keys/pin"},
+        {"/etc", "pkcs11:token=a?pin-source=", "pkcs11:token=a?pin-source="},
     };
     struct tg_settings *s = tg_settings_new(table);
     (void)state;

@@ -288,7 +288,8 @@ struct tg_host {
     /* Tells a lasting fact about a device, for the cloud's twin: "model", "firmware", "serial", "signal" … (name: 1 to 64 bytes;
      * at most 32 facts a device). The same value again is not told twice. Not for measurements. 0 or TG_PLUGIN_EINVAL,
      * _ENOMEM, _EFULL. */
-    int (*device_fact)(struct tg_host_source *, uint32_t device, const char *name, const struct tg_value *value);
+    int (*device_fact)(struct tg_host_source *, uint32_t device, const char *name,
+                       const struct tg_value *value);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \

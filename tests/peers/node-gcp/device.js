@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A device of IoT Core by MQTT.js and jsonwebtoken. argv[2] is JSON: {port, ca, clientId, key, algorithm, claims, steps};
 // claims: {iat, exp, aud}; `tokens`: {name: {key, algorithm, claims}} may stand as "$name" in a payload.
-// steps, one after the other: ["sub", topic, qos], ["pub", topic, payload, qos, retain], ["hear", n messages in all],
+// steps, one after the other: ["sub", topic, qos], ["pub", topic, payload, qos, retain], ["send", topic, payload, qos] (does not wait for the
+// acknowledgement), ["hear", n messages in all],
 // ["closed"]; a payload that is a number is so many bytes. Prints JSON lines: {"connected": true} or {"refused": code}, {"granted": [qos]}, {"acked": topic},
 // {"topic", "payload"} of every message, {"closed": true}; then ends.
 'use strict';
@@ -48,6 +49,11 @@ const actions = {
     });
     until(() => closed).then(resolve);
   }),
+  send: (client, topic, payload, qos) => {
+    client.publish(topic, fill(payload), { qos }, (error) => {
+      if (!error) say({ acked: topic });
+    });
+  },
   hear: (client, count) => until(() => heard >= count),
   closed: () => until(() => closed),
 };
@@ -82,5 +88,5 @@ client.on('connect', async () => {
     say({ closed: true });
     finish(0);
   }
-  client.end(false, {}, () => finish(0));
+  client.end(true, {}, () => finish(0));
 });

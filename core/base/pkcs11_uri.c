@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/net/pkcs11_uri.h"
+#include "core/base/pkcs11_uri.h"
 
 #define SCHEME "pkcs11:"
 
@@ -15,7 +15,9 @@ bool tg_pkcs11_uri_is(const char *text)
 
 static int hex(uint8_t c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
 }
 
 static int decode(const struct part *p, uint8_t *out, size_t cap, size_t *ret_len, struct tg_error *err)
@@ -27,7 +29,8 @@ static int decode(const struct part *p, uint8_t *out, size_t cap, size_t *ret_le
             int high = i + 2 < p->value.len ? hex(p->value.data[i + 1]) : -1;
             int low = i + 2 < p->value.len ? hex(p->value.data[i + 2]) : -1;
             if (high < 0 || low < 0)
-                return tg_error_set(err, TG_EINVAL, "PKCS#11 URI: %.*s: \"%%\" without two hexadecimal digits",
+                return tg_error_set(err, TG_EINVAL,
+                                    "PKCS#11 URI: %.*s: \"%%\" without two hexadecimal digits",
                                     (int)p->name.len, (const char *)p->name.data);
             c = (uint8_t)(high << 4 | low);
             i += 2;
@@ -63,14 +66,16 @@ static int decode_pin_source(const struct part *p, struct tg_pkcs11_uri *uri, st
     if (rc < 0)
         return rc;
     if (text[0] == '|')
-        return tg_error_set(err, TG_EUNSUPPORTED, "PKCS#11 URI: pin-source: a command is not run; name a file");
+        return tg_error_set(err, TG_EUNSUPPORTED,
+                            "PKCS#11 URI: pin-source: a command is not run; name a file");
     if (strncmp(path, "file:", 5) == 0) {
         path += 5;
         if (strncmp(path, "//", 2) == 0 && path[2] == '/')
             path += 2;
     }
     if (path[0] == '\0' || strncmp(path, "//", 2) == 0)
-        return tg_error_set(err, TG_EINVAL, "PKCS#11 URI: pin-source: name a file, as in pin-source=file:/etc/pin");
+        return tg_error_set(err, TG_EINVAL,
+                            "PKCS#11 URI: pin-source: name a file, as in pin-source=file:/etc/pin");
     memmove(uri->pin_file, path, strlen(path) + 1);
     return TG_OK;
 }
@@ -96,17 +101,19 @@ static int take_path_part(const struct part *p, struct tg_pkcs11_uri *uri, struc
     if (tg_bytes_eq_str(p->name, "type")) {
         if (tg_bytes_eq_str(p->value, "private"))
             return TG_OK;
-        return tg_error_set(err, TG_EUNSUPPORTED, "PKCS#11 URI: type: a private key is meant: type=private, or nothing");
+        return tg_error_set(err, TG_EUNSUPPORTED,
+                            "PKCS#11 URI: type: a private key is meant: type=private, or nothing");
     }
     if (tg_bytes_starts(p->name, "slot-"))
         return tg_error_set(err, TG_EUNSUPPORTED,
                             "PKCS#11 URI: %.*s: slots change their numbers; name the token (token=…)",
                             p->name.len > 32 ? 32 : (int)p->name.len, (const char *)p->name.data);
     char name[TG_QUOTE_BYTES];
-    return tg_error_set(err, TG_EUNSUPPORTED,
-                        "PKCS#11 URI: %s is not understood; known are token, serial, manufacturer, model, object, id "
-                        "and type",
-                        tg_quote(name, (const char *)p->name.data, p->name.len));
+    return tg_error_set(
+        err, TG_EUNSUPPORTED,
+        "PKCS#11 URI: %s is not understood; known are token, serial, manufacturer, model, object, id "
+        "and type",
+        tg_quote(name, (const char *)p->name.data, p->name.len));
 }
 
 static int take_query_part(const struct part *p, struct tg_pkcs11_uri *uri, struct tg_error *err)
@@ -114,9 +121,10 @@ static int take_query_part(const struct part *p, struct tg_pkcs11_uri *uri, stru
     if (tg_bytes_eq_str(p->name, "pin-source"))
         return decode_pin_source(p, uri, err);
     if (tg_bytes_eq_str(p->name, "pin-value"))
-        return tg_error_set(err, TG_EUNSUPPORTED,
-                            "PKCS#11 URI: pin-value: a PIN does not belong into the configuration; put it into a file "
-                            "with mode 0600 and name that: pin-source=file:/etc/tidegate/keys/pin");
+        return tg_error_set(
+            err, TG_EUNSUPPORTED,
+            "PKCS#11 URI: pin-value: a PIN does not belong into the configuration; put it into a file "
+            "with mode 0600 and name that: pin-source=file:/etc/tidegate/keys/pin");
     if (tg_bytes_eq_str(p->name, "module-path")) {
         int rc = decode_text(p, uri->module, sizeof uri->module, err);
         if (rc == TG_OK && uri->module[0] != '/')
@@ -127,9 +135,10 @@ static int take_query_part(const struct part *p, struct tg_pkcs11_uri *uri, stru
         return tg_error_set(err, TG_EUNSUPPORTED,
                             "PKCS#11 URI: module-name: name the file: module-path=/usr/lib/….so");
     char name[TG_QUOTE_BYTES];
-    return tg_error_set(err, TG_EUNSUPPORTED,
-                        "PKCS#11 URI: %s is not understood; after the \"?\" known are pin-source and module-path",
-                        tg_quote(name, (const char *)p->name.data, p->name.len));
+    return tg_error_set(
+        err, TG_EUNSUPPORTED,
+        "PKCS#11 URI: %s is not understood; after the \"?\" known are pin-source and module-path",
+        tg_quote(name, (const char *)p->name.data, p->name.len));
 }
 
 /* True if an earlier part of the same list has the name: RFC 7512 2.3 forbids it. */
@@ -198,4 +207,29 @@ int tg_pkcs11_uri_parse(struct tg_bytes text, struct tg_pkcs11_uri *ret_uri, str
     if (rc == TG_OK)
         *ret_uri = uri;
     return rc;
+}
+
+void tg_pkcs11_uri_resolve(struct tg_writer *out, const char *text, const char *base_dir)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    static const char name[] = "pin-source=", scheme[] = "file:";
+    const char *at = strchr(text, '?');
+    while (at && strncmp(at + 1, name, sizeof name - 1) != 0)
+        at = strchr(at + 1, '&');
+    const char *path = at ? at + sizeof name : NULL;
+    if (path && strncmp(path, scheme, sizeof scheme - 1) == 0)
+        path += sizeof scheme - 1;
+    if (!path || strchr("/|%&", *path) || *path == '\0') {
+        tg_write_str(out, text);
+        return;
+    }
+    tg_write_bytes(out, tg_bytes(text, (size_t)(path - text)));
+    for (const char *c = base_dir; *c; c++) {
+        if (strchr(unreserved, *c))
+            tg_write_u8(out, (uint8_t)*c);
+        else
+            tg_write_fmt(out, "%%%02X", (unsigned)(unsigned char)*c);
+    }
+    tg_write_u8(out, '/');
+    tg_write_str(out, path);
 }

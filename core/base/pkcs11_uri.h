@@ -9,8 +9,8 @@
  * module-path. Everything else is refused with its reason: a PIN in the URI itself (pin-value) would stand in the
  * configuration, and a part that is not understood could point to another key than the one that is meant. Pure.
  */
-#ifndef TG_NET_PKCS11_URI_H
-#define TG_NET_PKCS11_URI_H
+#ifndef TG_BASE_PKCS11_URI_H
+#define TG_BASE_PKCS11_URI_H
 
 #include "core/base/bytes.h"
 
@@ -31,5 +31,8 @@ bool tg_pkcs11_uri_is(const char *text);
 /* TG_EINVAL, TG_ETOOBIG, TG_EUNSUPPORTED; the text names the part. A token (by token or serial) and a key (by object or
  * id) must be named. */
 int tg_pkcs11_uri_parse(struct tg_bytes text, struct tg_pkcs11_uri *ret_uri, struct tg_error *err) TG_CHECKED;
+/* Appends the URI with a relative pin-source taken from `base_dir` (what a configuration file means by it); any other text
+ * as it is. */
+void tg_pkcs11_uri_resolve(struct tg_writer *out, const char *text, const char *base_dir);
 
 #endif

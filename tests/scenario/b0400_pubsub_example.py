@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The example for Pub/Sub and the files of its manual are good once the key is there; what goes wrong most is said with its place."""
+import os
+import re
+import shutil
+
+from gateway import run
+from harness import SOURCE, Stage
+
+WRONG = (  # what stands in the example, what is written instead, what is said
+    ("    project: plant-one  ", "    project: Plant One  ", 'project: "Plant One" is not a project id'),
+    ("    topic: telemetry\n", "    topic: goog-telemetry\n", 'topic: "goog-telemetry" is not a topic id'),
+    ("    topic: telemetry\n", "", 'missing "topic"'),
+    ("    service_account_file: keys/publisher.json\n", "", "service_account_file is missing"),
+    ("auth: self-signed ", "auth: none ", "auth: none is for an emulator"),
+    ("auth: self-signed ", "auth: none\n    tls: off ", "tls: off needs the `host` of an emulator"),
+    ("auth: self-signed ", "auth: none\n    tls: off\n    host: pubsub.example.com ", "only for a loopback host"),
+    ("attributes: [site=north, line=2]", "attributes: [site]", 'attribute "site" is not of the form key=value'),
+    ("attributes: [site=north, line=2]", "attributes: [seq=1]", 'attribute "seq" is one that the gateway sets itself'),
+    ("attributes: [site=north, line=2]", "attributes: [a=1, a=2]", "is given twice"),
+    ("max_messages: 500", "max_messages: 1001", "max_messages"),
+    ("max_messages: 500 ", "batch: {max_samples: 20} ", "`max_messages` bounds them"),
+    ("max_messages: 500 ", "format: sparkplug-b ", "sparkplug-b is for clouds of type mqtt"),
+    ("max_messages: 500 ", "transport: websocket ", "Pub/Sub is spoken over HTTPS"),
+)
+
+with Stage() as stage:
+    path = stage.path("gcp-pubsub.yaml")
+    shutil.copy(os.path.join(SOURCE, "config", "examples", "gcp-pubsub.yaml"), path)
+    done = run("check", "-c", path, check=1)
+    assert stage.path("keys/publisher.json") in done.stderr and "does not exist" in done.stderr, done.stderr
+    os.mkdir(stage.path("keys"))
+    stage.write("keys/publisher.json", "{}", mode=0o644)
+    os.chmod(stage.path("keys/publisher.json"), 0o644)
+    done = run("check", "-c", path, check=1)
+    assert "chmod" in done.stderr, done.stderr
+    os.chmod(stage.path("keys/publisher.json"), 0o600)
+    done = run("check", "-c", path, check=0)
+    assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for was, now, says in WRONG:
+        assert text.count(was) == 1, was
+        wrong = stage.write("wrong.yaml", text.replace(was, now))
+        done = run("check", "-c", wrong, check=1)
+        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
+
+    with open(os.path.join(SOURCE, "docs", "clouds", "gcp-pubsub.md"), encoding="utf-8") as file:
+        whole, emulator = re.findall(r"```yaml\n(.*?)```", file.read(), re.DOTALL)
+    run("check", "-c", stage.write("manual.yaml", whole), check=0)
+    rest = whole[whole.index("sources:"):]
+    run("check", "-c", stage.write("emulator.yaml", whole[:whole.index("clouds:")] + emulator + rest), check=0)

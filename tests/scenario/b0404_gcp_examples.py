@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The example configurations for IoT Core are good once their keys are there, what goes wrong most is told with its place, and keys made as
+the manual says log in at the test bridge with the examples as they are but for host and port."""
+import os
+import re
+import shutil
+import subprocess
+
+import yaml
+
+from gateway import Gateway, run
+from gcp import PROJECT, REGION, REGISTRY, Bridge, Registry
+from harness import SOURCE, Stage, wait_until
+
+EXAMPLES = {"gcp-iot-core.yaml": ("meter-1", "meter-2"), "gcp-iot-core-gateway.yaml": ("site-7", "meter-2")}
+WRONG = (  # example, what stands there, what is written instead, what is said
+    ("gcp-iot-core.yaml", "project: plant-one ", "#", 'missing "project"'),
+    ("gcp-iot-core.yaml", "registry: meters", "registry: my meters", "registry \"my meters\": IoT Core takes letters, digits"),
+    ("gcp-iot-core.yaml", "region: us-central1", "region: us central1", "region: \"us central1\" has other characters"),
+    ("gcp-iot-core.yaml", "id: hall-2.meter-2", "id: 2.meter", "the first a letter"),
+    ("gcp-iot-core.yaml", "event_subfolder: raw ", "event_subfolder: raw/# ", "is no path of a topic"),
+    ("gcp-iot-core.yaml", "identity: {jwt_key: keys/meter-1.key}", "identity: {sas_key_file: keys/meter-1.key}", "takes jwt_key; not sas_key_file"),
+    ("gcp-iot-core.yaml", "token_lifetime: 1h ", "token_lifetime: 25h ", "token_lifetime"),
+    ("gcp-iot-core-gateway.yaml", "gateway_id: site-7 ", "#", "`mode: gateway` needs gateway_id"),
+    ("gcp-iot-core-gateway.yaml", "mode: gateway", "mode: per-device", "gateway_id belongs to `mode: gateway`"),
+    ("gcp-iot-core-gateway.yaml", "    identity: {jwt_key: keys/site-7.key}\n", "", "needs the gateway's key"),
+    ("gcp-iot-core-gateway.yaml", "- id: meter-1 ", "- id: site-7 ", "is the gateway's id"),
+)
+
+
+def manual_recipes():
+    """The two ways to make a key, as lists of commands."""
+    with open(os.path.join(SOURCE, "docs", "clouds", "gcp-iot-core.md"), encoding="utf-8") as file:
+        lines = re.findall(r"^    (openssl .*)$", file.read(), re.MULTILINE)
+    assert len(lines) == 4, lines
+    return lines[:2], lines[2:]
+
+
+def make_key(stage, recipe, name):
+    for line in recipe:
+        subprocess.run("umask 077; " + line.replace("meter-1", name), shell=True, cwd=stage.folder, check=True, capture_output=True)
+    with open(stage.path(f"{name}.pub"), encoding="ascii") as file:
+        return file.read()
+
+
+def check_files(stage):
+    for example, keys in EXAMPLES.items():
+        path = stage.path(example)
+        shutil.copy(os.path.join(SOURCE, "config", "examples", example), path)
+        shutil.rmtree(stage.path("keys"), ignore_errors=True)
+        done = run("check", "-c", path, check=1)
+        for name in keys:
+            assert stage.path("keys", f"{name}.key") in done.stderr and "does not exist" in done.stderr, f"{name}\n{done.stderr}"
+        os.mkdir(stage.path("keys"), 0o700)
+        for name in ("meter-1", *keys):
+            make_key(stage, manual_recipes()[0], name)
+        done = run("check", "-c", path, check=0)
+        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    for example, was, now, says in WRONG:
+        with open(stage.path(example), encoding="utf-8") as file:
+            text = file.read()
+        assert text.count(was) == 1, f"{example}: {was}"
+        wrong = stage.write("wrong.yaml", text.replace(was, now))
+        done = run("check", "-c", wrong, check=1)
+        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
+
+
+def log_in(stage, example, registry, *online):
+    bridge = Bridge(stage, registry, name=example)
+    with open(stage.path(example), encoding="utf-8") as file:
+        model = yaml.safe_load(file)
+    cloud = model["clouds"][0]
+    assert (cloud["project"], cloud["registry"]) == (PROJECT, REGISTRY)
+    cloud.update(host="localhost", port=bridge.port, ca_file=registry.path("ca.pem"), region=REGION)
+    os.makedirs(stage.path("state"), exist_ok=True)
+    gateway = Gateway(stage, stage.write("run.yaml", yaml.safe_dump(model)), name=f"{example}.run")
+    wait_until(lambda: all(gateway.session(device, "lake")["state"] == "online" for device in online), 30, f"{example} to be online")
+    assert gateway.stop() == 0
+
+
+with Stage() as stage:
+    check_files(stage)
+    elliptic, rsa = manual_recipes()
+    registry = Registry(stage.path("gcp"))
+    registry.add("meter-1", key=None)
+    registry.change("meter-1", key=make_key(stage, elliptic, "meter-1"), bound="site-7")
+    public = make_key(stage, rsa, "meter-2")
+    registry.add("hall-2.meter-2", key=None)
+    registry.change("hall-2.meter-2", key=public)
+    registry.add("meter-2", key=None)
+    registry.change("meter-2", key=public, bound="site-7")
+    log_in(stage, "gcp-iot-core.yaml", registry, "meter-1", "meter-2")
+    registry.gateway("site-7")
+    registry.change("site-7", key=make_key(stage, elliptic, "site-7"))
+    log_in(stage, "gcp-iot-core-gateway.yaml", registry, "meter-1", "meter-2")
