@@ -45,7 +45,7 @@ enum tg_session_wait {
     TG_SESSION_WAITS_NOT,
     TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
     TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
-    TG_SESSION_WAITS_CHANGE   /* the cloud said no for good: another credential or configuration, or a long back-off */
+    TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
 };
 
 /* "back-off", "clock", "change"; "" for NOT. */
@@ -77,7 +77,8 @@ struct tg_session_stats {
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
-    bool resumed, shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
+    bool resumed,
+        shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
     enum tg_session_wait wait;
     const char *identity; /* its kind: identity.h; static storage */
     bool key_in_token;

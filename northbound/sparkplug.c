@@ -399,6 +399,7 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 
 const struct tg_cloud_type tg_sparkplug = {
     .config = TG_MQTT_CONFIG,
+    .websocket_path = "/mqtt",
     .max_message_bytes = TG_SPARKPLUG_MESSAGE,
     .max_keepalive_s = 65535,
     .qos = 0, /* [payloads-ddata-qos] */
