@@ -307,7 +307,7 @@ const struct tg_option tg_config_identity_options[] = {
      .doc = "The enrolment group's key, from which each device's key is derived."},
     {.name = "jwt_key",
      .type = TG_OPTION_SECRET_FILE,
-     .doc = "The private key that signs the device's tokens."},
+     .doc = "The private key that signs the device's tokens, PEM, or a PKCS#11 URI."},
     {.name = "username", .type = TG_OPTION_TEXT, .min = 1, .max = 1024, .doc = "The user name."},
     {.name = NULL},
 };

@@ -269,6 +269,10 @@ void tg_link_slot_granted(struct tg_link *l)
     struct tg_identity fresh;
     struct tg_error err = {0};
     int rc;
+    if (l->login) {
+        tg_link_fail(l, "the key's token is still at work on the last login");
+        return;
+    }
     l->errand = tg_link_wants_errand(l);
     o.host = l->errand ? l->cloud->type->errand->host(&l->target) : l->target.host;
     o.port = port_of(l);
@@ -530,8 +534,16 @@ void tg_link_start(struct tg_link *l)
 static void on_deadline_closed(void *user)
 {
     struct tg_link *l = checked(user);
+    l->timer_closed = true;
+    tg_link_close_finish(l);
+}
+
+void tg_link_close_finish(struct tg_link *l)
+{
     void (*closed)(void *) = l->closed;
     void *closed_user = l->closed_user;
+    if (!l->timer_closed || l->login)
+        return;
     free_link(l);
     if (closed)
         closed(closed_user);

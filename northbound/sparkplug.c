@@ -358,6 +358,7 @@ static int session_step(const struct tg_cloud_talk *talk, const struct tg_cloud_
     case TG_CLOUD_ONLINE:
         s->online = true;
         s->born = s->birth_due = false;
+        (void)tg_sparkplug_read_device_state(talk->io->reported(talk->user), &s->down);
         begin_device(talk, at);
         if (s->birth_due)
             talk->io->wake_at(talk->user, event->now_ms + RETRY_MS);

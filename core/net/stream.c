@@ -9,20 +9,24 @@
 #define DEFAULT_TIMEOUT_MS 10000
 #define HOST_MAX_BYTES     253 /* RFC 1035 2.3.4, as text */
 
+/* The socket is held meanwhile: what it had read already. */
+#define UNSHAKEN_LIMIT (2 * TG_LOOP_WIRE_BYTES)
+
 /* A record holds 16 KiB of plaintext and adds at most 5 + 8 + 16 + 1 bytes; alerts and WebSocket heads are small. */
 #define QUEUE_LIMIT                                                                                          \
     (TG_STREAM_QUEUE_BYTES + TG_STREAM_WRITE_MAX_BYTES + (TG_STREAM_WRITE_MAX_BYTES / 16384 + 16) * 64)
 
 /* --- end ------------------------------------------------------------------------------------- */
 
-static void free_if_closed(struct tg_stream *s)
+void tg_stream_free_if_closed(struct tg_stream *s)
 {
-    if (s->state != TG_STREAM_GOING || !s->tcp_closed || !s->timer_closed)
+    if (s->state != TG_STREAM_GOING || !s->tcp_closed || !s->timer_closed || s->shake)
         return;
     void (*closed)(void *user) = s->closed;
     void *user = s->closed_user;
     struct tg_loop *loop = s->loop;
     tg_stream_layers_fini(s);
+    tg_buffer_fini(&s->unshaken);
     TG_OBJECT_POISON(s);
     tg_free(s);
     tg_loop_release(loop);
@@ -34,14 +38,23 @@ static void on_tcp_closed(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     s->tcp_closed = true;
-    free_if_closed(s);
+    tg_stream_free_if_closed(s);
 }
 
 static void on_timer_closed(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     s->timer_closed = true;
-    free_if_closed(s);
+    tg_stream_free_if_closed(s);
+}
+
+static void free_tls(struct tg_stream *s)
+{
+    if (s->shake)
+        tg_stream_shake_orphan(s);
+    else
+        tg_tls_stream_free(s->tls);
+    s->tls = NULL;
 }
 
 /* Gives up socket and session; the object stays. */
@@ -52,8 +65,7 @@ static void drop_connection(struct tg_stream *s)
     s->connect = NULL;
     s->stats.bytes_in = s->tcp.bytes_in;
     s->stats.bytes_out = s->tcp.bytes_out;
-    tg_tls_stream_free(s->tls);
-    s->tls = NULL;
+    free_tls(s);
     if (!s->tcp_closing) {
         s->tcp_closing = true;
         if (s->tcp.loop)
@@ -109,21 +121,10 @@ static void deliver(struct tg_stream *s, struct tg_bytes bytes)
         s->cb.on_data(s->user, bytes);
 }
 
-static void process_tls(struct tg_stream *s, struct tg_bytes in)
+static void read_tls(struct tg_stream *s, struct tg_bytes in)
 {
     struct tg_error err = {0};
     int rc;
-    if (s->state == TG_STREAM_HANDSHAKING) {
-        rc = tg_tls_stream_handshake(s->tls, &in, &err);
-        if (rc < 0) {
-            tg_stream_end(s, &err);
-            return;
-        }
-        if (rc == 0)
-            return;
-        tg_tls_stream_describe(s->tls, &s->stats);
-        is_secured(s);
-    }
     while (takes_data(s)) { /* a callback may have ended it; the memory stays until the loop turns */
         rc = tg_tls_stream_read(s->tls, &in, s->loop->plain, TG_LOOP_PLAIN_BYTES, &err);
         if (rc > 0) {
@@ -134,6 +135,32 @@ static void process_tls(struct tg_stream *s, struct tg_bytes in)
             tg_stream_end(s, &err);
         return;
     }
+}
+
+void tg_stream_shaken(struct tg_stream *s, struct tg_bytes rest)
+{
+    tg_tls_stream_describe(s->tls, &s->stats);
+    is_secured(s);
+    read_tls(s, rest);
+}
+
+static void process_tls(struct tg_stream *s, struct tg_bytes in)
+{
+    struct tg_error err = {0};
+    int rc;
+    if (s->state != TG_STREAM_HANDSHAKING) {
+        read_tls(s, in);
+        return;
+    }
+    if (tg_tls_stream_is_slow(s->tls)) {
+        tg_stream_shake(s, in);
+        return;
+    }
+    rc = tg_tls_stream_handshake(s->tls, &in, &err);
+    if (rc < 0)
+        tg_stream_end(s, &err);
+    else if (rc > 0)
+        tg_stream_shaken(s, in);
 }
 
 static void on_bytes(void *user, struct tg_bytes bytes)
@@ -182,6 +209,14 @@ static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
 static void on_tcp_end(void *user, int uv_error)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
+    if (s->shake)
+        s->unshaken_end = uv_error; /* what it had sent before comes first */
+    else
+        tg_stream_tcp_ended(s, uv_error);
+}
+
+void tg_stream_tcp_ended(struct tg_stream *s, int uv_error)
+{
     struct tg_error err = {0};
     if (s->state == TG_STREAM_LINGERING) {
         go(s);
@@ -196,7 +231,7 @@ static void on_tcp_end(void *user, int uv_error)
 static int send_record(void *user, struct tg_bytes bytes)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
-    return tg_tcp_stream_send(&s->tcp, bytes);
+    return s->shake ? tg_stream_shake_send(s, bytes) : tg_tcp_stream_send(&s->tcp, bytes);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -306,6 +341,7 @@ int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
         s->o.connect_timeout_ms = DEFAULT_TIMEOUT_MS;
     if (s->o.handshake_timeout_ms == 0)
         s->o.handshake_timeout_ms = DEFAULT_TIMEOUT_MS;
+    s->unshaken = tg_buffer_init(UNSHAKEN_LIMIT);
     s->connect_by_ms = tg_loop_now_ms(loop) + s->o.connect_timeout_ms;
     int rc = tg_stream_layers_init(s, o, err);
     if (rc == TG_EINVAL)
@@ -386,8 +422,7 @@ void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(voi
     if (connected && s->tls)
         tg_tls_stream_close_notify(s->tls);
     /* What lingers is ciphertext: from here on nothing that the owner lent is looked at. */
-    tg_tls_stream_free(s->tls);
-    s->tls = NULL;
+    free_tls(s);
     if (!connected || linger_ms == 0) {
         go(s);
         return;

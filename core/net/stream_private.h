@@ -5,6 +5,9 @@
  *
  *     bytes from the socket ─► proxy's answer │ TLS records ─► WebSocket answer │ frames ─► on_data
  *
+ * With a key in a token each step of the TLS handshake runs in libuv's thread pool (stream_shake.c); meanwhile what arrives and an
+ * end wait, and the memory stays until the step has returned.
+ *
  * A callback may close the stream: after one, `state` says whether to go on. The memory stays until the loop turns.
  */
 #ifndef TG_NET_STREAM_PRIVATE_H
@@ -53,9 +56,12 @@ struct tg_stream {
     struct tg_tls_stream *tls;
     struct tg_deadline timer;
     struct tg_stream_stats stats;
-    int64_t connect_by_ms; /* the end of connect_timeout_ms */
-    int pending_code;      /* an end that is to be told from the loop */
-    bool asked_with_user;  /* the proxy */
+    int64_t connect_by_ms;         /* the end of connect_timeout_ms */
+    int pending_code;              /* an end that is to be told from the loop */
+    bool asked_with_user;          /* the proxy */
+    struct tg_stream_shake *shake; /* a step of the handshake in the thread pool; NULL = none */
+    struct tg_buffer unshaken;     /* what arrived meanwhile */
+    int unshaken_end;              /* so did an end (uv error); 0 = none */
     bool want_writable, tcp_closing, tcp_closed, timer_closed;
     void (*closed)(void *user);
     void *closed_user;
@@ -69,6 +75,20 @@ int tg_stream_lower_write(struct tg_stream *s, struct tg_bytes data) TG_CHECKED;
 /* The proxy has opened the way, or there is none: TLS, WebSocket, or ready. */
 void tg_stream_way_is_open(struct tg_stream *s);
 void tg_stream_is_ready(struct tg_stream *s);
+
+/* The socket has ended; told once no step of the handshake is under way. */
+void tg_stream_tcp_ended(struct tg_stream *s, int uv_error);
+/* The handshake is done, with what followed it. */
+void tg_stream_shaken(struct tg_stream *s, struct tg_bytes rest);
+void tg_stream_free_if_closed(struct tg_stream *s);
+
+/* --- stream_shake.c ------------------------------------------------------------------------------- */
+/* Gives input to the handshake, in the thread pool. */
+void tg_stream_shake(struct tg_stream *s, struct tg_bytes in);
+/* While a step is under way: its output. */
+int tg_stream_shake_send(struct tg_stream *s, struct tg_bytes bytes) TG_CHECKED;
+/* The connection is given up: the session belongs to the step that is under way. */
+void tg_stream_shake_orphan(struct tg_stream *s);
 
 /* --- stream_layers.c ----------------------------------------------------------------------------- */
 /* Copies what the layers need of the options. TG_EINVAL, TG_ENOMEM. */

@@ -25,6 +25,8 @@ struct tg_tls_stream {
     int64_t leaf_not_after_s;
     int send_error;
     bool offered_session, resumed, done;
+    bool connected, ran_short; /* of the last step of the handshake */
+    int wolf_code;
 };
 
 /* What a ticket holds: a session is offered again only to the same server, under the same roots and identity,
@@ -339,31 +341,48 @@ static void give_back(struct tg_tls_stream *t, struct tg_bytes *in)
     t->in = tg_bytes(NULL, 0);
 }
 
-int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+bool tg_tls_stream_is_slow(const struct tg_tls_stream *t)
+{
+    return t->token_key != NULL;
+}
+
+void tg_tls_stream_shake(struct tg_tls_stream *t, struct tg_bytes *in)
 {
     TG_ASSERT(!t->done);
     t->in = *in;
     unsigned shortages = tg_tls_memory_shortages();
     tg_tls_memory_scope_enter(&t->scope);
     int connected = wolfSSL_connect(t->ssl);
-    int code = connected == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, connected);
+    t->connected = connected == WOLFSSL_SUCCESS;
+    t->wolf_code = t->connected ? 0 : wolfSSL_get_error(t->ssl, connected);
     tg_tls_memory_scope_leave();
+    t->ran_short = tg_tls_memory_shortages() != shortages;
     give_back(t, in);
+}
+
+int tg_tls_stream_conclude(struct tg_tls_stream *t, struct tg_error *err)
+{
     int rc = 0;
-    if (tg_tls_memory_shortages() != shortages)
+    if (t->ran_short)
         rc = no_memory(t, err);
-    else if (connected != WOLFSSL_SUCCESS && code == WOLFSSL_ERROR_WANT_READ)
+    else if (!t->connected && t->wolf_code == WOLFSSL_ERROR_WANT_READ)
         return 0;
-    else if (connected == WOLFSSL_SUCCESS)
+    else if (t->connected)
         rc = check_result(t, err);
     else
-        rc = explain(t, code, err);
+        rc = explain(t, t->wolf_code, err);
     if (rc < 0) {
         drop_session(t);
         return rc;
     }
     settle(t);
     return 1;
+}
+
+int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+{
+    tg_tls_stream_shake(t, in);
+    return tg_tls_stream_conclude(t, err);
 }
 
 /* --- data ------------------------------------------------------------------------------------ */
