@@ -283,6 +283,8 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         strcmp(tg_settings_text(c->common, "format"), "sparkplug-b") == 0)
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "format"),
                         "format: sparkplug-b is for clouds of type mqtt; this one is %s", type->type);
+    if (type && l->lookups->check_cloud && l->lookups->check_cloud(l->lookups->user, c, &err) < 0)
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
     if (type && type->check_cloud && type->check_cloud(c, &err) < 0)
         tg_config_error(l, blamed(c, err.text), "%s", err.text);
 }

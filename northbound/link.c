@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "northbound/pubsub/pubsub_link.h"
+#include "northbound/transport.h"
 
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
@@ -253,9 +254,10 @@ static uint16_t port_of(const struct tg_link *l)
     if (l->errand && tg_settings_has(p, "port"))
         return (uint16_t)tg_settings_int(p, "port");
     if (l->errand && l->cloud->type->errand->default_port)
-        return l->cloud->type->errand->default_port;
-    return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
-                                                 : l->cloud->type->config.default_port);
+        return tg_transport_is_websocket(c) ? tg_transport_default_port(c, l->cloud->type)
+                                            : l->cloud->type->errand->default_port;
+    return tg_settings_has(c, "port") ? (uint16_t)tg_settings_int(c, "port")
+                                      : tg_transport_default_port(c, l->cloud->type);
 }
 
 void tg_link_slot_granted(struct tg_link *l)
@@ -263,9 +265,14 @@ void tg_link_slot_granted(struct tg_link *l)
     static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
     const struct tg_settings *c = l->config->common;
     struct tg_stream_options o = {.tls = l->cloud->tls, .ticket = &l->ticket};
+    struct tg_transport transport = {0};
     struct tg_identity fresh;
     struct tg_error err = {0};
     int rc;
+    if (l->login) {
+        tg_link_fail(l, "the key's token is still at work on the last login");
+        return;
+    }
     l->errand = tg_link_wants_errand(l);
     o.host = l->errand ? l->cloud->type->errand->host(&l->target) : l->target.host;
     o.port = port_of(l);
@@ -285,7 +292,10 @@ void tg_link_slot_granted(struct tg_link *l)
     l->identity = fresh;
     tg_link_watch_expiry(l, tg_clock_mono_ms());
     o.credential = l->identity.credential;
-    rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
+    if (rc == TG_OK)
+        rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    tg_transport_fini(&transport);
     if (rc < 0)
         tg_link_fail(l, err.text);
     else
@@ -524,8 +534,16 @@ void tg_link_start(struct tg_link *l)
 static void on_deadline_closed(void *user)
 {
     struct tg_link *l = checked(user);
+    l->timer_closed = true;
+    tg_link_close_finish(l);
+}
+
+void tg_link_close_finish(struct tg_link *l)
+{
     void (*closed)(void *) = l->closed;
     void *closed_user = l->closed_user;
+    if (!l->timer_closed || l->login)
+        return;
     free_link(l);
     if (closed)
         closed(closed_user);

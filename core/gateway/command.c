@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "northbound/cloud.h"
+#include "northbound/transport.h"
 #include "southbound/plugin_host.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
@@ -107,6 +108,12 @@ static const struct tg_config_cloud_type *find_cloud_type(void *user, const char
     return t ? &t->config : NULL;
 }
 
+static int check_cloud(void *user, const struct tg_config_cloud *cloud, struct tg_error *err)
+{
+    (void)user;
+    return tg_cloud_check_common(cloud, err);
+}
+
 static void say(void *user, const char *line)
 {
     (void)user;
@@ -115,14 +122,16 @@ static void say(void *user, const char *line)
 
 int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), false};
+    struct tg_config_lookups lookups = {plugins,     find_plugin, find_cloud_type, tg_source_check_host(),
+                                        check_cloud, false};
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), true};
+    struct tg_config_lookups lookups = {plugins,     find_plugin, find_cloud_type, tg_source_check_host(),
+                                        check_cloud, true};
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 

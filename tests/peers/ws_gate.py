@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ws_gate - MQTT over WebSocket in front of a broker that speaks plain TCP; the WebSocket is Debian's python3-websockets.
+"""ws_gate - MQTT over WebSocket in front of a broker that speaks TCP; the WebSocket is Debian's python3-websockets.
 
-    ws_gate.py 127.0.0.1:1883 --path '/$iothub/websocket' --certificate hub.pem --key hub.key [--client-ca ca.pem]
+    ws_gate.py 127.0.0.1:1883 --path '/$iothub/websocket' --certificate hub.pem --key hub.key [--upstream-ca ca.pem]
         →  {"ready": true, "port": 40001}
 
     split BYTES       what goes to clients is cut into frames of so many bytes, and each in two fragments; 0: as it comes
@@ -12,7 +12,7 @@
     protocol NAME     the subprotocol that it agrees to; `none`: it names none
     stats             {"connections": open now, "accepted": ever, "frames": from clients, "paths": asked for, "hosts": …}
 
-Without --certificate it speaks plain WebSocket. What a client sends goes on byte by byte, frames or not.
+Without --certificate it speaks plain WebSocket; with --upstream-ca it speaks TLS to the broker (localhost). What a client sends goes on byte by byte, frames or not.
 """
 import argparse
 import asyncio
@@ -26,8 +26,8 @@ import control
 
 
 class Gate:
-    def __init__(self, target, path="/mqtt", ssl_context=None):
-        self.target, self.path, self.ssl = target, path, ssl_context
+    def __init__(self, target, path="/mqtt", ssl_context=None, upstream=None):
+        self.target, self.path, self.ssl, self.upstream = target, path, ssl_context, upstream
         self.split_bytes, self.refusal, self.subprotocol = 0, 0, "mqtt"
         self.clients, self.accepted, self.frames, self.paths, self.hosts = set(), 0, 0, [], []
 
@@ -55,7 +55,8 @@ class Gate:
         self.clients.add(client)
         self.accepted += 1
         try:
-            reader, writer = await asyncio.open_connection(*self.target)
+            reader, writer = await asyncio.open_connection(*self.target, ssl=self.upstream,
+                                                           server_hostname="localhost" if self.upstream else None)
             up = asyncio.create_task(self.up(client, writer))
             down = asyncio.create_task(self.down(reader, client))
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
@@ -102,12 +103,9 @@ class Gate:
                 "hosts": self.hosts}
 
 
-def server_context(certificate, key, client_ca=None):
+def server_context(certificate, key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    if client_ca:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
@@ -118,11 +116,12 @@ async def main():
     parser.add_argument("--path", default="/mqtt")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
-    parser.add_argument("--client-ca")
+    parser.add_argument("--upstream-ca")
     options = parser.parse_args()
     host, _, port = options.target.rpartition(":")
-    context = server_context(options.certificate, options.key, options.client_ca) if options.certificate else None
-    gate = Gate((host, int(port)), options.path, context)
+    context = server_context(options.certificate, options.key) if options.certificate else None
+    upstream = ssl.create_default_context(cafile=options.upstream_ca) if options.upstream_ca else None
+    gate = Gate((host, int(port)), options.path, context, upstream)
 
     def lever(name, kind):
         return lambda value: setattr(gate, name, kind(value))
