@@ -247,7 +247,8 @@ struct tg_link {
 
     uint64_t connects, failures, bytes_in, bytes_out;
     bool resumed;
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
+    uint32_t short_lives; /* connections in a row that the other side closed soon after the login */
     void (*closed)(void *user);
     void *closed_user;
 };

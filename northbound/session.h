@@ -69,6 +69,8 @@ struct tg_session_callbacks {
     struct tg_bytes (*reported)(void *user, struct tg_session *session);
 };
 
+#define TG_SESSION_ERROR_BYTES 320 /* why the last attempt failed, for people */
+
 struct tg_session_stats {
     enum tg_session_state state;
     uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
@@ -86,7 +88,7 @@ struct tg_session_stats {
     int64_t credential_expires_s;          /* of the token that the connection was made with; 0 = none */
     uint64_t messages_today, blocks_today; /* published since midnight UTC: day_meter.h */
     char host[256];                        /* configured or assigned */
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */
