@@ -71,9 +71,9 @@ static void print_notes(const json_t *c, bool colours)
 {
     const char *off = colours ? "\033[0m" : "", *error = text(c, "last_error"), *waits = text(c, "waits_for");
     long long days = number(c, "certificate_days_left");
-    if (json_object_get(c, "certificate_days_left") && days < 0)
-        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days,
-               days == -1 ? "" : "s", off);
+    if (json_object_get(c, "certificate_days_left") && days < 0) /* -1: on the first day after */
+        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days - 1,
+               days == -2 ? "" : "s", off);
     else if (json_object_get(c, "certificate_days_left") && days < TELL_DAYS)
         printf("  %scertificate ends in %lld day%s%s", colour("soon", colours), days, days == 1 ? "" : "s",
                off);

@@ -114,6 +114,8 @@ bool tg_gateway_store_moves(struct tg_gateway *g);
 
 /* gateway_status.c */
 int64_t tg_gateway_resident_bytes(void);
+const char *tg_device_state_name(enum tg_device_state state);
+const char *tg_store_state_name(enum tg_store_state state);
 
 /* gateway_metrics.c */
 /* The text of /metrics: free it with tg_free(). TG_ENOMEM, TG_ETOOBIG. */

@@ -12,7 +12,17 @@
 #include "core/gateway/gateway_private.h"
 #include "northbound/identity.h"
 
-static const char *const device_states[] = {"unknown", "ok", "suspect", "down"};
+const char *tg_device_state_name(enum tg_device_state state)
+{
+    static const char *const names[] = {"unknown", "ok", "suspect", "down"};
+    return names[state];
+}
+
+const char *tg_store_state_name(enum tg_store_state state)
+{
+    static const char *const names[] = {"ok", "full", "degraded"};
+    return names[state];
+}
 
 int64_t tg_gateway_resident_bytes(void)
 {
@@ -28,20 +38,20 @@ int64_t tg_gateway_resident_bytes(void)
 
 static json_t *outbox_status(struct tg_gateway *g)
 {
-    static const char *const states[] = {"ok", "full", "degraded"};
     struct tg_store_stats st;
     const uint64_t *dropped;
     tg_store_stats(g->store, &st);
     dropped = st.outbox.dropped;
-    return json_pack(
-        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state", states[st.state], "rows",
-        (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
-        "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-        (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-        (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
-        (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
-        (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
-        (json_int_t)dropped[TG_DROP_QUARANTINE]);
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
+                     tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
+                     (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
+                     (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+                     (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+                     (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
+                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit",
+                     (json_int_t)dropped[TG_DROP_LIMIT], "age", (json_int_t)dropped[TG_DROP_AGE], "disk_full",
+                     (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
+                     (json_int_t)dropped[TG_DROP_QUARANTINE]);
 }
 
 /* What proves the device to the cloud, and until when. */
@@ -102,7 +112,7 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
     for (uint32_t i = 0; i < rd->session_count; i++)
         json_array_append_new(clouds, session_status(rd->sessions[i], now));
     j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rd->source, "state",
-                  device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered",
+                  tg_device_state_name(d->state), "accepted", (json_int_t)d->accepted, "filtered",
                   (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
                   (json_int_t)d->last_seq, "clouds", clouds);
     if (j && d->state_text[0])
