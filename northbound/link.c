@@ -352,6 +352,8 @@ void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
             return;
         l->want_subscribe = l->shared && !session_present;
         l->sub_part = l->sub_refused = 0;
+        if (l->shared) /* first of all: what sessions say next may be refused by a message to the link */
+            tg_link_subscribe(l);
     }
     for (s = TAILQ_FIRST(&l->sessions); s && l->generation == generation; s = next) {
         next = TAILQ_NEXT(s, in_link);

@@ -70,45 +70,6 @@ int tg_cmd_run(int argc, char **argv)
     return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
 }
 
-static void say_out(void *user, const char *line)
-{
-    (void)user;
-    printf("%s\n", line);
-}
-
-int tg_cmd_check(int argc, char **argv)
-{
-    struct tg_args a;
-    struct tg_plugin_set *plugins;
-    struct tg_config *config;
-    uint32_t devices = 0;
-    int rc = tg_args_parse(argc, argv, no_more, &a);
-    if (rc)
-        return rc;
-    if (a.help) {
-        printf("usage: tidegate check -c FILE\n\n"
-               "Reads the file with all its plugins and says everything that is wrong as FILE:LINE:COL: "
-               "what, what is allowed.\n"
-               "Connects to nothing and creates nothing. Exit 0: the file is good; 1: it is not.\n");
-        return TG_EXIT_OK;
-    }
-    if (!a.config)
-        a.config = TG_DEFAULT_CONFIG;
-    if (tg_command_plugins(&a, &plugins) < 0)
-        return TG_EXIT_NO;
-    rc = tg_command_load(a.config, plugins, &config);
-    if (rc == TG_OK) {
-        for (uint32_t i = 0; i < config->source_count; i++)
-            devices += config->sources[i].device_count;
-        printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count,
-               config->source_count, devices);
-        tg_config_budget(config, say_out, NULL);
-        tg_config_free(config);
-    }
-    tg_plugin_set_free(plugins);
-    return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
-}
-
 struct plugin_list {
     const struct tg_plugin *items[TG_PLUGIN_SET_MAX];
     size_t count;

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-source = sys.argv[1]
+source = os.path.abspath(sys.argv[1])
 docs = os.path.join(source, "docs")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 

@@ -31,6 +31,9 @@ WRONG = (  # what goes wrong most: example, what stands there, what is written i
 )
 
 
+KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA=="
+
+
 def throw_away(stage, name):
     """Keys that only this test has."""
     path = stage.path(name)
@@ -42,10 +45,10 @@ def throw_away(stage, name):
         os.chmod(base + ".key", 0o600)
     elif name.endswith(".p12"):
         subprocess.run(["openssl", "pkcs12", "-export", "-in", stage.path("keys/meter-1.crt"), "-inkey", stage.path("keys/meter-1.key"),
-                        "-passout", "pass:secret", "-out", path], check=True, capture_output=True)
+                        "-passout", "pass:" + KEY, "-out", path], check=True, capture_output=True)
         os.chmod(path, 0o600)
     elif not os.path.exists(path):
-        stage.write(name, "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==\n")
+        stage.write(name, KEY + "\n")
 
 
 with Stage() as stage:
