@@ -155,6 +155,9 @@ struct tg_config_lookups {
     const struct tg_plugin *(*plugin)(void *user, const char *name, struct tg_error *err);
     const struct tg_config_cloud_type *(*cloud_type)(void *user, const char *type, struct tg_error *err);
     const struct tg_host *check_host; /* has/get services lent to a plugin's check_point */
+    /* Rules of the options that all cloud types have in common and that this module cannot judge; the text begins with the
+     * option's name and a colon. May be NULL. */
+    int (*check_cloud)(void *user, const struct tg_config_cloud *cloud, struct tg_error *err);
     bool without_files; /* the files that it names are not looked at: they are about to be made */
     /* Each is read as if the file had it in that source, with the same checks; those that come first have the first claim on
      * `max`. One that does not fit (or not any more) is no error: it is left out and told to `left_out`, which may be NULL. */

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "config/config.h"
 
@@ -22,6 +23,8 @@
 #define POINT_BYTES (1 * KIB)
 /* Stack in use and buffers of a source with a thread of its own. */
 #define SOURCE_BYTES (256 * KIB)
+/* Of the HTTP endpoint: answers that wait (8 MiB, http.h), one text of 16 MiB (metrics.h) and the library with what it needs. */
+#define HTTP_BYTES (28 * MIB)
 /* The log of SQLite and the reserve that makes room on a full disk. */
 #define OUTBOX_EXTRA_BYTES (16 * MIB)
 
@@ -117,6 +120,12 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
              size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
     say(user, line);
     total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;
+    if (strcmp(tg_settings_text(config->gateway, "http"), "off") != 0) {
+        snprintf(line, sizeof line, "memory: http %s while slow readers keep it busy",
+                 size_text(HTTP_BYTES).text);
+        say(user, line);
+        total += HTTP_BYTES;
+    }
     snprintf(line, sizeof line, "memory: at most %s in all", size_text(total).text);
     say(user, line);
     limit = (uint64_t)tg_settings_int(config->outbox, "limit");

@@ -237,17 +237,78 @@ static bool is_loopback(const char *host)
            d < 256;
 }
 
-/* Where a type's own rule points to: the option that its text begins with ("topic: …"), else the cloud. */
+/* Where a type's own rule points to: the option that its text begins with ("topic: …", "batch.max_bytes: …"), else the
+ * cloud. */
 static struct tg_config_pos blamed(const struct tg_config_cloud *c, const char *text)
 {
-    const struct tg_settings *const all[] = {c->settings, c->common};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        for (const struct tg_option *o = tg_settings_table(all[i]); o && o->name; o++) {
+    const struct {
+        const char *section;
+        const struct tg_settings *settings;
+    } all[] = {{"", c->settings}, {"", c->common}, {"batch.", c->batch}, {"provisioning.", c->provisioning}};
+    if (strncmp(text, "provisioning.identity:", strlen("provisioning.identity:")) == 0 &&
+        c->provisioning_identity.pos.line)
+        return c->provisioning_identity.pos;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        size_t skip = strlen(all[i].section);
+        if (!all[i].settings || strncmp(text, all[i].section, skip) != 0)
+            continue;
+        for (const struct tg_option *o = tg_settings_table(all[i].settings); o && o->name; o++) {
             size_t n = strlen(o->name);
-            if (strncmp(text, o->name, n) == 0 && text[n] == ':')
-                return tg_config_option_pos(c->pos, all[i], o->name);
+            if (strncmp(text + skip, o->name, n) == 0 && text[skip + n] == ':')
+                return tg_config_option_pos(c->pos, all[i].settings, o->name);
         }
+    }
     return c->pos;
+}
+
+/* Two colons and more are an IPv6 address. */
+static bool has_port(const char *host)
+{
+    const char *colon = strchr(host, ':');
+    return colon && !strchr(colon + 1, ':');
+}
+
+static uint32_t devices_of(const struct tg_config *c, const struct tg_config_cloud *cloud)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->source_count; i++)
+        for (uint32_t d = 0; d < c->sources[i].device_count; d++)
+            for (uint32_t r = 0; r < c->sources[i].devices[d].route_count; r++)
+                n += c->sources[i].devices[d].routes[r].cloud == cloud;
+    return n;
+}
+
+/* NULL too where the table has no such option. */
+static const char *option_text(const struct tg_settings *s, const char *name)
+{
+    for (const struct tg_option *o = s ? tg_settings_table(s) : NULL; o && o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return tg_settings_text(s, name);
+    return NULL;
+}
+
+/* Who is the same to a cloud is thrown out by it, one for the other. */
+static void check_client_id(struct tg_config_load *l, const struct tg_config_cloud *c, uint32_t devices)
+{
+    const char *session = option_text(c->settings, "session"), *format = option_text(c->common, "format");
+    const struct {
+        const char *section, *option;
+        const struct tg_settings *settings;
+    } all[] = {{"", "client_id", c->settings},
+               {"provisioning.", "client_id", c->provisioning},
+               {"provisioning.", "registration_id", c->provisioning}};
+    if (devices < 2 || (session && strcmp(session, "shared") == 0) ||
+        (format && strcmp(format, "sparkplug-b") == 0))
+        return;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const char *text = option_text(all[i].settings, all[i].option);
+        char quoted[TG_QUOTE_BYTES];
+        if (text && !strstr(text, "{device}"))
+            tg_config_error(
+                l, tg_config_option_pos(c->pos, all[i].settings, all[i].option),
+                "%s%s: %s would be the same for all %u devices of this cloud: put {device} into it",
+                all[i].section, all[i].option, tg_quote(quoted, text, strlen(text)), devices);
+    }
 }
 
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
@@ -262,6 +323,11 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "host"),
                         "host: %s is neither a host name nor an address; the port has a key of its own",
                         tg_quote(quoted, host, strlen(host)));
+    else if (host && has_port(host))
+        tg_config_error(l, tg_config_option_pos(c->pos, c->common, "host"),
+                        "host: %s has a port in it: write host: %.*s and port: %.20s",
+                        tg_quote(quoted, host, strlen(host)), (int)strcspn(host, ":"), host,
+                        strchr(host, ':') + 1);
     if (tg_settings_has(c->common, "tls") && tg_settings_int(c->common, "tls") == 0 && host &&
         !is_loopback(host))
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "tls"),
@@ -282,6 +348,8 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         strcmp(tg_settings_text(c->common, "format"), "sparkplug-b") == 0)
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "format"),
                         "format: sparkplug-b is for clouds of type mqtt; this one is %s", type->type);
+    if (type && l->lookups->check_cloud && l->lookups->check_cloud(l->lookups->user, c, &err) < 0)
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
     if (type && type->check_cloud && type->check_cloud(c, &err) < 0)
         tg_config_error(l, blamed(c, err.text), "%s", err.text);
 }
@@ -421,8 +489,11 @@ void tg_config_check(struct tg_config_load *l)
     check_gateway(l);
     check_cloud_and_source_names(l, e);
     check_device_ids(l, e);
-    for (uint32_t i = 0; i < c->cloud_count; i++)
+    for (uint32_t i = 0; i < c->cloud_count; i++) {
         check_cloud(l, &c->clouds[i], l->cloud_whole[i] ? l->cloud_types[i] : NULL);
+        if (l->cloud_whole[i])
+            check_client_id(l, &c->clouds[i], devices_of(c, &c->clouds[i]));
+    }
     check_identities(l);
     for (uint32_t i = 0; i < c->source_count; i++)
         check_source(l, &c->sources[i], e);

@@ -46,7 +46,8 @@ const struct tg_option tg_config_gateway_options[] = {
      .min = 1,
      .max = 64,
      .default_text = "off",
-     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only reads."},
+     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only "
+            "reads."},
     {.name = "http_remote",
      .type = TG_OPTION_BOOL,
      .default_text = "false",
@@ -325,7 +326,7 @@ const struct tg_option tg_config_identity_options[] = {
      .doc = "The enrolment group's key, from which each device's key is derived."},
     {.name = "jwt_key",
      .type = TG_OPTION_SECRET_FILE,
-     .doc = "The private key that signs the device's tokens."},
+     .doc = "The private key that signs the device's tokens, PEM, or a PKCS#11 URI."},
     {.name = "username", .type = TG_OPTION_TEXT, .min = 1, .max = 1024, .doc = "The user name."},
     {.name = NULL},
 };

@@ -198,7 +198,8 @@ struct tg_cloud_type {
     bool attaches;
     bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
-    const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
+    const char *alpn_443;       /* protocol to offer in TLS on port 443; NULL = none */
+    const char *websocket_path; /* where it speaks MQTT over WebSocket; NULL = it does not */
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */

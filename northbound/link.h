@@ -6,6 +6,7 @@
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
  *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
+ *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, the in-flight window, telemetry
  *   link_talk.c      the profile's step(): events to it, and what it may do
@@ -185,6 +186,7 @@ struct tg_link {
     const struct tg_config_cloud *config;
     const struct tg_config_identity *identity_config;
     const struct tg_link_protocol *protocol;
+    struct tg_link_login *login; /* a token is signing for this link; NULL = none */
     struct tg_link *queue_next;
     bool shared;
     struct tg_session_list sessions, ready, delayed;
@@ -193,7 +195,7 @@ struct tg_link {
     void *protocol_memory; /* of the protocol */
 
     enum tg_session_state state;
-    bool holds_slot, started, input_held, closing;
+    bool holds_slot, started, input_held, closing, timer_closed;
     bool waits_for_clock;  /* within WAITING: for the time to be set, not for the cloud */
     bool waits_for_change; /* within WAITING: the cloud said no; a changed credential ends the wait */
     bool window_was_full;  /* and has not opened again */
@@ -230,10 +232,10 @@ struct tg_link {
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t credential_stamp; /* of the credential's files when they were last read */
-    int64_t credential_expires_s;              /* of the token of this connection, Unix time; 0 = none */
-    int64_t expiry_look_ms, expiry_told_ms;    /* monotonic: of the certificate; 0 = none, never told */
-    uint64_t generation;       /* of the connection, unique in the set */
+    uint64_t credential_stamp;              /* of the credential's files when they were last read */
+    int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
+    int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
+    uint64_t generation;                    /* of the connection, unique in the set */
 
     /* what an errand found (link_assign.c) */
     char assigned_host[TG_CLOUD_HOST_BYTES], assigned_device[TG_NAME_MAX_BYTES + 1];
@@ -245,7 +247,8 @@ struct tg_link {
 
     uint64_t connects, failures, bytes_in, bytes_out;
     bool resumed;
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
+    uint32_t short_lives; /* connections in a row that the other side closed soon after the login */
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -274,6 +277,13 @@ void tg_link_go_on(struct tg_link *l, int64_t now_ms);
 void tg_link_is_online(struct tg_link *l, int64_t now_ms, bool session_present);
 /* The model that `config` belongs to goes with this session: borrow from another one. */
 void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leaving);
+
+/* The timer is closed, and no thread is at work for the link: frees it and tells. */
+void tg_link_close_finish(struct tg_link *l);
+
+/* --- link_login.c --- */
+/* Makes the login and sends CONNECT, at once or when the key has signed. */
+void tg_link_log_in(struct tg_link *l);
 
 /* --- link_mqtt.c --- */
 /* Asks for what sessions (and the link) still want to subscribe, one SUBSCRIBE at a time. */

@@ -291,6 +291,7 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 
 const struct tg_cloud_type tg_mqtt_cloud = {
     .config = TG_MQTT_CONFIG,
+    .websocket_path = "/mqtt",
     .max_message_bytes = 256 * 1024,
     .max_keepalive_s = 65535,
     .qos = 1,

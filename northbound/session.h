@@ -45,7 +45,7 @@ enum tg_session_wait {
     TG_SESSION_WAITS_NOT,
     TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
     TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
-    TG_SESSION_WAITS_CHANGE   /* the cloud said no for good: another credential or configuration, or a long back-off */
+    TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
 };
 
 /* "back-off", "clock", "change"; "" for NOT. */
@@ -69,6 +69,8 @@ struct tg_session_callbacks {
     struct tg_bytes (*reported)(void *user, struct tg_session *session);
 };
 
+#define TG_SESSION_ERROR_BYTES 320 /* why the last attempt failed, for people */
+
 struct tg_session_stats {
     enum tg_session_state state;
     uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
@@ -77,7 +79,8 @@ struct tg_session_stats {
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
-    bool resumed, shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
+    bool resumed,
+        shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
     enum tg_session_wait wait;
     const char *identity; /* its kind: identity.h; static storage */
     bool key_in_token;
@@ -85,7 +88,7 @@ struct tg_session_stats {
     int64_t credential_expires_s;          /* of the token that the connection was made with; 0 = none */
     uint64_t messages_today, blocks_today; /* published since midnight UTC: day_meter.h */
     char host[256];                        /* configured or assigned */
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */

@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "northbound/cloud.h"
+#include "northbound/transport.h"
 #include "southbound/plugin_host.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
@@ -108,6 +109,12 @@ static const struct tg_config_cloud_type *find_cloud_type(void *user, const char
     return t ? &t->config : NULL;
 }
 
+static int check_cloud(void *user, const struct tg_config_cloud *cloud, struct tg_error *err)
+{
+    (void)user;
+    return tg_cloud_check_common(cloud, err);
+}
+
 static void say(void *user, const char *line)
 {
     (void)user;
@@ -127,6 +134,7 @@ static struct tg_config_lookups lookups_of(struct tg_plugin_set *plugins)
                                       .plugin = find_plugin,
                                       .cloud_type = find_cloud_type,
                                       .check_host = tg_source_check_host(),
+                                      .check_cloud = check_cloud,
                                       .left_out = left_out};
 }
 

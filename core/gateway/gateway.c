@@ -122,8 +122,11 @@ static void stop(struct tg_gateway *g)
     }
     if (g->control)
         tg_control_close(g->control);
+    if (g->http)
+        tg_http_close(g->http);
     g->health = NULL;
     g->control = NULL;
+    g->http = NULL;
     if (g->store)
         tg_store_flush(g->store);
     g->drain_limit_ms = tg_clock_mono_ms() + TG_DRAIN_MS;
@@ -146,7 +149,8 @@ static void on_committed(void *user, uint64_t committed_id)
 
 static void on_store_state(void *user, enum tg_store_state state, const char *text)
 {
-    (void)user;
+    struct tg_gateway *g = checked(user);
+    snprintf(g->store_text, sizeof g->store_text, "%s", text);
     tg_log(state == TG_STORE_OK ? TG_LOG_INFO : TG_LOG_ERROR, "outbox", "%s", text);
 }
 
@@ -208,9 +212,8 @@ static struct tg_bytes on_reported(void *user, struct tg_session *session)
     return tg_twins_reported(checked(user)->twins, session);
 }
 
-static bool is_alive(void *user)
+bool tg_gateway_store_moves(struct tg_gateway *g)
 {
-    struct tg_gateway *g = checked(user);
     struct tg_store_stats st;
     int64_t now = tg_clock_mono_ms();
     tg_store_stats(g->store, &st);
@@ -219,6 +222,11 @@ static bool is_alive(void *user)
         g->store_moved_ms = now;
     }
     return now - g->store_moved_ms < STORE_STUCK_MS;
+}
+
+static bool is_alive(void *user)
+{
+    return tg_gateway_store_moves(checked(user));
 }
 
 static void count_online(void *user, struct tg_session *session)
@@ -381,6 +389,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
         rc = tg_store_retire_undeclared(g->store, err);
+    if (rc == TG_OK)
+        rc = tg_gateway_open_http(g, err);
     return rc;
 }
 

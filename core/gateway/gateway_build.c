@@ -242,12 +242,15 @@ static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
 /* The old instances are gone: what the new model has and does not run is built. */
 static void build_changed(struct tg_gateway *g)
 {
+    struct tg_error err = {0};
     if (g->stopping)
         return;
     g->closing++;
     g->all_closed = reload_if_asked;
     build_each(g, g->model);
     tg_running_device_close_strays(g);
+    if (tg_gateway_open_http(g, &err) < 0)
+        tg_log(TG_LOG_ERROR, "http", "after the reload: %s; everything else runs", err.text);
     tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",
            tg_router_device_count(g->router), tg_session_set_count(g->sessions));
     tg_gateway_part_closed(g);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and gateway_status.c.
+ * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload), gateway_status.c,
+ * gateway_metrics.c and gateway_pages.c.
  */
 #ifndef TG_GATEWAY_GATEWAY_PRIVATE_H
 #define TG_GATEWAY_GATEWAY_PRIVATE_H
@@ -8,6 +9,7 @@
 #include "core/gateway/control.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
+#include "core/gateway/http.h"
 #include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
@@ -62,6 +64,9 @@ struct tg_gateway {
     struct tg_running_device *strays;
     struct tg_control *control;
     struct tg_health *health;
+    struct tg_http *http; /* NULL = off */
+    int64_t metrics_us;   /* what the last text of /metrics took */
+    char store_text[300]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
     struct tg_deadline adopt;    /* when discovered devices come in */
@@ -115,5 +120,22 @@ int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct t
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
+
+/* gateway.c */
+/* False: samples wait for the disk and none was committed for long. */
+bool tg_gateway_store_moves(struct tg_gateway *g);
+
+/* gateway_status.c */
+int64_t tg_gateway_resident_bytes(void);
+const char *tg_device_state_name(enum tg_device_state state);
+const char *tg_store_state_name(enum tg_store_state state);
+
+/* gateway_metrics.c */
+/* The text of /metrics: free it with tg_free(). TG_ENOMEM, TG_ETOOBIG. */
+int tg_gateway_metrics_text(struct tg_gateway *g, char **ret_text, size_t *ret_len) TG_CHECKED;
+
+/* gateway_pages.c */
+/* Opens, moves or closes the HTTP endpoint as the configuration says; after start and reload. TG_ENOMEM. */
+int tg_gateway_open_http(struct tg_gateway *g, struct tg_error *err) TG_CHECKED;
 
 #endif
