@@ -98,7 +98,8 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
     say(user, line);
     if (found) {
         snprintf(line, sizeof line,
-                 "up to %" PRIu64 " more devices by discovery; their sessions are in what follows, %s for each "
+                 "up to %" PRIu64
+                 " more devices by discovery; their sessions are in what follows, %s for each "
                  "of their points comes on top",
                  found, size_text(POINT_BYTES).text);
         say(user, line);

@@ -65,7 +65,8 @@ struct tg_config_load {
     bool check_files; /* false: no file named by the text is looked at */
     bool incomplete;  /* a file could not be taken apart: what it would have held is not missed */
     bool out_of_memory;
-    char *aside; /* where the first error goes while something is read that may be wrong; NULL: errors are reported */
+    char *
+        aside; /* where the first error goes while something is read that may be wrong; NULL: errors are reported */
     uint32_t error_count;
     struct tg_config_report reports[TG_CONFIG_MAX_ERRORS];
 };

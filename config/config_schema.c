@@ -216,8 +216,7 @@ static void table_def(struct out *o, const char *name, const struct tg_option *t
 
 /* --- parts of the file --- */
 
-#define CLOUDS_OF_A_DEVICE                                                                                   \
-    "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/route\"}}"
+#define CLOUDS_OF_A_DEVICE "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/route\"}}"
 
 static void discover_def(struct out *o)
 {

@@ -92,12 +92,13 @@ int tg_cmd_device(int argc, char **argv)
         return ask(&a, json_pack("{s:s}", "verb", "discovered"));
     if (!a.help && a.count == 2 && strcmp(a.args[0], "forget") == 0)
         return ask(&a, json_pack("{s:s,s:s}", "verb", "forget", "device", a.args[1]));
-    fprintf(a.help ? stdout : stderr,
-            "usage: tidegate device list [--json] [-c FILE | --socket PATH]\n"
-            "       tidegate device forget ID [-c FILE | --socket PATH]\n\n"
-            "list: the devices that were discovered, and the last ids that were heard and have not come in.\n"
-            "forget: its sessions end, and what the clouds said about it is given up. One that is heard again "
-            "comes in again while\n"
-            "`allow` of its source has it. Exit 0: it is forgotten; 1: no discovered device has this id.\n");
+    fprintf(
+        a.help ? stdout : stderr,
+        "usage: tidegate device list [--json] [-c FILE | --socket PATH]\n"
+        "       tidegate device forget ID [-c FILE | --socket PATH]\n\n"
+        "list: the devices that were discovered, and the last ids that were heard and have not come in.\n"
+        "forget: its sessions end, and what the clouds said about it is given up. One that is heard again "
+        "comes in again while\n"
+        "`allow` of its source has it. Exit 0: it is forgotten; 1: no discovered device has this id.\n");
     return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
 }

@@ -30,8 +30,7 @@ int tg_gateway_load(struct tg_gateway *g, struct tg_config **ret_config)
     }
     for (uint32_t i = 0; i < list.count; i++) {
         const struct tg_found *f = &list.items[i];
-        devices[i] =
-            (struct tg_config_discovered){f->source, f->id, f->profile[0] ? f->profile : NULL};
+        devices[i] = (struct tg_config_discovered){f->source, f->id, f->profile[0] ? f->profile : NULL};
     }
     rc = g->reload(g->reload_user, devices, list.count, ret_config);
     tg_free(devices);
@@ -53,11 +52,13 @@ int tg_gateway_recall_discovered(struct tg_gateway *g, struct tg_error *err)
     tg_found_free(&list);
     if (count == 0)
         return TG_OK;
-    if (tg_gateway_load(g, &config) < 0) /* going on without them would give up what they have in the outbox */
-        return tg_error_set(err, TG_EINVAL,
-                            "the configuration could not be read a second time, with the %u devices that were "
-                            "discovered; the outbox was not touched",
-                            count);
+    if (tg_gateway_load(g, &config) <
+        0) /* going on without them would give up what they have in the outbox */
+        return tg_error_set(
+            err, TG_EINVAL,
+            "the configuration could not be read a second time, with the %u devices that were "
+            "discovered; the outbox was not touched",
+            count);
     tg_config_free(g->model->config);
     g->model->config = config;
     return TG_OK;

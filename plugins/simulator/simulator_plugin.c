@@ -18,8 +18,9 @@ static const char *const faults[] = {"none", "silent", "sensor", NULL};
 static const struct tg_option source_options[] = {
     {.name = "discover_ids",
      .type = TG_OPTION_TEXT_LIST,
-     .doc = "Sensors that appear by themselves: their ids are announced, with the profile thermometer, to the "
-            "source's `discover` section."},
+     .doc =
+         "Sensors that appear by themselves: their ids are announced, with the profile thermometer, to the "
+         "source's `discover` section."},
     {.name = "discover_after",
      .type = TG_OPTION_DURATION,
      .min = 0,

@@ -81,10 +81,11 @@ static void the_section_is_read(void **state)
 
 static void defaults(void **state)
 {
-    struct tg_config *c = load("clouds: [{name: hub, type: mqtt, host: h}]\n"
-                               "sources: [{name: s, plugin: ble, settings: {discover: {clouds: [hub], allow: ['*']}}},\n"
-                               "          {name: t, plugin: ble}]\n",
-                               NULL, 0);
+    struct tg_config *c =
+        load("clouds: [{name: hub, type: mqtt, host: h}]\n"
+             "sources: [{name: s, plugin: ble, settings: {discover: {clouds: [hub], allow: ['*']}}},\n"
+             "          {name: t, plugin: ble}]\n",
+             NULL, 0);
     (void)state;
     assert_int_equal(tg_settings_int(c->sources[0].discover->settings, "max"), 100);
     assert_false(tg_settings_has(c->sources[0].discover->settings, "id_prefix"));
@@ -123,18 +124,18 @@ static void a_discovered_device_is_a_device(void **state)
 static void what_does_not_fit_is_left_out(void **state)
 {
     static const struct tg_config_discovered devices[] = {
-        {"gone", "a4c101", NULL},            /* no such source */
-        {"yard", "c01", NULL},               /* the allow list has changed */
-        {"yard", "a4c1-named", NULL},        /* the file has it now */
-        {"yard", "a4c1-taken", NULL},        /* its name in the cloud is another device's */
-        {"yard", "a4c102", "no-such"},       /* another version of the plugin */
-        {"yard", "a4c103", "twice"},         /* what its profile brings is wrong */
-        {"yard", "a4c1/4", NULL},            /* not what an id is like */
-        {"yard", "a4c105", "thermo"},        /* fits */
-        {"yard", "a4c105", "thermo"},        /* again */
-        {"yard", "a4c106", NULL},            /* fits */
-        {"yard", "a4c107", NULL},            /* fits */
-        {"yard", "a4c108", NULL},            /* one too many */
+        {"gone", "a4c101", NULL},      /* no such source */
+        {"yard", "c01", NULL},         /* the allow list has changed */
+        {"yard", "a4c1-named", NULL},  /* the file has it now */
+        {"yard", "a4c1-taken", NULL},  /* its name in the cloud is another device's */
+        {"yard", "a4c102", "no-such"}, /* another version of the plugin */
+        {"yard", "a4c103", "twice"},   /* what its profile brings is wrong */
+        {"yard", "a4c1/4", NULL},      /* not what an id is like */
+        {"yard", "a4c105", "thermo"},  /* fits */
+        {"yard", "a4c105", "thermo"},  /* again */
+        {"yard", "a4c106", NULL},      /* fits */
+        {"yard", "a4c107", NULL},      /* fits */
+        {"yard", "a4c108", NULL},      /* one too many */
     };
     struct tg_config *c = load(yard, devices, COUNT(devices));
     const struct tg_config_source *s = &c->sources[0];
@@ -152,7 +153,8 @@ static void what_does_not_fit_is_left_out(void **state)
         "yard/a4c1-taken: another device has this id in the cloud\n"
         "yard/a4c102: profile: plugin ble has no profile \"no-such\"; it has thermo, twice\n"
         "yard/a4c103: point name \"a\" is given twice: the first is in line 1 of the same device\n"
-        "yard/a4c1/4: device id \"a4c1/4\": letters, digits and - _ . : @ are allowed, the first a letter, a digit or _\n"
+        "yard/a4c1/4: device id \"a4c1/4\": letters, digits and - _ . : @ are allowed, the first a letter, a "
+        "digit or _\n"
         "yard/a4c105: a device of the file, or one that another source has found, has this id\n"
         "yard/a4c108: the source has as many discovered devices as its max says\n");
     tg_config_free(c);
@@ -219,7 +221,8 @@ static void many_are_quick(void **state)
         devices[i] = (struct tg_config_discovered){"s", ids[i], "thermo"};
     }
     c = load("clouds: [{name: hub, type: mqtt, host: h}]\n"
-             "sources: [{name: s, plugin: ble, settings: {discover: {clouds: [hub], allow: ['b*'], max: 10000}}}]\n",
+             "sources: [{name: s, plugin: ble, settings: {discover: {clouds: [hub], allow: ['b*'], max: "
+             "10000}}}]\n",
              devices, COUNT(devices));
     assert_int_equal(c->sources[0].device_count, TG_CONFIG_MAX_DISCOVERED);
     assert_string_equal(c->sources[0].devices[TG_CONFIG_MAX_DISCOVERED - 1].id, "b9999");

@@ -193,11 +193,12 @@ static void c_discover_option(struct rig *r)
 static void test_every_change_is_seen(void **state)
 {
     static void (*const changes[])(struct rig *) = {
-        c_source_name,   c_plugin,         c_source_option, c_source_zero, c_source_text,  c_device_id,
-        c_fewer_devices, c_list,           c_other_list,    c_empty_list,  c_point_name,   c_unit,
-        c_empty_unit,    c_deadband,       c_real,          c_address,     c_fewer_points, c_more_routes,
-        c_cloud,         c_cloud_host,     c_cloud_batch,   c_cloud_own,   c_cloud_id,     c_key,
-        c_kind,          c_key_as_username, c_discover, c_discover_option};
+        c_source_name,     c_plugin,        c_source_option,  c_source_zero, c_source_text,
+        c_device_id,       c_fewer_devices, c_list,           c_other_list,  c_empty_list,
+        c_point_name,      c_unit,          c_empty_unit,     c_deadband,    c_real,
+        c_address,         c_fewer_points,  c_more_routes,    c_cloud,       c_cloud_host,
+        c_cloud_batch,     c_cloud_own,     c_cloud_id,       c_key,         c_kind,
+        c_key_as_username, c_discover,      c_discover_option};
     enum { COUNT = sizeof changes / sizeof changes[0] };
     uint64_t seen[COUNT + 1];
     struct rig r;

@@ -63,7 +63,8 @@ static int teardown(void **state)
 static void the_first_seen_is_the_first_over_a_restart(void **state)
 {
     struct fixture *x = *state;
-    static const struct tg_found kept[] = {{"yard", "b", "thermo", 2000}, {"barn", "a", "", 3000}, {"yard", "c", "", 1000}};
+    static const struct tg_found kept[] = {
+        {"yard", "b", "thermo", 2000}, {"barn", "a", "", 3000}, {"yard", "c", "", 1000}};
     struct tg_found_list list;
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(tg_found_keep(x->notes, &kept[i]), TG_OK);
@@ -99,19 +100,24 @@ static void damaged_notes_are_passed_over(void **state)
     struct fixture *x = *state;
     static const struct {
         const char *scope, *key, *value;
-    } wrong[] = {{"discovered/yard", "a", "nonsense"},      {"discovered/yard", "b", "[]"},
-                 {"discovered/yard", "c d", "{}"},          {"discovered/y/d", "c", "{}"},
-                 {"discovered/", "x", "{}"},                {"discovered", "x", "{}"},
+    } wrong[] = {{"discovered/yard", "a", "nonsense"},
+                 {"discovered/yard", "b", "[]"},
+                 {"discovered/yard", "c d", "{}"},
+                 {"discovered/y/d", "c", "{}"},
+                 {"discovered/", "x", "{}"},
+                 {"discovered", "x", "{}"},
                  {"discovered/yard", "e", "{\"profile\":\"\xff\"}"}};
     struct tg_found_list list;
     char *large = calloc(1, 400);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(tg_notes_set(x->notes, wrong[i].scope, wrong[i].key, tg_bytes_str(wrong[i].value)), TG_OK);
+        assert_int_equal(tg_notes_set(x->notes, wrong[i].scope, wrong[i].key, tg_bytes_str(wrong[i].value)),
+                         TG_OK);
     strcpy(large, "{\"profile\":\"");
     memset(large + strlen(large), 'p', 300);
     strcat(large, "\"}");
     assert_int_equal(tg_notes_set(x->notes, "discovered/yard", "f", tg_bytes_str(large)), TG_OK);
-    assert_int_equal(tg_notes_set(x->notes, "discovered/yard", "good", tg_bytes_str("{\"profile\":7}")), TG_OK);
+    assert_int_equal(tg_notes_set(x->notes, "discovered/yard", "good", tg_bytes_str("{\"profile\":7}")),
+                     TG_OK);
     assert_int_equal(tg_found_read(x->notes, &list), TG_OK);
     assert_int_equal(list.count, 1);
     assert_string_equal(list.items[0].id, "good");

@@ -280,7 +280,8 @@ static void test_sensors_appear(void **state)
     /* d0 is a device already; nobody lets x in */
     for (const char *const *id = (const char *const[]){"a", "d0", "b", "x", "c", NULL}; *id; id++)
         assert_int_equal(tg_settings_append(r.model.source_settings, "discover_ids", *id, nowhere, NULL), 0);
-    assert_int_equal(tg_settings_set(r.model.source_settings, "discover_after", "20ms", NULL, nowhere, NULL), 0);
+    assert_int_equal(tg_settings_set(r.model.source_settings, "discover_after", "20ms", NULL, nowhere, NULL),
+                     0);
     for (const char *const *p = (const char *const[]){"a", "b", "c", NULL}; *p; p++)
         assert_int_equal(tg_settings_append(section, "allow", *p, nowhere, NULL), 0);
     r.model.source.discover = &discover;
@@ -292,10 +293,11 @@ static void test_sensors_appear(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_integers_and_extremes),
-        cmocka_unit_test(test_flood_stops_at_its_count_and_loses_none),
-        cmocka_unit_test(test_writes_and_commands), cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_sensors_appear)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_integers_and_extremes),
+                                       cmocka_unit_test(test_flood_stops_at_its_count_and_loses_none),
+                                       cmocka_unit_test(test_writes_and_commands),
+                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_sensors_appear)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
