@@ -112,6 +112,17 @@ static void print_device(const json_t *d, bool colours)
         printf("%-20s   %s\n", "", note);
 }
 
+static void print_discovery(const json_t *d)
+{
+    if (!d)
+        return;
+    printf("       discovered %lld of %lld", number(d, "used"), number(d, "max"));
+    if (number(d, "denied") + number(d, "without_room") > 0)
+        printf("; heard and not taken: %lld not allowed, %lld without room (tidegate device list)",
+               number(d, "denied"), number(d, "without_room"));
+    printf("\n");
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
@@ -138,6 +149,7 @@ static void print_status(const json_t *s, bool colours)
                text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
                number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
                text(item, "text"));
+        print_discovery(json_object_get(item, "discovery"));
     }
     printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-12s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
            "LAST", "CLOUD", "SESSION", "PENDING", "FLIGHT");

@@ -35,6 +35,12 @@ static void on_fact(void *user, uint32_t device, const char *name, const struct 
     tg_twins_fact(rs->gateway->twins, rs->devices[device]->config->id, name, value);
 }
 
+static void on_discovered(void *user, const char *id, const char *profile)
+{
+    struct tg_running_source *rs = checked(user);
+    tg_gateway_discovered(rs->gateway, rs->config, id, profile);
+}
+
 static void on_answer(void *user, uint64_t request, int status, const char *json)
 {
     tg_router_answer(checked(user)->gateway->router, request, status, json);
@@ -53,8 +59,8 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open,
-                                                            on_fact};
+static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer,
+                                                            on_open,   on_fact,         on_discovered};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
 
@@ -267,7 +273,7 @@ void tg_gateway_reload(struct tg_gateway *g)
         g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
-    if (g->reload(g->reload_user, &config) < 0)
+    if (tg_gateway_load(g, &config) < 0)
         return; /* said so; everything goes on as it was */
     model = tg_calloc(1, sizeof *model);
     if (!model) {

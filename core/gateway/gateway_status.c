@@ -105,7 +105,7 @@ static json_t *http_status(const struct tg_gateway *g)
     return j;
 }
 
-static json_t *device_status(const struct tg_running_device *rd, int64_t now)
+static json_t *device_status(const struct tg_running_device *rd, bool discovered, int64_t now)
 {
     const struct tg_router_device *d = rd->device;
     json_t *clouds = json_array(), *j;
@@ -115,6 +115,8 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
                   tg_device_state_name(d->state), "accepted", (json_int_t)d->accepted, "filtered",
                   (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
                   (json_int_t)d->last_seq, "clouds", clouds);
+    if (j && discovered)
+        json_object_set_new(j, "discovered", json_true());
     if (j && d->state_text[0])
         json_object_set_new(j, "text", json_string(d->state_text));
     if (j && d->last_sample_ms)
@@ -122,10 +124,10 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
     return j;
 }
 
-static json_t *source_status(const struct tg_running_source *rs)
+static json_t *source_status(struct tg_running_source *rs)
 {
     struct tg_source_stats st = {0};
-    json_t *j;
+    json_t *j, *discovery = tg_gateway_discovery_json(rs);
     if (rs->host)
         tg_source_host_stats(rs->host, &st);
     j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name,
@@ -133,6 +135,9 @@ static json_t *source_status(const struct tg_running_source *rs)
                   "devices", (json_int_t)rs->config->device_count);
     if (j && !rs->open && rs->open_text[0])
         json_object_set_new(j, "text", json_string(rs->open_text));
+    if (j && discovery)
+        json_object_set(j, "discovery", discovery);
+    json_decref(discovery);
     return j;
 }
 
@@ -146,7 +151,7 @@ static void cloud_status(void *user, const struct tg_cloud_stats *c)
 }
 
 /* Sources are linked newest first; people expect the order of the file. */
-static void append_in_order(const struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
+static void append_in_order(struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
 {
     if (!rs)
         return;
@@ -156,7 +161,8 @@ static void append_in_order(const struct tg_running_source *rs, json_t *sources,
     json_array_append_new(sources, source_status(rs));
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            json_array_append_new(devices, device_status(rs->devices[d], now));
+            json_array_append_new(devices,
+                                  device_status(rs->devices[d], rs->config->devices[d].discovered, now));
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -166,7 +172,7 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     char *text, *ours;
     append_in_order(g->sources, sources, devices, now);
     for (const struct tg_running_device *rd = g->strays; rd; rd = rd->next)
-        json_array_append_new(devices, device_status(rd, now));
+        json_array_append_new(devices, device_status(rd, rd->config->discovered, now));
     tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
     j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
                   tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid",
