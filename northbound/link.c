@@ -458,6 +458,7 @@ static void free_link(struct tg_link *l)
     tg_set_leave_cloud(l);
     tg_link_send_fini(l);
     tg_link_assign_fini(l);
+    tg_free(l->wakes);
     if (l->protocol->close)
         l->protocol->close(l);
     tg_tls_ticket_fini(&l->ticket);
@@ -492,10 +493,11 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     look_at(l, &like);
     read_options(l);
     l->memory = tg_calloc(1, cloud->type->link_bytes ? cloud->type->link_bytes : 1);
-    if (!l->memory || tg_link_window_init(l) < 0 || tg_link_assign_init(l) < 0 ||
+    if (!l->memory || tg_link_window_init(l) < 0 || tg_link_wake_room(l) < 0 || tg_link_assign_init(l) < 0 ||
         (l->protocol->open && l->protocol->open(l) < 0)) {
         tg_link_send_fini(l);
         tg_link_assign_fini(l);
+        tg_free(l->wakes);
         tg_free(l->memory);
         tg_free(l);
         return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",

@@ -147,7 +147,8 @@ struct tg_session {
     void *memory;                /* of the profile */
     struct tg_feed *feed;
     int64_t batch_due_ms;
-    int64_t wake_ms, restart_ms; /* INT64_MAX = not */
+    int64_t wake_ms, restart_ms; /* INT64_MAX = not; changed by tg_session_wake_at() and _restart_at() only */
+    uint32_t wake_place;         /* in the link's heap, from 1; 0 = not in it */
     struct tg_backoff backoff;   /* of its restarts on a shared link */
     /* subscribing */
     bool want_subscribe;
@@ -223,6 +224,8 @@ struct tg_link {
     struct tg_mqtt_client mqtt;
     struct tg_mqtt_slot *slots;
     int64_t wake_ms;
+    struct tg_session **wakes; /* heap of the sessions that wait for a moment (link_wake.c) */
+    uint32_t wake_count, wake_room;
 
     /* subscribing: NULL with sub_busy = the link's own */
     bool sub_busy, want_subscribe;
@@ -361,6 +364,11 @@ void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
 
 /* --- link_wake.c --- */
+/* Before a session joins: room for its moments. TG_ENOMEM. */
+int tg_link_wake_room(struct tg_link *l) TG_CHECKED;
+/* When the session is to be woken, or begun again; INT64_MAX = not. */
+void tg_session_wake_at(struct tg_session *s, int64_t at_ms);
+void tg_session_restart_at(struct tg_session *s, int64_t at_ms);
 /* WAKE of whoever is due; false: the link has failed. */
 bool tg_link_wake(struct tg_link *l, int64_t now_ms);
 int64_t tg_link_next_wake(const struct tg_link *l);

@@ -222,7 +222,10 @@ static void io_subscribe(void *user)
 static void io_wake_at(void *user, int64_t at_ms)
 {
     struct speaker *who = user;
-    *(who->session ? &who->session->wake_ms : &who->link->wake_ms) = at_ms;
+    if (who->session)
+        tg_session_wake_at(who->session, at_ms);
+    else
+        who->link->wake_ms = at_ms;
 }
 
 static void io_give_up(void *user, enum tg_retry retry, const char *text)
@@ -306,7 +309,7 @@ static void restart_later(struct tg_session *s, enum tg_retry retry, const char 
     if (s->link->sub_session == s)
         s->link->sub_session = NULL; /* what is answered now is not the next turn's */
     tg_link_take_back(s->link, s);
-    s->restart_ms = tg_clock_mono_ms() + wait;
+    tg_session_restart_at(s, tg_clock_mono_ms() + wait);
 }
 
 static void io_each_session(void *user, void (*each)(void *arg, const struct tg_cloud_talk *talk), void *arg)
@@ -577,7 +580,8 @@ void tg_session_go_offline(struct tg_session *s)
     tg_session_gate(s, false);
     s->online = false;
     s->want_subscribe = false;
-    s->wake_ms = s->restart_ms = INT64_MAX;
+    tg_session_wake_at(s, INT64_MAX);
+    tg_session_restart_at(s, INT64_MAX);
     (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     if (l->errand)
         (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});

@@ -142,6 +142,9 @@ static int find_link(struct tg_session *s, struct tg_error *err)
             rc = tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
                               s->device_id, s->route->cloud->name);
     }
+    if (rc == TG_OK && shared && cloud->shared && tg_link_wake_room(cloud->shared) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session", s->device_id,
+                          s->route->cloud->name);
     if (rc == TG_OK && shared && cloud->shared)
         s->link = cloud->shared;
     else if (rc == TG_OK)
@@ -170,6 +173,8 @@ void tg_session_leave(struct tg_session *s)
 {
     struct tg_link *l = s->link;
     (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});
+    tg_session_wake_at(s, INT64_MAX);
+    tg_session_restart_at(s, INT64_MAX);
     if (l->sub_session == s)
         l->sub_session = NULL;
     tg_link_unqueue(s);
