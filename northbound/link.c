@@ -492,6 +492,7 @@ static void free_link(struct tg_link *l)
     tg_set_leave_cloud(l);
     tg_link_send_fini(l);
     tg_link_assign_fini(l);
+    tg_free(l->wakes);
     if (l->protocol->close)
         l->protocol->close(l);
     tg_tls_ticket_fini(&l->ticket);
@@ -526,8 +527,11 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     look_at(l, &like);
     read_options(l);
     l->memory = tg_calloc(1, cloud->type->link_bytes ? cloud->type->link_bytes : 1);
-    if (!l->memory || tg_link_send_init(l) < 0 || (l->protocol->open && l->protocol->open(l) < 0)) {
+    if (!l->memory || tg_link_window_init(l) < 0 || tg_link_wake_room(l) < 0 || tg_link_assign_init(l) < 0 ||
+        (l->protocol->open && l->protocol->open(l) < 0)) {
         tg_link_send_fini(l);
+        tg_link_assign_fini(l);
+        tg_free(l->wakes);
         tg_free(l->memory);
         tg_free(l);
         return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
@@ -536,7 +540,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     limits.max_packet_out_bytes = cloud->type->max_message_bytes;
     limits.connack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "connect_timeout");
     limits.ack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "ack_timeout");
-    tg_mqtt_client_init(&l->mqtt, &limits, l->slots, (uint16_t)l->batch_cap);
+    tg_mqtt_client_init(&l->mqtt, &limits, l->slots, (uint16_t)l->slot_places);
     tg_deadline_init(&l->deadline, set->loop, on_deadline, l);
     cloud->links++;
     if (shared)

@@ -13,7 +13,8 @@
  * A credential that ends (SAS token) is renewed before: no new publishes, the window empties (bounded wait), DISCONNECT,
  * connect with the new token, so that a renewal neither loses nor repeats.
  *
- * Memory, besides TLS: slots and batches (max_in_flight × (24 + 8·max_samples) bytes) and the rows in flight.
+ * Memory, besides TLS: slots and batches of what is in flight (at least 4 × 64 bytes, at most max_in_flight × (64 + 8·max_samples);
+ * it grows and shrinks), and the rows in flight.
  * The set (session_set.h) paces connects; sessions ask it for a slot. Loop thread.
  */
 #ifndef TG_NORTHBOUND_SESSION_H
