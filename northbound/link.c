@@ -93,7 +93,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, false);
     l->wake_ms = INT64_MAX;
     tg_buffer_fini(&l->in);
     if (l->stream) {
@@ -462,7 +462,7 @@ static void free_link(struct tg_link *l)
 {
     if (l->memory)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_END});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, true);
     if (l->cloud->shared == l)
         l->cloud->shared = NULL;
     tg_set_leave_cloud(l);
