@@ -43,7 +43,7 @@ static int on_config(const struct tg_cloud_talk *talk, struct tg_bytes payload, 
     if (payload.len > DOCUMENT_MAX_BYTES)
         return tg_error_set(err, TG_ETOOBIG, "the config has %zu bytes; at most %d are taken", payload.len,
                             DOCUMENT_MAX_BYTES);
-    j = tg_json_parse(payload, "what was wanted before stays: the config", err);
+    j = tg_json_parse(payload, "the config is left out, what was wanted before stays", err);
     if (!j)
         return err->code;
     json_decref(j);

@@ -16,7 +16,7 @@
 #define DISCONNECT_LINGER_MS 500
 #define TELL_AGAIN_MS        600000
 #define CLOCK_LOOK_MS        1000
-#define CHANGE_LOOK_MS       30000 /* a refused credential: how often its files are looked at */
+#define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
 #define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
 
 static void on_deadline(void *user);
