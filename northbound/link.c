@@ -16,7 +16,7 @@
 #define DISCONNECT_LINGER_MS 500
 #define TELL_AGAIN_MS        600000
 #define CLOCK_LOOK_MS        1000
-#define CHANGE_LOOK_MS       30000 /* a refused credential: how often its files are looked at */
+#define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
 #define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
 #define SHORT_LIFE_MS        10000
 #define SHORT_LIVES          2 /* so many connections in a row that end soon may be accidents */
@@ -95,7 +95,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, false);
     l->wake_ms = INT64_MAX;
     tg_buffer_fini(&l->in);
     if (l->stream) {
@@ -486,7 +486,7 @@ static void free_link(struct tg_link *l)
 {
     if (l->memory)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_END});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, true);
     if (l->cloud->shared == l)
         l->cloud->shared = NULL;
     tg_set_leave_cloud(l);

@@ -11,6 +11,7 @@
  *   link_send.c      batches, telemetry
  *   link_window.c    the memory of the in-flight window
  *   link_talk.c      the profile's step(): events to it, and what it may do
+ *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
  *   link_assign.c    errands before the connection proper, and what they found
@@ -362,7 +363,6 @@ void tg_link_quarantine(struct tg_session *s, int rc);
 bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event event);
 /* For a message: as above; *ret_held = a command keeps its acknowledgement. */
 bool tg_link_message(struct tg_link *l, struct tg_session *s, const struct tg_mqtt_event *e, bool *ret_held);
-void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk *ret_talk, void *user);
 /* The profile's encode() and sent(). */
 int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
                    uint32_t count, bool again, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
@@ -370,8 +370,15 @@ void tg_link_sent(struct tg_link *l, struct tg_session *s);
 /* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
 bool tg_session_come_online(struct tg_session *s, bool session_present);
 void tg_session_go_offline(struct tg_session *s);
-void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
+/* What `notice` in its status says from now on. */
+void tg_session_notice(struct tg_session *s, const char *text);
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_answer.c --- */
+/* Gives what came up while step() was at work. False: the link has failed meanwhile. */
+bool tg_link_drain_deferred(struct tg_link *l);
+/* Of the session, or of all (NULL). Late answers stay, unless `all`. */
+void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s, bool all);
 
 /* --- link_wake.c --- */
 /* Before a session joins: room for its moments. TG_ENOMEM. */

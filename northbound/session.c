@@ -179,7 +179,7 @@ void tg_session_leave(struct tg_session *s)
         l->sub_session = NULL;
     tg_link_unqueue(s);
     tg_link_orphan(l, s);
-    tg_link_forget_deferred(l, s);
+    tg_link_forget_deferred(l, s, true);
     tg_link_borrow_elsewhere(l, s);
     TAILQ_REMOVE(&l->sessions, s, in_link);
     l->session_count--;

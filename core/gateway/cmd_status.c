@@ -64,7 +64,8 @@ static void print_duration(char *out, size_t size, long long ms)
         snprintf(out, size, "%lldd", s / 86400);
 }
 
-#define TELL_DAYS 30
+#define TELL_DAYS      30
+#define TELL_NOTICE_MS 600000
 
 /* What a session has besides its numbers: a certificate that ends, the connection that it shares, what went wrong. */
 static void print_notes(const json_t *c, bool colours)
@@ -81,6 +82,8 @@ static void print_notes(const json_t *c, bool colours)
         printf("  (shared connection)");
     if (error[0])
         printf("  %s", error);
+    else if (text(c, "notice")[0] && number(c, "notice_ago_ms") < TELL_NOTICE_MS)
+        printf("  left out %llds ago: %s", number(c, "notice_ago_ms") / 1000, text(c, "notice"));
     if (strcmp(waits, "clock") == 0)
         printf(" (when the clock is set)");
     else if (json_object_get(c, "retry_in_ms"))

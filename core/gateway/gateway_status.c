@@ -93,6 +93,10 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
         json_object_set_new(j, "retry_in_ms", json_integer(st.retry_at_ms > now ? st.retry_at_ms - now : 0));
     if (j && st.last_error[0])
         json_object_set_new(j, "last_error", json_string(st.last_error));
+    if (j && st.notice_ms) {
+        json_object_set_new(j, "notice", json_string(st.notice));
+        json_object_set_new(j, "notice_ago_ms", json_integer(now - st.notice_ms));
+    }
     return j;
 }
 
