@@ -107,6 +107,8 @@ struct tg_config_source {
     uint32_t device_count;
 };
 
+#define TG_CONFIG_MAX_CLOUDS 32
+
 struct tg_config {
     const struct tg_settings
         *gateway; /* tg_config_gateway_options: name, state_dir, control_socket, http, plugin_dir … */

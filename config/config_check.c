@@ -487,6 +487,10 @@ void tg_config_check(struct tg_config_load *l)
     if (!e)
         return;
     check_gateway(l);
+    if (c->cloud_count > TG_CONFIG_MAX_CLOUDS)
+        tg_config_error(l, c->clouds[TG_CONFIG_MAX_CLOUDS].pos,
+                        "%u clouds are too many: at most %d are allowed", c->cloud_count,
+                        TG_CONFIG_MAX_CLOUDS);
     check_cloud_and_source_names(l, e);
     check_device_ids(l, e);
     for (uint32_t i = 0; i < c->cloud_count; i++) {

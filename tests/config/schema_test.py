@@ -25,7 +25,7 @@ LOADER_ONLY = {
     # characters and limits of texts, durations and sizes
     "gateway name with a space", "http is neither address nor off", "http without a port", "http by a name", "http on a port that is none",
     "http for other machines", "http for other machines, IPv6", "control socket path too long", "cloud name with a slash",
-    "cloud name begins with a dot", "cloud name empty", "host with the port in it", "host with its port", "device id with a space",
+    "cloud name begins with a dot", "cloud name empty", "host with the port in it", "host with its port", "more clouds than there is room for", "device id with a space",
     "duration out of range", "size too small", "keepalive too short", "keepalive too long",
     "escapes in foreign text stay harmless", "control characters of the second kind",
     "control characters of a name stay harmless where the name is repeated", "SAS key in place of its file",
