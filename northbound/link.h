@@ -162,6 +162,8 @@ struct tg_session {
     struct tg_session_counts stats;
     struct tg_day_meter day;
     char *gate_text; /* why the gate is closed; NULL = it is not, or for no reason to tell */
+    char *notice;    /* what was last left out, and why; NULL = nothing */
+    int64_t notice_ms;
     void (*closed)(void *user);
     void *closed_user;
     struct tg_deadline *

@@ -289,8 +289,9 @@ static void io_remember(void *user, const char *key, struct tg_bytes value)
 
 void tg_session_notice(struct tg_session *s, const char *text)
 {
-    snprintf(s->stats.notice, sizeof s->stats.notice, "%.319s", text);
-    s->stats.notice_ms = tg_clock_mono_ms();
+    tg_free(s->notice);
+    s->notice = tg_strdup(text); /* without memory the log has it */
+    s->notice_ms = tg_clock_mono_ms();
 }
 
 static void io_say(void *user, enum tg_log_level level, const char *text)
