@@ -25,7 +25,6 @@ struct tg_config_pos tg_config_option_pos(struct tg_config_pos fallback, const s
 
 static void check_name(struct tg_config_load *l, struct tg_config_pos pos, const char *what, const char *name)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@";
     char quoted[TG_QUOTE_BYTES];
     size_t n;
     if (!name)
@@ -37,7 +36,7 @@ static void check_name(struct tg_config_load *l, struct tg_config_pos pos, const
     else if (n > TG_NAME_MAX_BYTES)
         tg_config_error(l, pos, "%s %s has %zu characters; at most %d are allowed", what, quoted, n,
                         TG_NAME_MAX_BYTES);
-    else if (strspn(name, allowed) != n || strchr("-.:@", name[0]))
+    else if (!tg_name_is_valid(name))
         tg_config_error(l, pos,
                         "%s %s: letters, digits and - _ . : @ are allowed, the first a letter, a digit or _",
                         what, quoted);
@@ -378,8 +377,7 @@ static void check_identities(struct tg_config_load *l)
     }
 }
 
-static void check_route(struct tg_config_load *l, const struct tg_config_device *d,
-                        const struct tg_config_route *r)
+void tg_config_check_route(struct tg_config_load *l, const char *who, const struct tg_config_route *r)
 {
     const struct tg_config_cloud_type *type = r->cloud ? l->cloud_types[r->cloud - l->clouds] : NULL;
     struct tg_config_pos pos = r->identity.pos.line ? r->identity.pos : r->pos;
@@ -396,8 +394,8 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
                             r->cloud->name ? r->cloud->name : "", type->type, type->identities_text,
                             kind_text(r->identity.kind));
         else if (!given) /* else what is wrong with it is reported */
-            tg_config_error(l, pos, "device \"%.64s\" has no identity for cloud \"%.64s\": give %s",
-                            d->id ? d->id : "", r->cloud->name ? r->cloud->name : "", type->identities_text);
+            tg_config_error(l, pos, "%s has no identity for cloud \"%.64s\": give %s", who,
+                            r->cloud->name ? r->cloud->name : "", type->identities_text);
     }
     if (type->check_device && l->cloud_whole[r->cloud - l->clouds] &&
         type->check_device(r->cloud->settings, r->cloud_device_id, &err) < 0)
@@ -448,11 +446,25 @@ static void check_point(struct tg_config_load *l, const struct tg_config_point *
 
 static void check_device(struct tg_config_load *l, const struct tg_config_device *d, struct entry *e)
 {
+    char who[96];
+    snprintf(who, sizeof who, "device \"%.64s\"", d->id ? d->id : "");
     for (uint32_t r = 0; r < d->route_count; r++)
-        check_route(l, d, &d->routes[r]);
+        tg_config_check_route(l, who, &d->routes[r]);
     check_point_names(l, d, e);
     for (uint32_t p = 0; p < d->point_count; p++)
         check_point(l, &d->points[p]);
+}
+
+void tg_config_check_device(struct tg_config_load *l, const struct tg_config_device *d)
+{
+    struct entry *e = tg_calloc(d->point_count ? d->point_count : 1, sizeof *e);
+    if (!e) {
+        l->out_of_memory = true;
+        return;
+    }
+    check_name(l, d->pos, "device id", d->id);
+    check_device(l, d, e);
+    tg_free(e);
 }
 
 static void check_source(struct tg_config_load *l, const struct tg_config_source *s, struct entry *e)
@@ -462,6 +474,8 @@ static void check_source(struct tg_config_load *l, const struct tg_config_source
         tg_config_error(
             l, tg_config_option_pos(s->pos, s->common, "isolation"),
             "isolation: \"process\" is not in this version: leave it out, the plugin then runs in-process");
+    if (s->discover)
+        tg_config_check_discover(l, s);
     for (uint32_t d = 0; d < s->device_count && !l->out_of_memory; d++)
         check_device(l, &s->devices[d], e);
 }

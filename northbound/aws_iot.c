@@ -327,6 +327,7 @@ const struct tg_cloud_type tg_aws_iot = {
     .qos = 1,
     .max_publishes_per_second = 100,
     .max_in_flight = MAX_IN_FLIGHT,
+    .late_answers = true,
     .plain_acks = true,
     .session_bytes = sizeof(struct aws_session),
     .alpn_443 = "x-amzn-mqtt-ca",

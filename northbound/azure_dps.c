@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/allocator.h"
-#include "northbound/azure_document.h"
+#include "northbound/json_document.h"
 #include "northbound/azure_hub.h"
 #include "northbound/azure_sas.h"
 #include "northbound/azure_topic.h"
@@ -63,8 +63,7 @@ const struct tg_option tg_azure_dps_options[] = {
      .type = TG_OPTION_INT,
      .min = 1,
      .max = 65535,
-     .default_text = "8883",
-     .doc = "Its TCP port."},
+     .doc = "Its TCP port; default: 8883, with `transport: websocket` 443."},
     {.name = "registration_id",
      .type = TG_OPTION_TEXT,
      .min = 1,
@@ -437,7 +436,7 @@ static void answer(struct dps_session *s, const struct tg_cloud_talk *talk, uint
         ask_later(s, talk, query, event->now_ms);
         return;
     }
-    body = tg_azure_document_parse(event->payload, "the service's answer", &err);
+    body = tg_json_parse(event->payload, "the service's answer", &err);
     if (status >= 300) {
         explain(body, "message", why, sizeof why);
         give_up(s, talk, TG_RETRY_NEVER,

@@ -273,6 +273,7 @@ static int64_t deadline(const struct tg_link *l)
 
 static bool tick(struct tg_link *l, int64_t now)
 {
+    tg_link_window_shrink(l); /* nothing was sent for a keepalive interval, or something is wrong */
     if (tg_mqtt_client_tick(&l->mqtt, now, &l->set->out) >= 0)
         return true;
     tg_link_fail(l, l->mqtt.reason);
