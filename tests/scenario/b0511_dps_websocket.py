@@ -46,7 +46,7 @@ with Stage() as stage:
         wait_until(lambda: hub.record.telemetry(name), 30, f"the first message of {name}")
     for peer, host in ((service_gate, SERVICE), (hub_gate, HUB)):
         stats = peer.command("stats")
-        assert set(stats["paths"]) == {PATH} and set(stats["hosts"]) == {host} and stats["accepted"] == len(DEVICES), stats
+        assert set(stats["paths"]) == {PATH} and set(stats["hosts"]) == {host} and stats["accepted"] >= len(DEVICES), stats
 
     with hub.service() as service:
         service.c2d("meter-1", '{"command":"set","arguments":{"setpoint":42.5}}', "%24.mid=m-1")
@@ -71,7 +71,8 @@ with Stage() as stage:
     gateway.start()
     wait_until(lambda: all_online(gateway), 30, "both sessions after a restart")
     assert len(dps.requests()) == asked, dps.requests()[asked:]
-    assert proxy.command("stats")["asked"] == [f"{HUB}:443"] * len(DEVICES), proxy.command("stats")
+    stats = proxy.command("stats")
+    assert set(stats["asked"]) == {f"{HUB}:443"} and stats["opened"] >= len(DEVICES) and stats["refused"] == 0, stats
 
     # The device was deleted and enrolled anew: the hub refuses it, and the service is asked again, by the same way.
     pki.remove("meter-2")
@@ -81,7 +82,7 @@ with Stage() as stage:
     dps.enrol("meter-2", group="meters")
     wait_until(lambda: len(dps.requests("meter-2", "register")) >= 2 and all_online(gateway), 40, "meter-2 to be assigned again")
     stats = proxy.command("stats")
-    assert stats["asked"].count(f"{SERVICE}:443") >= 1 and set(stats["asked"]) == {f"{SERVICE}:443", f"{HUB}:443"}, stats
+    assert set(stats["asked"]) == {f"{SERVICE}:443", f"{HUB}:443"}, stats
     accounts = gateway.accounts()
     wait_until(lambda: delivered(hub.record, accounts), 30, "everything to be delivered")
     assert gateway.stop() == 0
