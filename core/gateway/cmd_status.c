@@ -64,7 +64,8 @@ static void print_duration(char *out, size_t size, long long ms)
         snprintf(out, size, "%lldd", s / 86400);
 }
 
-#define TELL_DAYS 30
+#define TELL_DAYS      30
+#define TELL_NOTICE_MS 600000
 
 /* What a session has besides its numbers: a certificate that ends, the connection that it shares, what went wrong. */
 static void print_notes(const json_t *c, bool colours)
@@ -81,6 +82,8 @@ static void print_notes(const json_t *c, bool colours)
         printf("  (shared connection)");
     if (error[0])
         printf("  %s", error);
+    else if (text(c, "notice")[0] && number(c, "notice_ago_ms") < TELL_NOTICE_MS)
+        printf("  left out %llds ago: %s", number(c, "notice_ago_ms") / 1000, text(c, "notice"));
     if (strcmp(waits, "clock") == 0)
         printf(" (when the clock is set)");
     else if (json_object_get(c, "retry_in_ms"))
@@ -112,6 +115,17 @@ static void print_device(const json_t *d, bool colours)
         printf("%-20s   %s\n", "", note);
 }
 
+static void print_discovery(const json_t *d)
+{
+    if (!d)
+        return;
+    printf("       discovered %lld of %lld", number(d, "used"), number(d, "max"));
+    if (number(d, "denied") + number(d, "without_room") > 0)
+        printf("; heard and not taken: %lld not allowed, %lld without room (tidegate device list)",
+               number(d, "denied"), number(d, "without_room"));
+    printf("\n");
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
@@ -138,6 +152,7 @@ static void print_status(const json_t *s, bool colours)
                text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
                number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
                text(item, "text"));
+        print_discovery(json_object_get(item, "discovery"));
     }
     printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-12s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
            "LAST", "CLOUD", "SESSION", "PENDING", "FLIGHT");

@@ -93,6 +93,10 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
         json_object_set_new(j, "retry_in_ms", json_integer(st.retry_at_ms > now ? st.retry_at_ms - now : 0));
     if (j && st.last_error[0])
         json_object_set_new(j, "last_error", json_string(st.last_error));
+    if (j && st.notice_ms) {
+        json_object_set_new(j, "notice", json_string(st.notice));
+        json_object_set_new(j, "notice_ago_ms", json_integer(now - st.notice_ms));
+    }
     return j;
 }
 
@@ -105,7 +109,7 @@ static json_t *http_status(const struct tg_gateway *g)
     return j;
 }
 
-static json_t *device_status(const struct tg_running_device *rd, int64_t now)
+static json_t *device_status(const struct tg_running_device *rd, bool discovered, int64_t now)
 {
     const struct tg_router_device *d = rd->device;
     json_t *clouds = json_array(), *j;
@@ -115,6 +119,8 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
                   tg_device_state_name(d->state), "accepted", (json_int_t)d->accepted, "filtered",
                   (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
                   (json_int_t)d->last_seq, "clouds", clouds);
+    if (j && discovered)
+        json_object_set_new(j, "discovered", json_true());
     if (j && d->state_text[0])
         json_object_set_new(j, "text", json_string(d->state_text));
     if (j && d->last_sample_ms)
@@ -122,10 +128,10 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
     return j;
 }
 
-static json_t *source_status(const struct tg_running_source *rs)
+static json_t *source_status(struct tg_running_source *rs)
 {
     struct tg_source_stats st = {0};
-    json_t *j;
+    json_t *j, *discovery = tg_gateway_discovery_json(rs);
     if (rs->host)
         tg_source_host_stats(rs->host, &st);
     j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name,
@@ -133,6 +139,9 @@ static json_t *source_status(const struct tg_running_source *rs)
                   "devices", (json_int_t)rs->config->device_count);
     if (j && !rs->open && rs->open_text[0])
         json_object_set_new(j, "text", json_string(rs->open_text));
+    if (j && discovery)
+        json_object_set(j, "discovery", discovery);
+    json_decref(discovery);
     return j;
 }
 
@@ -146,7 +155,7 @@ static void cloud_status(void *user, const struct tg_cloud_stats *c)
 }
 
 /* Sources are linked newest first; people expect the order of the file. */
-static void append_in_order(const struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
+static void append_in_order(struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
 {
     if (!rs)
         return;
@@ -156,7 +165,8 @@ static void append_in_order(const struct tg_running_source *rs, json_t *sources,
     json_array_append_new(sources, source_status(rs));
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            json_array_append_new(devices, device_status(rs->devices[d], now));
+            json_array_append_new(devices,
+                                  device_status(rs->devices[d], rs->config->devices[d].discovered, now));
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -166,7 +176,7 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     char *text, *ours;
     append_in_order(g->sources, sources, devices, now);
     for (const struct tg_running_device *rd = g->strays; rd; rd = rd->next)
-        json_array_append_new(devices, device_status(rd, now));
+        json_array_append_new(devices, device_status(rd, rd->config->discovered, now));
     tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
     j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
                   tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid",

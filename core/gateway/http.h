@@ -24,7 +24,7 @@
 #define TG_HTTP_REQUEST_BYTES   8192
 #define TG_HTTP_LIFE_MS         10000
 #define TG_HTTP_AGAIN_MS        10000
-#define TG_HTTP_ANSWERS_BYTES   (16 * 1024 * 1024)
+#define TG_HTTP_ANSWERS_BYTES   (8 * 1024 * 1024)
 
 struct tg_http;
 

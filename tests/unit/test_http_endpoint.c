@@ -139,8 +139,8 @@ static void answers_to_slow_readers_are_bounded(void **state)
     }
     for (unsigned i = 8; i-- > 0;) {
         read_all(fds[i], head, sizeof head);
-        assert_non_null(strstr(head, i < 6 ? " 200 OK\r\n" : " 503 ")); /* 6 × 3 MiB reach the limit of 16 */
-        assert_true(i < 6 || strstr(head, "Retry-After: 5\r\n"));
+        assert_non_null(strstr(head, i < 3 ? " 200 OK\r\n" : " 503 ")); /* 3 × 3 MiB reach the limit of 8 */
+        assert_true(i < 3 || strstr(head, "Retry-After: 5\r\n"));
     }
     read_all(connect_and_ask(ASK_BIG), head, sizeof head); /* there is room again */
     assert_non_null(strstr(head, " 200 OK\r\n"));
