@@ -39,7 +39,8 @@ with Stage() as stage:
 
     proxy.kill()
     wait_until(lambda: count(lambda session: session["state"] != "online") == len(FLEET), 30, "all sessions to see the outage")
-    wait_until(lambda: count(lambda session: f"the proxy: 127.0.0.1:{port}: cannot connect" in session.get("last_error", "")) == len(FLEET), 30, "all sessions to be told that the proxy is not there")
+    wait_until(lambda: count(lambda session: f"the proxy: 127.0.0.1:{port}: cannot connect" in session.get("last_error", ""))
+               == len(FLEET), 30, "all sessions to be told that the proxy is not there")
     before = gateway.accounts()
     wait_until(lambda: all(last > before[name] + 10 for name, last in gateway.accounts().items()), 30, "a backlog")
 
