@@ -28,7 +28,7 @@ class Proxy:
         self.credentials, self.refusal, self.mode = None, 0, "ok"
         self.asked, self.opened, self.refused, self.bytes, self.tunnels = [], 0, 0, 0, set()
 
-    async def listen(self, port):
+    async def listen(self, port=0):
         server = await asyncio.start_server(self.serve, "127.0.0.1", port)
         return server.sockets[0].getsockname()[1]
 

@@ -32,13 +32,15 @@ with Stage() as stage:
         return len(os.listdir(f"/proc/{gateway.process.child.pid}/fd"))
 
     wait_until(lambda: all_online(gateway), 40, "fifty sessions to be online")
+    wait_until(lambda: proxy.command("stats")["tunnels"] == len(FLEET), 30, "one tunnel a session")
     stats = proxy.command("stats")
-    assert stats["tunnels"] == len(FLEET) and stats["refused"] == 0 and set(stats["asked"]) == {f"localhost:{hub.port}"}, stats
+    assert stats["refused"] == 0 and set(stats["asked"]) == {f"localhost:{hub.port}"}, stats
     open_before = descriptors()
 
     proxy.kill()
     wait_until(lambda: count(lambda session: session["state"] != "online") == len(FLEET), 30, "all sessions to see the outage")
-    wait_until(lambda: count(lambda session: f"the proxy: 127.0.0.1:{port}: cannot connect" in session.get("last_error", "")) == len(FLEET), 30, "all sessions to be told that the proxy is not there")
+    wait_until(lambda: count(lambda session: f"the proxy: 127.0.0.1:{port}: cannot connect" in session.get("last_error", ""))
+               == len(FLEET), 30, "all sessions to be told that the proxy is not there")
     before = gateway.accounts()
     wait_until(lambda: all(last > before[name] + 10 for name, last in gateway.accounts().items()), 30, "a backlog")
 
