@@ -14,7 +14,8 @@ int tg_http_address_parse(const char *text, struct tg_http_address *ret_address)
     char host[INET6_ADDRSTRLEN + 2]; /* and brackets */
     bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
     int64_t port;
-    if (len == 0 || len >= sizeof host || tg_parse_int(colon + 1, &port, NULL) < 0 || port < 1 || port > 65535)
+    if (len == 0 || len >= sizeof host || tg_parse_int(colon + 1, &port, NULL) < 0 || port < 1 ||
+        port > 65535)
         return TG_EINVAL;
     memcpy(host, text + bracketed, len - 2 * bracketed);
     host[len - 2 * bracketed] = '\0';

@@ -46,7 +46,8 @@ const struct tg_option tg_config_gateway_options[] = {
      .min = 1,
      .max = 64,
      .default_text = "off",
-     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only reads."},
+     .doc = "ADDRESS:PORT for /metrics, /healthz and the status page, or `off`. It has no password and only "
+            "reads."},
     {.name = "http_remote",
      .type = TG_OPTION_BOOL,
      .default_text = "false",
@@ -291,6 +292,25 @@ const struct tg_option tg_config_point_options[] = {
     {.name = NULL},
 };
 
+const struct tg_option tg_config_discover_options[] = {
+    {.name = "allow",
+     .type = TG_OPTION_TEXT_LIST,
+     .flags = TG_OPTION_REQUIRED,
+     .doc = "Patterns of the ids that may come in: `*` stands for any characters, `?` for one."},
+    {.name = "max",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = TG_CONFIG_MAX_DISCOVERED,
+     .default_text = "100",
+     .doc = "How many discovered devices the source may have."},
+    {.name = "id_prefix",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 64,
+     .doc = "Stands before the id in the clouds, such as site-7-; in the gateway the id stays as it is."},
+    {.name = NULL},
+};
+
 const struct tg_option tg_config_identity_options[] = {
     {.name = "sas_key_file", .type = TG_OPTION_SECRET_FILE, .doc = "The device's shared access key, base64."},
     {.name = "certificate", .type = TG_OPTION_PATH, .doc = "The device's certificate with its chain, PEM."},
@@ -306,7 +326,7 @@ const struct tg_option tg_config_identity_options[] = {
      .doc = "The enrolment group's key, from which each device's key is derived."},
     {.name = "jwt_key",
      .type = TG_OPTION_SECRET_FILE,
-     .doc = "The private key that signs the device's tokens."},
+     .doc = "The private key that signs the device's tokens, PEM, or a PKCS#11 URI."},
     {.name = "username", .type = TG_OPTION_TEXT, .min = 1, .max = 1024, .doc = "The user name."},
     {.name = NULL},
 };

@@ -5,7 +5,7 @@
 
 #include "core/base/allocator.h"
 #include "northbound/aws_iot.h"
-#include "northbound/aws_json.h"
+#include "northbound/json_document.h"
 #include "northbound/csr.h"
 #include "northbound/format_json.h"
 
@@ -29,7 +29,7 @@ struct fleet {
     int64_t limit_ms;
     uint8_t key[TG_CSR_KEY_PEM_BYTES];
     size_t key_len;
-    struct tg_aws_text certificate;
+    struct tg_json_text certificate;
 };
 
 const struct tg_option tg_aws_fleet_options[] = {
@@ -86,11 +86,16 @@ int tg_aws_fleet_check(const struct tg_config_cloud *cloud, struct tg_error *err
                             "provisioning.identity: the claim is needed, certificate and key, or pkcs12");
     if (n > PARAMETERS_MAX)
         return tg_error_set(err, TG_ERANGE, "provisioning.parameters: at most %d are taken", PARAMETERS_MAX);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = tg_aws_check_template("provisioning.parameters", items[i], err);
+        if (rc < 0)
+            return rc;
         if (strcspn(items[i], "=") == 0 || !strchr(items[i], '='))
             return tg_error_set(err, TG_EINVAL, "provisioning.parameters: \"%.60s\" is not NAME=VALUE",
                                 items[i]);
-    return TG_OK;
+    }
+    return tg_aws_check_template("provisioning.client_id", tg_settings_text(cloud->provisioning, "client_id"),
+                                 err);
 }
 
 static bool wanted(const struct tg_cloud_target *t)
@@ -220,8 +225,8 @@ static void provision(struct fleet *f, const struct tg_cloud_talk *talk, const c
 
 static void rejected(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body)
 {
-    uint64_t code = tg_aws_json_number(body, "statusCode");
-    const char *kind = tg_aws_json_text(body, "errorCode"), *why = tg_aws_json_text(body, "errorMessage");
+    uint64_t code = tg_json_member_number(body, "statusCode");
+    const char *kind = tg_json_member_text(body, "errorCode"), *why = tg_json_member_text(body, "errorMessage");
     char quoted[TG_QUOTE_BYTES], text[400];
     bool again = code == CODE_TOO_MANY || code >= CODE_SERVER;
     snprintf(text, sizeof text, "fleet provisioning: %s is refused: %llu %.40s, %s",
@@ -233,8 +238,8 @@ static void rejected(struct fleet *f, const struct tg_cloud_talk *talk, const js
 static int created(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body, int64_t now_ms,
                    struct tg_error *err)
 {
-    const char *pem = tg_aws_json_text(body, "certificatePem");
-    const char *token = tg_aws_json_text(body, "certificateOwnershipToken");
+    const char *pem = tg_json_member_text(body, "certificatePem");
+    const char *token = tg_json_member_text(body, "certificateOwnershipToken");
     if (!pem || strlen(pem) > CERTIFICATE_MAX || !strstr(pem, "-----BEGIN CERTIFICATE-----") || !token ||
         !token[0]) {
         end(f, talk, TG_RETRY_BACKOFF,
@@ -251,9 +256,9 @@ static int created(struct fleet *f, const struct tg_cloud_talk *talk, const json
 
 static void provisioned(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body)
 {
-    const char *thing = tg_aws_json_text(body, "thingName");
+    const char *thing = tg_json_member_text(body, "thingName");
     json_t *configuration = json_object_get(body, "deviceConfiguration");
-    struct tg_aws_text payload = {0};
+    struct tg_json_text payload = {0};
     char quoted[TG_QUOTE_BYTES], text[400];
     if (!thing || !tg_aws_thing_valid(thing)) {
         snprintf(text, sizeof text, "fleet provisioning: the thing's name %s is none",
@@ -262,15 +267,15 @@ static void provisioned(struct fleet *f, const struct tg_cloud_talk *talk, const
         return;
     }
     if (json_object_size(configuration) > 0 &&
-        tg_aws_json_keep(configuration, TG_AWS_JSON_MAX_BYTES, "deviceConfiguration", &payload, NULL) < 0)
-        payload = (struct tg_aws_text){0}; /* nobody needs it in order to connect */
+        tg_json_keep(configuration, TG_JSON_MAX_BYTES, "deviceConfiguration", &payload, NULL) < 0)
+        payload = (struct tg_json_text){0}; /* nobody needs it in order to connect */
     f->state = FLEET_DONE;
     talk->io->assigned(talk->user,
                        &(struct tg_cloud_assigned){.device_id = thing,
-                                                   .certificate_pem = tg_aws_text_view(&f->certificate),
+                                                   .certificate_pem = tg_json_text_view(&f->certificate),
                                                    .key_pem = tg_bytes(f->key, f->key_len),
-                                                   .payload = tg_aws_text_view(&payload)});
-    tg_aws_text_free(&payload);
+                                                   .payload = tg_json_text_view(&payload)});
+    tg_json_text_free(&payload);
 }
 
 static int message(struct fleet *f, const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
@@ -290,7 +295,7 @@ static int message(struct fleet *f, const struct tg_cloud_talk *talk, const stru
     if (topic.failed || event->topic.len < topic.len || memcmp(event->topic.data, topic.data, topic.len) != 0)
         return TG_OK;
     rest = tg_bytes(event->topic.data + topic.len, event->topic.len - topic.len);
-    body = tg_aws_json_parse(event->payload, "an answer of fleet provisioning is left out", err);
+    body = tg_json_parse(event->payload, "an answer of fleet provisioning is left out", err);
     if (!body)
         return err->code;
     if (tg_bytes_eq_str(rest, "/rejected"))
@@ -305,7 +310,7 @@ static int message(struct fleet *f, const struct tg_cloud_talk *talk, const stru
 
 static void forget(struct fleet *f)
 {
-    tg_aws_text_free(&f->certificate);
+    tg_json_text_free(&f->certificate);
     explicit_bzero(f, sizeof *f);
 }
 

@@ -74,7 +74,7 @@ static void start_next(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, 
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
     j->job[0] = '\0';
     j->notified = false;
-    tg_aws_text_free(&j->outcome);
+    tg_json_text_free(&j->outcome);
     tg_write_str(&w, "{");
     write_token(j, &w);
     tg_write_str(&w, "}");
@@ -89,7 +89,7 @@ static void send_outcome(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk
     uint8_t memory[TG_AWS_JOB_OUTCOME_BYTES + 160];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
     tg_write_str(&w, "{");
-    tg_write_bytes(&w, tg_aws_text_view(&j->outcome));
+    tg_write_bytes(&w, tg_json_text_view(&j->outcome));
     tg_write_str(&w, ",\"executionNumber\":");
     tg_write_u64_dec(&w, j->execution);
     tg_write_str(&w, ",");
@@ -99,15 +99,32 @@ static void send_outcome(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk
         j->state = TG_AWS_JOBS_ENDING;
 }
 
-/* Notes the job as started (outcome empty) or with its outcome. */
-static void note(const struct tg_aws_jobs *j, const struct tg_cloud_talk *talk)
+/* "EXECUTION ID": what tells one run of a job from another. */
+static void job_key(const struct tg_aws_jobs *j, char ret_key[TG_AWS_JOB_KEY_BYTES])
 {
-    uint8_t memory[TG_AWS_JOB_OUTCOME_BYTES + 128];
+    snprintf(ret_key, TG_AWS_JOB_KEY_BYTES, "%llu %s", (unsigned long long)j->execution, j->job);
+}
+
+/* Notes the job as started (outcome empty) or with its outcome. */
+static void note(const struct tg_cloud_talk *talk, const char *key, struct tg_bytes outcome)
+{
+    uint8_t memory[TG_AWS_JOB_OUTCOME_BYTES + TG_AWS_JOB_KEY_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    tg_write_fmt(&w, "%llu %s\n", (unsigned long long)j->execution, j->job);
-    tg_write_bytes(&w, tg_aws_text_view(&j->outcome));
+    tg_write_fmt(&w, "%s\n", key);
+    tg_write_bytes(&w, outcome);
     if (!w.failed)
         talk->io->remember(talk->user, NOTE, tg_bytes(w.data, w.len));
+}
+
+/* True when the job is the one that is noted; its outcome, empty when there is none, then is in *ret_outcome. */
+static bool is_noted(const struct tg_cloud_talk *talk, const char *key, struct tg_bytes *ret_outcome)
+{
+    struct tg_bytes kept = talk->io->recall(talk->user, NOTE);
+    size_t n = strlen(key);
+    if (!tg_bytes_starts(kept, key) || kept.len == n || kept.data[n] != '\n')
+        return false;
+    *ret_outcome = tg_bytes(kept.data + n + 1, kept.len - n - 1);
+    return true;
 }
 
 /* At most `limit` of the text, cut between characters, without control characters; never empty. */
@@ -122,34 +139,50 @@ static void write_detail(struct tg_writer *w, struct tg_bytes text, size_t limit
     tg_format_json_string(w, n > 0 ? tg_bytes(memory, n) : tg_bytes_str("-"));
 }
 
+static void write_outcome(struct tg_writer *w, const char *job_status, const char *status, const char *name,
+                          struct tg_bytes text)
+{
+    tg_write_fmt(w, "\"status\":\"%s\",\"statusDetails\":{\"status\":", job_status);
+    write_detail(w, tg_bytes_str(status), STATUS_MAX);
+    tg_write_fmt(w, ",\"%s\":", name);
+    write_detail(w, text, TG_AWS_JOB_DETAIL_BYTES);
+    tg_write_str(w, "}");
+}
+
+/* False: out of memory. */
+static bool keep_outcome(struct tg_aws_jobs *j, struct tg_bytes outcome)
+{
+    tg_json_text_free(&j->outcome);
+    j->outcome.data = tg_malloc(outcome.len);
+    if (!j->outcome.data)
+        return false;
+    memcpy(j->outcome.data, outcome.data, outcome.len);
+    j->outcome.len = outcome.len;
+    return true;
+}
+
 static void end_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const char *job_status,
                     const char *status, const char *name, struct tg_bytes text, int64_t now_ms)
 {
     uint8_t memory[TG_AWS_JOB_OUTCOME_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    tg_write_fmt(&w, "\"status\":\"%s\",\"statusDetails\":{\"status\":", job_status);
-    write_detail(&w, tg_bytes_str(status), STATUS_MAX);
-    tg_write_fmt(&w, ",\"%s\":", name);
-    write_detail(&w, text, TG_AWS_JOB_DETAIL_BYTES);
-    tg_write_str(&w, "}");
-    tg_aws_text_free(&j->outcome);
-    j->outcome.data = tg_malloc(w.len);
-    if (!j->outcome.data) { /* the job is in progress at AWS, so it is found again */
+    char key[TG_AWS_JOB_KEY_BYTES];
+    write_outcome(&w, job_status, status, name, text);
+    if (!keep_outcome(j, tg_bytes(w.data, w.len))) { /* the job is in progress at AWS, so it is found again */
         j->state = TG_AWS_JOBS_RESTING;
         j->request.wake_ms = INT64_MAX;
         return;
     }
-    memcpy(j->outcome.data, w.data, w.len);
-    j->outcome.len = w.len;
-    note(j, talk);
+    job_key(j, key);
+    note(talk, key, tg_json_text_view(&j->outcome));
     send_outcome(j, talk, now_ms);
 }
 
 static void end_unknown(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, int64_t now_ms)
 {
     end_job(j, talk, "FAILED", "unknown", "reason",
-            tg_bytes_str("the gateway was restarted or lost its connection while the command ran; its "
-                         "outcome is not known"),
+            tg_bytes_str("the gateway was restarted while the command ran, or it did not end; its outcome "
+                         "is not known"),
             now_ms);
 }
 
@@ -157,52 +190,65 @@ void tg_aws_jobs_answer(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk,
                         const struct tg_cloud_event *event)
 {
     const char *status = event->status ? event->status : "error";
-    if (j->state != TG_AWS_JOBS_RUNNING || !tg_bytes_eq_str(event->reply, j->job))
+    const char *job_status = strcmp(status, "ok") == 0 ? "SUCCEEDED" : "FAILED";
+    uint8_t memory[TG_AWS_JOB_OUTCOME_BYTES];
+    struct tg_writer w = tg_writer_init(memory, sizeof memory);
+    struct tg_bytes known;
+    char key[TG_AWS_JOB_KEY_BYTES];
+    if (!j->running[0] || !tg_bytes_eq_str(event->reply, j->running))
         return;
-    end_job(j, talk, strcmp(status, "ok") == 0 ? "SUCCEEDED" : "FAILED", status, "result", event->payload,
-            event->now_ms);
+    job_key(j, key);
+    if (j->state == TG_AWS_JOBS_RUNNING && strcmp(key, j->running) == 0) {
+        end_job(j, talk, job_status, status, "result", event->payload, event->now_ms);
+    } else if (is_noted(talk, j->running, &known)) { /* for when it is asked for again */
+        write_outcome(&w, job_status, status, "result", event->payload);
+        note(talk, j->running, tg_bytes(w.data, w.len));
+    }
+    j->running[0] = '\0';
 }
 
 /* --- a job that came --------------------------------------------------------------------------------------- */
-
-/* True when it was run before; an outcome that is known then is in j->outcome. */
-static bool ran_before(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk)
-{
-    char memory[TG_AWS_JOB_ID_BYTES + 32];
-    struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    struct tg_bytes kept = talk->io->recall(talk->user, NOTE);
-    tg_write_fmt(&w, "%llu %s\n", (unsigned long long)j->execution, j->job);
-    if (w.failed || tg_writer_cstr(&w) < 0 || !tg_bytes_starts(kept, memory))
-        return false;
-    kept = tg_bytes(kept.data + w.len, kept.len - w.len);
-    if (kept.len > 0 && kept.len <= TG_AWS_JOB_OUTCOME_BYTES &&
-        (j->outcome.data = tg_malloc(kept.len)) != NULL) {
-        memcpy(j->outcome.data, kept.data, kept.len);
-        j->outcome.len = kept.len;
-    }
-    return true;
-}
 
 static void run(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const char *name, json_t *arguments,
                 int64_t now_ms, struct tg_error *err)
 {
     static const char what[] = "the job's arguments";
     char id[TG_AWS_JOB_ID_BYTES + 32];
-    struct tg_aws_text body = {0};
-    if (arguments && tg_aws_json_keep(arguments, ARGUMENTS_MAX, what, &body, err) < 0) {
+    struct tg_json_text body = {0};
+    if (arguments && tg_json_keep(arguments, ARGUMENTS_MAX, what, &body, err) < 0) {
         end_job(j, talk, "REJECTED", "invalid", "reason", tg_bytes_str(err->text), now_ms);
         return;
     }
     snprintf(id, sizeof id, "job:%s:%llu", j->job, (unsigned long long)j->execution);
     j->state = TG_AWS_JOBS_RUNNING;
     j->request.wake_ms = now_ms + RUNNING_MS;
-    note(j, talk);
+    job_key(j, j->running);
+    note(talk, j->running, (struct tg_bytes){0});
     talk->io->command(talk->user, &(struct tg_cloud_command){.message_id = tg_bytes_str(id),
                                                              .name = tg_bytes_str(name),
-                                                             .body = arguments ? tg_aws_text_view(&body)
+                                                             .body = arguments ? tg_json_text_view(&body)
                                                                                : tg_bytes_str("{}"),
-                                                             .reply = tg_bytes_str(j->job)});
-    tg_aws_text_free(&body);
+                                                             .reply = tg_bytes_str(j->running)});
+    tg_json_text_free(&body);
+}
+
+/* True when it was run before: its outcome is sent, or waited for. */
+static bool ran_before(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, int64_t now_ms)
+{
+    char key[TG_AWS_JOB_KEY_BYTES];
+    struct tg_bytes outcome;
+    job_key(j, key);
+    if (!is_noted(talk, key, &outcome))
+        return false;
+    if (outcome.len > 0 && outcome.len <= TG_AWS_JOB_OUTCOME_BYTES && keep_outcome(j, outcome)) {
+        send_outcome(j, talk, now_ms);
+    } else if (outcome.len == 0 && strcmp(key, j->running) == 0) {
+        j->state = TG_AWS_JOBS_RUNNING;
+        j->request.wake_ms = now_ms + RUNNING_MS;
+    } else {
+        end_unknown(j, talk, now_ms);
+    }
+    return true;
 }
 
 static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, json_t *execution,
@@ -211,7 +257,8 @@ static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, jso
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     json_t *document = json_object_get(execution, "jobDocument");
     json_t *arguments = json_object_get(document, "arguments");
-    const char *id = tg_aws_json_text(execution, "jobId"), *name = tg_aws_json_text(document, "command");
+    const char *id = tg_json_member_text(execution, "jobId"),
+               *name = tg_json_member_text(document, "command");
     char quoted[TG_QUOTE_BYTES];
     if (!id || !id[0] || strlen(id) >= sizeof j->job || strspn(id, allowed) != strlen(id)) {
         j->state = TG_AWS_JOBS_IDLE;
@@ -219,14 +266,9 @@ static int take_job(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, jso
                             tg_quote(quoted, id, id ? strlen(id) : 0));
     }
     snprintf(j->job, sizeof j->job, "%s", id);
-    j->execution = tg_aws_json_number(execution, "executionNumber");
-    if (ran_before(j, talk)) {
-        if (j->outcome.len > 0)
-            send_outcome(j, talk, now_ms);
-        else
-            end_unknown(j, talk, now_ms);
+    j->execution = tg_json_member_number(execution, "executionNumber");
+    if (ran_before(j, talk, now_ms))
         return TG_OK;
-    }
     if (!name || !name[0] || strlen(name) > NAME_MAX || (arguments && !json_is_object(arguments))) {
         end_job(
             j, talk, "REJECTED", "invalid", "reason",
@@ -256,7 +298,7 @@ static int started(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, cons
 static int refused(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, const json_t *body,
                    int64_t now_ms, struct tg_error *err)
 {
-    const char *code = tg_aws_json_text(body, "code"), *text = tg_aws_json_text(body, "message");
+    const char *code = tg_json_member_text(body, "code"), *text = tg_json_member_text(body, "message");
     bool ending = j->state == TG_AWS_JOBS_ENDING;
     char quoted[TG_QUOTE_BYTES];
     const char *then;
@@ -285,7 +327,7 @@ static int refused(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, cons
 static int job_message(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, struct tg_bytes rest,
                        const json_t *body, int64_t now_ms, struct tg_error *err)
 {
-    bool current = tg_aws_request_is_current(&j->request, tg_aws_json_text(body, "clientToken"));
+    bool current = tg_aws_request_is_current(&j->request, tg_json_member_text(body, "clientToken"));
     size_t n = strlen(j->job);
     if (tg_bytes_eq_str(rest, "notify-next")) {
         if (json_object_size(json_object_get(body, "execution")) == 0)
@@ -322,7 +364,7 @@ int tg_aws_jobs_message(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk,
     int rc;
     if (j->state == TG_AWS_JOBS_OFF)
         return TG_OK; /* kept by the broker from before; the next job is asked for anyway */
-    body = tg_aws_json_parse(event->payload, "a message of the jobs service is left out", err);
+    body = tg_json_parse(event->payload, "a message of the jobs service is left out", err);
     if (!body)
         return err->code;
     rc = job_message(j, talk, rest, body, event->now_ms, err);
@@ -347,6 +389,7 @@ void tg_aws_jobs_wake(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, i
     if (j->state == TG_AWS_JOBS_OFF || now_ms < j->request.wake_ms)
         return;
     if (j->state == TG_AWS_JOBS_RUNNING) {
+        j->running[0] = '\0';
         end_unknown(j, talk, now_ms);
         return;
     }
@@ -360,6 +403,8 @@ void tg_aws_jobs_wake(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, i
 
 void tg_aws_jobs_end(struct tg_aws_jobs *j)
 {
-    tg_aws_text_free(&j->outcome);
-    *j = (struct tg_aws_jobs){.request.wake_ms = INT64_MAX};
+    struct tg_aws_jobs off = {.request.wake_ms = INT64_MAX};
+    memcpy(off.running, j->running, sizeof off.running);
+    tg_json_text_free(&j->outcome);
+    *j = off;
 }

@@ -14,20 +14,22 @@
  *
  * ONCE   What is run is noted first (note "job": execution, id, how it ended; durable before the command runs, because the
  *        command has a message id). Should the same execution come again, after a restart or a broken connection, it is not
- *        run: the outcome that was noted is sent, or FAILED with "unknown" when there is none. The note goes when AWS has
- *        taken the outcome.
+ *        run: the outcome that was noted is sent; when the command still runs, its end is waited for; and FAILED with
+ *        "unknown" is sent when nobody knows (the gateway was restarted meanwhile). An answer that comes while there is no
+ *        connection, or another one, is noted (late_answers). The note goes when AWS has taken the outcome.
  * AGAIN  RequestThrottled, InternalError and no answer: see aws_request.h. An outcome that is refused otherwise is given up; when
  *        the job still is not at its end then, jobs rest until the next connection, for it would come again at once.
  */
 #ifndef TG_NORTHBOUND_AWS_JOBS_H
 #define TG_NORTHBOUND_AWS_JOBS_H
 
-#include "northbound/aws_json.h"
+#include "northbound/json_document.h"
 #include "northbound/aws_request.h"
 #include "northbound/cloud.h"
 
 #define TG_AWS_JOBS_FILTERS     5
 #define TG_AWS_JOB_ID_BYTES     65
+#define TG_AWS_JOB_KEY_BYTES    (TG_AWS_JOB_ID_BYTES + 32)
 #define TG_AWS_JOB_DETAIL_BYTES 1024
 #define TG_AWS_JOB_OUTCOME_BYTES                                                                             \
     4096 /* of status and details as JSON: each byte of the detail becomes three at most */
@@ -47,9 +49,11 @@ struct tg_aws_jobs {
     enum tg_aws_jobs_state state;
     bool notified; /* of a next job, while something was outstanding */
     struct tg_aws_request request;
+    char running
+        [TG_AWS_JOB_KEY_BYTES]; /* execution and id whose command has not ended; "" = none. Kept over connections */
     char job[TG_AWS_JOB_ID_BYTES]; /* "" = none */
     uint64_t execution;
-    struct tg_aws_text outcome; /* "status":"…","statusDetails":{…}; empty = none yet */
+    struct tg_json_text outcome; /* "status":"…","statusDetails":{…}; empty = none yet */
 };
 
 bool tg_aws_jobs_wanted(const struct tg_cloud_target *t);
@@ -66,7 +70,7 @@ int tg_aws_jobs_message(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk,
 void tg_aws_jobs_answer(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk,
                         const struct tg_cloud_event *event);
 void tg_aws_jobs_wake(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk, int64_t now_ms);
-/* OFFLINE and END: back to OFF, nothing is allocated any more. */
+/* OFFLINE and END: back to OFF, nothing is allocated any more. What runs is remembered. */
 void tg_aws_jobs_end(struct tg_aws_jobs *j);
 
 #endif

@@ -83,23 +83,23 @@ static void get(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64
 
 /* The difference to what the shadow has, as an update; TG_EAGAIN when there is none. *ret_sending is given. */
 static int write_update(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, struct tg_writer *w,
-                        struct tg_aws_text *ret_sending, struct tg_error *err)
+                        struct tg_json_text *ret_sending, struct tg_error *err)
 {
     static const char what[] = "the reported properties";
-    struct tg_bytes known = s->reported.len ? tg_aws_text_view(&s->reported) : tg_bytes_str("{}");
-    json_t *have = tg_aws_json_parse(known, what, err), *diff = NULL;
-    json_t *want = tg_aws_json_parse(talk->io->reported(talk->user), what, err);
+    struct tg_bytes known = s->reported.len ? tg_json_text_view(&s->reported) : tg_bytes_str("{}");
+    json_t *have = tg_json_parse(known, what, err), *diff = NULL;
+    json_t *want = tg_json_parse(talk->io->reported(talk->user), what, err);
     int rc = have && want ? TG_OK : TG_EPROTO;
-    if (rc == TG_OK && (diff = tg_aws_json_diff(have, want)) == NULL)
+    if (rc == TG_OK && (diff = tg_json_diff(have, want)) == NULL)
         rc = tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
     if (rc == TG_OK && json_object_size(diff) == 0)
         rc = TG_EAGAIN;
     if (rc == TG_OK)
-        rc = tg_aws_json_keep(want, TG_AWS_SHADOW_MAX_BYTES, what, ret_sending, err);
+        rc = tg_json_keep(want, TG_AWS_SHADOW_MAX_BYTES, what, ret_sending, err);
     if (rc == TG_OK) {
         tg_aws_request_next(&s->request);
         tg_write_str(w, "{\"state\":{\"reported\":");
-        tg_aws_json_write(w, diff);
+        tg_json_write(w, diff);
         tg_write_str(w, "},\"clientToken\":\"");
         tg_aws_request_token(&s->request, w);
         tg_write_str(w, "\"");
@@ -109,7 +109,7 @@ static int write_update(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
         }
         tg_write_str(w, "}");
         if (w->failed) { /* removals can make the difference larger than what it leads to */
-            tg_aws_text_free(ret_sending);
+            tg_json_text_free(ret_sending);
             rc = tg_error_set(err, TG_ETOOBIG, "%s: their change is more than %d bytes", what,
                               TG_AWS_SHADOW_MAX_BYTES);
         }
@@ -120,41 +120,34 @@ static int write_update(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
     return rc;
 }
 
-/* In READY or WAITING, with nothing outstanding. Negative with err: not sent. */
-static int report(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64_t now_ms,
-                  struct tg_error *err)
+/* In READY or WAITING, with nothing outstanding. What cannot be sent is told, once. */
+static void report(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64_t now_ms)
 {
     uint8_t memory[TG_AWS_SHADOW_MAX_BYTES + ENVELOPE_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    struct tg_aws_text sending = {0};
-    int rc = write_update(s, talk, &w, &sending, err);
+    struct tg_json_text sending = {0};
+    struct tg_error err = {0};
+    int rc = write_update(s, talk, &w, &sending, &err);
+    bool left_out = rc < 0 && rc != TG_EAGAIN;
     s->state = TG_AWS_SHADOW_READY;
     s->request.wake_ms = INT64_MAX;
-    if (rc == TG_EAGAIN || rc == TG_OK)
-        s->told_too_large = false;
-    if (rc == TG_EAGAIN)
-        return TG_OK;
+    if (left_out && !s->told) {
+        (void)tg_error_wrap(&err, "the shadow is not updated");
+        talk->io->say(talk->user, TG_LOG_WARN, err.text);
+    }
+    s->told = left_out;
     if (rc < 0)
-        return tg_error_wrap(err, "the shadow of %s is not updated", talk->target->device_id);
+        return;
     if (publish(talk, "/update", tg_bytes(w.data, w.len)) < 0) {
-        tg_aws_text_free(&sending);
+        tg_json_text_free(&sending);
         s->state = TG_AWS_SHADOW_WAITING;
         tg_aws_request_later(&s->request, now_ms);
-        return TG_OK;
+        return;
     }
-    tg_aws_text_free(&s->sending);
+    tg_json_text_free(&s->sending);
     s->sending = sending;
     s->state = TG_AWS_SHADOW_UPDATING;
     tg_aws_request_sent(&s->request, now_ms);
-    return TG_OK;
-}
-
-/* For events whose errors are not logged: what cannot be sent is told with the answer to a get, once. */
-static void report_quietly(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64_t now_ms)
-{
-    struct tg_error err = {0};
-    if (report(s, talk, now_ms, &err) < 0 && !s->told_too_large)
-        get(s, talk, now_ms);
 }
 
 /* --- desired ------------------------------------------------------------------------------------------- */
@@ -164,33 +157,33 @@ static int give_desired(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
                         bool wish, uint64_t version, struct tg_error *err)
 {
     static const char what[] = "the shadow's desired properties are left out";
-    struct tg_bytes known = s->desired.len ? tg_aws_text_view(&s->desired) : tg_bytes_str("{}");
-    struct tg_aws_text text = {0}, kept = {0};
-    json_t *before = tg_aws_json_parse(known, what, err), *after = NULL, *empty = NULL;
+    struct tg_bytes known = s->desired.len ? tg_json_text_view(&s->desired) : tg_bytes_str("{}");
+    struct tg_json_text text = {0}, kept = {0};
+    json_t *before = tg_json_parse(known, what, err), *after = NULL, *empty = NULL;
     int rc = before ? TG_OK : TG_ENOMEM;
     if (!json_is_object(state))
         state = empty = json_object();
     if (rc == TG_OK) {
         after = whole ? json_incref(state) : json_deep_copy(before);
-        if (!after || !state || (!whole && tg_aws_json_patch(after, state) < 0))
+        if (!after || !state || (!whole && tg_json_patch(after, state) < 0))
             rc = tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
     }
     if (rc == TG_OK)
-        rc = tg_aws_json_keep(after, TG_AWS_SHADOW_TAKE_BYTES, what, &kept, err);
+        rc = tg_json_keep(after, TG_AWS_SHADOW_TAKE_BYTES, what, &kept, err);
     if (rc == TG_OK && (wish || !json_equal(before, after)))
-        rc = tg_aws_json_keep(state, TG_AWS_SHADOW_TAKE_BYTES, what, &text, err);
+        rc = tg_json_keep(state, TG_AWS_SHADOW_TAKE_BYTES, what, &text, err);
     if (rc == TG_OK) {
-        tg_aws_text_free(&s->desired);
+        tg_json_text_free(&s->desired);
         s->desired = kept;
         s->desired_version = version;
         if (text.data)
             talk->io->desired(talk->user, &(struct tg_cloud_desired){.whole = whole,
                                                                      .version = version,
-                                                                     .json = tg_aws_text_view(&text)});
+                                                                     .json = tg_json_text_view(&text)});
     } else {
-        tg_aws_text_free(&kept);
+        tg_json_text_free(&kept);
     }
-    tg_aws_text_free(&text);
+    tg_json_text_free(&text);
     json_decref(before);
     json_decref(after);
     json_decref(empty);
@@ -203,8 +196,8 @@ static int refused(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, co
                    int64_t now_ms, struct tg_error *err)
 {
     bool got = s->state == TG_AWS_SHADOW_GETTING;
-    uint64_t code = tg_aws_json_number(body, "code");
-    const char *text = tg_aws_json_text(body, "message");
+    uint64_t code = tg_json_member_number(body, "code");
+    const char *text = tg_json_member_text(body, "message");
     char quoted[TG_QUOTE_BYTES];
     bool again = code == CODE_TOO_MANY || code >= CODE_SERVER;
     if (again) {
@@ -226,8 +219,8 @@ static int get_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
                         int64_t now_ms, struct tg_error *err)
 {
     json_t *state = json_object_get(body, "state"), *reported = json_object_get(state, "reported");
-    uint64_t version = tg_aws_json_number(body, "version");
-    struct tg_aws_text known = {0};
+    uint64_t version = tg_json_member_number(body, "version");
+    struct tg_json_text known = {0};
     struct tg_error second = {0};
     int rc = TG_OK, rc2;
     tg_aws_request_answered(&s->request);
@@ -241,63 +234,60 @@ static int get_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
     s->state = TG_AWS_SHADOW_READY;
     s->version = version;
     if (json_is_object(reported))
-        rc = tg_aws_json_keep(reported, TG_AWS_SHADOW_TAKE_BYTES, "the shadow's reported properties", &known,
-                              err);
-    tg_aws_text_free(&s->reported);
+        rc =
+            tg_json_keep(reported, TG_AWS_SHADOW_TAKE_BYTES, "the shadow's reported properties", &known, err);
+    tg_json_text_free(&s->reported);
     s->reported = known;
     rc2 =
         give_desired(s, talk, json_object_get(state, "desired"), true, true, version, rc < 0 ? &second : err);
-    rc = rc < 0 ? rc : rc2;
-    rc2 = report(s, talk, now_ms, rc < 0 ? &second : err);
-    s->told_too_large = rc2 < 0;
+    report(s, talk, now_ms);
     return rc < 0 ? rc : rc2;
 }
 
 static int get_rejected(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
                         int64_t now_ms, struct tg_error *err)
 {
-    return tg_aws_json_number(body, "code") == CODE_NOT_FOUND
+    return tg_json_member_number(body, "code") == CODE_NOT_FOUND
                ? get_accepted(s, talk, NULL, now_ms, err) /* an empty one: the first report makes it */
                : refused(s, talk, body, now_ms, err);
 }
 
 /* An update that was accepted: this session's, or another client's. */
-static int update_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
-                           int64_t now_ms, struct tg_error *err)
+static void update_accepted(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
+                            int64_t now_ms)
 {
-    const char *token = tg_aws_json_text(body, "clientToken");
+    const char *token = tg_json_member_text(body, "clientToken");
     json_t *state = json_object_get(body, "state"), *desired = json_object_get(state, "desired");
-    uint64_t version = tg_aws_json_number(body, "version");
+    uint64_t version = tg_json_member_number(body, "version");
     bool current = s->state == TG_AWS_SHADOW_UPDATING && tg_aws_request_is_current(&s->request, token);
     s->version = version > s->version ? version : s->version;
     if (current) {
-        tg_aws_text_free(&s->reported);
+        tg_json_text_free(&s->reported);
         s->reported = s->sending;
-        s->sending = (struct tg_aws_text){0};
+        s->sending = (struct tg_json_text){0};
         tg_aws_request_answered(&s->request);
         s->state = TG_AWS_SHADOW_READY;
         s->conflicts = 0;
     } else if (!tg_aws_request_is_ours(&s->request, token) &&
-               (json_object_get(state, "reported") || json_is_null(desired) ||
-                tg_aws_json_removes(desired))) {
+               (json_object_get(state, "reported") || json_is_null(desired) || tg_json_removes(desired))) {
         s->must_get = true;
     }
     if (s->state != TG_AWS_SHADOW_READY)
-        return TG_OK;
-    if (!s->must_get)
-        return current ? report(s, talk, now_ms, err) : TG_OK;
-    get(s, talk, now_ms);
-    return TG_OK;
+        return;
+    if (s->must_get)
+        get(s, talk, now_ms);
+    else if (current)
+        report(s, talk, now_ms);
 }
 
 static int update_rejected(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
                            int64_t now_ms, struct tg_error *err)
 {
     if (s->state != TG_AWS_SHADOW_UPDATING ||
-        !tg_aws_request_is_current(&s->request, tg_aws_json_text(body, "clientToken")))
+        !tg_aws_request_is_current(&s->request, tg_json_member_text(body, "clientToken")))
         return TG_OK;
-    tg_aws_text_free(&s->sending);
-    if (tg_aws_json_number(body, "code") != CODE_CONFLICT)
+    tg_json_text_free(&s->sending);
+    if (tg_json_member_number(body, "code") != CODE_CONFLICT)
         return refused(s, talk, body, now_ms, err);
     tg_aws_request_answered(&s->request);
     if (++s->conflicts <= QUICK_CONFLICTS) {
@@ -313,9 +303,9 @@ static int update_rejected(struct tg_aws_shadow *s, const struct tg_cloud_talk *
 static int delta(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, const json_t *body,
                  struct tg_error *err)
 {
-    uint64_t version = tg_aws_json_number(body, "version");
+    uint64_t version = tg_json_member_number(body, "version");
     json_t *state = json_object_get(body, "state");
-    bool ours = tg_aws_request_is_ours(&s->request, tg_aws_json_text(body, "clientToken"));
+    bool ours = tg_aws_request_is_ours(&s->request, tg_json_member_text(body, "clientToken"));
     if (version == 0 || !json_is_object(state))
         return tg_error_set(err, TG_EPROTO, "a delta of the shadow has no version or no state");
     if (version <= s->desired_version)
@@ -331,18 +321,18 @@ int tg_aws_shadow_message(struct tg_aws_shadow *s, const struct tg_cloud_talk *t
     int rc = TG_OK;
     if (s->state == TG_AWS_SHADOW_OFF)
         return TG_OK; /* kept by the broker from before; the document is asked for anyway */
-    body = tg_aws_json_parse(event->payload, "a message of the shadow service is left out", err);
+    body = tg_json_parse(event->payload, "a message of the shadow service is left out", err);
     if (!body)
         return err && err->code ? err->code : TG_EPROTO;
     if (tg_bytes_eq_str(rest, "get/accepted") || tg_bytes_eq_str(rest, "get/rejected")) {
         if (s->state == TG_AWS_SHADOW_GETTING &&
-            tg_aws_request_is_current(&s->request, tg_aws_json_text(body, "clientToken")))
+            tg_aws_request_is_current(&s->request, tg_json_member_text(body, "clientToken")))
             rc = tg_bytes_eq_str(rest, "get/accepted") ? get_accepted(s, talk, body, event->now_ms, err)
                                                        : get_rejected(s, talk, body, event->now_ms, err);
     } else if (tg_bytes_eq_str(rest, "update/delta")) {
         rc = delta(s, talk, body, err);
     } else if (tg_bytes_eq_str(rest, "update/accepted")) {
-        rc = update_accepted(s, talk, body, event->now_ms, err);
+        update_accepted(s, talk, body, event->now_ms);
     } else if (tg_bytes_eq_str(rest, "update/rejected")) {
         rc = update_rejected(s, talk, body, event->now_ms, err);
     }
@@ -366,7 +356,7 @@ void tg_aws_shadow_begin(struct tg_aws_shadow *s, const struct tg_cloud_talk *ta
 void tg_aws_shadow_report(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64_t now_ms)
 {
     if (s->state == TG_AWS_SHADOW_READY)
-        report_quietly(s, talk, now_ms);
+        report(s, talk, now_ms);
 }
 
 void tg_aws_shadow_wake(struct tg_aws_shadow *s, const struct tg_cloud_talk *talk, int64_t now_ms)
@@ -379,14 +369,14 @@ void tg_aws_shadow_wake(struct tg_aws_shadow *s, const struct tg_cloud_talk *tal
     } else if (s->state == TG_AWS_SHADOW_WAITING && s->must_get) {
         get(s, talk, now_ms);
     } else if (s->state == TG_AWS_SHADOW_WAITING) {
-        report_quietly(s, talk, now_ms);
+        report(s, talk, now_ms);
     }
 }
 
 void tg_aws_shadow_end(struct tg_aws_shadow *s)
 {
-    tg_aws_text_free(&s->desired);
-    tg_aws_text_free(&s->reported);
-    tg_aws_text_free(&s->sending);
+    tg_json_text_free(&s->desired);
+    tg_json_text_free(&s->reported);
+    tg_json_text_free(&s->sending);
     *s = (struct tg_aws_shadow){.request.wake_ms = INT64_MAX};
 }

@@ -24,7 +24,7 @@
 #ifndef TG_NORTHBOUND_AWS_SHADOW_H
 #define TG_NORTHBOUND_AWS_SHADOW_H
 
-#include "northbound/aws_json.h"
+#include "northbound/json_document.h"
 #include "northbound/aws_request.h"
 #include "northbound/cloud.h"
 
@@ -44,15 +44,15 @@ enum tg_aws_shadow_state {
 /* Zero-initialised; part of the session's memory. */
 struct tg_aws_shadow {
     enum tg_aws_shadow_state state;
-    bool must_get;       /* what is known may not be what the shadow has */
-    bool told_too_large; /* and not yet fitted again */
-    bool asked_twice;    /* because the answer was older than a delta */
-    uint32_t conflicts;  /* in a row */
+    bool must_get;      /* what is known may not be what the shadow has */
+    bool told;          /* that the reported properties cannot be sent, and not yet fitted again */
+    bool asked_twice;   /* because the answer was older than a delta */
+    uint32_t conflicts; /* in a row */
     struct tg_aws_request request;
-    uint64_t version;                     /* of the document; 0 = there is none */
-    uint64_t desired_version;             /* of the last wish that was given */
-    struct tg_aws_text desired, reported; /* as the shadow has them */
-    struct tg_aws_text sending;           /* reported, once the outstanding update is accepted */
+    uint64_t version;                      /* of the document; 0 = there is none */
+    uint64_t desired_version;              /* of the last wish that was given */
+    struct tg_json_text desired, reported; /* as the shadow has them */
+    struct tg_json_text sending;           /* reported, once the outstanding update is accepted */
 };
 
 /* True when the options switch it on; the name (NULL = classic) then is in *ret_name. */

@@ -292,6 +292,7 @@ const struct tg_cloud_type tg_azure_hub = {
                .check_device = check_device,
                .check_cloud = check_cloud,
                .check_route = check_route},
+    .websocket_path = "/$iothub/websocket",
     .max_message_bytes = 256 * 1024,
     .max_keepalive_s = MAX_KEEPALIVE_S,
     .qos = 1,

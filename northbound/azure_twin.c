@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "core/base/log.h"
 #include "northbound/azure_topic.h"
 
 #define GET_PREFIX      "$iothub/twin/GET/?$rid="
@@ -29,6 +30,29 @@ static int64_t backoff_ms(uint32_t refusals)
 static int64_t patience_ms(uint32_t silences)
 {
     return doubled(SILENCE_MS, silences, (int64_t)SILENCE_MS << SILENCE_DOUBLES);
+}
+
+static void drop_own(json_t *object)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(object, next, key, value)
+    {
+        if (key[0] == '$')
+            json_object_del(object, key);
+    }
+}
+
+/* The object within the hub's limits, without the hub's own members, which are taken out of it. */
+static int write_properties(json_t *object, size_t limit_bytes, const char *what,
+                            struct tg_json_text *ret_text, struct tg_error *err)
+{
+    drop_own(object);
+    if (tg_json_depth(object) > 1 + TG_AZURE_TWIN_MAX_DEPTH)
+        return tg_error_set(err, TG_ETOOBIG, "%s: nested more than %d levels deep", what,
+                            TG_AZURE_TWIN_MAX_DEPTH);
+    return tg_json_keep(object, limit_bytes, what, ret_text, err);
 }
 
 /* Publishes to {prefix}{a new request id}; 0 when there is no room. */
@@ -67,8 +91,8 @@ static int64_t ask_later(struct tg_azure_twin *t, int64_t now)
 
 static void forget_reports(struct tg_azure_twin *t)
 {
-    tg_azure_text_free(&t->sent);
-    tg_azure_text_free(&t->waiting);
+    tg_json_text_free(&t->sent);
+    tg_json_text_free(&t->waiting);
     t->report_rid = 0;
     t->report_at_ms = 0;
 }
@@ -84,23 +108,20 @@ static void compare_again(struct tg_azure_twin *t, const struct tg_cloud_talk *t
 static bool add_waiting(struct tg_azure_twin *t, struct tg_bytes patch, struct tg_error *err)
 {
     static const char what[] = "the reported properties";
-    struct tg_azure_text merged = {0};
-    json_t *first = t->waiting.len
-                        ? tg_azure_document_parse(tg_bytes(t->waiting.data, t->waiting.len), what, err)
-                        : json_object();
-    json_t *then = tg_azure_document_parse(patch, what, err);
-    bool good = first && then &&
-                tg_azure_document_write(then, TG_AZURE_DOCUMENT_MAX_BYTES, what, &merged, err) == TG_OK;
+    struct tg_json_text merged = {0};
+    json_t *first = t->waiting.len ? tg_json_parse(tg_json_text_view(&t->waiting), what, err) : json_object();
+    json_t *then = tg_json_parse(patch, what, err);
+    bool good = first && then && write_properties(then, TG_AZURE_TWIN_MAX_BYTES, what, &merged, err) == TG_OK;
     if (good && t->waiting.len) {
-        tg_azure_text_free(&merged);
-        good = tg_azure_document_then(first, then) == TG_OK &&
-               tg_azure_document_write(first, TG_AZURE_DOCUMENT_MAX_BYTES, what, &merged, err) == TG_OK;
+        tg_json_text_free(&merged);
+        good = tg_json_then(first, then) == TG_OK &&
+               write_properties(first, TG_AZURE_TWIN_MAX_BYTES, what, &merged, err) == TG_OK;
     }
     json_decref(first);
     json_decref(then);
     if (!good)
         return false;
-    tg_azure_text_free(&t->waiting);
+    tg_json_text_free(&t->waiting);
     t->waiting = merged;
     return true;
 }
@@ -108,13 +129,13 @@ static bool add_waiting(struct tg_azure_twin *t, struct tg_bytes patch, struct t
 /* What was sent and not taken goes before what waits. */
 static bool take_back(struct tg_azure_twin *t)
 {
-    struct tg_azure_text later = t->waiting;
+    struct tg_json_text later = t->waiting;
     bool good;
     t->waiting = t->sent;
-    t->sent = (struct tg_azure_text){0};
+    t->sent = (struct tg_json_text){0};
     t->report_rid = 0;
-    good = later.len == 0 || add_waiting(t, tg_bytes(later.data, later.len), NULL);
-    tg_azure_text_free(&later);
+    good = later.len == 0 || add_waiting(t, tg_json_text_view(&later), NULL);
+    tg_json_text_free(&later);
     return good;
 }
 
@@ -122,50 +143,59 @@ static void send_reports(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
 {
     if (t->state != TG_AZURE_TWIN_KNOWN || t->report_rid || t->waiting.len == 0 || now < t->report_at_ms)
         return;
-    t->report_rid = request(t, talk, REPORT_PREFIX, tg_bytes(t->waiting.data, t->waiting.len));
+    t->report_rid = request(t, talk, REPORT_PREFIX, tg_json_text_view(&t->waiting));
     if (!t->report_rid) {
         t->report_at_ms = now + ROOM_MS;
         return;
     }
     t->sent = t->waiting;
-    t->waiting = (struct tg_azure_text){0};
+    t->waiting = (struct tg_json_text){0};
     t->report_at_ms = now + patience_ms(t->report_silences);
 }
 
-/* Compares the hub's copy with ours; what differs waits to be sent. */
-static int compare(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, json_t *hub,
-                   struct tg_error *err)
+/* Ours as an object, when it is within the limits: else NULL, and it is told. */
+static json_t *reported(struct tg_azure_twin *t, const struct tg_cloud_talk *talk)
 {
     static const char what[] = "the reported properties of this device are not sent";
     struct tg_bytes whole = talk->io->reported(talk->user);
-    struct tg_azure_text text = {0};
-    json_t *ours, *patch = NULL, *empty = NULL;
-    int rc;
-    tg_azure_text_free(&t->waiting); /* the whole has it too */
-    if (whole.len == 0)
-        return TG_OK;
-    ours = tg_azure_document_parse(whole, what, err);
-    if (!ours)
-        return err ? err->code : TG_EPROTO;
-    if (json_object_size(ours) == 0) { /* nothing to say is no reason to remove what the hub has */
+    struct tg_json_text text = {0};
+    struct tg_error err = {0};
+    json_t *ours = tg_json_parse(whole.len ? whole : tg_bytes_str("{}"), what, &err);
+    if (ours && write_properties(ours, TG_AZURE_TWIN_MAX_BYTES, what, &text, &err) < 0) {
         json_decref(ours);
-        return TG_OK;
+        ours = NULL;
     }
-    rc = tg_azure_document_write(ours, TG_AZURE_DOCUMENT_MAX_BYTES, what, &text, err);
-    tg_azure_text_free(&text);
-    if (rc == TG_OK) {
+    tg_json_text_free(&text);
+    if (!ours && !t->told)
+        talk->io->say(talk->user, TG_LOG_WARN, err.text);
+    t->told = !ours;
+    return ours;
+}
+
+/* Compares the hub's copy with ours; what differs waits to be sent. */
+static void compare(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, json_t *hub)
+{
+    static const char what[] = "the change of this device's reported properties is not sent";
+    json_t *ours = reported(t, talk), *patch = NULL, *empty = NULL;
+    struct tg_error err = {0};
+    int rc = TG_OK;
+    tg_json_text_free(&t->waiting);   /* the whole has it too */
+    if (json_object_size(ours) > 0) { /* nothing to say is no reason to remove what the hub has */
         if (!json_is_object(hub))
             hub = empty = json_object();
-        patch = hub ? tg_azure_document_diff(hub, ours) : NULL;
+        if (hub)
+            drop_own(hub);
+        patch = hub ? tg_json_diff(hub, ours) : NULL;
         if (!patch)
-            rc = tg_error_set(err, TG_ENOMEM, "out of memory: %s", what);
+            rc = tg_error_set(&err, TG_ENOMEM, "%s: out of memory", what);
         else if (json_object_size(patch) > 0) /* names to remove come on top */
-            rc = tg_azure_document_write(patch, 2 * TG_AZURE_DOCUMENT_MAX_BYTES, what, &t->waiting, err);
+            rc = write_properties(patch, 2 * TG_AZURE_TWIN_MAX_BYTES, what, &t->waiting, &err);
+        if (rc < 0)
+            talk->io->say(talk->user, TG_LOG_WARN, err.text);
     }
     json_decref(ours);
     json_decref(patch);
     json_decref(empty);
-    return rc;
 }
 
 static int report_answer(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, uint32_t status,
@@ -198,7 +228,7 @@ static int report_answer(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
     t->report_refusals = 0;
     t->report_rid = 0;
     t->report_at_ms = 0;
-    tg_azure_text_free(&t->sent);
+    tg_json_text_free(&t->sent);
     send_reports(t, talk, now);
     return rc;
 }
@@ -206,12 +236,17 @@ static int report_answer(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
 static void report(struct tg_azure_twin *t, const struct tg_cloud_talk *talk,
                    const struct tg_cloud_event *event)
 {
+    json_t *ours;
     if (t->state != TG_AZURE_TWIN_KNOWN)
         return; /* the answer that is awaited leads to the whole */
-    if (add_waiting(t, event->payload, NULL))
+    if (!t->told && add_waiting(t, event->payload, NULL)) {
         send_reports(t, talk, event->now_ms);
-    else
+        return;
+    }
+    ours = reported(t, talk);
+    if (ours) /* it cannot be merged, or what was left out fits again */
         compare_again(t, talk, event->now_ms);
+    json_decref(ours);
 }
 
 /* --- desired --- */
@@ -219,18 +254,17 @@ static void report(struct tg_azure_twin *t, const struct tg_cloud_talk *talk,
 static int give_desired(const struct tg_cloud_talk *talk, json_t *object, bool whole, uint64_t version,
                         struct tg_error *err)
 {
-    struct tg_azure_text text = {0};
+    struct tg_json_text text = {0};
     char what[120];
     int rc;
     snprintf(what, sizeof what, "the desired properties of version %llu are left out, what is in use stays",
              (unsigned long long)version);
-    rc = tg_azure_document_write(object, TG_AZURE_DOCUMENT_MAX_BYTES, what, &text, err);
+    rc = write_properties(object, TG_AZURE_TWIN_MAX_BYTES, what, &text, err);
     if (rc < 0)
         return rc;
-    talk->io->desired(talk->user, &(struct tg_cloud_desired){.whole = whole,
-                                                             .version = version,
-                                                             .json = tg_bytes(text.data, text.len)});
-    tg_azure_text_free(&text);
+    talk->io->desired(talk->user, &(struct tg_cloud_desired){
+                                      .whole = whole, .version = version, .json = tg_json_text_view(&text)});
+    tg_json_text_free(&text);
     return TG_OK;
 }
 
@@ -239,11 +273,10 @@ static int take_twin(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, 
                      int64_t now, struct tg_error *err)
 {
     static const char what[] = "the hub's answer with the device twin";
-    json_t *root = tg_azure_document_parse(body, what, err);
+    json_t *root = tg_json_parse(body, what, err);
     json_t *desired = json_object_get(root, "desired");
     const json_t *version = json_object_get(desired, "$version");
-    struct tg_error second = {0};
-    int rc, reported;
+    int rc;
     if (!json_is_object(desired) || !json_is_integer(version) || json_integer_value(version) < 0) {
         if (root)
             tg_error_set(err, TG_EPROTO, "%s has no desired properties with a $version", what);
@@ -260,10 +293,7 @@ static int take_twin(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, 
         t->newest_seen = 0; /* once: a twin that was made anew counts from 1 again */
         ask(t, talk, now);
     } else {
-        reported = compare(t, talk, json_object_get(root, "reported"), rc < 0 ? &second : err);
-        if (rc < 0 && reported < 0)
-            tg_error_wrap(err, "%.170s; also", second.text);
-        rc = rc < 0 ? rc : reported;
+        compare(t, talk, json_object_get(root, "reported"));
         send_reports(t, talk, now);
     }
     json_decref(root);
@@ -312,7 +342,7 @@ static int desired_patch(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
         return TG_OK;
     }
     t->desired_version = version;
-    patch = tg_azure_document_parse(body, "a patch of desired properties is left out", err);
+    patch = tg_json_parse(body, "a patch of desired properties is left out", err);
     if (!patch)
         return err ? err->code : TG_EPROTO;
     rc = give_desired(talk, patch, false, version, err);

@@ -15,9 +15,9 @@ if(TG_SANITIZE)
 endif()
 
 tg_library(tg_cloud SOURCES
-  percent.c property_bag.c jwt.c cloud_types.c
-  azure_sas.c azure_topic.c azure_document.c azure_twin.c azure_methods.c azure_dps.c azure_hub.c
-  aws_iot.c aws_shadow.c aws_jobs.c aws_fleet.c aws_json.c aws_request.c
+  percent.c property_bag.c json_document.c jwt.c cloud_types.c
+  azure_sas.c azure_topic.c azure_twin.c azure_methods.c azure_dps.c azure_hub.c
+  aws_iot.c aws_shadow.c aws_jobs.c aws_fleet.c aws_request.c
   mqtt_template.c mqtt_options.c mqtt_cloud.c
   sparkplug.c sparkplug_inbound.c sparkplug_metrics.c sparkplug_payload.c sparkplug_say.c
   gcp_iot_core.c gcp_talk.c gcp_attach.c gcp_fault.c gcp_token.c

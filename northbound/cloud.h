@@ -36,6 +36,7 @@
 #define TG_NORTHBOUND_CLOUD_H
 
 #include "config/config.h"
+#include "core/base/log.h" /* enum tg_log_level */
 #include "northbound/format.h"
 #include "northbound/mqtt/mqtt_client.h"
 #include "northbound/signer.h"
@@ -100,7 +101,8 @@ enum tg_cloud_event_type {
     TG_CLOUD_SUBSCRIBED, /* all filters of the session (or shared link) have been answered; code: how many were refused */
     TG_CLOUD_MESSAGE, /* topic, payload, retain. What step() returns < 0 for is logged with err and left out */
     TG_CLOUD_PUBLISHED, /* the publish that was made with this mark (code) is acknowledged */
-    TG_CLOUD_ANSWER, /* a command ended: reply, status ("ok", "invalid", … router.h), payload = its JSON result */
+    TG_CLOUD_ANSWER, /* a command ended: reply, status ("ok", "invalid", … router.h), payload = its JSON result. Only on the
+                        connection that the command came by; with late_answers at any time, also when there is none */
     TG_CLOUD_REPORT, /* payload = what changed of the reported properties, as a JSON merge patch */
     TG_CLOUD_SAMPLE, /* types with wants_samples: payload = the body (sample.h) of a sample that was just accepted; the
                         connection may be down. Those of before a restart come only to encode() */
@@ -150,6 +152,10 @@ struct tg_cloud_io {
     /* Small durable memory (store/notes.h), key at most 64 bytes, value at most 64 KiB; remember with an empty value forgets. */
     struct tg_bytes (*recall)(void *user, const char *key);
     void (*remember)(void *user, const char *key, struct tg_bytes value);
+    /* A line in the log about this session (its device and cloud are put before it), also seen as `notice` in its status: something
+     * was left out here, why, and what happens next. The link goes on; give_up() says its own text. What repeats is the
+     * profile's to hold back. */
+    void (*say)(void *user, enum tg_log_level level, const char *text);
     /* For shared links: each session in turn. */
     void (*each_session)(void *user, void (*each)(void *arg, const struct tg_cloud_talk *talk), void *arg);
 };
@@ -192,13 +198,15 @@ struct tg_cloud_type {
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    bool late_answers; /* ANSWER is wanted even if the connection that the command came by is gone: the profile keeps it */
     /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are
      * subscribed only by io->subscribe(), and when the session gives up or the connection ends, what is in flight goes back to
      * the outbox, to be sent after the gate has opened again. */
     bool attaches;
     bool plain_acks; /* the cloud compares desired and reported: core/gateway/twin.h */
     size_t session_bytes, link_bytes;
-    const char *alpn_443; /* protocol to offer in TLS on port 443; NULL = none */
+    const char *alpn_443;       /* protocol to offer in TLS on port 443; NULL = none */
+    const char *websocket_path; /* where it speaks MQTT over WebSocket; NULL = it does not */
 
     bool (*shared)(const struct tg_cloud_target *t);        /* NULL = never */
     uint8_t (*choose_qos)(const struct tg_cloud_target *t); /* NULL = `qos` */

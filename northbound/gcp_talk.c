@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "northbound/gcp_talk.h"
 
-#include <jansson.h>
+#include <stdio.h>
 
 #include "northbound/gcp_iot_core.h"
+#include "northbound/json_document.h"
 
 #define DEVICES "/devices/"
 #define STATE_EVERY_MS                                                                                       \
@@ -33,9 +34,7 @@ static int unexpected(struct tg_bytes topic, struct tg_error *err)
 static int on_config(const struct tg_cloud_talk *talk, struct tg_bytes payload, struct tg_error *err)
 {
     struct tg_cloud_desired d = {.whole = true, .json = payload};
-    json_error_t e;
     json_t *j;
-    bool object;
     if (payload.len == 0) {
         d.json = tg_bytes_str("{}");
         talk->io->desired(talk->user, &d);
@@ -44,15 +43,10 @@ static int on_config(const struct tg_cloud_talk *talk, struct tg_bytes payload, 
     if (payload.len > DOCUMENT_MAX_BYTES)
         return tg_error_set(err, TG_ETOOBIG, "the config has %zu bytes; at most %d are taken", payload.len,
                             DOCUMENT_MAX_BYTES);
-    j = json_loadb((const char *)payload.data, payload.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-    object = json_is_object(j);
-    json_decref(j);
+    j = tg_json_parse(payload, "the config is left out, what was wanted before stays", err);
     if (!j)
-        return tg_error_set(err, TG_EPROTO,
-                            "the config is no JSON (%.100s, line %d); what was wanted before stays", e.text,
-                            e.line);
-    if (!object)
-        return tg_error_set(err, TG_EPROTO, "the config is JSON but no object; what was wanted before stays");
+        return err->code;
+    json_decref(j);
     talk->io->desired(talk->user, &d);
     return TG_OK;
 }
@@ -84,17 +78,23 @@ static void want_state(const struct tg_cloud_talk *talk, struct tg_gcp_session *
 
 static void flush_state(const struct tg_cloud_talk *talk, struct tg_gcp_session *s, int64_t now_ms)
 {
-    uint8_t memory[TG_CLOUD_TOPIC_BYTES], note[96];
-    struct tg_writer topic = tg_writer_init(memory, sizeof memory), w = tg_writer_init(note, sizeof note);
+    uint8_t memory[TG_CLOUD_TOPIC_BYTES];
+    struct tg_writer topic = tg_writer_init(memory, sizeof memory);
     struct tg_bytes document;
+    char text[120];
     if (!s->may_speak || !s->state_waits || now_ms < s->state_at_ms)
         return;
     document = talk->io->reported(talk->user);
-    if (document.len > DOCUMENT_MAX_BYTES) { /* said where it is looked for */
-        tg_write_fmt(&w, "{\"error\":\"the state has %zu bytes; the cloud takes at most %d\"}", document.len,
-                     DOCUMENT_MAX_BYTES);
-        document = tg_bytes(w.data, w.len);
+    if (document.len > DOCUMENT_MAX_BYTES) {
+        snprintf(text, sizeof text, "the state is not sent: %zu bytes; the cloud takes at most %d",
+                 document.len, DOCUMENT_MAX_BYTES);
+        if (!s->told)
+            talk->io->say(talk->user, TG_LOG_WARN, text);
+        s->told = true;
+        s->state_waits = false;
+        return;
     }
+    s->told = false;
     tg_write_str(&topic, DEVICES);
     tg_write_str(&topic, talk->target->device_id);
     tg_write_str(&topic, "/state");

@@ -19,6 +19,7 @@
 struct tg_gcp_session {
     struct tg_gcp_attach attach; /* gateway mode only */
     bool may_speak, state_waits;
+    bool told;           /* that the state is too large, and it has not fitted since */
     int64_t state_at_ms; /* no state before this; kept over reconnects */
 };
 

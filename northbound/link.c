@@ -9,14 +9,17 @@
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "northbound/pubsub/pubsub_link.h"
+#include "northbound/transport.h"
 
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
 #define DISCONNECT_LINGER_MS 500
 #define TELL_AGAIN_MS        600000
 #define CLOCK_LOOK_MS        1000
-#define CHANGE_LOOK_MS       30000 /* a refused credential: how often its files are looked at */
+#define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
 #define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
+#define SHORT_LIFE_MS        10000
+#define SHORT_LIVES          2 /* so many connections in a row that end soon may be accidents */
 
 static void on_deadline(void *user);
 static void wait_and_retry(struct tg_link *l, int64_t wait_ms);
@@ -92,7 +95,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     tg_link_take_all_back(l);
     if (l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, false);
     l->wake_ms = INT64_MAX;
     tg_buffer_fini(&l->in);
     if (l->stream) {
@@ -192,7 +195,7 @@ static void wait_and_retry(struct tg_link *l, int64_t wait_ms)
  * nothing is sent to it; a look at the clock now and then. */
 static void wait_for_clock(struct tg_link *l, const char *text)
 {
-    snprintf(l->last_error, sizeof l->last_error, "%.199s", text);
+    snprintf(l->last_error, sizeof l->last_error, "%.319s", text);
     drop_connection(l, 0);
     if (!l->waits_for_clock)
         tg_log(TG_LOG_WARN, "session",
@@ -233,11 +236,33 @@ static void on_data(void *user, struct tg_bytes data)
     l->protocol->data(l, data);
 }
 
+/* MQTT 3.1.1 has no word for it when a broker throws a client out. Once may be an accident; again and again soon after the
+ * login it is one of two things. */
+static bool is_thrown_out(struct tg_link *l, const struct tg_error *err)
+{
+    bool by_peer = err->code == TG_EEOF || err->code == TG_EIO;
+    if (l->state != TG_SESSION_ONLINE || !by_peer || tg_clock_mono_ms() - l->online_ms > SHORT_LIFE_MS) {
+        if (l->state == TG_SESSION_ONLINE)
+            l->short_lives = 0;
+        return false;
+    }
+    return ++l->short_lives > SHORT_LIVES;
+}
+
 static void on_end(void *user, const struct tg_error *err)
 {
     struct tg_link *l = checked(user);
-    if (!l->protocol->ended || !l->protocol->ended(l, err))
+    char text[TG_SESSION_ERROR_BYTES];
+    if (l->protocol->ended && l->protocol->ended(l, err))
+        return;
+    if (!is_thrown_out(l, err)) {
         tg_link_fail_error(l, err);
+        return;
+    }
+    snprintf(text, sizeof text,
+             "%.160s, soon after each login: another client uses this client id, or a topic is not allowed",
+             err->text);
+    tg_link_fail(l, text);
 }
 
 static void on_writable(void *user)
@@ -253,9 +278,10 @@ static uint16_t port_of(const struct tg_link *l)
     if (l->errand && tg_settings_has(p, "port"))
         return (uint16_t)tg_settings_int(p, "port");
     if (l->errand && l->cloud->type->errand->default_port)
-        return l->cloud->type->errand->default_port;
-    return (uint16_t)(tg_settings_has(c, "port") ? tg_settings_int(c, "port")
-                                                 : l->cloud->type->config.default_port);
+        return tg_transport_is_websocket(c) ? tg_transport_default_port(c, l->cloud->type)
+                                            : l->cloud->type->errand->default_port;
+    return tg_settings_has(c, "port") ? (uint16_t)tg_settings_int(c, "port")
+                                      : tg_transport_default_port(c, l->cloud->type);
 }
 
 void tg_link_slot_granted(struct tg_link *l)
@@ -263,9 +289,14 @@ void tg_link_slot_granted(struct tg_link *l)
     static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
     const struct tg_settings *c = l->config->common;
     struct tg_stream_options o = {.tls = l->cloud->tls, .ticket = &l->ticket};
+    struct tg_transport transport = {0};
     struct tg_identity fresh;
     struct tg_error err = {0};
     int rc;
+    if (l->login) {
+        tg_link_fail(l, "the key's token is still at work on the last login");
+        return;
+    }
     l->errand = tg_link_wants_errand(l);
     o.host = l->errand ? l->cloud->type->errand->host(&l->target) : l->target.host;
     o.port = port_of(l);
@@ -285,7 +316,10 @@ void tg_link_slot_granted(struct tg_link *l)
     l->identity = fresh;
     tg_link_watch_expiry(l, tg_clock_mono_ms());
     o.credential = l->identity.credential;
-    rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
+    if (rc == TG_OK)
+        rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
+    tg_transport_fini(&transport);
     if (rc < 0)
         tg_link_fail(l, err.text);
     else
@@ -452,7 +486,7 @@ static void free_link(struct tg_link *l)
 {
     if (l->memory)
         (void)tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_END});
-    tg_link_forget_deferred(l, NULL);
+    tg_link_forget_deferred(l, NULL, true);
     if (l->cloud->shared == l)
         l->cloud->shared = NULL;
     tg_set_leave_cloud(l);
@@ -528,8 +562,16 @@ void tg_link_start(struct tg_link *l)
 static void on_deadline_closed(void *user)
 {
     struct tg_link *l = checked(user);
+    l->timer_closed = true;
+    tg_link_close_finish(l);
+}
+
+void tg_link_close_finish(struct tg_link *l)
+{
     void (*closed)(void *) = l->closed;
     void *closed_user = l->closed_user;
+    if (!l->timer_closed || l->login)
+        return;
     free_link(l);
     if (closed)
         closed(closed_user);

@@ -6,10 +6,12 @@
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
  *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
+ *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, telemetry
  *   link_window.c    the memory of the in-flight window
  *   link_talk.c      the profile's step(): events to it, and what it may do
+ *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
  *   link_assign.c    errands before the connection proper, and what they found
@@ -160,6 +162,8 @@ struct tg_session {
     struct tg_session_counts stats;
     struct tg_day_meter day;
     char *gate_text; /* why the gate is closed; NULL = it is not, or for no reason to tell */
+    char *notice;    /* what was last left out, and why; NULL = nothing */
+    int64_t notice_ms;
     void (*closed)(void *user);
     void *closed_user;
     struct tg_deadline *
@@ -199,6 +203,7 @@ struct tg_link {
     const struct tg_config_cloud *config;
     const struct tg_config_identity *identity_config;
     const struct tg_link_protocol *protocol;
+    struct tg_link_login *login; /* a token is signing for this link; NULL = none */
     struct tg_link *queue_next;
     bool shared;
     struct tg_session_list sessions, ready, delayed;
@@ -207,7 +212,7 @@ struct tg_link {
     void *protocol_memory; /* of the protocol */
 
     enum tg_session_state state;
-    bool holds_slot, started, input_held, closing;
+    bool holds_slot, started, input_held, closing, timer_closed;
     bool waits_for_clock;  /* within WAITING: for the time to be set, not for the cloud */
     bool waits_for_change; /* within WAITING: the cloud said no; a changed credential ends the wait */
     bool window_was_full;  /* and has not opened again */
@@ -259,7 +264,8 @@ struct tg_link {
 
     uint64_t connects, failures, bytes_in, bytes_out;
     bool resumed;
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
+    uint32_t short_lives; /* connections in a row that the other side closed soon after the login */
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -288,6 +294,13 @@ void tg_link_go_on(struct tg_link *l, int64_t now_ms);
 void tg_link_is_online(struct tg_link *l, int64_t now_ms, bool session_present);
 /* The model that `config` belongs to goes with this session: borrow from another one. */
 void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leaving);
+
+/* The timer is closed, and no thread is at work for the link: frees it and tells. */
+void tg_link_close_finish(struct tg_link *l);
+
+/* --- link_login.c --- */
+/* Makes the login and sends CONNECT, at once or when the key has signed. */
+void tg_link_log_in(struct tg_link *l);
 
 /* --- link_mqtt.c --- */
 /* Asks for what sessions (and the link) still want to subscribe, one SUBSCRIBE at a time. */
@@ -352,7 +365,6 @@ void tg_link_quarantine(struct tg_session *s, int rc);
 bool tg_link_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event event);
 /* For a message: as above; *ret_held = a command keeps its acknowledgement. */
 bool tg_link_message(struct tg_link *l, struct tg_session *s, const struct tg_mqtt_event *e, bool *ret_held);
-void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk *ret_talk, void *user);
 /* The profile's encode() and sent(). */
 int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
                    uint32_t count, bool again, struct tg_writer *out, struct tg_error *err) TG_CHECKED;
@@ -360,8 +372,15 @@ void tg_link_sent(struct tg_link *l, struct tg_session *s);
 /* ONLINE for this session, and its gate. False: the link has failed meanwhile. */
 bool tg_session_come_online(struct tg_session *s, bool session_present);
 void tg_session_go_offline(struct tg_session *s);
-void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s);
+/* What `notice` in its status says from now on. */
+void tg_session_notice(struct tg_session *s, const char *text);
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_answer.c --- */
+/* Gives what came up while step() was at work. False: the link has failed meanwhile. */
+bool tg_link_drain_deferred(struct tg_link *l);
+/* Of the session, or of all (NULL). Late answers stay, unless `all`. */
+void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s, bool all);
 
 /* --- link_wake.c --- */
 /* Before a session joins: room for its moments. TG_ENOMEM. */

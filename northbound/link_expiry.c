@@ -49,7 +49,8 @@ void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms)
     tg_clock_iso8601(info.not_after_s * 1000, day);
     if (left < 0)
         tg_log(TG_LOG_ERROR, "session",
-               "device=%s cloud=%s its certificate ended on %.10s; samples are kept, but no cloud takes it: it needs a new one",
+               "device=%s cloud=%s its certificate ended on %.10s; samples are kept, but no cloud takes it: "
+               "it needs a new one",
                l->target.device_id, l->config->name, day);
     else
         tg_log(TG_LOG_WARN, "session",

@@ -6,81 +6,16 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/random.h"
 
 /* --- logging in -------------------------------------------------------------------------------------- */
-
-static uint16_t keepalive_s(const struct tg_link *l)
-{
-    int64_t seconds = tg_settings_int(l->config->common, "keepalive") / 1000;
-    const struct tg_cloud_type *type = l->cloud->type;
-    if (seconds > type->max_keepalive_s)
-        return type->max_keepalive_s;
-    return seconds < type->min_keepalive_s ? type->min_keepalive_s : (uint16_t)seconds;
-}
-
-static int make_login(struct tg_link *l, int64_t wall_s, struct tg_writer *scratch,
-                      struct tg_cloud_login *login, struct tg_error *err)
-{
-    const struct tg_cloud_type *type = l->cloud->type;
-    enum tg_identity_kind kind = l->identity.secret.kind;
-    bool signs = kind == TG_IDENTITY_SAS_KEY || kind == TG_IDENTITY_GROUP || kind == TG_IDENTITY_JWT_KEY;
-    if (signs && !tg_clock_plausible(wall_s * 1000))
-        return tg_error_set(err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
-    if (l->errand)
-        return type->errand->login(&l->target, &l->identity.secret, wall_s, scratch, login, err);
-    return type->login(&l->target, &l->identity.secret, l->memory, wall_s, scratch, login, err);
-}
-
-static void plan_renewal(struct tg_link *l, const struct tg_cloud_login *login, int64_t wall_s, int64_t now)
-{
-    l->renew_at_ms = INT64_MAX;
-    l->credential_expires_s = login->expires_s;
-    if (login->expires_s && !l->errand) {
-        int64_t life_ms = (login->expires_s - wall_s) * 1000; /* renew at 75 … 85 %, spread over the fleet */
-        l->renew_at_ms = now + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;
-        l->renew_limit_ms = now + life_ms - 1000;
-    }
-}
-
-static void send_connect(struct tg_link *l)
-{
-    uint8_t memory[TG_CLOUD_SCRATCH_BYTES];
-    struct tg_writer scratch = tg_writer_init(memory, sizeof memory);
-    struct tg_cloud_login login;
-    struct tg_error err = {0};
-    int64_t wall_s = tg_clock_wall_ms() / 1000, now = tg_clock_mono_ms();
-    size_t connect_len;
-    bool sent;
-    int rc = make_login(l, wall_s, &scratch, &login, &err);
-    if (rc == TG_OK) {
-        login.connect.keepalive_s = keepalive_s(l);
-        rc = tg_mqtt_client_connect(&l->mqtt, now, &login.connect, &l->set->out);
-        if (rc < 0)
-            tg_error_set(&err, rc, "CONNECT cannot be made: %s", l->mqtt.reason);
-    }
-    explicit_bzero(memory, sizeof memory);
-    if (rc < 0) {
-        tg_link_fail_error(l, &err);
-        return;
-    }
-    plan_renewal(l, &login, wall_s, now);
-    tg_link_set_state(l, TG_SESSION_LOGIN);
-    connect_len = l->set->out.len;
-    sent = tg_link_flush(l);
-    explicit_bzero(l->set->out.data, connect_len); /* it holds the password or the token */
-    if (!sent)
-        tg_link_fail(l, "the stream does not take the CONNECT packet");
-    else
-        tg_link_arm(l);
-}
 
 static void on_connack(struct tg_link *l, const struct tg_mqtt_event *e, int64_t now)
 {
     if (e->return_code != 0) {
-        char text[160];
+        char text[TG_SESSION_ERROR_BYTES];
         enum tg_retry retry = TG_RETRY_BACKOFF;
-        snprintf(text, sizeof text, "refused by the broker, code %u: %s", e->return_code,
+        snprintf(text, sizeof text, "refused by the %s, code %u: %s",
+                 l->errand ? "provisioning service" : "broker", e->return_code,
                  l->cloud->type->connack_text(e->return_code, &retry));
         tg_link_fail_as(l, retry, text);
         return;
@@ -357,7 +292,7 @@ static void lost(struct tg_link *l)
 }
 
 const struct tg_link_protocol tg_link_mqtt = {
-    .ready = send_connect,
+    .ready = tg_link_log_in,
     .data = on_data,
     .pump = tg_link_pump,
     .deadline = deadline,

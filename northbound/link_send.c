@@ -289,13 +289,15 @@ static int make_topic(struct tg_link *l, struct message *m, uint8_t *memory)
 void tg_link_quarantine(struct tg_session *s, int rc)
 {
     struct tg_row *row;
+    char text[160];
     for (uint64_t tag = s->link->first_tag; tag < s->link->next_tag; tag++)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
-    tg_log(TG_LOG_ERROR, "session",
-           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
-           s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
+    snprintf(text, sizeof text, "sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+             (unsigned long long)row->seq, tg_code_text(rc));
+    tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s %s", s->device_id, s->route->cloud->name, text);
+    tg_session_notice(s, text);
     tg_feed_ack(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }

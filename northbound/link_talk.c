@@ -10,8 +10,6 @@
 #include "core/base/random.h"
 #include "northbound/csr.h"
 
-#define DEFERRED_LIMIT_BYTES (512 * 1024) /* one answer or report */
-
 /* Who is talking, for the length of one step(). */
 struct speaker {
     struct tg_link *link;
@@ -289,6 +287,21 @@ static void io_remember(void *user, const char *key, struct tg_bytes value)
                name_of(who), who->link->config->name, key, tg_code_text(rc));
 }
 
+void tg_session_notice(struct tg_session *s, const char *text)
+{
+    tg_free(s->notice);
+    s->notice = tg_strdup(text); /* without memory the log has it */
+    s->notice_ms = tg_clock_mono_ms();
+}
+
+static void io_say(void *user, enum tg_log_level level, const char *text)
+{
+    struct speaker *who = user;
+    tg_log(level, "session", "device=%s cloud=%s %s", name_of(who), who->link->config->name, text);
+    if (who->session && level >= TG_LOG_WARN)
+        tg_session_notice(who->session, text);
+}
+
 /* A session of a shared link that cannot go on: the others do. */
 static void restart_later(struct tg_session *s, enum tg_retry retry, const char *text)
 {
@@ -312,15 +325,16 @@ static void restart_later(struct tg_session *s, enum tg_retry retry, const char 
     tg_session_restart_at(s, tg_clock_mono_ms() + wait);
 }
 
+static struct tg_cloud_talk talk_of(struct tg_link *l, struct tg_session *s, bool errand, void *user);
+
 static void io_each_session(void *user, void (*each)(void *arg, const struct tg_cloud_talk *talk), void *arg)
 {
     struct speaker *who = user;
     struct tg_session *s;
     TAILQ_FOREACH(s, &who->link->sessions, in_link)
     {
-        struct tg_cloud_talk talk;
         struct speaker other = {.link = who->link, .session = s};
-        tg_link_talk(who->link, s, &talk, &other);
+        struct tg_cloud_talk talk = talk_of(who->link, s, false, &other);
         each(arg, &talk);
         if (other.gave_up)
             restart_later(s, other.retry, other.text);
@@ -341,19 +355,20 @@ static const struct tg_cloud_io io = {
     .new_key = io_new_key,
     .recall = io_recall,
     .remember = io_remember,
+    .say = io_say,
     .each_session = io_each_session,
 };
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
-void tg_link_talk(struct tg_link *l, struct tg_session *s, struct tg_cloud_talk *ret_talk, void *user)
+static struct tg_cloud_talk talk_of(struct tg_link *l, struct tg_session *s, bool errand, void *user)
 {
-    *ret_talk = (struct tg_cloud_talk){.target = s && !l->errand ? &s->target : &l->target,
-                                       .secret = s && l->shared ? &s->identity.secret : &l->identity.secret,
-                                       .session = l->errand ? l->errand_memory : (s ? s->memory : NULL),
-                                       .link = l->memory,
-                                       .io = &io,
-                                       .user = user};
+    return (struct tg_cloud_talk){.target = s && !errand ? &s->target : &l->target,
+                                  .secret = s && l->shared ? &s->identity.secret : &l->identity.secret,
+                                  .session = errand ? l->errand_memory : (s ? s->memory : NULL),
+                                  .link = l->memory,
+                                  .io = &io,
+                                  .user = user};
 }
 
 /* What step() asked for and could not be done while it was at work. False: the link is not what it was. */
@@ -378,20 +393,12 @@ static bool conclude(struct tg_link *l, struct tg_session *s, struct speaker *wh
     return true;
 }
 
-static bool drain_deferred(struct tg_link *l)
+static void leave_out(const struct speaker *who, const char *why)
 {
-    struct tg_deferred *d;
-    uint64_t generation = l->generation;
-    while (!l->stepping && (d = STAILQ_FIRST(&l->deferred)) != NULL) {
-        struct tg_cloud_event e = {.type = d->type,
-                                   .status = d->status,
-                                   .reply = tg_bytes(d->data, d->reply_len),
-                                   .payload = tg_bytes(d->data + d->reply_len, d->payload_len)};
-        STAILQ_REMOVE_HEAD(&l->deferred, entry);
-        (void)tg_link_event(l, d->session, e);
-        tg_free(d);
-    }
-    return l->generation == generation;
+    tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s",
+           name_of(who), who->link->config->name, why);
+    if (who->session)
+        tg_session_notice(who->session, why);
 }
 
 static bool give_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_event *event,
@@ -401,18 +408,18 @@ static bool give_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_
     struct tg_cloud_talk talk;
     struct tg_error err = {0};
     uint64_t generation = l->generation;
+    bool errand = l->errand && !(event->type == TG_CLOUD_ANSWER && type->late_answers);
     int rc;
-    if (!(l->errand ? type->errand->step : type->step) || (l->errand && !s))
+    if (!(errand ? type->errand->step : type->step) || (errand && !s))
         return true;
     event->now_ms = tg_clock_mono_ms();
     event->wall_ms = tg_clock_wall_ms();
-    tg_link_talk(l, s, &talk, who);
+    talk = talk_of(l, s, errand, who);
     l->stepping++;
-    rc = (l->errand ? type->errand->step : type->step)(&talk, event, &err);
+    rc = (errand ? type->errand->step : type->step)(&talk, event, &err);
     l->stepping--;
     if (rc < 0 && event->type == TG_CLOUD_MESSAGE)
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s a message from the cloud is left out: %s",
-               name_of(who), l->config->name, err.text);
+        leave_out(who, err.text);
     else if (rc < 0 && !who->gave_up)
         io_give_up(who, TG_RETRY_BACKOFF, err.text[0] ? err.text : tg_code_text(rc));
     if (l->generation != generation || !conclude(l, s, who))
@@ -421,16 +428,15 @@ static bool give_event(struct tg_link *l, struct tg_session *s, struct tg_cloud_
         tg_link_fail(l, "the stream does not take data");
         return false;
     }
-    return drain_deferred(l);
+    return tg_link_drain_deferred(l);
 }
 
 int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_format_sample *samples,
                    uint32_t count, bool again, struct tg_writer *out, struct tg_error *err)
 {
     struct speaker who = {.link = l, .session = s};
-    struct tg_cloud_talk talk;
+    struct tg_cloud_talk talk = talk_of(l, s, false, &who);
     int n;
-    tg_link_talk(l, s, &talk, &who);
     l->stepping++;
     n = l->cloud->type->encode(&talk, samples, count, again, tg_clock_wall_ms(), out, err);
     l->stepping--;
@@ -439,8 +445,7 @@ int tg_link_encode(struct tg_link *l, struct tg_session *s, const struct tg_form
 
 void tg_link_sent(struct tg_link *l, struct tg_session *s)
 {
-    struct tg_cloud_talk talk;
-    tg_link_talk(l, s, &talk, NULL);
+    struct tg_cloud_talk talk = talk_of(l, s, false, NULL);
     l->cloud->type->sent(&talk);
 }
 
@@ -463,91 +468,6 @@ bool tg_link_message(struct tg_link *l, struct tg_session *s, const struct tg_mq
     if (good)
         tg_link_subscribe(l);
     return good;
-}
-
-/* --- answers and reports ------------------------------------------------------------------------------- */
-
-void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s)
-{
-    struct tg_deferred *d, *next;
-    for (d = STAILQ_FIRST(&l->deferred); d; d = next) {
-        next = STAILQ_NEXT(d, entry);
-        if (s && d->session != s)
-            continue;
-        STAILQ_REMOVE(&l->deferred, d, tg_deferred, entry);
-        tg_free(d);
-    }
-}
-
-static void tell(struct tg_session *s, struct tg_cloud_event event)
-{
-    struct tg_link *l = s->link;
-    struct tg_deferred *d;
-    if (!l->stream || !s->online)
-        return;
-    if (!l->stepping) {
-        if (tg_link_event(l, s, event))
-            tg_link_arm(l);
-        return;
-    }
-    d = event.payload.len + event.reply.len <= DEFERRED_LIMIT_BYTES
-            ? tg_calloc(1, sizeof *d + event.reply.len + event.payload.len)
-            : NULL;
-    if (!d) {
-        tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s an answer to the cloud is lost: no memory for it",
-               s->device_id, s->route->cloud->name);
-        return;
-    }
-    d->session = s;
-    d->type = event.type;
-    snprintf(d->status, sizeof d->status, "%s", event.status ? event.status : "");
-    d->reply_len = (uint32_t)event.reply.len;
-    d->payload_len = (uint32_t)event.payload.len;
-    if (d->reply_len)
-        memcpy(d->data, event.reply.data, d->reply_len);
-    if (d->payload_len)
-        memcpy(d->data + d->reply_len, event.payload.data, d->payload_len);
-    STAILQ_INSERT_TAIL(&l->deferred, d, entry);
-}
-
-bool tg_session_wants_samples(const struct tg_session *s)
-{
-    return s->link->cloud->type->wants_samples;
-}
-
-void tg_session_sample(struct tg_session *s, struct tg_bytes body)
-{
-    const struct tg_cloud_event event = {.type = TG_CLOUD_SAMPLE, .payload = body};
-    if (s->link->stepping)
-        tell(s, event);
-    else if (s->started && tg_link_event(s->link, s, event) && s->link->state == TG_SESSION_ONLINE)
-        tg_link_arm(s->link);
-}
-
-void tg_session_report(struct tg_session *s, struct tg_bytes patch)
-{
-    tell(s, (struct tg_cloud_event){.type = TG_CLOUD_REPORT, .payload = patch});
-}
-
-void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json)
-{
-    struct tg_session_pending *p;
-    LIST_FOREACH(p, &s->pending, entry)
-    {
-        if (p->token != token)
-            continue;
-        LIST_REMOVE(p, entry);
-        if (p->generation == s->link->generation) {
-            if (p->reply_len > 0)
-                tell(s, (struct tg_cloud_event){.type = TG_CLOUD_ANSWER,
-                                                .status = status,
-                                                .reply = tg_bytes(p->data, p->reply_len),
-                                                .payload = tg_bytes_str(json)});
-            tg_link_ack_message(s->link, p->generation, p->packet_id);
-        }
-        tg_free(p);
-        return;
-    }
 }
 
 /* --- coming and going ------------------------------------------------------------------------------------ */
@@ -585,5 +505,5 @@ void tg_session_go_offline(struct tg_session *s)
     (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     if (l->errand)
         (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});
-    tg_link_forget_deferred(l, s);
+    tg_link_forget_deferred(l, s, false);
 }

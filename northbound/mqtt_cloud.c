@@ -5,6 +5,7 @@
 
 #include "core/base/allocator.h"
 #include "northbound/format_json.h"
+#include "northbound/json_document.h"
 #include "northbound/mqtt_template.h"
 
 #define RETRY_MS 100
@@ -152,8 +153,8 @@ static void take_leave(const struct tg_cloud_talk *talk)
 /* The `id` of a command's body as it would stand in JSON, with its quotes; empty when there is none. */
 static int read_id(struct tg_bytes body, struct tg_writer *out, struct tg_error *err)
 {
-    json_error_t why;
-    json_t *root = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, &why);
+    struct tg_error why = {0};
+    json_t *root = tg_json_parse(body, "the body", &why);
     const json_t *id =
         json_object_get(root, "id"); /* NULL for NULL: no JSON is found wrong where it is run */
     if (json_is_string(id))
@@ -291,6 +292,7 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 
 const struct tg_cloud_type tg_mqtt_cloud = {
     .config = TG_MQTT_CONFIG,
+    .websocket_path = "/mqtt",
     .max_message_bytes = 256 * 1024,
     .max_keepalive_s = 65535,
     .qos = 1,

@@ -114,6 +114,7 @@ static void free_session(struct tg_session *s)
     tg_identity_free(&s->identity);
     tg_free(s->recent_commands);
     tg_free(s->gate_text);
+    tg_free(s->notice);
     tg_free(s->closing);
     tg_free(s->memory);
     tg_free(s->device_id);
@@ -179,7 +180,7 @@ void tg_session_leave(struct tg_session *s)
         l->sub_session = NULL;
     tg_link_unqueue(s);
     tg_link_orphan(l, s);
-    tg_link_forget_deferred(l, s);
+    tg_link_forget_deferred(l, s, true);
     tg_link_borrow_elsewhere(l, s);
     TAILQ_REMOVE(&l->sessions, s, in_link);
     l->session_count--;
@@ -361,6 +362,8 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     ret_stats->bytes_out = l->bytes_out;
     snprintf(ret_stats->last_error, sizeof ret_stats->last_error, "%s",
              s->gate_text ? s->gate_text : l->last_error);
+    ret_stats->notice_ms = s->notice_ms;
+    snprintf(ret_stats->notice, sizeof ret_stats->notice, "%s", s->notice ? s->notice : "");
     snprintf(ret_stats->host, sizeof ret_stats->host, "%s", l->target.host ? l->target.host : "");
     if (l->stream) {
         tg_stream_stats(l->stream, &st);

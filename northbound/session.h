@@ -46,7 +46,7 @@ enum tg_session_wait {
     TG_SESSION_WAITS_NOT,
     TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
     TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
-    TG_SESSION_WAITS_CHANGE   /* the cloud said no for good: another credential or configuration, or a long back-off */
+    TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
 };
 
 /* "back-off", "clock", "change"; "" for NOT. */
@@ -70,6 +70,8 @@ struct tg_session_callbacks {
     struct tg_bytes (*reported)(void *user, struct tg_session *session);
 };
 
+#define TG_SESSION_ERROR_BYTES 320 /* why the last attempt failed, for people */
+
 struct tg_session_stats {
     enum tg_session_state state;
     uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
@@ -78,7 +80,8 @@ struct tg_session_stats {
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
-    bool resumed, shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
+    bool resumed,
+        shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
     enum tg_session_wait wait;
     const char *identity; /* its kind: identity.h; static storage */
     bool key_in_token;
@@ -86,7 +89,9 @@ struct tg_session_stats {
     int64_t credential_expires_s;          /* of the token that the connection was made with; 0 = none */
     uint64_t messages_today, blocks_today; /* published since midnight UTC: day_meter.h */
     char host[256];                        /* configured or assigned */
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
+    int64_t notice_ms; /* monotonic, when `notice` was told; 0 = never */
+    char notice[320];  /* what was last left out without giving up the connection, and why */
 };
 
 /* `device` is the store's handle; config objects are borrowed for the session's life. */
@@ -102,7 +107,7 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
 bool tg_session_idle(const struct tg_session *s);
 
 /* The command has ended: acknowledges its message to the cloud and, where the cloud takes one, sends the answer (status as in
- * router.h, json its result). A token of an earlier connection is ignored. */
+ * router.h, json its result). Of a token of an earlier connection only the answer is told, to types with `late_answers`. */
 void tg_session_command_done(struct tg_session *s, uint64_t token, const char *status, const char *json);
 /* True when the profile wants to hear of samples when they are accepted. */
 bool tg_session_wants_samples(const struct tg_session *s);

@@ -358,6 +358,7 @@ static int session_step(const struct tg_cloud_talk *talk, const struct tg_cloud_
     case TG_CLOUD_ONLINE:
         s->online = true;
         s->born = s->birth_due = false;
+        (void)tg_sparkplug_read_device_state(talk->io->reported(talk->user), &s->down);
         begin_device(talk, at);
         if (s->birth_due)
             talk->io->wake_at(talk->user, event->now_ms + RETRY_MS);
@@ -398,6 +399,7 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
 
 const struct tg_cloud_type tg_sparkplug = {
     .config = TG_MQTT_CONFIG,
+    .websocket_path = "/mqtt",
     .max_message_bytes = TG_SPARKPLUG_MESSAGE,
     .max_keepalive_s = 65535,
     .qos = 0, /* [payloads-ddata-qos] */

@@ -131,12 +131,13 @@ int tg_sparkplug_read_device_command(struct tg_bytes payload, const struct tg_sp
     return TG_OK;
 }
 
-bool tg_sparkplug_read_device_state(struct tg_bytes patch, bool *ret_down)
+bool tg_sparkplug_read_device_state(struct tg_bytes reported, bool *ret_down)
 {
     json_error_t why;
-    json_t *root =
-        patch.len ? json_loadb((const char *)patch.data, patch.len, JSON_REJECT_DUPLICATES, &why) : NULL;
-    const char *state = json_string_value(json_object_get(root, "state"));
+    json_t *root = reported.len
+                       ? json_loadb((const char *)reported.data, reported.len, JSON_REJECT_DUPLICATES, &why)
+                       : NULL;
+    const char *state = json_string_value(json_object_get(json_object_get(root, "state"), "is"));
     if (state)
         *ret_down = strcmp(state, "down") == 0;
     json_decref(root);

@@ -25,7 +25,7 @@ int tg_sparkplug_read_node_command(struct tg_bytes payload, bool *ret_rebirth,
  * has), TG_ENOMEM. */
 int tg_sparkplug_read_device_command(struct tg_bytes payload, const struct tg_sparkplug_metrics *metrics,
                                      struct tg_buffer *ret_arguments, struct tg_error *err) TG_CHECKED;
-/* Reads `state` of reported properties; false when it is not in the patch. */
-bool tg_sparkplug_read_device_state(struct tg_bytes patch, bool *ret_down);
+/* Reads {"state":{"is":…}} of reported properties, a patch or all of them; false when it is not there. */
+bool tg_sparkplug_read_device_state(struct tg_bytes reported, bool *ret_down);
 
 #endif

@@ -21,12 +21,13 @@ static void apply_log_settings(const struct tg_config *config)
                      (enum tg_log_format)tg_settings_int(config->log, "format"));
 }
 
-static int reload(void *user, struct tg_config **ret_config)
+static int reload(void *user, const struct tg_config_discovered *devices, uint32_t count,
+                  struct tg_config **ret_config)
 {
     struct loader *l = user;
     int rc;
-    tg_log(TG_LOG_INFO, "config", "reading %s again", l->path);
-    rc = tg_command_load(l->path, l->plugins, ret_config);
+    tg_log(TG_LOG_INFO, "config", "reading %s again, with %u devices that were discovered", l->path, count);
+    rc = tg_command_load_discovered(l->path, l->plugins, devices, count, ret_config);
     if (rc < 0)
         tg_log(TG_LOG_ERROR, "config",
                "%s has errors (above); the gateway goes on with the configuration it has", l->path);

@@ -64,6 +64,33 @@ static void print_duration(char *out, size_t size, long long ms)
         snprintf(out, size, "%lldd", s / 86400);
 }
 
+#define TELL_DAYS      30
+#define TELL_NOTICE_MS 600000
+
+/* What a session has besides its numbers: a certificate that ends, the connection that it shares, what went wrong. */
+static void print_notes(const json_t *c, bool colours)
+{
+    const char *off = colours ? "\033[0m" : "", *error = text(c, "last_error"), *waits = text(c, "waits_for");
+    long long days = number(c, "certificate_days_left");
+    if (json_object_get(c, "certificate_days_left") && days < 0) /* -1: on the first day after */
+        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days - 1,
+               days == -2 ? "" : "s", off);
+    else if (json_object_get(c, "certificate_days_left") && days < TELL_DAYS)
+        printf("  %scertificate ends in %lld day%s%s", colour("soon", colours), days, days == 1 ? "" : "s",
+               off);
+    if (json_is_true(json_object_get(c, "shared")))
+        printf("  (shared connection)");
+    if (error[0])
+        printf("  %s", error);
+    else if (text(c, "notice")[0] && number(c, "notice_ago_ms") < TELL_NOTICE_MS)
+        printf("  left out %llds ago: %s", number(c, "notice_ago_ms") / 1000, text(c, "notice"));
+    if (strcmp(waits, "clock") == 0)
+        printf(" (when the clock is set)");
+    else if (json_object_get(c, "retry_in_ms"))
+        printf(" (again in %.1f s%s)", (double)number(c, "retry_in_ms") / 1000.0,
+               strcmp(waits, "change") == 0 ? ", or when its credential or the configuration changes" : "");
+}
+
 static void print_device(const json_t *d, bool colours)
 {
     const char *off = colours ? "\033[0m" : "", *state = text(d, "state"), *note = text(d, "text");
@@ -76,25 +103,33 @@ static void print_device(const json_t *d, bool colours)
            off, number(d, "accepted"), last);
     json_array_foreach(clouds, i, c)
     {
-        const char *session = text(c, "state"), *error = text(c, "last_error");
+        const char *session = text(c, "state");
         if (i > 0)
             printf("\n%-20s %-14s %-8s %9s %6s", "", "", "", "", "");
-        printf("  %-10s %s%-10s%s %8lld %6lld", text(c, "name"), colour(session, colours), session, off,
+        printf("  %-10s %s%-12s%s %8lld %6lld", text(c, "name"), colour(session, colours), session, off,
                number(c, "pending"), number(c, "in_flight"));
-        if (error[0])
-            printf("  %s", error);
-        if (json_object_get(c, "retry_in_ms"))
-            printf(" (again in %.1f s)", (double)number(c, "retry_in_ms") / 1000.0);
+        print_notes(c, colours);
     }
     printf("\n");
     if (note[0])
         printf("%-20s   %s\n", "", note);
 }
 
+static void print_discovery(const json_t *d)
+{
+    if (!d)
+        return;
+    printf("       discovered %lld of %lld", number(d, "used"), number(d, "max"));
+    if (number(d, "denied") + number(d, "without_room") > 0)
+        printf("; heard and not taken: %lld not allowed, %lld without room (tidegate device list)",
+               number(d, "denied"), number(d, "without_room"));
+    printf("\n");
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
-                 *dropped = json_object_get(o, "dropped");
+                 *dropped = json_object_get(o, "dropped"), *http = json_object_get(g, "http");
     const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
     json_t *item;
     char up[24];
@@ -102,6 +137,9 @@ static void print_status(const json_t *s, bool colours)
     print_duration(up, sizeof up, number(g, "uptime_ms"));
     printf("gateway %s, tidegate %s, up %s, %.1f MB resident\n", text(g, "name"), text(g, "version"), up,
            (double)number(g, "resident_bytes") / 1e6);
+    if (text(http, "text")[0])
+        printf("http %s %snot listening%s: %s\n", text(http, "address"), colour("down", colours), off,
+               text(http, "text"));
     printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
            "disk full\n",
            colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
@@ -114,8 +152,9 @@ static void print_status(const json_t *s, bool colours)
                text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
                number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
                text(item, "text"));
+        print_discovery(json_object_get(item, "discovery"));
     }
-    printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-10s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
+    printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-12s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
            "LAST", "CLOUD", "SESSION", "PENDING", "FLIGHT");
     json_array_foreach(json_object_get(s, "devices"), i, item) print_device(item, colours);
 }

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
 #include "northbound/cloud.h"
+#include "northbound/transport.h"
 #include "southbound/plugin_host.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
@@ -107,22 +109,55 @@ static const struct tg_config_cloud_type *find_cloud_type(void *user, const char
     return t ? &t->config : NULL;
 }
 
+static int check_cloud(void *user, const struct tg_config_cloud *cloud, struct tg_error *err)
+{
+    (void)user;
+    return tg_cloud_check_common(cloud, err);
+}
+
 static void say(void *user, const char *line)
 {
     (void)user;
     fprintf(stderr, "%s\n", line);
 }
 
+static void left_out(void *user, const struct tg_config_discovered *device, const char *why)
+{
+    (void)user;
+    tg_log(TG_LOG_WARN, "config", "source=%s device=%s was discovered and is left out: %s", device->source,
+           device->id, why);
+}
+
+static struct tg_config_lookups lookups_of(struct tg_plugin_set *plugins)
+{
+    return (struct tg_config_lookups){.user = plugins,
+                                      .plugin = find_plugin,
+                                      .cloud_type = find_cloud_type,
+                                      .check_host = tg_source_check_host(),
+                                      .check_cloud = check_cloud,
+                                      .left_out = left_out};
+}
+
+int tg_command_load_discovered(const char *path, struct tg_plugin_set *plugins,
+                               const struct tg_config_discovered *devices, uint32_t count,
+                               struct tg_config **ret_config)
+{
+    struct tg_config_lookups lookups = lookups_of(plugins);
+    lookups.discovered = devices;
+    lookups.discovered_count = count;
+    return tg_config_load(path, &lookups, say, NULL, ret_config);
+}
+
 int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), false};
-    return tg_config_load(path, &lookups, say, NULL, ret_config);
+    return tg_command_load_discovered(path, plugins, NULL, 0, ret_config);
 }
 
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins, find_plugin, find_cloud_type, tg_source_check_host(), true};
+    struct tg_config_lookups lookups = lookups_of(plugins);
+    lookups.without_files = true;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 

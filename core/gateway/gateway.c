@@ -50,6 +50,7 @@ static void close_the_rest(void *user)
     if (g->twins)
         tg_twins_free(g->twins);
     g->twins = NULL;
+    tg_deadline_close(&g->adopt, NULL);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -121,8 +122,11 @@ static void stop(struct tg_gateway *g)
     }
     if (g->control)
         tg_control_close(g->control);
+    if (g->http)
+        tg_http_close(g->http);
     g->health = NULL;
     g->control = NULL;
+    g->http = NULL;
     if (g->store)
         tg_store_flush(g->store);
     g->drain_limit_ms = tg_clock_mono_ms() + TG_DRAIN_MS;
@@ -145,7 +149,8 @@ static void on_committed(void *user, uint64_t committed_id)
 
 static void on_store_state(void *user, enum tg_store_state state, const char *text)
 {
-    (void)user;
+    struct tg_gateway *g = checked(user);
+    snprintf(g->store_text, sizeof g->store_text, "%s", text);
     tg_log(state == TG_STORE_OK ? TG_LOG_INFO : TG_LOG_ERROR, "outbox", "%s", text);
 }
 
@@ -207,9 +212,8 @@ static struct tg_bytes on_reported(void *user, struct tg_session *session)
     return tg_twins_reported(checked(user)->twins, session);
 }
 
-static bool is_alive(void *user)
+bool tg_gateway_store_moves(struct tg_gateway *g)
 {
-    struct tg_gateway *g = checked(user);
     struct tg_store_stats st;
     int64_t now = tg_clock_mono_ms();
     tg_store_stats(g->store, &st);
@@ -218,6 +222,11 @@ static bool is_alive(void *user)
         g->store_moved_ms = now;
     }
     return now - g->store_moved_ms < STORE_STUCK_MS;
+}
+
+static bool is_alive(void *user)
+{
+    return tg_gateway_store_moves(checked(user));
 }
 
 static void count_online(void *user, struct tg_session *session)
@@ -355,6 +364,10 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     int rc = start_store(g, config, err);
     if (rc == TG_OK)
         rc = tg_notes_open(&g->loop, state_dir, &g->notes, err);
+    if (rc == TG_OK)
+        rc = tg_gateway_recall_discovered(g, err);
+    config = g->model->config;
+    state_dir = tg_settings_text(config->gateway, "state_dir");
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
@@ -376,6 +389,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
         rc = tg_store_retire_undeclared(g->store, err);
+    if (rc == TG_OK)
+        rc = tg_gateway_open_http(g, err);
     return rc;
 }
 
@@ -403,10 +418,11 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         rc = tg_loop_init(&g->loop, err);
     if (rc == TG_OK) {
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
+        tg_gateway_discover_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",
-                   tg_router_device_count(g->router), config->source_count,
+                   tg_router_device_count(g->router), g->model->config->source_count,
                    tg_session_set_count(g->sessions));
             tg_health_ready(g->health);
         } else {

@@ -35,6 +35,12 @@ static void on_fact(void *user, uint32_t device, const char *name, const struct 
     tg_twins_fact(rs->gateway->twins, rs->devices[device]->config->id, name, value);
 }
 
+static void on_discovered(void *user, const char *id, const char *profile)
+{
+    struct tg_running_source *rs = checked(user);
+    tg_gateway_discovered(rs->gateway, rs->config, id, profile);
+}
+
 static void on_answer(void *user, uint64_t request, int status, const char *json)
 {
     tg_router_answer(checked(user)->gateway->router, request, status, json);
@@ -53,8 +59,8 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open,
-                                                            on_fact};
+static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer,
+                                                            on_open,   on_fact,         on_discovered};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
 
@@ -261,12 +267,15 @@ static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
 /* The old instances are gone: what the new model has and does not run is built. */
 static void build_changed(struct tg_gateway *g)
 {
+    struct tg_error err = {0};
     if (g->stopping)
         return;
     g->closing++;
     g->all_closed = reload_if_asked;
     build_each(g, g->model);
     tg_running_device_close_strays(g);
+    if (tg_gateway_open_http(g, &err) < 0)
+        tg_log(TG_LOG_ERROR, "http", "after the reload: %s; everything else runs", err.text);
     tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",
            tg_router_device_count(g->router), tg_session_set_count(g->sessions));
     tg_gateway_part_closed(g);
@@ -289,7 +298,7 @@ void tg_gateway_reload(struct tg_gateway *g)
         g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
-    if (g->reload(g->reload_user, &config) < 0)
+    if (tg_gateway_load(g, &config) < 0)
         return; /* said so; everything goes on as it was */
     model = tg_calloc(1, sizeof *model);
     if (!model) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload) and gateway_status.c.
+ * gateway_private - shared by gateway.c (life), gateway_build.c (sources, devices, sessions; reload), gateway_status.c,
+ * gateway_metrics.c and gateway_pages.c.
  */
 #ifndef TG_GATEWAY_GATEWAY_PRIVATE_H
 #define TG_GATEWAY_GATEWAY_PRIVATE_H
@@ -8,6 +9,7 @@
 #include "core/gateway/control.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
+#include "core/gateway/http.h"
 #include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
@@ -62,8 +64,13 @@ struct tg_gateway {
     struct tg_running_device *strays;
     struct tg_control *control;
     struct tg_health *health;
+    struct tg_http *http; /* NULL = off */
+    int64_t metrics_us;   /* what the last text of /metrics took */
+    char store_text[300]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
+    struct tg_deadline adopt;    /* when discovered devices come in */
+    bool adopting;               /* it is set */
     tg_gateway_reload_fn reload;
     void *reload_user;
     uint32_t signal_count;  /* that are initialised */
@@ -96,11 +103,39 @@ void tg_model_release(struct tg_gateway *g, struct tg_config_ref *model);
 /* Something that was closing has gone. */
 void tg_gateway_part_closed(struct tg_gateway *g);
 
+/* gateway_discover.c */
+void tg_gateway_discover_init(struct tg_gateway *g);
+/* The configuration with what was discovered; what is wrong is logged. */
+int tg_gateway_load(struct tg_gateway *g, struct tg_config **ret_config) TG_CHECKED;
+/* At the start, when the notes are open and nothing is built: puts the discovered devices into the model. */
+int tg_gateway_recall_discovered(struct tg_gateway *g, struct tg_error *err) TG_CHECKED;
+void tg_gateway_discovered(struct tg_gateway *g, const struct tg_config_source *source, const char *id,
+                           const char *profile);
+/* sources[].discovery of the status; NULL: the source has no such section. */
+struct json_t *tg_gateway_discovery_json(struct tg_running_source *rs);
+
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;
 /* Ends all instances, so that nothing new comes, and leaves the sessions to deliver. */
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
+
+/* gateway.c */
+/* False: samples wait for the disk and none was committed for long. */
+bool tg_gateway_store_moves(struct tg_gateway *g);
+
+/* gateway_status.c */
+int64_t tg_gateway_resident_bytes(void);
+const char *tg_device_state_name(enum tg_device_state state);
+const char *tg_store_state_name(enum tg_store_state state);
+
+/* gateway_metrics.c */
+/* The text of /metrics: free it with tg_free(). TG_ENOMEM, TG_ETOOBIG. */
+int tg_gateway_metrics_text(struct tg_gateway *g, char **ret_text, size_t *ret_len) TG_CHECKED;
+
+/* gateway_pages.c */
+/* Opens, moves or closes the HTTP endpoint as the configuration says; after start and reload. TG_ENOMEM. */
+int tg_gateway_open_http(struct tg_gateway *g, struct tg_error *err) TG_CHECKED;
 
 #endif

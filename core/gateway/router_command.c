@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/gateway/router_private.h"
 #include "northbound/format_json.h"
+#include "northbound/json_document.h"
 
 /* A request number carries the place in the table: serial × TG_COMMANDS_MAX + place. */
 static struct tg_pending *pending_of(struct tg_router *r, uint64_t request)
@@ -263,32 +264,20 @@ static void run(struct tg_router *r, const char *device, const char *name, json_
 
 /* --- JSON from outside ---------------------------------------------------------------------------------- */
 
-static json_t *parse_object(struct tg_bytes text, char *ret_error, size_t size)
+static json_t *parse_object(struct tg_bytes text, const char *what, struct tg_error *err)
 {
-    json_error_t e;
-    json_t *j;
-    if (text.len == 0)
-        return json_object();
-    j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &e);
-    if (!j)
-        snprintf(ret_error, size, "not JSON at byte %d: %.120s", e.position, e.text);
-    else if (!json_is_object(j)) {
-        snprintf(ret_error, size, "a JSON object is needed");
-        json_decref(j);
-        j = NULL;
-    }
-    return j;
+    return text.len == 0 ? json_object() : tg_json_parse(text, what, err);
 }
 
 void tg_router_command(struct tg_router *r, const char *device, const char *name, struct tg_bytes arguments,
                        tg_command_done_fn done, void *user)
 {
-    char error[200] = "";
-    json_t *j = parse_object(arguments, error, sizeof error);
+    struct tg_error err = {0};
+    json_t *j = parse_object(arguments, "its arguments", &err);
     if (!j) {
         char quoted[TG_QUOTE_BYTES];
-        refuse(done, user, "invalid", "device %s, arguments of command %s: %s", device,
-               tg_quote(quoted, name, strlen(name)), error);
+        refuse(done, user, "invalid", "device %s, command %s: %s", device,
+               tg_quote(quoted, name, strlen(name)), err.text);
         return;
     }
     run(r, device, name, j, done, user);
@@ -298,7 +287,8 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
 void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name,
                             struct tg_bytes body, tg_command_done_fn done, void *user)
 {
-    char error[200] = "", text[TG_NAME_MAX_BYTES + 1], quoted[TG_QUOTE_BYTES];
+    char text[TG_NAME_MAX_BYTES + 1], quoted[TG_QUOTE_BYTES];
+    struct tg_error err = {0};
     const char *named;
     json_t *j, *arguments, *empty;
     if (name.len > 0) {
@@ -313,12 +303,12 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
         tg_router_command(r, device, text, body, done, user);
         return;
     }
-    j = parse_object(body, error, sizeof error);
+    j = parse_object(body, "the message", &err);
     named = j ? json_string_value(json_object_get(j, "command")) : NULL;
     if (!named) {
         refuse(done, user, "invalid",
                "device %s: a command is {\"command\": \"name\", \"arguments\": {…}}: %s", device,
-               j ? "\"command\" is missing or no text" : error);
+               j ? "\"command\" is missing or no text" : err.text);
         json_decref(j);
         return;
     }

@@ -9,6 +9,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/gateway/twin_options.h"
+#include "northbound/json_document.h"
 
 #define FACTS_MAX 32 /* of one device */
 
@@ -325,28 +326,6 @@ void tg_twins_fact(struct tg_twins *t, const char *device, const char *name, con
 
 /* --- desired -------------------------------------------------------------------------------------------- */
 
-/* RFC 7386. */
-static void merge(json_t *into, const json_t *patch)
-{
-    const char *name;
-    json_t *value, *before;
-    json_object_foreach((json_t *)(uintptr_t)patch, name, value)
-    {
-        before = json_object_get(into, name);
-        if (json_is_null(value)) {
-            json_object_del(into, name);
-        } else if (json_is_object(value)) {
-            if (!json_is_object(before)) {
-                json_object_set_new(into, name, json_object());
-                before = json_object_get(into, name);
-            }
-            merge(before, value);
-        } else {
-            json_object_set(into, name, value);
-        }
-    }
-}
-
 static struct twin *find(struct tg_twins *t, const char *device, const char *cloud)
 {
     struct twin *w;
@@ -474,7 +453,7 @@ static void drop_unwanted(struct tg_twins *t, struct twin *w)
 void tg_twins_desired(struct tg_twins *t, struct tg_session *session, const struct tg_cloud_desired *desired)
 {
     struct twin *w = twin_of(t, session);
-    json_error_t e;
+    struct tg_error err = {0};
     json_t *j, *value, *touched;
     const char *name;
     if (!w)
@@ -485,17 +464,17 @@ void tg_twins_desired(struct tg_twins *t, struct tg_session *session, const stru
                w->cloud, desired->json.len, TG_TWIN_LIMIT_BYTES);
         return;
     }
-    j = json_loadb((const char *)desired->json.data, desired->json.len, JSON_REJECT_DUPLICATES, &e);
-    if (!json_is_object(j)) {
-        tg_log(TG_LOG_WARN, "twin", "device=%s cloud=%s desired properties are left out: %s", w->device,
-               w->cloud, j ? "not a JSON object" : e.text);
-        json_decref(j);
+    j = tg_json_parse(desired->json, "desired properties are left out", &err);
+    if (!j) {
+        tg_log(TG_LOG_WARN, "twin", "device=%s cloud=%s %s", w->device, w->cloud, err.text);
         return;
     }
     awaken(w);
     if (desired->whole)
         json_object_clear(w->desired);
-    merge(w->desired, j);
+    if (tg_json_patch(w->desired, j) < 0)
+        tg_log(TG_LOG_ERROR, "twin", "device=%s cloud=%s no memory for all desired properties", w->device,
+               w->cloud);
     w->version = desired->version;
     drop_unwanted(t, w);
     keep(t, w);

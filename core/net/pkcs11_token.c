@@ -396,8 +396,8 @@ void tg_pkcs11_fini(void)
     }
     while (modules) {
         struct tg_pkcs11_module *next = modules->next;
-        (void)modules->f->C_Finalize(NULL);
-        dlclose(modules->library);
+        (void)modules->f->C_Finalize(
+            NULL); /* the library stays mapped: many leave exit handlers or threads behind */
         tg_free(modules);
         modules = next;
     }

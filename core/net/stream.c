@@ -1,59 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/net/stream.h"
+#include "core/net/stream_private.h"
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
-#include "core/net/tcp_connect.h"
-#include "core/net/tcp_stream.h"
-#include "core/net/tls_stream.h"
 
-#define STREAM_MAGIC       0x57e4a3u
+#define STREAM_MAGIC       TG_STREAM_MAGIC
 #define DEFAULT_TIMEOUT_MS 10000
 #define HOST_MAX_BYTES     253 /* RFC 1035 2.3.4, as text */
 
-/* A record holds 16 KiB of plaintext and adds at most 5 + 8 + 16 + 1 bytes; alerts are small. */
+/* The socket is held meanwhile: what it had read already. */
+#define UNSHAKEN_LIMIT (2 * TG_LOOP_WIRE_BYTES)
+
+/* A record holds 16 KiB of plaintext and adds at most 5 + 8 + 16 + 1 bytes; alerts and WebSocket heads are small. */
 #define QUEUE_LIMIT                                                                                          \
     (TG_STREAM_QUEUE_BYTES + TG_STREAM_WRITE_MAX_BYTES + (TG_STREAM_WRITE_MAX_BYTES / 16384 + 16) * 64)
 
-enum state {
-    CONNECTING,  /* tcp_connect's answer → HANDSHAKING, READY without TLS, ENDED */
-    HANDSHAKING, /* done → READY; refused, cut, timer → ENDED */
-    READY,       /* peer's end, error → ENDED; close → LINGERING, GOING */
-    ENDED,       /* on_end was called; close → GOING */
-    LINGERING,   /* queue, close_notify and FIN are on their way; peer's end, timer → GOING */
-    GOING        /* handles are closing; then the memory goes */
-};
-
-struct tg_stream {
-    uint32_t magic;
-    enum state state;
-    struct tg_loop *loop;
-    struct tg_stream_callbacks cb;
-    void *user;
-    struct tg_stream_options o; /* host is our copy */
-    char *host;
-    struct tg_tcp_connect *connect; /* while CONNECTING */
-    struct tg_tcp_stream tcp;
-    struct tg_tls_stream *tls;
-    struct tg_deadline timer;
-    struct tg_stream_stats stats;
-    int pending_code; /* an end that is to be told from the loop */
-    bool want_writable, tcp_closing, tcp_closed, timer_closed;
-    void (*closed)(void *user);
-    void *closed_user;
-};
-
 /* --- end ------------------------------------------------------------------------------------- */
 
-static void free_if_closed(struct tg_stream *s)
+void tg_stream_free_if_closed(struct tg_stream *s)
 {
-    if (s->state != GOING || !s->tcp_closed || !s->timer_closed)
+    if (s->state != TG_STREAM_GOING || !s->tcp_closed || !s->timer_closed || s->shake)
         return;
     void (*closed)(void *user) = s->closed;
     void *user = s->closed_user;
     struct tg_loop *loop = s->loop;
-    tg_free(s->host);
+    tg_stream_layers_fini(s);
+    tg_buffer_fini(&s->unshaken);
     TG_OBJECT_POISON(s);
     tg_free(s);
     tg_loop_release(loop);
@@ -65,14 +38,23 @@ static void on_tcp_closed(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     s->tcp_closed = true;
-    free_if_closed(s);
+    tg_stream_free_if_closed(s);
 }
 
 static void on_timer_closed(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     s->timer_closed = true;
-    free_if_closed(s);
+    tg_stream_free_if_closed(s);
+}
+
+static void free_tls(struct tg_stream *s)
+{
+    if (s->shake)
+        tg_stream_shake_orphan(s);
+    else
+        tg_tls_stream_free(s->tls);
+    s->tls = NULL;
 }
 
 /* Gives up socket and session; the object stays. */
@@ -83,8 +65,7 @@ static void drop_connection(struct tg_stream *s)
     s->connect = NULL;
     s->stats.bytes_in = s->tcp.bytes_in;
     s->stats.bytes_out = s->tcp.bytes_out;
-    tg_tls_stream_free(s->tls);
-    s->tls = NULL;
+    free_tls(s);
     if (!s->tcp_closing) {
         s->tcp_closing = true;
         if (s->tcp.loop)
@@ -94,9 +75,9 @@ static void drop_connection(struct tg_stream *s)
     }
 }
 
-static void end(struct tg_stream *s, const struct tg_error *err)
+void tg_stream_end(struct tg_stream *s, const struct tg_error *err)
 {
-    s->state = ENDED;
+    s->state = TG_STREAM_ENDED;
     tg_deadline_set(&s->timer, INT64_MAX);
     drop_connection(s);
     s->cb.on_end(s->user, err); /* may close: s is not touched after this */
@@ -104,57 +85,105 @@ static void end(struct tg_stream *s, const struct tg_error *err)
 
 static void go(struct tg_stream *s)
 {
-    s->state = GOING;
+    s->state = TG_STREAM_GOING;
     drop_connection(s);
     tg_deadline_close(&s->timer, on_timer_closed);
 }
 
 /* --- data ------------------------------------------------------------------------------------ */
 
+void tg_stream_is_ready(struct tg_stream *s)
+{
+    s->state = TG_STREAM_READY;
+    tg_deadline_set(&s->timer, INT64_MAX);
+    s->cb.on_ready(s->user);
+}
+
+/* TLS is done, or there is none. */
+static void is_secured(struct tg_stream *s)
+{
+    if (s->o.websocket_path)
+        tg_stream_start_websocket(s);
+    else
+        tg_stream_is_ready(s);
+}
+
+static bool takes_data(const struct tg_stream *s)
+{
+    return s->state == TG_STREAM_READY || s->state == TG_STREAM_UPGRADING;
+}
+
+static void deliver(struct tg_stream *s, struct tg_bytes bytes)
+{
+    if (s->o.websocket_path)
+        tg_stream_websocket_input(s, bytes);
+    else
+        s->cb.on_data(s->user, bytes);
+}
+
+static void read_tls(struct tg_stream *s, struct tg_bytes in)
+{
+    struct tg_error err = {0};
+    int rc;
+    while (takes_data(s)) { /* a callback may have ended it; the memory stays until the loop turns */
+        rc = tg_tls_stream_read(s->tls, &in, s->loop->plain, TG_LOOP_PLAIN_BYTES, &err);
+        if (rc > 0) {
+            deliver(s, tg_bytes(s->loop->plain, (size_t)rc));
+            continue;
+        }
+        if (rc < 0)
+            tg_stream_end(s, &err);
+        return;
+    }
+}
+
+void tg_stream_shaken(struct tg_stream *s, struct tg_bytes rest)
+{
+    tg_tls_stream_describe(s->tls, &s->stats);
+    is_secured(s);
+    read_tls(s, rest);
+}
+
 static void process_tls(struct tg_stream *s, struct tg_bytes in)
 {
     struct tg_error err = {0};
     int rc;
-    if (s->state == HANDSHAKING) {
-        rc = tg_tls_stream_handshake(s->tls, &in, &err);
-        if (rc < 0) {
-            end(s, &err);
-            return;
-        }
-        if (rc == 0)
-            return;
-        s->state = READY;
-        tg_deadline_set(&s->timer, INT64_MAX);
-        tg_tls_stream_describe(s->tls, &s->stats);
-        s->cb.on_ready(s->user);
-    }
-    while (s->state == READY) { /* a callback may have ended it; the memory stays until the loop turns */
-        rc = tg_tls_stream_read(s->tls, &in, s->loop->plain, TG_LOOP_PLAIN_BYTES, &err);
-        if (rc > 0) {
-            s->cb.on_data(s->user, tg_bytes(s->loop->plain, (size_t)rc));
-            continue;
-        }
-        if (rc < 0)
-            end(s, &err);
+    if (s->state != TG_STREAM_HANDSHAKING) {
+        read_tls(s, in);
         return;
     }
+    if (tg_tls_stream_is_slow(s->tls)) {
+        tg_stream_shake(s, in);
+        return;
+    }
+    rc = tg_tls_stream_handshake(s->tls, &in, &err);
+    if (rc < 0)
+        tg_stream_end(s, &err);
+    else if (rc > 0)
+        tg_stream_shaken(s, in);
 }
 
 static void on_bytes(void *user, struct tg_bytes bytes)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
-    if (s->state != READY && s->state != HANDSHAKING)
+    if (s->state == TG_STREAM_PROXYING) {
+        tg_stream_proxy_input(s, &bytes);
+        if (bytes.len == 0)
+            return;
+    }
+    if (!takes_data(s) && s->state != TG_STREAM_HANDSHAKING)
         return; /* lingering: read, so that the close does not become a reset, and dropped */
     if (s->tls)
         process_tls(s, bytes);
     else
-        s->cb.on_data(s->user, bytes);
+        deliver(s, bytes);
 }
 
 static void on_sent(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
-    if (s->state != READY || !s->want_writable || tg_tcp_stream_queued(&s->tcp) > TG_STREAM_QUEUE_BYTES / 2)
+    if (s->state != TG_STREAM_READY || !s->want_writable ||
+        tg_tcp_stream_queued(&s->tcp) > TG_STREAM_QUEUE_BYTES / 2)
         return;
     s->want_writable = false;
     if (s->cb.on_writable)
@@ -164,33 +193,45 @@ static void on_sent(void *user)
 static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
 {
     int code = uv_error == UV_ETIMEDOUT ? TG_ETIMEOUT : uv_error == UV_ENOMEM ? TG_ENOMEM : TG_EIO;
-    if (s->tls && (uv_error == UV_EOF || tg_tls_stream_was_alerted(s->tls)))
+    const char *what = uv_error == UV_EOF ? "closed the connection" : uv_strerror(uv_error);
+    bool alerted = s->tls && tg_tls_stream_was_alerted(s->tls);
+    if (alerted || (s->tls && uv_error == UV_EOF && s->state != TG_STREAM_UPGRADING))
         tg_tls_stream_explain_cut(s->tls, err);
+    else if (s->state == TG_STREAM_PROXYING || s->state == TG_STREAM_UPGRADING)
+        tg_stream_layer_cut(s, what, uv_error == UV_EOF ? TG_EPROTO : code, err);
     else if (uv_error == UV_EOF)
         tg_error_set(err, TG_EEOF, "%.120s:%u closed the connection", s->host, s->o.port);
     else
         tg_error_set(err, code, "%.120s:%u: %s%s", s->host, s->o.port, uv_strerror(uv_error),
-                     s->state == HANDSHAKING ? " in the TLS handshake" : "");
+                     s->state == TG_STREAM_HANDSHAKING ? " in the TLS handshake" : "");
 }
 
 static void on_tcp_end(void *user, int uv_error)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
+    if (s->shake)
+        s->unshaken_end = uv_error; /* what it had sent before comes first */
+    else
+        tg_stream_tcp_ended(s, uv_error);
+}
+
+void tg_stream_tcp_ended(struct tg_stream *s, int uv_error)
+{
     struct tg_error err = {0};
-    if (s->state == LINGERING) {
+    if (s->state == TG_STREAM_LINGERING) {
         go(s);
         return;
     }
-    if (s->state != READY && s->state != HANDSHAKING)
+    if (!takes_data(s) && s->state != TG_STREAM_HANDSHAKING && s->state != TG_STREAM_PROXYING)
         return;
     explain_end(s, uv_error, &err);
-    end(s, &err);
+    tg_stream_end(s, &err);
 }
 
 static int send_record(void *user, struct tg_bytes bytes)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
-    return tg_tcp_stream_send(&s->tcp, bytes);
+    return s->shake ? tg_stream_shake_send(s, bytes) : tg_tcp_stream_send(&s->tcp, bytes);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -202,15 +243,24 @@ static void start_tls(struct tg_stream *s)
                                       .host = s->host,
                                       .credential = s->o.credential,
                                       .ticket = s->o.ticket,
+                                      .alpn = s->o.alpn,
                                       .send = send_record,
                                       .user = s};
     if (tg_tls_stream_new(&o, &s->tls, &err) < 0) {
-        end(s, &err);
+        tg_stream_end(s, &err);
         return;
     }
-    s->state = HANDSHAKING;
+    s->state = TG_STREAM_HANDSHAKING;
     tg_deadline_set(&s->timer, tg_loop_now_ms(s->loop) + s->o.handshake_timeout_ms);
     process_tls(s, tg_bytes(NULL, 0));
+}
+
+void tg_stream_way_is_open(struct tg_stream *s)
+{
+    if (s->o.tls)
+        start_tls(s);
+    else
+        is_secured(s);
 }
 
 static void on_connected(void *user, int fd, const struct tg_error *failure)
@@ -221,26 +271,27 @@ static void on_connected(void *user, int fd, const struct tg_error *failure)
     struct tg_error err = {0};
     s->connect = NULL;
     if (failure) {
-        end(s, failure);
+        err = *failure;
+        if (s->proxy_host)
+            (void)tg_error_wrap(&err, "the proxy");
+        tg_stream_end(s, &err);
         return;
     }
     if (tg_tcp_stream_open(&s->tcp, s->loop, fd, QUEUE_LIMIT, &events, s, &err) < 0) {
-        end(s, &err);
+        tg_stream_end(s, &err);
         return;
     }
-    if (s->o.tls) {
-        start_tls(s);
-        return;
-    }
-    s->state = READY;
-    s->cb.on_ready(s->user);
+    if (s->proxy_host)
+        tg_stream_start_proxy(s);
+    else
+        tg_stream_way_is_open(s);
 }
 
 static void on_time(void *user)
 {
     struct tg_stream *s = TG_OBJECT(user, struct tg_stream, STREAM_MAGIC);
     struct tg_error err = {0};
-    if (s->state == LINGERING) {
+    if (s->state == TG_STREAM_LINGERING) {
         go(s);
         return;
     }
@@ -254,11 +305,13 @@ static void on_time(void *user)
     } else if (s->pending_code) {
         tg_error_set(&err, s->pending_code, "%.120s:%u: cannot send: %s", s->host, s->o.port,
                      tg_code_text(s->pending_code));
+    } else if (s->state == TG_STREAM_PROXYING || s->state == TG_STREAM_UPGRADING) {
+        tg_stream_layer_cut(s, "did not answer in time", TG_ETIMEOUT, &err);
     } else {
         tg_error_set(&err, TG_ETIMEOUT, "%.120s:%u: the TLS handshake was not done within %u ms", s->host,
                      s->o.port, s->o.handshake_timeout_ms);
     }
-    end(s, &err);
+    tg_stream_end(s, &err);
 }
 
 static void end_soon(struct tg_stream *s, int code)
@@ -278,41 +331,49 @@ int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
                             HOST_MAX_BYTES);
     struct tg_stream *s = tg_calloc(1, sizeof *s);
     if (!s)
-        goto no_memory;
-    s->host = tg_strdup(o->host);
-    if (!s->host)
-        goto no_memory;
+        return tg_error_set(err, TG_ENOMEM, "%.120s:%u: out of memory", o->host, o->port);
     s->magic = STREAM_MAGIC;
-    s->state = CONNECTING;
     s->loop = loop;
     s->cb = *cb;
     s->user = user;
     s->o = *o;
-    s->o.host = s->host;
     if (s->o.connect_timeout_ms == 0)
         s->o.connect_timeout_ms = DEFAULT_TIMEOUT_MS;
     if (s->o.handshake_timeout_ms == 0)
         s->o.handshake_timeout_ms = DEFAULT_TIMEOUT_MS;
-    if (clock_ok && tg_tcp_connect_start(loop, s->host, o->port, s->o.connect_timeout_ms, on_connected, s,
-                                         &s->connect) < 0)
-        goto no_memory;
+    s->unshaken = tg_buffer_init(UNSHAKEN_LIMIT);
+    s->connect_by_ms = tg_loop_now_ms(loop) + s->o.connect_timeout_ms;
+    int rc = tg_stream_layers_init(s, o, err);
+    if (rc == TG_EINVAL)
+        goto fail;
+    if (rc < 0 ||
+        (clock_ok && tg_tcp_connect_start(loop, s->proxy_host ? s->proxy_host : s->host,
+                                          s->proxy_host ? o->proxy_port : o->port, s->o.connect_timeout_ms,
+                                          on_connected, s, &s->connect) < 0)) {
+        rc = TG_ENOMEM;
+        goto fail;
+    }
     tg_deadline_init(&s->timer, loop, on_time, s);
     if (!clock_ok)
         end_soon(s, TG_ECLOCK);
     *ret_stream = s;
     return TG_OK;
-no_memory:
-    if (s)
-        tg_free(s->host);
+fail:
+    tg_stream_layers_fini(s);
     tg_free(s);
-    return tg_error_set(err, TG_ENOMEM, "%.120s:%u: out of memory", o->host, o->port);
+    return rc == TG_ENOMEM ? tg_error_set(err, rc, "%.120s:%u: out of memory", o->host, o->port) : rc;
+}
+
+int tg_stream_lower_write(struct tg_stream *s, struct tg_bytes data)
+{
+    struct tg_error err = {0};
+    return s->tls ? tg_tls_stream_write(s->tls, data, &err) : tg_tcp_stream_send(&s->tcp, data);
 }
 
 int tg_stream_write(struct tg_stream *s, struct tg_bytes data)
 {
-    struct tg_error err = {0};
     int rc;
-    if (s->state != READY || s->pending_code)
+    if (s->state != TG_STREAM_READY || s->pending_code)
         return TG_ESTATE;
     if (data.len > TG_STREAM_WRITE_MAX_BYTES)
         return TG_ETOOBIG;
@@ -322,7 +383,7 @@ int tg_stream_write(struct tg_stream *s, struct tg_bytes data)
         s->want_writable = true;
         return TG_EFULL;
     }
-    rc = s->tls ? tg_tls_stream_write(s->tls, data, &err) : tg_tcp_stream_send(&s->tcp, data);
+    rc = s->websocket ? tg_stream_websocket_write(s, data) : tg_stream_lower_write(s, data);
     if (rc < 0)
         end_soon(s, rc);
     return rc;
@@ -330,7 +391,7 @@ int tg_stream_write(struct tg_stream *s, struct tg_bytes data)
 
 void tg_stream_hold(struct tg_stream *s, bool hold)
 {
-    if (s->state == READY)
+    if (s->state == TG_STREAM_READY)
         tg_tcp_stream_hold(&s->tcp, hold);
 }
 
@@ -351,21 +412,22 @@ void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stat
 void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(void *user), void *user)
 {
     (void)TG_OBJECT(s, struct tg_stream, STREAM_MAGIC);
-    TG_ASSERT(s->state != LINGERING && s->state != GOING); /* closed twice */
-    bool connected = s->state == READY;
+    TG_ASSERT(s->state != TG_STREAM_LINGERING && s->state != TG_STREAM_GOING); /* closed twice */
+    bool connected = s->state == TG_STREAM_READY;
     s->closed = closed;
     s->closed_user = user;
     tg_loop_hold(s->loop);
+    if (connected && s->websocket)
+        tg_stream_websocket_close(s);
     if (connected && s->tls)
         tg_tls_stream_close_notify(s->tls);
     /* What lingers is ciphertext: from here on nothing that the owner lent is looked at. */
-    tg_tls_stream_free(s->tls);
-    s->tls = NULL;
+    free_tls(s);
     if (!connected || linger_ms == 0) {
         go(s);
         return;
     }
-    s->state = LINGERING;
+    s->state = TG_STREAM_LINGERING;
     tg_tcp_stream_finish(&s->tcp);
     tg_deadline_set(&s->timer, tg_loop_now_ms(s->loop) + linger_ms);
 }

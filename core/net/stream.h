@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * stream - one client connection to a cloud: name resolution, TCP and TLS (wolfSSL, non-blocking) on the
- * loop.
+ * loop; where the options say so through an HTTP proxy (CONNECT), and in WebSocket frames (MQTT's subprotocol).
  *
  * Always verified: chain, host name (or IP SAN when `host` is an address) and time; TLS 1.2 or 1.3 with an
  * AEAD suite list; see docs/tls.md and the chain matrix in the tests. wolfSSL as Debian builds it verifies
  * nothing by default and trusts look-alikes of its CAs (CVE-2026-93302): tls_context sets what that needs.
  * A stream without TLS exists for local brokers in tests and plants (`tls: off`), never by fallback.
  *
- *     open() ──► resolving ──► connecting ──► handshaking ──► on_ready ──► on_data … ──► on_end
- *                    └──────────────┴──────────────┴─────── on_end(error) ─────────────────┘
+ *     open() ─► resolving ─► connecting ─► [proxy] ─► handshaking ─► [WebSocket] ─► on_ready ─► on_data … ─► on_end
+ *                   └────────────┴────────────┴───────────┴───────────────┴────── on_end(error) ─────────────┘
+ *
+ * With a proxy its name is resolved here and the target's there; TLS goes through it to the target, whose name
+ * is verified as ever. A WebSocket shows only in the bytes on the wire: what is written goes as one binary frame,
+ * what comes is given as it comes, pings are answered, and a close frame is the peer's orderly end.
  *
  * on_end comes exactly once unless tg_stream_close() was called before; after it the owner still calls
  * tg_stream_close(). Resolution, connect (each address in turn) and handshake are bounded in time.
@@ -67,10 +71,20 @@ struct tg_stream_options {
     struct tg_tls_context *tls;                 /* NULL = no TLS */
     const struct tg_tls_credential *credential; /* NULL = no client certificate */
     struct tg_tls_ticket *ticket;               /* NULL = no resumption */
-    uint32_t connect_timeout_ms;                /* resolution and TCP together; default 10000 when 0 */
-    uint32_t handshake_timeout_ms;              /* default 10000 when 0 */
-    /* What `tls`, `credential` and `ticket` point to must live until tg_stream_close() is called: a stream that
-     * lingers does not look at them. `host` is copied. */
+    uint32_t connect_timeout_ms;   /* resolution, TCP and the proxy's answer together; default 10000 when 0 */
+    uint32_t handshake_timeout_ms; /* TLS, and again the WebSocket's; default 10000 when 0 */
+    /* A protocol that the server has to agree to in TLS ("x-amzn-mqtt-ca" of AWS on port 443): TG_ETLS when it does
+     * not. NULL = none is offered. */
+    const char *alpn;
+    /* MQTT over WebSocket at this path ("/$iothub/websocket"; tg_ws_path_check()). NULL = none. */
+    const char *websocket_path;
+    /* HTTP CONNECT through this host (without brackets). NULL = directly. The password is looked at in tg_stream_open() only;
+     * proxy_user NULL = no authentication. */
+    const char *proxy_host, *proxy_user;
+    uint16_t proxy_port;
+    struct tg_bytes proxy_password;
+    /* What `tls`, `credential`, `ticket` and `alpn` point to must live until tg_stream_close() is called: a stream that
+     * lingers does not look at them. The other texts are copied. */
 };
 
 struct tg_stream;
@@ -83,14 +97,14 @@ struct tg_stream_callbacks {
     void (*on_writable)(void *user);
     /* err: why it ended, for people ("certificate of hub.example expired on 2026-01-31 …"). TG_EEOF = the
      * peer closed in order; TG_ECERT = its certificate was refused; TG_EAUTH = it refused ours (with TLS 1.3
-     * that comes after on_ready); TG_ECLOCK = our clock cannot judge a certificate; TG_EDNS, TG_ECONNECT,
+     * that comes after on_ready), or the proxy our password; TG_EPROTO = no answer of a proxy or a WebSocket; TG_ECLOCK = our clock cannot judge a certificate; TG_EDNS, TG_ECONNECT,
      * TG_ETIMEOUT, TG_ETLS, TG_EIO, TG_ENOMEM. Never called from inside tg_stream_open() or
      * tg_stream_write(). */
     void (*on_end)(void *user, const struct tg_error *err);
 };
 
-/* The result of the attempt comes by callback, also when it fails at once. TG_EINVAL: no host or port;
- * TG_ENOMEM. */
+/* The result of the attempt comes by callback, also when it fails at once. TG_EINVAL: no host or port, a path or a
+ * proxy's user that cannot be sent; TG_ENOMEM. */
 int tg_stream_open(struct tg_loop *loop, const struct tg_stream_options *o,
                    const struct tg_stream_callbacks *cb, void *user, struct tg_stream **ret_stream,
                    struct tg_error *err) TG_CHECKED;
@@ -117,7 +131,7 @@ struct tg_stream_stats {
 };
 void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stats);
 
-/* Ends the connection: queued bytes are flushed for at most `linger_ms`, then close_notify and FIN. `closed`
+/* Ends the connection: queued bytes are flushed for at most `linger_ms`, then (a close frame,) close_notify and FIN. `closed`
  * (may be NULL) runs when the stream's memory is gone; no other callback comes after this call. */
 void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(void *user), void *user);
 

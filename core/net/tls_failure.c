@@ -25,6 +25,7 @@ static const struct {
     {90, false, "user_canceled"},
     {112, false, "unrecognized_name: it has no certificate for this host name"},
     {116, true, "certificate_required"},
+    {120, false, "no_application_protocol: it does not speak the protocol that was asked for (ALPN)"},
 };
 
 static int explain_alert(const struct tg_tls_failure *f, struct tg_error *err)

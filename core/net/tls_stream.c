@@ -25,6 +25,8 @@ struct tg_tls_stream {
     int64_t leaf_not_after_s;
     int send_error;
     bool offered_session, resumed, done, slim;
+    bool connected, ran_short; /* of the last step of the handshake */
+    int wolf_code;
 };
 
 /* What a ticket holds: a session is offered again only to the same server, under the same roots and identity,
@@ -150,6 +152,22 @@ static int set_credential(struct tg_tls_stream *t, struct tg_error *err)
                         t->o.host, chain, key);
 }
 
+/* Whether the server agreed is looked at when the handshake is done. */
+static bool offer_protocol(struct tg_tls_stream *t)
+{
+    TG_CLEANUP_FREE char *list = tg_strdup(t->o.alpn); /* wolfSSL cuts it up */
+    return list && wolfSSL_UseALPN(t->ssl, list, (unsigned)strlen(list), WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) ==
+                       WOLFSSL_SUCCESS;
+}
+
+static bool agreed_on_protocol(const struct tg_tls_stream *t)
+{
+    char *name = NULL;
+    word16 len = 0;
+    return wolfSSL_ALPN_GetProtocol(t->ssl, &name, &len) == WOLFSSL_SUCCESS &&
+           tg_bytes_eq_str(tg_bytes(name, len), t->o.alpn);
+}
+
 static int set_up(struct tg_tls_stream *t, struct tg_error *err)
 {
     uint8_t address[16];
@@ -174,6 +192,8 @@ static int set_up(struct tg_tls_stream *t, struct tg_error *err)
     /* Left alone wolfSSL offers a P-256 share in TLS 1.3, at twice the CPU and 10 MB of tables for points
      * that are never seen again. A server without X25519 asks for another one. */
     if (!t->o.ctx->tls12_only && wolfSSL_UseKeyShare(t->ssl, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS)
+        return no_memory(t, err);
+    if (t->o.alpn && !offer_protocol(t))
         return no_memory(t, err);
     int rc = set_credential(t, err);
     if (rc == TG_OK)
@@ -288,6 +308,11 @@ static int check_result(struct tg_tls_stream *t, struct tg_error *err)
         return tg_error_set(err, TG_ETLS,
                             "%.120s negotiated the cipher suite %.48s (0x%04X), which was not offered",
                             t->o.host, wolfSSL_get_cipher(t->ssl), suite);
+    if (t->o.alpn && !agreed_on_protocol(t))
+        return tg_error_set(
+            err, TG_ETLS,
+            "%.120s did not agree to speak %.64s on this port (ALPN): is it the right host and port?",
+            t->o.host, t->o.alpn);
     if (t->verify->leaf_passed)
         t->leaf_not_after_s = t->verify->leaf_not_after_s;
     else if (!t->resumed || t->leaf_not_after_s == 0)
@@ -326,31 +351,48 @@ static void give_back(struct tg_tls_stream *t, struct tg_bytes *in)
     t->in = tg_bytes(NULL, 0);
 }
 
-int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+bool tg_tls_stream_is_slow(const struct tg_tls_stream *t)
+{
+    return t->token_key != NULL;
+}
+
+void tg_tls_stream_shake(struct tg_tls_stream *t, struct tg_bytes *in)
 {
     TG_ASSERT(!t->done);
     t->in = *in;
     unsigned shortages = tg_tls_memory_shortages();
     tg_tls_memory_scope_enter(&t->scope);
     int connected = wolfSSL_connect(t->ssl);
-    int code = connected == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, connected);
+    t->connected = connected == WOLFSSL_SUCCESS;
+    t->wolf_code = t->connected ? 0 : wolfSSL_get_error(t->ssl, connected);
     tg_tls_memory_scope_leave();
+    t->ran_short = tg_tls_memory_shortages() != shortages;
     give_back(t, in);
+}
+
+int tg_tls_stream_conclude(struct tg_tls_stream *t, struct tg_error *err)
+{
     int rc = 0;
-    if (tg_tls_memory_shortages() != shortages)
+    if (t->ran_short)
         rc = no_memory(t, err);
-    else if (connected != WOLFSSL_SUCCESS && code == WOLFSSL_ERROR_WANT_READ)
+    else if (!t->connected && t->wolf_code == WOLFSSL_ERROR_WANT_READ)
         return 0;
-    else if (connected == WOLFSSL_SUCCESS)
+    else if (t->connected)
         rc = check_result(t, err);
     else
-        rc = explain(t, code, err);
+        rc = explain(t, t->wolf_code, err);
     if (rc < 0) {
         drop_session(t);
         return rc;
     }
     settle(t);
     return 1;
+}
+
+int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err)
+{
+    tg_tls_stream_shake(t, in);
+    return tg_tls_stream_conclude(t, err);
 }
 
 /* --- data ------------------------------------------------------------------------------------ */

@@ -22,6 +22,7 @@ struct tg_tls_stream_options {
     const char *host;
     const struct tg_tls_credential *credential; /* may be NULL */
     struct tg_tls_ticket *ticket;               /* may be NULL; lent for the session's life */
+    const char *alpn;                           /* NULL = none; else the server must agree; lent likewise */
     /* Takes all bytes or fails with a TG_E… code. */
     int (*send)(void *user, struct tg_bytes bytes);
     void *user;
@@ -34,6 +35,11 @@ void tg_tls_stream_free(struct tg_tls_stream *t);
 /* Call first with empty input. 1 = done, all checks passed; 0 = more input is needed. After 1 the memory that
  * only the handshake needed is gone and the session is in the ticket. */
 int tg_tls_stream_handshake(struct tg_tls_stream *t, struct tg_bytes *in, struct tg_error *err) TG_CHECKED;
+/* The same in two steps, for keys in a token, which sign at their own speed: shake() may run on any one thread, while nobody
+ * else touches the session (what the options point to is not looked at, but for `host` and `send`); conclude() is for the loop. */
+bool tg_tls_stream_is_slow(const struct tg_tls_stream *t);
+void tg_tls_stream_shake(struct tg_tls_stream *t, struct tg_bytes *in);
+int tg_tls_stream_conclude(struct tg_tls_stream *t, struct tg_error *err) TG_CHECKED;
 
 /* Decrypts at most one record: > 0 = bytes in `out`; 0 = the input is used up; TG_EEOF = the peer said
  * close_notify (err is filled too). */

@@ -147,6 +147,11 @@ static void explain_unknown_issuer(const struct tg_tls_verify *v, const char *wh
         tg_error_set(err, TG_ECERT,
                      "%s was issued by \"%.80s\", whose key usage does not allow signing certificates", who,
                      issuer);
+    else if (v->issuer_sent && strcmp(issuer, v->chain_end) == 0)
+        tg_error_set(err, TG_ECERT,
+                     "%s was issued by \"%.80s\", which the server sends along but which is not a root in CA "
+                     "file %.80s, or may not issue this (path length)",
+                     who, issuer, v->ca_file);
     else if (v->issuer_sent)
         tg_error_set(err, TG_ECERT,
                      "%s: its chain through \"%.60s\" ends at \"%.60s\", which is not a root in "

@@ -247,7 +247,7 @@ static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
         snprintf(p->told, sizeof p->told, "%s", e->text);
         p->told_ms = now;
     }
-    snprintf(l->last_error, sizeof l->last_error, "%.199s", e->text);
+    snprintf(l->last_error, sizeof l->last_error, "%.319s", e->text);
     tg_log(told ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s; the messages are kept and sent again in %.1f s", l->target.device_id,
            l->config->name, e->text, (double)e->wait_ms / 1000.0);

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/secret.h"
 #include "northbound/pubsub/gcp_pubsub.h"
+#include "northbound/transport.h"
 
 static struct tg_pubsub_link *of(const struct tg_link *l)
 {
@@ -130,6 +131,7 @@ static enum tg_pubsub_token_result fetch(struct tg_link *l, int64_t now_ms)
     const struct tg_settings *c = l->config->common;
     struct tg_stream_options o = {.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout"),
                                   .handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout")};
+    struct tg_transport transport = {0};
     struct tg_error err = {0};
     if (p->token_stream)
         return TG_PUBSUB_TOKEN_COMES;
@@ -146,7 +148,11 @@ static enum tg_pubsub_token_result fetch(struct tg_link *l, int64_t now_ms)
     }
     tg_http_response_init(&p->token_http, p->token_head, sizeof p->token_head, TG_HTTP_PLAIN);
     p->token_body = tg_buffer_init(TG_PUBSUB_TOKEN_REPLY_BYTES);
-    if (tg_stream_open(l->set->loop, &o, &callbacks, l, &p->token_stream, &err) < 0) {
+    int rc = tg_transport_prepare(&transport, c, NULL, &o, &err);
+    if (rc == TG_OK)
+        rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &p->token_stream, &err);
+    tg_transport_fini(&transport);
+    if (rc < 0) {
         token_failed(l, TG_RETRY_BACKOFF, err.text);
         return TG_PUBSUB_TOKEN_FAILED;
     }

@@ -7,6 +7,7 @@ tg_fuzz(fuzz_sparkplug SOURCES fuzz/fuzz_sparkplug.c LINK tg_test_parts SEEDS sp
 if(TG_TESTS)
   tg_scenario(scenario_sparkplug      b0150_sparkplug.py TIMEOUT 180)
   tg_scenario(scenario_sparkplug_host b0151_sparkplug_host.py TIMEOUT 180)
+  tg_scenario(scenario_sparkplug_down b0155_sparkplug_down.py TIMEOUT 120)
   tg_scenario(scenario_mqtt_shared    b0152_mqtt_shared.py TIMEOUT 180)
   tg_scenario(scenario_mqtt_examples  b0154_mqtt_examples.py)
   tg_scenario(scenario_mqtt_qos0      b0153_mqtt_qos0.py TIMEOUT 240)

@@ -42,7 +42,7 @@ static void check_publish(struct stage *s, const struct talk_rig_publish *p)
     const json_t *details = json_object_get(j, "statusDetails");
     const char *key;
     json_t *value;
-    TG_ASSERT(json_is_object(j) && p->len <= TG_AWS_JSON_MAX_BYTES && p->qos == 1 && !p->retain);
+    TG_ASSERT(json_is_object(j) && p->len <= TG_JSON_MAX_BYTES && p->qos == 1 && !p->retain);
     TG_ASSERT(topic.len <= 256 && !strpbrk(p->topic, "+#") && tg_bytes_starts(topic, "$aws/"));
     TG_ASSERT(!token || strlen(token) <= 64);
     snprintf(s->token, sizeof s->token, "%s", token ? token : "");

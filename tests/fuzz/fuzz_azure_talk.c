@@ -16,9 +16,9 @@
 #include <jansson.h>
 
 #include "core/base/assert.h"
-#include "northbound/azure_document.h"
 #include "northbound/azure_dps.h"
 #include "northbound/azure_hub.h"
+#include "northbound/azure_twin.h"
 #include "support/host_model.h"
 #include "support/talk_rig.h"
 
@@ -40,7 +40,7 @@ static void check_publish(struct stage *s, const struct talk_rig_publish *p)
     TG_ASSERT(topic.len <= TG_CLOUD_TOPIC_BYTES);
     if (tg_bytes_starts(topic, "$iothub/twin/PATCH/properties/reported/")) {
         json_t *j = json_loadb((const char *)p->payload, p->len, 0, NULL);
-        TG_ASSERT(j && json_is_object(j) && p->len <= 2 * TG_AZURE_DOCUMENT_MAX_BYTES);
+        TG_ASSERT(j && json_is_object(j) && p->len <= 2 * TG_AZURE_TWIN_MAX_BYTES);
         json_decref(j);
     }
     if (!tg_bytes_starts(topic, "$iothub/methods/"))
@@ -56,7 +56,7 @@ static void check(struct stage *s, int rc)
         check_publish(s, &r->publishes[i]);
     for (uint32_t i = 0; i < r->desired_count; i++) {
         json_t *j = json_loads(r->desired[i].json, 0, NULL);
-        TG_ASSERT(j && json_is_object(j) && strlen(r->desired[i].json) <= TG_AZURE_DOCUMENT_MAX_BYTES);
+        TG_ASSERT(j && json_is_object(j) && strlen(r->desired[i].json) <= TG_AZURE_TWIN_MAX_BYTES);
         json_decref(j);
     }
     for (uint32_t i = 0; i < r->command_count; i++) {

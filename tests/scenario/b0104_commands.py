@@ -32,7 +32,7 @@ with Stage() as stage:
         service.c2d("sas-1", '{"command":"set","arguments":{"setpoint":1}}', "%24.mid=m-1")
         wait_until(lambda: "not run twice" in gateway.errors(), 10, "the repeated message to be recognised")
         assert last_setpoint(hub.record) == 43
-        for body, says in (("{", "not JSON"), ('{"command":"set","arguments":{"setpoint":101}}', "outside the point's range"),
+        for body, says in (("{", "no JSON"), ('{"command":"set","arguments":{"setpoint":101}}', "outside the point's range"),
                            ('{"command":"set","arguments":{"level":1}}', "not writable"),
                            ('{"command":"set","arguments":{"nope":1}}', "no such point"), ('["set"]', "JSON object"),
                            ('{"command":"set","arguments":{"setpoint":1,"nope":1}}', "nothing was written")):

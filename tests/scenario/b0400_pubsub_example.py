@@ -16,7 +16,7 @@ WRONG = (  # what stands in the example, what is written instead, what is said
     ("auth: self-signed ", "auth: none ", "auth: none is for an emulator"),
     ("auth: self-signed ", "auth: none\n    tls: off ", "tls: off needs the `host` of an emulator"),
     ("auth: self-signed ", "auth: none\n    tls: off\n    host: pubsub.example.com ", "only for a loopback host"),
-    ("attributes: [site=north, line=2]", "attributes: [site]", 'attribute "site" is not of the form key=value'),
+    ("attributes: [site=north, line=2]", "attributes: [site]", 'attributes: "site" is not of the form key=value'),
     ("attributes: [site=north, line=2]", "attributes: [seq=1]", 'attribute "seq" is one that the gateway sets itself'),
     ("attributes: [site=north, line=2]", "attributes: [a=1, a=2]", "is given twice"),
     ("max_messages: 500", "max_messages: 1001", "max_messages"),

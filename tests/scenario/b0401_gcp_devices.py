@@ -34,7 +34,7 @@ with Stage() as stage:
         wait_until(lambda: last_setpoint(record, "meter-1") == 33, 30, "the config's set point in the telemetry")
         wait_until(lambda: any('"setpoint"' in entry["payload"] for entry in states(record, "meter-1")), 30, "the state to say so")
         cloud.config("meter-1", "rate: 5")
-        wait_until(lambda: "the config is no JSON" in gateway.errors(), 30, "a config that is no JSON to be told")
+        wait_until(lambda: "the config is left out" in gateway.errors(), 30, "a config that is no JSON to be told")
         record.wait("subscribe", "meter-1", "commands", seconds=30)
         cloud.command("meter-1", '{"setpoint": 42}', "set")
         wait_until(lambda: last_setpoint(record, "meter-1") == 42, 30, "the set point by a command with a subfolder")

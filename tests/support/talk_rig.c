@@ -153,6 +153,16 @@ static void rig_remember(void *user, const char *key, struct tg_bytes value)
     snprintf(r->notes[at].key, sizeof r->notes[at].key, "%s", key);
 }
 
+static void rig_say(void *user, enum tg_log_level level, const char *text)
+{
+    struct talk_rig *r = user;
+    if (!text[0])
+        abort();
+    r->said_count++;
+    r->said_level = level;
+    snprintf(r->said_text, sizeof r->said_text, "%s", text);
+}
+
 static void rig_each_session(void *user, void (*each)(void *arg, const struct tg_cloud_talk *talk), void *arg)
 {
     struct talk_rig *r = user;
@@ -175,6 +185,7 @@ static const struct tg_cloud_io io = {
     .new_key = rig_new_key,
     .recall = rig_recall,
     .remember = rig_remember,
+    .say = rig_say,
     .each_session = rig_each_session,
 };
 
@@ -210,10 +221,11 @@ void talk_rig_clear(struct talk_rig *r)
     free(r->assigned_key);
     free(r->assigned_payload);
     r->assigned_certificate = r->assigned_key = r->assigned_payload = NULL;
-    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = r->forgone_mark = 0;
+    r->publish_count = r->command_count = r->desired_count = r->subscribe_count = r->forgone_mark =
+        r->said_count = 0;
     r->gate = r->gate_told = r->gave_up = r->was_assigned = false;
     r->wake_ms = INT64_MAX;
-    r->give_up_text[0] = '\0';
+    r->give_up_text[0] = r->said_text[0] = '\0';
 }
 
 void talk_rig_fini(struct talk_rig *r)

@@ -53,6 +53,9 @@ struct talk_rig {
     bool gave_up;
     enum tg_retry retry;
     char give_up_text[256];
+    uint32_t said_count;
+    enum tg_log_level said_level; /* of the last say() */
+    char said_text[360];
     const char *reported; /* what reported() gives; "{}" when NULL */
     bool was_assigned;
     char assigned_host[256], assigned_device[256];
@@ -78,7 +81,7 @@ void talk_rig_fini(struct talk_rig *r);
 int talk_rig_event(struct talk_rig *r, const struct tg_cloud_event *event);
 int talk_rig_simple(struct talk_rig *r, enum tg_cloud_event_type type);
 int talk_rig_message(struct talk_rig *r, const char *topic, const char *payload);
-/* Forgets publishes, commands, desired, gate, wake, give-up and assignment; notes and the profile's memory stay. */
+/* Forgets publishes, commands, desired, gate, wake, give-up, what was said and assignment; notes and the profile's memory stay. */
 void talk_rig_clear(struct talk_rig *r);
 /* The last publish to exactly this topic, or NULL. */
 const struct talk_rig_publish *talk_rig_find(const struct talk_rig *r, const char *topic);

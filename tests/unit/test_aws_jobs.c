@@ -82,7 +82,7 @@ static void command_ended(struct talk_rig *r, const char *status, const char *re
 {
     talk_rig_clear(r);
     talk_rig_event(r, &(struct tg_cloud_event){.type = TG_CLOUD_ANSWER,
-                                               .reply = tg_bytes_str("job-1"),
+                                               .reply = tg_bytes_str("2 job-1"),
                                                .status = status,
                                                .payload = tg_bytes_str(result)});
 }
@@ -124,7 +124,7 @@ static void test_whole_life(void **state)
     assert_string_equal(r->commands[0].body, "{\"relay\":true}");
     assert_string_equal(r->commands[0].message_id, "job:job-1:2");
     assert_false(r->commands[0].hold);
-    assert_memory_equal(r->commands[0].reply, "job-1", 5);
+    assert_memory_equal(r->commands[0].reply, "2 job-1", 7);
     /* Notified while it runs: it is asked for the next one anyway. */
     answer(r, "notify-next", "{\"execution\":{\"jobId\":\"job-2\"}}");
     assert_int_equal(r->publish_count, 0);
@@ -204,7 +204,7 @@ static void test_no_arguments(void **state)
     assert_string_equal(r->commands[0].message_id, "job:j:0");
 }
 
-/* A restart, or a broken connection, while it runs: the same execution comes again. */
+/* A restart while it runs: the same execution comes again. */
 static void test_once(void **state)
 {
     struct talk_rig *r = *state;
@@ -212,6 +212,9 @@ static void test_once(void **state)
     answer(r, "start-next/accepted", RELAY);
     assert_int_equal(r->command_count, 1);
     talk_rig_simple(r, TG_CLOUD_OFFLINE);
+    talk_rig_simple(r, TG_CLOUD_END);
+    memset(r->talk.session, 0, tg_aws_iot.session_bytes);
+    talk_rig_simple(r, TG_CLOUD_START);
     online(r);
     answer(r, "start-next/accepted", RELAY);
     assert_int_equal(r->command_count, 0);
@@ -309,6 +312,60 @@ static void test_silence(void **state)
     assert_int_equal(r->publish_count, 0);
 }
 
+/* The connection is lost while a command runs: how it ends is told all the same, whether that is known before AWS
+ * gives the job again or after it. */
+static void test_answer_after_a_lost_connection(void **state)
+{
+    struct talk_rig *r = *state;
+    for (int offline = 0; offline < 3; offline++) {
+        online(r);
+        assert_int_equal(answer(r, "start-next/accepted", RELAY), TG_OK);
+        assert_int_equal(r->command_count, 1);
+        talk_rig_simple(r, TG_CLOUD_OFFLINE);
+        if (offline == 0)
+            command_ended(r, "ok", "{\"a\":1}");
+        online(r);
+        if (offline == 1) {
+            char *asked = strdup((const char *)r->publishes[0].payload);
+            assert_non_null(asked);
+            command_ended(r, "ok", "{\"a\":1}");
+            assert_int_equal(r->publish_count, 0);
+            r->publish_count = 1; /* what AWS answers to was sent before */
+            r->publishes[0].topic = strdup(J "start-next");
+            r->publishes[0].payload = (uint8_t *)asked;
+        }
+        assert_int_equal(answer(r, "start-next/accepted", RELAY), TG_OK);
+        assert_int_equal(r->command_count, 0);
+        if (offline == 2) {
+            assert_int_equal(r->publish_count, 0);
+            assert_true(r->wake_ms == r->now_ms + 120000);
+            command_ended(r, "ok", "{\"a\":1}");
+        }
+        assert_outcome(r, "SUCCEEDED", "result", "{\"a\":1}");
+        answer(r, "job-1/update/accepted", NONE);
+        assert_string_equal(r->publishes[0].topic, J "start-next");
+        assert_int_equal(answer(r, "start-next/accepted", NONE), TG_OK);
+        talk_rig_simple(r, TG_CLOUD_OFFLINE);
+    }
+}
+
+/* Another job has taken its place at AWS meanwhile: the late answer is nobody's. */
+static void test_late_answer_of_a_cancelled_job(void **state)
+{
+    struct talk_rig *r = *state;
+    online(r);
+    answer(r, "start-next/accepted", RELAY);
+    talk_rig_simple(r, TG_CLOUD_OFFLINE);
+    online(r);
+    answer(r, "start-next/accepted",
+           "{\"execution\":{\"jobId\":\"job-2\",\"executionNumber\":2,\"jobDocument\":{\"command\":\"x\"}},"
+           "\"clientToken\":\"TOKEN\"}");
+    assert_int_equal(r->command_count, 1);
+    command_ended(r, "ok", "{}"); /* of job-1 */
+    assert_int_equal(r->publish_count, 0);
+    assert_true(r->wake_ms == r->now_ms + 120000);
+}
+
 static void test_no_room(void **state)
 {
     struct talk_rig *r = *state;
@@ -356,10 +413,18 @@ static void test_hostile(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        ONE(test_whole_life),       ONE(test_failed),       ONE(test_control_characters),
-        ONE(test_not_a_command),    ONE(test_no_arguments), ONE(test_once),
-        ONE(test_outcome_survives), ONE(test_refused),      ONE(test_silence),
-        ONE(test_no_room),          ONE(test_hostile)};
+    const struct CMUnitTest tests[] = {ONE(test_whole_life),
+                                       ONE(test_failed),
+                                       ONE(test_control_characters),
+                                       ONE(test_not_a_command),
+                                       ONE(test_no_arguments),
+                                       ONE(test_once),
+                                       ONE(test_outcome_survives),
+                                       ONE(test_refused),
+                                       ONE(test_silence),
+                                       ONE(test_no_room),
+                                       ONE(test_hostile),
+                                       ONE(test_answer_after_a_lost_connection),
+                                       ONE(test_late_answer_of_a_cancelled_job)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -457,7 +457,7 @@ static void bodies_are_deflated_when_that_helps(void **state)
     for (int round = 0; round < 20; round++) {
         size_t len = 10 + next_random(&x) % (sizeof in - 10);
         for (size_t i = 0; i < len; i++)
-            in[i] = (uint8_t)"{\"voltage\":230.1},"[i % 18];
+            in[i] = (uint8_t) "{\"voltage\":230.1},"[i % 18];
         struct tg_writer w = tg_writer_init(packed, sizeof packed);
         uLongf back_len = sizeof back;
         int rc = tg_format_deflate(tg_bytes(in, len), &w);

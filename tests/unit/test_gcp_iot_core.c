@@ -408,9 +408,19 @@ static void test_no_state_and_too_large_a_state(void **state)
     snprintf(large, sizeof large, "%-69999s", "{\"a\":1}");
     r.reported = large;
     talk_rig_simple(&r, TG_CLOUD_REPORT);
+    talk_rig_simple(&r, TG_CLOUD_REPORT);
+    assert_int_equal(r.publish_count, 0);
+    assert_int_equal(r.said_count, 1); /* once */
+    assert_int_equal(r.said_level, TG_LOG_WARN);
+    assert_string_equal(r.said_text, "the state is not sent: 69999 bytes; the cloud takes at most 65536");
+    r.reported = "{\"a\":1}";
+    talk_rig_simple(&r, TG_CLOUD_REPORT);
+    assert_string_equal((char *)r.publishes[0].payload, "{\"a\":1}");
+    r.now_ms += 5000;
+    r.reported = large;
+    talk_rig_simple(&r, TG_CLOUD_REPORT); /* and again when it has fitted meanwhile */
+    assert_int_equal(r.said_count, 2);
     assert_int_equal(r.publish_count, 1);
-    assert_string_equal((char *)r.publishes[0].payload,
-                        "{\"error\":\"the state has 69999 bytes; the cloud takes at most 65536\"}");
     talk_rig_fini(&r);
 }
 

@@ -338,7 +338,7 @@ static void test_set_checks_everything_first(void **state)
     command(r, "set", "{\"p1\":1,\"p1\":2}");
     assert_refused(r, "invalid", "duplicate");
     command(r, "set", "{\"p1\":99999999999999999999}");
-    assert_refused(r, "invalid", "not JSON at byte");
+    assert_refused(r, "invalid", "its arguments: no JSON");
     command(r, "set", "{\"p\xc3\xa4\":1}");
     assert_refused(r, "invalid", "no such point");
     end(r);
@@ -414,14 +414,14 @@ static void test_bodies_and_names(void **state)
         const char *body, *says;
     } wrong[] = {{"", "\\\"command\\\" is missing"},
                  {"{}", "is missing"},
-                 {"[]", "a JSON object is needed"},
+                 {"[]", "no object"},
                  {"{\"command\":1}", "missing or no text"},
                  {"{\"command\":\"x\",\"arguments\":[]}", "must be an object"},
                  {"{\"command\":\"\"}", "1 to 128 bytes"},
                  {"{\"command\":\"a\",\"command\":\"b\"}", "duplicate"},
-                 {"\xff\xfe", "not JSON"},
-                 {"{\"command\":\"a\\u0000b\"}", "not JSON"},
-                 {"{\"command\":\"x\"} {", "not JSON"}};
+                 {"\xff\xfe", "no JSON"},
+                 {"{\"command\":\"a\\u0000b\"}", "no JSON"},
+                 {"{\"command\":\"x\"} {", "no JSON"}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         tg_router_command_body(r->router, "d0", tg_bytes(NULL, 0), tg_bytes_str(wrong[i].body), on_done, r);
         assert_refused(r, "invalid", wrong[i].says);

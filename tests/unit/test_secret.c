@@ -167,6 +167,45 @@ static void test_trim(void **state)
     tg_secret_free(&s);
 }
 
+static unsigned mode_of_path(void)
+{
+    struct stat st;
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    return (unsigned)(st.st_mode & 07777);
+}
+
+/* The folder holds the file and nothing beside it: teardown's rmdir() sees to that. */
+static void test_write(void **state)
+{
+    struct tg_error err = {0};
+    char nowhere[256], long_path[5000];
+    (void)state;
+    mode_t mask = umask(0);
+    assert_int_equal(tg_secret_write(path, TG_SECRET_PRIVATE, tg_bytes_str("one"), false, &err), TG_OK);
+    assert_int_equal(mode_of_path(), 0600);
+    assert_read(TG_SECRET_PRIVATE, "one", 3);
+    assert_int_equal(tg_secret_write(path, TG_SECRET_PRIVATE, tg_bytes_str("two"), false, &err), TG_EEXISTS);
+    assert_read(TG_SECRET_PRIVATE, "one", 3);
+    assert_int_equal(tg_secret_write(path, TG_SECRET_PUBLIC, tg_bytes_str("three"), true, &err), TG_OK);
+    umask(mask);
+    assert_int_equal(mode_of_path(), 0644);
+    assert_read(TG_SECRET_PUBLIC, "three", 5);
+    /* A link in the file's place is replaced, not followed. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/nowhere/at/all", path), 0);
+    assert_int_equal(tg_secret_write(path, TG_SECRET_PRIVATE, tg_bytes_str("x"), false, &err), TG_EEXISTS);
+    assert_int_equal(tg_secret_write(path, TG_SECRET_PRIVATE, tg_bytes_str("x"), true, &err), TG_OK);
+    assert_int_equal(mode_of_path(), 0600);
+    snprintf(nowhere, sizeof nowhere, "%s/no/key", dir);
+    assert_true(tg_secret_write(nowhere, TG_SECRET_PRIVATE, tg_bytes_str("x"), true, &err) < 0);
+    assert_non_null(strstr(err.text, nowhere));
+    memset(long_path, 'p', sizeof long_path);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_int_equal(tg_secret_write(long_path, TG_SECRET_PRIVATE, tg_bytes_str("x"), true, &err),
+                     TG_ETOOBIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_private_modes, setup, teardown),
@@ -174,6 +213,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(test_owner, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_what_is_no_file, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(test_trim, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_write, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

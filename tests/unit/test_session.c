@@ -10,6 +10,8 @@
 
 #include <sys/stat.h>
 
+#include "northbound/link.h"
+
 static uint32_t dev(uint32_t i)
 {
     return device(st.f, st.names[i]);
@@ -472,6 +474,76 @@ static void test_an_old_token_acknowledges_nothing(void **state)
     stage_end();
 }
 
+/* A profile that keeps answers for later. */
+static struct {
+    bool online;
+    uint32_t online_answers, offline_answers;
+    char reply[8], status[8], payload[16];
+} late;
+
+static int late_step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
+                     struct tg_error *err)
+{
+    (void)err;
+    if (!talk->session)
+        return TG_OK;
+    if (event->type == TG_CLOUD_ONLINE || event->type == TG_CLOUD_OFFLINE)
+        late.online = event->type == TG_CLOUD_ONLINE;
+    if (event->type == TG_CLOUD_MESSAGE)
+        talk->io->command(talk->user,
+                          &(struct tg_cloud_command){.body = event->payload, .reply = tg_bytes_str("id-7")});
+    if (event->type == TG_CLOUD_ANSWER) {
+        late.online ? late.online_answers++ : late.offline_answers++;
+        snprintf(late.reply, sizeof late.reply, "%.*s", (int)event->reply.len,
+                 (const char *)event->reply.data);
+        snprintf(late.status, sizeof late.status, "%s", event->status);
+        snprintf(late.payload, sizeof late.payload, "%.*s", (int)event->payload.len,
+                 (const char *)event->payload.data);
+    }
+    return TG_OK;
+}
+
+static void lose_under_a_command(bool wants_late)
+{
+    static struct tg_cloud_type type;
+    struct tg_session *s = st.sessions[0];
+    uint32_t connects = st.broker.connects, commands = st.command_count;
+    type = *s->link->cloud->type;
+    type.step = late_step;
+    type.late_answers = wants_late;
+    s->link->cloud->type = &type;
+    mini_broker_send(&st.broker, 7, "tidegate/device-0/command", "5", 1, false);
+    RUN_UNTIL(st.f, st.command_count == commands + 1);
+    mini_broker_drop(&st.broker, false);
+    RUN_UNTIL(st.f, st.broker.connects == connects + 1 && stage_online(0));
+}
+
+/* An answer whose connection is gone goes to profiles that want it, on the present connection or without one. */
+static void test_late_answers(void **state)
+{
+    memset(&late, 0, sizeof late);
+    begin_online(state, (const char *const[]){"min_backoff", "100ms", "max_backoff", "200ms", NULL});
+    lose_under_a_command(false);
+    tg_session_command_done(st.sessions[0], st.tokens[0], "ok", "{}");
+    assert_int_equal(late.online_answers + late.offline_answers, 0);
+    lose_under_a_command(true);
+    tg_session_command_done(st.sessions[0], st.tokens[1], "ok", "{\"a\":1}");
+    assert_int_equal(late.online_answers, 1);
+    assert_string_equal(late.reply, "id-7");
+    assert_string_equal(late.status, "ok");
+    assert_string_equal(late.payload, "{\"a\":1}");
+    tg_session_command_done(st.sessions[0], st.tokens[1], "ok", "{}"); /* once */
+    assert_int_equal(late.online_answers, 1);
+    lose_under_a_command(true);
+    st.broker.code = 3;
+    mini_broker_drop(&st.broker, false);
+    RUN_UNTIL(st.f, stage_stats(0).state == TG_SESSION_WAITING);
+    tg_session_command_done(st.sessions[0], st.tokens[2], "device", "{}");
+    assert_int_equal(late.offline_answers, 1);
+    assert_string_equal(late.status, "device");
+    stage_end();
+}
+
 static void test_a_huge_packet_ends_the_connection(void **state)
 {
     char *body = calloc(1, 200000);
@@ -570,6 +642,7 @@ int main(void)
                                        TEST(test_a_flood_of_commands_is_held_back),
                                        TEST(test_a_command_that_cannot_be_taken_comes_again),
                                        TEST(test_an_old_token_acknowledges_nothing),
+                                       TEST(test_late_answers),
                                        TEST(test_a_huge_packet_ends_the_connection),
                                        TEST(test_renewed_though_the_window_never_empties),
 

@@ -799,33 +799,44 @@ static void test_a_device_that_is_down(void **state)
     assert_int_equal(send(&n, 0, &one, 1, false, &s), 1);
     close_payload(&s);
     report(&n, 0, "{\"other\":1}");
+    report(&n, 0, "{\"state\":\"down\"}");
     report(&n, 0, "no JSON");
     report(&n, 0, "");
-    report(&n, 0, "{\"state\":\"suspect\"}");
+    report(&n, 0, "{\"state\":{\"is\":\"suspect\",\"text\":\"\"}}");
     assert_int_equal(n.devices[0].publish_count, 1);
-    report(&n, 0, "{\"state\":\"down\"}");
+    report(&n, 0, "{\"state\":{\"is\":\"down\",\"text\":\"\"}}");
     assert_publish_seq(talk_rig_find(&n.devices[0], "spBv1.0/G/DDEATH/E/d0"), 3);
     assert_false(n.devices[0].gate);
     make_values(&b, 1001, &bad, 1);
     accept_sample(&n, 0, (struct tg_format_sample){.body = b.view});
     assert_false(n.devices[0].gate);
     assert_int_equal(send(&n, 0, &one, 1, false, &s), TG_EFULL);
-    report(&n, 0, "{\"state\":\"ok\"}");
+    report(&n, 0, "{\"state\":{\"is\":\"ok\",\"text\":\"\"}}");
     assert_publish_seq(talk_rig_find(&n.devices[0], "spBv1.0/G/DBIRTH/E/d0"), 4);
     assert_true(n.devices[0].gate);
-    report(&n, 0, "{\"state\":\"down\"}");
+    report(&n, 0, "{\"state\":{\"is\":\"down\",\"text\":\"\"}}");
     clear(&n);
     one = sample(&b, 1002, "flow", tg_value_int(2));
     accept_sample(&n, 0, one); /* it speaks */
     assert_publish_seq(talk_rig_find(&n.devices[0], "spBv1.0/G/DBIRTH/E/d0"), 6);
     assert_true(n.devices[0].gate);
     /* A rebirth leaves a device out that is down. */
-    report(&n, 0, "{\"state\":\"down\"}");
+    report(&n, 0, "{\"state\":{\"is\":\"down\",\"text\":\"\"}}");
     clear(&n);
     at(&n, 5000);
     assert_int_equal(node_command(&n, &rebirth, false), TG_OK);
     assert_int_equal(n.devices[0].publish_count, 0);
     assert_false(n.devices[0].gate);
+    /* What was reported while nobody listened is asked for with the next connection. */
+    disconnect(&n);
+    clear(&n);
+    n.devices[0].reported = "{\"gateway\":\"site\",\"state\":{\"is\":\"ok\"}}";
+    n.devices[1].reported = "{\"state\":{\"is\":\"down\"}}";
+    connect(&n);
+    assert_int_equal(link_simple(&n, TG_CLOUD_SUBSCRIBED), TG_OK);
+    assert_true(n.devices[0].gate);
+    assert_false(n.devices[1].gate);
+    assert_int_equal(n.devices[0].publish_count, 1);
     node_fini(&n);
 }
 

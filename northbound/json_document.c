@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "northbound/aws_json.h"
+#include "northbound/json_document.h"
 
 #include "core/base/allocator.h"
 #include "northbound/format_json.h"
 
-void tg_aws_text_free(struct tg_aws_text *t)
+void tg_json_text_free(struct tg_json_text *t)
 {
     tg_free(t->data);
-    *t = (struct tg_aws_text){0};
+    *t = (struct tg_json_text){0};
 }
 
 /* jansson's own limit is 2048 levels, and it recurses; brackets within strings do not count. */
@@ -21,7 +21,7 @@ static bool too_deep(struct tg_bytes text)
             i++;
         else if (c == '"')
             in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '[') && ++depth > TG_AWS_JSON_MAX_DEPTH)
+        else if (!in_string && (c == '{' || c == '[') && ++depth > TG_JSON_MAX_DEPTH)
             return true;
         else if (!in_string && (c == '}' || c == ']') && depth > 0)
             depth--;
@@ -29,24 +29,31 @@ static bool too_deep(struct tg_bytes text)
     return false;
 }
 
-json_t *tg_aws_json_parse(struct tg_bytes text, const char *what, struct tg_error *err)
+json_t *tg_json_parse(struct tg_bytes text, const char *what, struct tg_error *err)
 {
     char quoted[TG_QUOTE_BYTES];
     json_error_t e;
     json_t *j;
-    if (text.len > TG_AWS_JSON_MAX_BYTES || too_deep(text)) {
-        tg_error_set(err, TG_ETOOBIG, "%s: more than %d bytes, or nested more than %d levels deep", what,
-                     TG_AWS_JSON_MAX_BYTES, TG_AWS_JSON_MAX_DEPTH);
+    if (text.len > TG_JSON_MAX_BYTES) {
+        tg_error_set(err, TG_ETOOBIG, "%s: %zu bytes of JSON, at most %d are taken", what, text.len,
+                     TG_JSON_MAX_BYTES);
         return NULL;
     }
-    j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &e);
+    if (too_deep(text)) {
+        tg_error_set(err, TG_ETOOBIG, "%s: JSON nested more than %d levels deep", what, TG_JSON_MAX_DEPTH);
+        return NULL;
+    }
+    j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (json_is_object(j))
         return j;
-    if (!j && json_error_code(&e) == json_error_out_of_memory)
+    if (j)
+        tg_error_set(err, TG_EPROTO, "%s: JSON, but no object: %s", what,
+                     tg_quote(quoted, (const char *)text.data, text.len));
+    else if (json_error_code(&e) == json_error_out_of_memory)
         tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
     else
-        tg_error_set(err, TG_EPROTO, "%s: no JSON object: %s", what,
-                     tg_quote(quoted, (const char *)text.data, text.len));
+        tg_error_set(err, TG_EPROTO, "%s: no JSON: %s at byte %d", what,
+                     tg_quote(quoted, e.text, strlen(e.text)), e.position);
     json_decref(j);
     return NULL;
 }
@@ -64,12 +71,12 @@ static void write_object(struct tg_writer *w, json_t *object)
         first = false;
         tg_format_json_string(w, tg_bytes_str(key));
         tg_write_u8(w, ':');
-        tg_aws_json_write(w, value);
+        tg_json_write(w, value);
     }
     tg_write_u8(w, '}');
 }
 
-void tg_aws_json_write(struct tg_writer *w, json_t *j)
+void tg_json_write(struct tg_writer *w, json_t *j)
 {
     switch (json_typeof(j)) {
     case JSON_OBJECT:
@@ -80,7 +87,7 @@ void tg_aws_json_write(struct tg_writer *w, json_t *j)
         for (size_t i = 0; i < json_array_size(j); i++) {
             if (i)
                 tg_write_u8(w, ',');
-            tg_aws_json_write(w, json_array_get(j, i));
+            tg_json_write(w, json_array_get(j, i));
         }
         tg_write_u8(w, ']');
         break;
@@ -99,29 +106,50 @@ void tg_aws_json_write(struct tg_writer *w, json_t *j)
     }
 }
 
-int tg_aws_json_keep(json_t *object, size_t limit_bytes, const char *what, struct tg_aws_text *ret_text,
-                     struct tg_error *err)
+int tg_json_keep(json_t *object, size_t limit_bytes, const char *what, struct tg_json_text *ret_text,
+                 struct tg_error *err)
 {
     uint8_t *memory = tg_malloc(limit_bytes), *fitted;
     struct tg_writer w = tg_writer_init(memory, limit_bytes);
     if (!memory)
         return tg_error_set(err, TG_ENOMEM, "%s: out of memory", what);
-    tg_aws_json_write(&w, object);
+    tg_json_write(&w, object);
     if (w.failed) {
         tg_free(memory);
         return tg_error_set(err, TG_ETOOBIG, "%s: more than %zu bytes", what, limit_bytes);
     }
     fitted = tg_realloc(memory, w.len);
-    *ret_text = (struct tg_aws_text){fitted ? fitted : memory, w.len};
+    *ret_text = (struct tg_json_text){fitted ? fitted : memory, w.len};
     return TG_OK;
 }
 
-const char *tg_aws_json_text(const json_t *object, const char *name)
+unsigned tg_json_depth(json_t *value)
+{
+    unsigned most = 0, n;
+    const char *key;
+    json_t *below;
+    size_t i;
+    if (!json_is_object(value) && !json_is_array(value))
+        return 0;
+    json_object_foreach(value, key, below)
+    {
+        n = tg_json_depth(below);
+        most = n > most ? n : most;
+    }
+    json_array_foreach(value, i, below)
+    {
+        n = tg_json_depth(below);
+        most = n > most ? n : most;
+    }
+    return most + 1;
+}
+
+const char *tg_json_member_text(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
 }
 
-uint64_t tg_aws_json_number(const json_t *object, const char *name)
+uint64_t tg_json_member_number(const json_t *object, const char *name)
 {
     json_int_t v = json_integer_value(json_object_get(object, name));
     return v > 0 ? (uint64_t)v : 0;
@@ -152,7 +180,7 @@ static bool diff_into(json_t *patch, json_t *have, json_t *want)
     return true;
 }
 
-json_t *tg_aws_json_diff(json_t *have, json_t *want)
+json_t *tg_json_diff(json_t *have, json_t *want)
 {
     json_t *patch = json_object();
     if (patch && diff_into(patch, have, want))
@@ -161,7 +189,7 @@ json_t *tg_aws_json_diff(json_t *have, json_t *want)
     return NULL;
 }
 
-int tg_aws_json_patch(json_t *document, json_t *patch)
+int tg_json_patch(json_t *document, json_t *patch)
 {
     const char *key;
     json_t *value;
@@ -181,7 +209,7 @@ int tg_aws_json_patch(json_t *document, json_t *patch)
                 rc = json_object_set_new(document, key, below) < 0 ? TG_ENOMEM : TG_OK;
             }
             if (rc == TG_OK)
-                rc = tg_aws_json_patch(below, value);
+                rc = tg_json_patch(below, value);
         }
         if (rc < 0)
             return rc;
@@ -189,13 +217,31 @@ int tg_aws_json_patch(json_t *document, json_t *patch)
     return TG_OK;
 }
 
-bool tg_aws_json_removes(json_t *patch)
+int tg_json_then(json_t *first, json_t *patch)
 {
     const char *key;
     json_t *value;
     json_object_foreach(patch, key, value)
     {
-        if (json_is_null(value) || tg_aws_json_removes(value))
+        json_t *before = json_object_get(first, key);
+        if (before && json_is_object(value)) {
+            int rc = json_is_object(before) ? tg_json_then(before, value) : TG_ESTATE;
+            if (rc < 0)
+                return rc;
+        } else if (json_object_set(first, key, value) < 0) {
+            return TG_ENOMEM;
+        }
+    }
+    return TG_OK;
+}
+
+bool tg_json_removes(json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(patch, key, value)
+    {
+        if (json_is_null(value) || tg_json_removes(value))
             return true;
     }
     return false;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * gateway_metrics - the snapshot that metrics.c writes, taken in one go on the loop.
+ */
+#include <dirent.h>
+
+#include "core/base/allocator.h"
+#include "core/base/clock.h"
+#include "core/gateway/gateway_private.h"
+#include "core/gateway/metrics.h"
+#include "northbound/identity.h"
+
+static int64_t open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int64_t count = -3; /* ".", "..", and the one that looks */
+    if (!dir)
+        return TG_METRICS_NONE;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
+{
+    struct tg_store_stats st;
+    const uint64_t *dropped = st.outbox.dropped;
+    tg_store_stats(g->store, &st);
+    *o = (struct tg_metrics_outbox){.state = tg_store_state_name(st.state),
+                                    .rows = st.outbox.rows,
+                                    .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
+                                    .uncommitted = st.uncommitted_rows,
+                                    .prefetched_bytes = st.prefetched_bytes,
+                                    .accepted = st.committed,
+                                    .rejected = st.rejected,
+                                    .commits = st.commits,
+                                    .dropped_limit = dropped[TG_DROP_LIMIT],
+                                    .dropped_age = dropped[TG_DROP_AGE],
+                                    .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
+                                    .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
+                                    .dropped_memory = st.dropped_memory,
+                                    .oldest_age_ms = st.outbox.oldest_time_ms
+                                                         ? tg_clock_wall_ms() - st.outbox.oldest_time_ms
+                                                         : TG_METRICS_NONE,
+                                    .worst_commit_us = st.worst_commit_us};
+}
+
+/* While a reload replaces a cloud, the old and the new one are there under one name: their counts are one. */
+static void take_cloud(void *user, const struct tg_cloud_stats *c)
+{
+    struct tg_metrics *m = user;
+    struct tg_metrics_cloud *at = m->clouds;
+    while (at < m->clouds + m->cloud_count && strcmp(at->name, c->name) != 0)
+        at++;
+    if (at == m->clouds + TG_SET_MAX_CLOUDS)
+        return;
+    if (at == m->clouds + m->cloud_count) {
+        *at = (struct tg_metrics_cloud){.name = c->name};
+        m->cloud_count++;
+    }
+    at->sessions += c->sessions;
+    at->online += c->online;
+    at->acked += c->acked;
+    at->latency_sum_ms += c->latency_sum_ms;
+    at->latency_p50_ms = c->latency_p50_ms;
+    at->latency_p99_ms = c->latency_p99_ms;
+    if (c->latency_max_ms > at->latency_max_ms)
+        at->latency_max_ms = c->latency_max_ms;
+}
+
+static void take_connection(struct tg_metrics_session *to, const struct tg_session_stats *st)
+{
+    int64_t wall_ms = tg_clock_wall_ms();
+    to->connects = st->connects;
+    to->failures = st->failures;
+    to->bytes_in = st->bytes_in;
+    to->bytes_out = st->bytes_out;
+    to->certificate_ends_s = st->not_after_s ? st->not_after_s : TG_METRICS_NONE;
+    to->certificate_days_left = st->not_after_s && tg_clock_plausible(wall_ms)
+                                    ? tg_identity_days_left(st->not_after_s, wall_ms / 1000)
+                                    : TG_METRICS_NONE;
+    to->token_ends_s = st->credential_expires_s ? st->credential_expires_s : TG_METRICS_NONE;
+}
+
+static void take_session(struct tg_metrics *m, const char *device, const struct tg_session *s)
+{
+    struct tg_metrics_session *to = &m->sessions[m->session_count++];
+    struct tg_session_stats st;
+    tg_session_stats(s, &st);
+    *to = (struct tg_metrics_session){.device = device,
+                                      .cloud = tg_session_cloud(s),
+                                      .is_shared = st.shared,
+                                      .state = tg_session_state_name(st.state),
+                                      .online = st.state == TG_SESSION_ONLINE,
+                                      .pending = st.pending,
+                                      .in_flight = st.in_flight,
+                                      .acked_seq = st.acked_seq,
+                                      .acked_samples = st.acked_samples,
+                                      .published = st.published,
+                                      .resent = st.resent,
+                                      .commands = st.commands,
+                                      .body_bytes = st.body_bytes,
+                                      .messages_today = st.messages_today,
+                                      .blocks_today = st.blocks_today};
+    take_connection(to, &st);
+}
+
+/* The connection that all devices of a cloud share has its counts once, without a device. */
+static void add_shared(struct tg_metrics *m)
+{
+    uint32_t sessions = m->session_count;
+    for (uint32_t i = 0; i < sessions; i++) {
+        struct tg_metrics_session *s = &m->sessions[i], *at = &m->sessions[sessions];
+        if (!s->is_shared)
+            continue;
+        while (at < &m->sessions[m->session_count] && strcmp(at->cloud, s->cloud) != 0)
+            at++;
+        if (at < &m->sessions[m->session_count] || m->session_count - sessions == TG_SET_MAX_CLOUDS)
+            continue;
+        *at = *s;
+        at->device = NULL;
+        at->is_shared = false;
+        m->session_count++;
+    }
+}
+
+static void take_device(struct tg_metrics *m, const struct tg_running_device *rd, int64_t now)
+{
+    const struct tg_router_device *d = rd->device;
+    m->devices[m->device_count++] = (struct tg_metrics_device){
+        .id = d->config->id,
+        .source = rd->source,
+        .state = tg_device_state_name(d->state),
+        .ok = d->state == TG_DEVICE_OK,
+        .accepted = d->accepted,
+        .filtered = d->filtered,
+        .rejected = d->rejected,
+        .last_seq = d->last_seq,
+        .last_sample_ago_ms = d->last_sample_ms ? now - d->last_sample_ms : TG_METRICS_NONE};
+    for (uint32_t i = 0; i < rd->session_count; i++)
+        take_session(m, d->config->id, rd->sessions[i]);
+}
+
+static void take_source(struct tg_metrics *m, const struct tg_running_source *rs, int64_t now)
+{
+    struct tg_source_stats st = {0};
+    if (rs->host)
+        tg_source_host_stats(rs->host, &st);
+    m->sources[m->source_count++] = (struct tg_metrics_source){.name = rs->config->name,
+                                                               .plugin = rs->config->plugin_name,
+                                                               .open = rs->open,
+                                                               .emitted = st.emitted,
+                                                               .rejected = st.rejected};
+    for (uint32_t d = 0; d < rs->config->device_count; d++)
+        if (rs->devices[d])
+            take_device(m, rs->devices[d], now);
+}
+
+static int make_room(const struct tg_gateway *g, struct tg_metrics *m)
+{
+    uint32_t sources = 0, devices = tg_router_device_count(g->router),
+             sessions = tg_session_set_count(g->sessions);
+    for (const struct tg_running_source *rs = g->sources; rs; rs = rs->next)
+        sources++;
+    m->clouds = tg_calloc(TG_SET_MAX_CLOUDS, sizeof *m->clouds);
+    m->sources = tg_calloc(sources + 1, sizeof *m->sources);
+    m->devices = tg_calloc(devices + 1, sizeof *m->devices);
+    m->sessions = tg_calloc(sessions + TG_SET_MAX_CLOUDS, sizeof *m->sessions);
+    return m->clouds && m->sources && m->devices && m->sessions ? TG_OK : TG_ENOMEM;
+}
+
+static void take(struct tg_gateway *g, struct tg_metrics *m)
+{
+    int64_t now = tg_clock_mono_ms();
+    m->gateway = (struct tg_metrics_gateway){.version = TG_VERSION,
+                                             .uptime_ms = now - g->started_ms,
+                                             .resident_bytes = tg_gateway_resident_bytes(),
+                                             .descriptors = open_descriptors(),
+                                             .build_us = g->metrics_us,
+                                             .http_requests = g->http ? tg_http_requests(g->http) : 0};
+    take_outbox(g, &m->outbox);
+    tg_session_set_each_cloud(g->sessions, take_cloud, m);
+    for (const struct tg_running_source *rs = g->sources; rs; rs = rs->next)
+        if (!rs->closing)
+            take_source(m, rs, now);
+    for (const struct tg_running_device *rd = g->strays; rd; rd = rd->next)
+        take_device(m, rd, now);
+    add_shared(m);
+}
+
+static int write_text(struct tg_metrics *m, char **ret_text, size_t *ret_len)
+{
+    size_t bound = tg_metrics_bound(m);
+    char *text = tg_malloc(bound); /* pages that stay unwritten cost nothing */
+    struct tg_writer w;
+    int rc;
+    if (!text)
+        return TG_ENOMEM;
+    w = tg_writer_init(text, bound);
+    rc = tg_metrics_write(m, &w);
+    if (rc < 0) {
+        tg_free(text);
+        return rc;
+    }
+    *ret_text = text;
+    *ret_len = w.len;
+    return TG_OK;
+}
+
+int tg_gateway_metrics_text(struct tg_gateway *g, char **ret_text, size_t *ret_len)
+{
+    int64_t begin_us = tg_clock_mono_us();
+    struct tg_metrics m = {0};
+    int rc = make_room(g, &m);
+    if (rc == TG_OK) {
+        take(g, &m);
+        rc = write_text(&m, ret_text, ret_len);
+    }
+    tg_free(m.clouds);
+    tg_free(m.sources);
+    tg_free(m.devices);
+    tg_free(m.sessions);
+    g->metrics_us = tg_clock_mono_us() - begin_us;
+    return rc;
+}
