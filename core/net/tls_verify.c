@@ -68,11 +68,15 @@ static int refuse(struct tg_tls_verify *v, enum tg_tls_refusal why, const WOLFSS
 /* The session would keep a copy of every certificate for as long as it lives, and nobody reads them. */
 static void drop_session_certificates(WOLFSSL_X509_STORE_CTX *store)
 {
+#ifdef SESSION_CERTS
     int n = store->sesChain ? wolfSSL_get_chain_count(store->sesChain) : 0;
     for (int i = 0; i < n; i++)
         memset(wolfSSL_get_chain_cert(store->sesChain, i), 0,
                (size_t)wolfSSL_get_chain_length(store->sesChain, i));
     store->discardSessionCerts = 1;
+#else
+    (void)store; /* this wolfSSL keeps none */
+#endif
 }
 
 int tg_tls_verify_callback(int preverified, WOLFSSL_X509_STORE_CTX *store)
