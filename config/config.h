@@ -85,6 +85,15 @@ struct tg_config_device {
     uint32_t point_count;
     const struct tg_config_route *routes;
     uint32_t route_count;
+    bool discovered; /* not named in the file: the source's `discover` section lets it in */
+};
+
+/* `discover` in a source's settings: which devices that the plugin finds by itself come in, and what they get. */
+struct tg_config_discover {
+    struct tg_config_pos pos;
+    const struct tg_settings *settings;   /* tg_config_discover_options: allow, max, id_prefix */
+    const struct tg_config_route *routes; /* of each such device; cloud_device_id is an example */
+    uint32_t route_count;
 };
 
 struct tg_config_source {
@@ -93,9 +102,12 @@ struct tg_config_source {
     const struct tg_plugin *plugin;
     const struct tg_settings *common; /* tg_config_source_options: isolation */
     const struct tg_settings *settings;
-    const struct tg_config_device *devices;
+    const struct tg_config_discover *discover; /* NULL: no such section */
+    const struct tg_config_device *devices;    /* the file's, then the discovered ones */
     uint32_t device_count;
 };
+
+#define TG_CONFIG_MAX_CLOUDS 32
 
 struct tg_config {
     const struct tg_settings
@@ -112,7 +124,7 @@ struct tg_config {
 /* The built-in option tables (config/options.c), for docs, schema and checks. */
 extern const struct tg_option tg_config_gateway_options[], tg_config_log_options[],
     tg_config_outbox_options[], tg_config_cloud_options[], tg_config_batch_options[],
-    tg_config_source_options[], tg_config_point_options[];
+    tg_config_source_options[], tg_config_discover_options[], tg_config_point_options[];
 
 /* What a cloud type brings to the checker. */
 struct tg_config_cloud_type {
@@ -133,6 +145,12 @@ struct tg_config_cloud_type {
                        struct tg_error *err);
 };
 
+/* A device that a source's plugin has found, as it is remembered. */
+struct tg_config_discovered {
+    const char *source, *id;
+    const char *profile; /* NULL: none */
+};
+
 struct tg_config_lookups {
     void *user;
     /* NULL and err (what is wrong: unknown with the nearest name and the folders searched, other ABI …). */
@@ -143,6 +161,11 @@ struct tg_config_lookups {
      * option's name and a colon. May be NULL. */
     int (*check_cloud)(void *user, const struct tg_config_cloud *cloud, struct tg_error *err);
     bool without_files; /* the files that it names are not looked at: they are about to be made */
+    /* Each is read as if the file had it in that source, with the same checks; those that come first have the first claim on
+     * `max`. One that does not fit (or not any more) is no error: it is left out and told to `left_out`, which may be NULL. */
+    const struct tg_config_discovered *discovered;
+    uint32_t discovered_count;
+    void (*left_out)(void *user, const struct tg_config_discovered *device, const char *why);
 };
 
 /* Errors are given to `say`, one line each. TG_EINVAL when there was any; *ret_config is then untouched. */

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "config/config.h"
 
@@ -22,6 +23,8 @@
 #define POINT_BYTES (1 * KIB)
 /* Stack in use and buffers of a source with a thread of its own. */
 #define SOURCE_BYTES (256 * KIB)
+/* Of the HTTP endpoint: answers that wait (8 MiB, http.h), one text of 16 MiB (metrics.h) and the library with what it needs. */
+#define HTTP_BYTES (28 * MIB)
 /* The log of SQLite and the reserve that makes room on a full disk. */
 #define OUTBOX_EXTRA_BYTES (16 * MIB)
 
@@ -39,14 +42,35 @@ static struct budget_text size_text(uint64_t bytes)
     return t;
 }
 
-/* Sessions of one cloud, and what its window holds for each. */
+static uint64_t routes_to(const struct tg_config_route *routes, uint32_t count,
+                          const struct tg_config_cloud *cloud)
+{
+    uint64_t n = 0;
+    for (uint32_t r = 0; r < count; r++)
+        n += routes[r].cloud == cloud;
+    return n;
+}
+
+/* Devices that a source may still find. */
+static uint64_t may_come(const struct tg_config_source *s)
+{
+    uint64_t n = s->discover ? (uint64_t)tg_settings_int(s->discover->settings, "max") : 0;
+    for (uint32_t d = 0; d < s->device_count; d++)
+        n -= s->devices[d].discovered;
+    return n;
+}
+
+/* Sessions of one cloud. */
 static uint64_t cloud_sessions(const struct tg_config *c, const struct tg_config_cloud *cloud)
 {
     uint64_t n = 0;
-    for (uint32_t s = 0; s < c->source_count; s++)
-        for (uint32_t d = 0; d < c->sources[s].device_count; d++)
-            for (uint32_t r = 0; r < c->sources[s].devices[d].route_count; r++)
-                n += c->sources[s].devices[d].routes[r].cloud == cloud;
+    for (uint32_t i = 0; i < c->source_count; i++) {
+        const struct tg_config_source *s = &c->sources[i];
+        for (uint32_t d = 0; d < s->device_count; d++)
+            n += routes_to(s->devices[d].routes, s->devices[d].route_count, cloud);
+        if (s->discover)
+            n += may_come(s) * routes_to(s->discover->routes, s->discover->route_count, cloud);
+    }
     return n;
 }
 
@@ -61,16 +85,25 @@ static uint64_t window_bytes(const struct tg_config_cloud *cloud)
 
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user)
 {
-    uint64_t devices = 0, points = 0, total = PROGRAM_BYTES + STORE_BYTES, limit;
+    uint64_t devices = 0, points = 0, found = 0, total = PROGRAM_BYTES + STORE_BYTES, limit;
     char line[400], age[TG_SETTINGS_NUMBER_BYTES];
     for (uint32_t s = 0; s < config->source_count; s++) {
         devices += config->sources[s].device_count;
+        found += may_come(&config->sources[s]);
         for (uint32_t d = 0; d < config->sources[s].device_count; d++)
             points += config->sources[s].devices[d].point_count;
     }
     snprintf(line, sizeof line, "%u clouds, %u sources, %" PRIu64 " devices, %" PRIu64 " points",
              config->cloud_count, config->source_count, devices, points);
     say(user, line);
+    if (found) {
+        snprintf(line, sizeof line,
+                 "up to %" PRIu64
+                 " more devices by discovery; their sessions are in what follows, %s for each "
+                 "of their points comes on top",
+                 found, size_text(POINT_BYTES).text);
+        say(user, line);
+    }
     snprintf(line, sizeof line, "memory: program %s + store %s", size_text(PROGRAM_BYTES).text,
              size_text(STORE_BYTES).text);
     say(user, line);
@@ -88,6 +121,12 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
              size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
     say(user, line);
     total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;
+    if (strcmp(tg_settings_text(config->gateway, "http"), "off") != 0) {
+        snprintf(line, sizeof line, "memory: http %s while slow readers keep it busy",
+                 size_text(HTTP_BYTES).text);
+        say(user, line);
+        total += HTTP_BYTES;
+    }
     snprintf(line, sizeof line, "memory: at most %s in all", size_text(total).text);
     say(user, line);
     limit = (uint64_t)tg_settings_int(config->outbox, "limit");

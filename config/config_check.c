@@ -25,7 +25,6 @@ struct tg_config_pos tg_config_option_pos(struct tg_config_pos fallback, const s
 
 static void check_name(struct tg_config_load *l, struct tg_config_pos pos, const char *what, const char *name)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@";
     char quoted[TG_QUOTE_BYTES];
     size_t n;
     if (!name)
@@ -37,7 +36,7 @@ static void check_name(struct tg_config_load *l, struct tg_config_pos pos, const
     else if (n > TG_NAME_MAX_BYTES)
         tg_config_error(l, pos, "%s %s has %zu characters; at most %d are allowed", what, quoted, n,
                         TG_NAME_MAX_BYTES);
-    else if (strspn(name, allowed) != n || strchr("-.:@", name[0]))
+    else if (!tg_name_is_valid(name))
         tg_config_error(l, pos,
                         "%s %s: letters, digits and - _ . : @ are allowed, the first a letter, a digit or _",
                         what, quoted);
@@ -238,17 +237,78 @@ static bool is_loopback(const char *host)
            d < 256;
 }
 
-/* Where a type's own rule points to: the option that its text begins with ("topic: …"), else the cloud. */
+/* Where a type's own rule points to: the option that its text begins with ("topic: …", "batch.max_bytes: …"), else the
+ * cloud. */
 static struct tg_config_pos blamed(const struct tg_config_cloud *c, const char *text)
 {
-    const struct tg_settings *const all[] = {c->settings, c->common};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        for (const struct tg_option *o = tg_settings_table(all[i]); o && o->name; o++) {
+    const struct {
+        const char *section;
+        const struct tg_settings *settings;
+    } all[] = {{"", c->settings}, {"", c->common}, {"batch.", c->batch}, {"provisioning.", c->provisioning}};
+    if (strncmp(text, "provisioning.identity:", strlen("provisioning.identity:")) == 0 &&
+        c->provisioning_identity.pos.line)
+        return c->provisioning_identity.pos;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        size_t skip = strlen(all[i].section);
+        if (!all[i].settings || strncmp(text, all[i].section, skip) != 0)
+            continue;
+        for (const struct tg_option *o = tg_settings_table(all[i].settings); o && o->name; o++) {
             size_t n = strlen(o->name);
-            if (strncmp(text, o->name, n) == 0 && text[n] == ':')
-                return tg_config_option_pos(c->pos, all[i], o->name);
+            if (strncmp(text + skip, o->name, n) == 0 && text[skip + n] == ':')
+                return tg_config_option_pos(c->pos, all[i].settings, o->name);
         }
+    }
     return c->pos;
+}
+
+/* Two colons and more are an IPv6 address. */
+static bool has_port(const char *host)
+{
+    const char *colon = strchr(host, ':');
+    return colon && !strchr(colon + 1, ':');
+}
+
+static uint32_t devices_of(const struct tg_config *c, const struct tg_config_cloud *cloud)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->source_count; i++)
+        for (uint32_t d = 0; d < c->sources[i].device_count; d++)
+            for (uint32_t r = 0; r < c->sources[i].devices[d].route_count; r++)
+                n += c->sources[i].devices[d].routes[r].cloud == cloud;
+    return n;
+}
+
+/* NULL too where the table has no such option. */
+static const char *option_text(const struct tg_settings *s, const char *name)
+{
+    for (const struct tg_option *o = s ? tg_settings_table(s) : NULL; o && o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return tg_settings_text(s, name);
+    return NULL;
+}
+
+/* Who is the same to a cloud is thrown out by it, one for the other. */
+static void check_client_id(struct tg_config_load *l, const struct tg_config_cloud *c, uint32_t devices)
+{
+    const char *session = option_text(c->settings, "session"), *format = option_text(c->common, "format");
+    const struct {
+        const char *section, *option;
+        const struct tg_settings *settings;
+    } all[] = {{"", "client_id", c->settings},
+               {"provisioning.", "client_id", c->provisioning},
+               {"provisioning.", "registration_id", c->provisioning}};
+    if (devices < 2 || (session && strcmp(session, "shared") == 0) ||
+        (format && strcmp(format, "sparkplug-b") == 0))
+        return;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const char *text = option_text(all[i].settings, all[i].option);
+        char quoted[TG_QUOTE_BYTES];
+        if (text && !strstr(text, "{device}"))
+            tg_config_error(
+                l, tg_config_option_pos(c->pos, all[i].settings, all[i].option),
+                "%s%s: %s would be the same for all %u devices of this cloud: put {device} into it",
+                all[i].section, all[i].option, tg_quote(quoted, text, strlen(text)), devices);
+    }
 }
 
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
@@ -263,6 +323,11 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "host"),
                         "host: %s is neither a host name nor an address; the port has a key of its own",
                         tg_quote(quoted, host, strlen(host)));
+    else if (host && has_port(host))
+        tg_config_error(l, tg_config_option_pos(c->pos, c->common, "host"),
+                        "host: %s has a port in it: write host: %.*s and port: %.20s",
+                        tg_quote(quoted, host, strlen(host)), (int)strcspn(host, ":"), host,
+                        strchr(host, ':') + 1);
     if (tg_settings_has(c->common, "tls") && tg_settings_int(c->common, "tls") == 0 && host &&
         !is_loopback(host))
         tg_config_error(l, tg_config_option_pos(c->pos, c->common, "tls"),
@@ -312,8 +377,7 @@ static void check_identities(struct tg_config_load *l)
     }
 }
 
-static void check_route(struct tg_config_load *l, const struct tg_config_device *d,
-                        const struct tg_config_route *r)
+void tg_config_check_route(struct tg_config_load *l, const char *who, const struct tg_config_route *r)
 {
     const struct tg_config_cloud_type *type = r->cloud ? l->cloud_types[r->cloud - l->clouds] : NULL;
     struct tg_config_pos pos = r->identity.pos.line ? r->identity.pos : r->pos;
@@ -330,8 +394,8 @@ static void check_route(struct tg_config_load *l, const struct tg_config_device 
                             r->cloud->name ? r->cloud->name : "", type->type, type->identities_text,
                             kind_text(r->identity.kind));
         else if (!given) /* else what is wrong with it is reported */
-            tg_config_error(l, pos, "device \"%.64s\" has no identity for cloud \"%.64s\": give %s",
-                            d->id ? d->id : "", r->cloud->name ? r->cloud->name : "", type->identities_text);
+            tg_config_error(l, pos, "%s has no identity for cloud \"%.64s\": give %s", who,
+                            r->cloud->name ? r->cloud->name : "", type->identities_text);
     }
     if (type->check_device && l->cloud_whole[r->cloud - l->clouds] &&
         type->check_device(r->cloud->settings, r->cloud_device_id, &err) < 0)
@@ -382,11 +446,25 @@ static void check_point(struct tg_config_load *l, const struct tg_config_point *
 
 static void check_device(struct tg_config_load *l, const struct tg_config_device *d, struct entry *e)
 {
+    char who[96];
+    snprintf(who, sizeof who, "device \"%.64s\"", d->id ? d->id : "");
     for (uint32_t r = 0; r < d->route_count; r++)
-        check_route(l, d, &d->routes[r]);
+        tg_config_check_route(l, who, &d->routes[r]);
     check_point_names(l, d, e);
     for (uint32_t p = 0; p < d->point_count; p++)
         check_point(l, &d->points[p]);
+}
+
+void tg_config_check_device(struct tg_config_load *l, const struct tg_config_device *d)
+{
+    struct entry *e = tg_calloc(d->point_count ? d->point_count : 1, sizeof *e);
+    if (!e) {
+        l->out_of_memory = true;
+        return;
+    }
+    check_name(l, d->pos, "device id", d->id);
+    check_device(l, d, e);
+    tg_free(e);
 }
 
 static void check_source(struct tg_config_load *l, const struct tg_config_source *s, struct entry *e)
@@ -396,6 +474,8 @@ static void check_source(struct tg_config_load *l, const struct tg_config_source
         tg_config_error(
             l, tg_config_option_pos(s->pos, s->common, "isolation"),
             "isolation: \"process\" is not in this version: leave it out, the plugin then runs in-process");
+    if (s->discover)
+        tg_config_check_discover(l, s);
     for (uint32_t d = 0; d < s->device_count && !l->out_of_memory; d++)
         check_device(l, &s->devices[d], e);
 }
@@ -407,10 +487,17 @@ void tg_config_check(struct tg_config_load *l)
     if (!e)
         return;
     check_gateway(l);
+    if (c->cloud_count > TG_CONFIG_MAX_CLOUDS)
+        tg_config_error(l, c->clouds[TG_CONFIG_MAX_CLOUDS].pos,
+                        "%u clouds are too many: at most %d are allowed", c->cloud_count,
+                        TG_CONFIG_MAX_CLOUDS);
     check_cloud_and_source_names(l, e);
     check_device_ids(l, e);
-    for (uint32_t i = 0; i < c->cloud_count; i++)
+    for (uint32_t i = 0; i < c->cloud_count; i++) {
         check_cloud(l, &c->clouds[i], l->cloud_whole[i] ? l->cloud_types[i] : NULL);
+        if (l->cloud_whole[i])
+            check_client_id(l, &c->clouds[i], devices_of(c, &c->clouds[i]));
+    }
     check_identities(l);
     for (uint32_t i = 0; i < c->source_count; i++)
         check_source(l, &c->sources[i], e);

@@ -127,6 +127,9 @@ uint64_t tg_config_fingerprint(const struct tg_config_source *source)
     mix_text(&h, source->plugin_name);
     mix_settings(&h, source->common);
     mix_settings(&h, source->settings);
+    mix(&h, source->discover ? "+" : "-", 1);
+    if (source->discover)
+        mix_settings(&h, source->discover->settings);
     mix_count(&h, source->device_count);
     for (uint32_t d = 0; d < source->device_count; d++)
         mix_device(&h, &source->devices[d]);

@@ -21,6 +21,14 @@ void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const c
 {
     struct tg_config_report *r;
     va_list ap;
+    if (l->aside) {
+        va_start(ap, fmt);
+        if (!l->aside[0])
+            vsnprintf(l->aside, TG_CONFIG_REPORT_BYTES, fmt, ap);
+        va_end(ap);
+        l->error_count++; /* readers look whether there was one */
+        return;
+    }
     if (l->error_count++ >= TG_CONFIG_MAX_ERRORS)
         return;
     r = &l->reports[l->error_count - 1];
@@ -387,6 +395,8 @@ static int finish(struct tg_config_load *l, void (*say)(void *user, const char *
     /* Without the main file there is nothing to go on with. */
     if (l && !l->out_of_memory && l->files && (l->files->yaml.root || !l->incomplete))
         read_all(l);
+    if (l && !l->out_of_memory && l->error_count == 0)
+        tg_config_add_discovered(l);
     if (l && !l->out_of_memory && m->config.gateway)
         tg_config_check(l);
     if (l && !l->out_of_memory) {

@@ -20,6 +20,12 @@ static void free_device(const struct tg_config_device *d)
     }
 }
 
+void tg_config_device_fini(struct tg_config_device *d)
+{
+    free_device(d);
+    *d = (struct tg_config_device){0};
+}
+
 void tg_config_free(struct tg_config *config)
 {
     struct tg_config_model *m = (struct tg_config_model *)config;
@@ -40,6 +46,8 @@ void tg_config_free(struct tg_config *config)
         free_settings(s->settings);
         for (uint32_t d = 0; d < s->device_count; d++)
             free_device(&s->devices[d]);
+        if (s->discover)
+            free_settings(s->discover->settings);
     }
     tg_arena_free(&m->arena);
     tg_free(m);

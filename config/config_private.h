@@ -18,6 +18,8 @@
 #define TG_CONFIG_MAX_ERRORS 50
 #define TG_CONFIG_MAX_POINTS 100000u
 #define TG_CONFIG_MAX_FILES  256
+/* Of one source. A note of one takes some 200 bytes: together an eighth of what the notes may take. */
+#define TG_CONFIG_MAX_DISCOVERED 10000
 
 extern const struct tg_option tg_config_identity_options[];
 
@@ -26,10 +28,12 @@ struct tg_config_model {
     struct tg_arena arena;
 };
 
+#define TG_CONFIG_REPORT_BYTES 360
+
 struct tg_config_report {
     const char *file;
     uint32_t line, column;
-    char text[360];
+    char text[TG_CONFIG_REPORT_BYTES];
 };
 
 /* A parsed file, or a profile's text (then `plugin` and `profile` say which). */
@@ -61,6 +65,8 @@ struct tg_config_load {
     bool check_files; /* false: no file named by the text is looked at */
     bool incomplete;  /* a file could not be taken apart: what it would have held is not missed */
     bool out_of_memory;
+    char *
+        aside; /* where the first error goes while something is read that may be wrong; NULL: errors are reported */
     uint32_t error_count;
     struct tg_config_report reports[TG_CONFIG_MAX_ERRORS];
 };
@@ -122,6 +128,20 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
 
 /* --- config_read_source.c --- */
 void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map);
+/* `what` has the clouds ("the device"), for messages. */
+void tg_config_read_routes(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                           const char *what, struct tg_config_device *d);
+/* All of a discovered device but its routes. */
+void tg_config_read_found(struct tg_config_load *l, const struct tg_config_source *s, const char *id,
+                          const char *profile, struct tg_config_device *d);
+
+/* --- config_discover.c --- */
+/* The section within a source's settings, if there is one. */
+void tg_config_read_discover(struct tg_config_load *l, const char *file, const struct tg_yaml_node *settings,
+                             struct tg_config_source *s);
+/* When all files are read without an error: adds the devices that the lookups bring to the sources that let them in. */
+void tg_config_add_discovered(struct tg_config_load *l);
+void tg_config_check_discover(struct tg_config_load *l, const struct tg_config_source *s);
 
 /* --- config_profile.c --- */
 /* The profile's text as a tree, parsed once; NULL: reported. `pos` is where it is named. */
@@ -133,6 +153,12 @@ struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct 
 struct tg_config_pos tg_config_option_pos(struct tg_config_pos fallback, const struct tg_settings *s,
                                           const char *name);
 void tg_config_check(struct tg_config_load *l);
+/* All rules of one device but those that it shares with others (names given twice). */
+void tg_config_check_device(struct tg_config_load *l, const struct tg_config_device *d);
+/* What the cloud and its type say to a route; `who` has it (device "meter-1"), for messages. */
+void tg_config_check_route(struct tg_config_load *l, const char *who, const struct tg_config_route *r);
+/* --- config_model.c --- */
+void tg_config_device_fini(struct tg_config_device *d);
 /* --- config_check_files.c --- */
 void tg_config_check_files(struct tg_config_load *l);
 

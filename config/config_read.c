@@ -60,28 +60,41 @@ static bool names_a_secret(const char *key)
     return false;
 }
 
+/* The option that names the file of such a secret, if it is one of `names`. */
+static const char *file_of_secret(const char *key, const char *const *names, size_t n)
+{
+    static const char *const files[][2] = {
+        {"password", "password_file"},      {"passphrase", "password_file"},
+        {"sas_key", "sas_key_file"},        {"shared_access_key", "sas_key_file"},
+        {"primary_key", "sas_key_file"},    {"secondary_key", "sas_key_file"},
+        {"symmetric_key", "sas_key_file"},  {"connection_string", "sas_key_file"},
+        {"group_key", "derive_from_group"}, {"private_key", "key"}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        for (size_t k = 0; k < n && strcmp(files[i][0], key) == 0; k++)
+            if (strcmp(files[i][1], names[k]) == 0)
+                return names[k];
+    return NULL;
+}
+
 static void unknown_key(struct tg_config_load *l, struct tg_config_pos pos, const char *key,
                         const struct tg_config_section *s)
 {
     const char *names[TG_YAML_MAX_KEYS], *near;
     size_t n = 0, used = 0;
-    char quoted[TG_QUOTE_BYTES], list[160] = "", with_file[80];
-    for (const char *const *k = s->own_keys; k && *k && n < TG_YAML_MAX_KEYS; k++)
-        names[n++] = *k;
-    for (size_t i = 0; i < 3; i++)
+    char quoted[TG_QUOTE_BYTES], list[240] = "";
+    for (size_t i = 3; i-- > 0;) /* the last table is the most special one: it stands first in the list */
         for (const struct tg_option *o = s->settings[i] ? tg_settings_table(s->settings[i]) : NULL;
              o && o->name && n < TG_YAML_MAX_KEYS; o++)
             names[n++] = o->name;
+    for (const char *const *k = s->own_keys; k && *k && n < TG_YAML_MAX_KEYS; k++)
+        names[n++] = *k;
     QUOTE(quoted, key);
-    snprintf(with_file, sizeof with_file, "%.64s_file", key);
-    if (among((const char *const[]){"sas_key", "password", NULL}, key) || names_a_secret(key)) {
-        bool has_file = false;
-        for (size_t i = 0; i < n; i++)
-            has_file = has_file || strcmp(names[i], with_file) == 0;
+    if (names_a_secret(key)) {
+        const char *instead = file_of_secret(key, names, n);
         tg_config_error(l, pos,
                         "%s: a secret is never written into this file: put it into a file with mode 0600 and "
                         "name that%s%s%s",
-                        key, has_file ? " with " : "", has_file ? with_file : "", has_file ? ": FILE" : "");
+                        key, instead ? " with " : "", instead ? instead : "", instead ? ": FILE" : "");
         return;
     }
     near = tg_nearest_word(key, names, n);

@@ -225,8 +225,8 @@ static void read_route(struct tg_config_load *l, const char *file, const struct 
         r->identity = r->cloud->identity;
 }
 
-static void read_routes(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
-                        struct tg_config_device *d)
+void tg_config_read_routes(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                           const char *what, struct tg_config_device *d)
 {
     const struct tg_yaml_node *list = tg_config_read_node(l, file, map, "clouds", TG_YAML_LIST);
     struct tg_config_identity *own = tg_config_alloc(l, 1, sizeof *own);
@@ -238,7 +238,7 @@ static void read_routes(struct tg_config_load *l, const char *file, const struct
     if (!tg_yaml_get(map, "clouds") || (list && list->count == 0))
         tg_config_error(
             l, list ? tg_config_pos_of(file, list) : d->pos,
-            "missing \"clouds\" in the device: at least one name of an entry of \"clouds\", such as [hub]");
+            "missing \"clouds\" in %s: at least one name of an entry of \"clouds\", such as [hub]", what);
     if (!list || list->count == 0)
         return;
     routes = tg_config_alloc(l, list->count, sizeof *routes);
@@ -253,8 +253,7 @@ static void read_routes(struct tg_config_load *l, const char *file, const struct
 /* --- devices --- */
 
 static const char *const settings_keys[] = {"profile", NULL};
-static const char *const discover_later[] = {
-    "discover", "is not in this version: name every device under \"devices\"", NULL};
+static const char *const discover_elsewhere[] = {"discover", "belongs into a source's settings", NULL};
 
 /* The profile may be named beside the settings or among them. NULL: none, or reported. */
 static struct tg_config_file *read_profile(struct tg_config_load *l, const struct place *at,
@@ -282,7 +281,7 @@ static void read_device_settings(struct tg_config_load *l, const struct place *a
         profile ? tg_config_read_node(l, profile->label, profile->yaml.root, "settings", TG_YAML_MAP) : NULL;
     struct tg_settings *s = tg_config_new_settings(l, at->plugin ? at->plugin->device_options : NULL);
     struct tg_config_section section = {
-        .what = "a device's settings", .settings = {s}, .later = discover_later, .open = !at->plugin};
+        .what = "a device's settings", .settings = {s}, .later = discover_elsewhere, .open = !at->plugin};
     d->settings = s;
     if (!s)
         return;
@@ -322,8 +321,32 @@ static void read_device(struct tg_config_load *l, const struct place *at, const 
     if (l->out_of_memory)
         return;
     points_at.checked = at->plugin && l->error_count == errors ? d->settings : NULL;
-    read_routes(l, at->file, map, d);
+    tg_config_read_routes(l, at->file, map, "the device", d);
     read_points(l, &points_at, map, profile, d);
+}
+
+/* As read_device() reads `{id: ID, settings: {profile: PROFILE}}`. */
+void tg_config_read_found(struct tg_config_load *l, const struct tg_config_source *s, const char *id,
+                          const char *profile, struct tg_config_device *d)
+{
+    const struct tg_yaml_node none = {.kind = TG_YAML_MAP};
+    const struct tg_yaml_node value = {.kind = TG_YAML_TEXT, .as.text = profile};
+    const struct tg_yaml_node key = {.kind = TG_YAML_TEXT, .as.text = "profile", .next = &value};
+    const struct tg_yaml_node settings = {.kind = TG_YAML_MAP, .as.first = &key, .count = 1};
+    const struct tg_yaml_node *own = profile ? &settings : &none;
+    struct place at = {s->discover->pos.file, s->plugin, NULL};
+    uint32_t errors = l->error_count;
+    struct tg_config_file *file = read_profile(l, &at, &none, own);
+    d->pos = s->discover->pos;
+    d->id = tg_config_text(l, id);
+    d->discovered = true;
+    if (profile && !file) /* why was told when it was first named */
+        tg_config_error(l, d->pos, "profile \"%.64s\" of the plugin cannot be used", profile);
+    read_device_settings(l, &at, own, file, d);
+    if (l->out_of_memory)
+        return;
+    at.checked = l->error_count == errors ? d->settings : NULL;
+    read_points(l, &at, &none, file, d);
 }
 
 /* --- sources --- */
@@ -365,12 +388,13 @@ static void read_devices(struct tg_config_load *l, const struct place *at, const
 void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
     static const char *const keys[] = {"name", "plugin", "settings", "devices", NULL};
+    static const char *const own_settings[] = {"discover", NULL};
     struct tg_config_source *s = &l->sources[l->source_fill++];
     const struct tg_yaml_node *settings_map = tg_config_read_node(l, file, map, "settings", TG_YAML_MAP);
     const struct tg_yaml_node *devices = tg_config_read_node(l, file, map, "devices", TG_YAML_LIST);
     struct tg_settings *common, *settings;
-    struct tg_config_section section = {.what = "a source", .own_keys = keys, .later = discover_later};
-    struct tg_config_section settings_section = {.what = "a source's settings", .later = discover_later};
+    struct tg_config_section section = {.what = "a source", .own_keys = keys, .later = discover_elsewhere};
+    struct tg_config_section settings_section = {.what = "a source's settings", .own_keys = own_settings};
     struct place at = {file, NULL, NULL};
     s->pos = tg_config_pos_of(file, map);
     s->name = tg_config_read_text(l, file, map, "name");
@@ -394,6 +418,8 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     if (at.plugin)
         tg_config_finish(l, settings_map ? tg_config_pos_of(file, settings_map) : s->pos,
                          "the source's settings", settings, settings_map, NULL);
+    if (settings_map)
+        tg_config_read_discover(l, file, settings_map, s);
     if (devices)
         read_devices(l, &at, devices, s);
 }

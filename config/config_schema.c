@@ -216,6 +216,19 @@ static void table_def(struct out *o, const char *name, const struct tg_option *t
 
 /* --- parts of the file --- */
 
+#define CLOUDS_OF_A_DEVICE "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/route\"}}"
+
+static void discover_def(struct out *o)
+{
+    static const char *const required[] = {"clouds", NULL};
+    key(o, "discover");
+    begin_object(o);
+    raw_member(o, "clouds", CLOUDS_OF_A_DEVICE);
+    raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
+    options(o, tg_config_discover_options);
+    end_object(o, required, tg_config_discover_options, NULL);
+}
+
 static void common_defs(struct out *o)
 {
     key(o, "gateway");
@@ -276,13 +289,15 @@ static void cloud_def(struct out *o, const struct tg_config_cloud_type *type, si
                tg_config_cloud_options, type->options);
 }
 
-static void settings_member(struct out *o, const struct tg_option *table, bool with_profile, bool required)
+/* `more` is a further member that is not the table's: its name and its JSON; NULL = none. */
+static void settings_member(struct out *o, const struct tg_option *table, const char *const *more,
+                            bool required)
 {
     key(o, "settings");
     begin_object(o);
     options(o, table);
-    if (with_profile)
-        raw_member(o, "profile", "{\"type\":\"string\"}");
+    if (more)
+        raw_member(o, more[0], more[1]);
     end_object(o, NULL, required ? table : NULL, NULL);
 }
 
@@ -311,13 +326,15 @@ static void device_schema(struct out *o, const struct tg_plugin *p)
 {
     static const char *const required[] = {"id", "clouds", NULL};
     static const char *const with_settings[] = {"id", "clouds", "settings", NULL};
+    static const char *const profile[] = {"profile", "{\"type\":\"string\"}"};
     bool profiles = p->profiles && p->profiles->name; /* a profile may give what the table requires */
     begin_object(o);
     raw_member(o, "id", "{\"type\":" TEXT_TYPES "}");
-    raw_member(o, "clouds", "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/route\"}}");
+    raw_member(o, "clouds", CLOUDS_OF_A_DEVICE);
     raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
     raw_member(o, "profile", "{\"type\":\"string\"}");
-    settings_member(o, p->device_options, !has_option(p->device_options, "profile"), !profiles);
+    settings_member(o, p->device_options, has_option(p->device_options, "profile") ? NULL : profile,
+                    !profiles);
     key(o, "points");
     open_brace(o, '{');
     text_member(o, "type", "array");
@@ -331,6 +348,7 @@ static void source_def(struct out *o, const struct tg_plugin *p, size_t index)
 {
     static const char *const required[] = {"name", "plugin", NULL};
     static const char *const with_settings[] = {"name", "plugin", "settings", NULL};
+    static const char *const discover[] = {"discover", "{\"$ref\":\"#/$defs/discover\"}"};
     char name[32];
     snprintf(name, sizeof name, "source-%zu", index);
     key(o, name);
@@ -343,7 +361,7 @@ static void source_def(struct out *o, const struct tg_plugin *p, size_t index)
         text_member(o, "description", p->summary);
     close_brace(o, '}');
     options(o, tg_config_source_options);
-    settings_member(o, p->source_options, false, true);
+    settings_member(o, p->source_options, discover, true);
     key(o, "devices");
     open_brace(o, '{');
     text_member(o, "type", "array");
@@ -412,6 +430,7 @@ int tg_config_schema(FILE *out, const struct tg_plugin *const *plugins, size_t p
     key(&o, "$defs");
     open_brace(&o, '{');
     common_defs(&o);
+    discover_def(&o);
     begin_choice(&o, "cloud", "type");
     for (size_t i = 0; i < type_count; i++) {
         separate(&o);

@@ -292,6 +292,25 @@ const struct tg_option tg_config_point_options[] = {
     {.name = NULL},
 };
 
+const struct tg_option tg_config_discover_options[] = {
+    {.name = "allow",
+     .type = TG_OPTION_TEXT_LIST,
+     .flags = TG_OPTION_REQUIRED,
+     .doc = "Patterns of the ids that may come in: `*` stands for any characters, `?` for one."},
+    {.name = "max",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = TG_CONFIG_MAX_DISCOVERED,
+     .default_text = "100",
+     .doc = "How many discovered devices the source may have."},
+    {.name = "id_prefix",
+     .type = TG_OPTION_TEXT,
+     .min = 1,
+     .max = 64,
+     .doc = "Stands before the id in the clouds, such as site-7-; in the gateway the id stays as it is."},
+    {.name = NULL},
+};
+
 const struct tg_option tg_config_identity_options[] = {
     {.name = "sas_key_file", .type = TG_OPTION_SECRET_FILE, .doc = "The device's shared access key, base64."},
     {.name = "certificate", .type = TG_OPTION_PATH, .doc = "The device's certificate with its chain, PEM."},

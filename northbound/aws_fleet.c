@@ -86,11 +86,16 @@ int tg_aws_fleet_check(const struct tg_config_cloud *cloud, struct tg_error *err
                             "provisioning.identity: the claim is needed, certificate and key, or pkcs12");
     if (n > PARAMETERS_MAX)
         return tg_error_set(err, TG_ERANGE, "provisioning.parameters: at most %d are taken", PARAMETERS_MAX);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = tg_aws_check_template("provisioning.parameters", items[i], err);
+        if (rc < 0)
+            return rc;
         if (strcspn(items[i], "=") == 0 || !strchr(items[i], '='))
             return tg_error_set(err, TG_EINVAL, "provisioning.parameters: \"%.60s\" is not NAME=VALUE",
                                 items[i]);
-    return TG_OK;
+    }
+    return tg_aws_check_template("provisioning.client_id", tg_settings_text(cloud->provisioning, "client_id"),
+                                 err);
 }
 
 static bool wanted(const struct tg_cloud_target *t)

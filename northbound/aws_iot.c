@@ -76,7 +76,7 @@ void tg_aws_expand(struct tg_writer *w, const char *template, const struct tg_cl
 
 /* --- the configuration ----------------------------------------------------------------------------------- */
 
-static int check_template(const char *name, const char *text, struct tg_error *err)
+int tg_aws_check_template(const char *name, const char *text, struct tg_error *err)
 {
     for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{'))
         if (strncmp(p, "{device}", 8) != 0 && strncmp(p, "{gateway}", 9) != 0)
@@ -112,6 +112,12 @@ static int check_names(const struct tg_settings *s, struct tg_error *err)
         strspn(rule, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(rule))
         return tg_error_set(err, TG_EINVAL,
                             "rule: \"%s\" is no name of a rule; allowed are letters, digits and _", rule);
+    if (strcmp(shadow, "on") == 0 || strcmp(shadow, "true") == 0 || strcmp(shadow, "yes") == 0)
+        return tg_error_set(
+            err, TG_EINVAL,
+            "shadow: \"%s\" says not which: classic is the unnamed shadow, anything else the name "
+            "of a named one",
+            shadow);
     if (strspn(shadow, "$") + strspn(shadow + strspn(shadow, "$"), thing_characters) != strlen(shadow))
         return tg_error_set(
             err, TG_EINVAL,
@@ -122,9 +128,9 @@ static int check_names(const struct tg_settings *s, struct tg_error *err)
 static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
     const struct tg_settings *s = cloud->settings;
-    int rc = check_template("topic", tg_settings_text(s, "topic"), err);
+    int rc = tg_aws_check_template("topic", tg_settings_text(s, "topic"), err);
     if (rc == TG_OK)
-        rc = check_template("client_id", tg_settings_text(s, "client_id"), err);
+        rc = tg_aws_check_template("client_id", tg_settings_text(s, "client_id"), err);
     if (rc == TG_OK)
         rc = check_topic(tg_settings_text(s, "topic"), err);
     if (rc == TG_OK)

@@ -20,6 +20,8 @@ extern const struct tg_cloud_type tg_aws_iot;
 /* "letters, digits and - _ :", 1 to 128 of them: what AWS takes for the name of a thing. */
 bool tg_aws_thing_valid(const char *name);
 /* Appends the template with {device} and {gateway} filled in. */
+/* TG_EINVAL: a brace that begins neither {device} nor {gateway}; the text begins with `name`. */
+int tg_aws_check_template(const char *name, const char *text, struct tg_error *err) TG_CHECKED;
 void tg_aws_expand(struct tg_writer *w, const char *template, const struct tg_cloud_target *t);
 /* What a CONNACK code means here. */
 const char *tg_aws_connack_text(uint8_t code, enum tg_retry *ret_retry);

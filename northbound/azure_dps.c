@@ -63,8 +63,7 @@ const struct tg_option tg_azure_dps_options[] = {
      .type = TG_OPTION_INT,
      .min = 1,
      .max = 65535,
-     .default_text = "8883",
-     .doc = "Its TCP port."},
+     .doc = "Its TCP port; default: 8883, with `transport: websocket` 443."},
     {.name = "registration_id",
      .type = TG_OPTION_TEXT,
      .min = 1,
@@ -132,27 +131,29 @@ static int check_payload(const char *text, struct tg_error *err)
     json_t *j = json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     char quoted[TG_QUOTE_BYTES];
     if (!j)
-        return tg_error_set(err, TG_EINVAL, "provisioning: payload is no JSON: line %d, column %d: %s",
-                            e.line, e.column, tg_quote(quoted, e.text, strlen(e.text)));
+        return tg_error_set(err, TG_EINVAL, "provisioning.payload: no JSON: line %d, column %d: %s", e.line,
+                            e.column, tg_quote(quoted, e.text, strlen(e.text)));
     json_decref(j);
     return TG_OK;
 }
 
 int tg_azure_dps_check(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
-    static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     const char *scope = tg_settings_text(cloud->provisioning, "id_scope"),
                *host = tg_settings_text(cloud->provisioning, "host"),
                *payload = tg_settings_text(cloud->provisioning, "payload");
     char quoted[TG_QUOTE_BYTES];
     if (scope && strspn(scope, alnum) != strlen(scope))
-        return tg_error_set(err, TG_EINVAL,
-                            "provisioning: id_scope: %s has other characters than letters and digits",
-                            tg_quote(quoted, scope, strlen(scope)));
+        return tg_error_set(
+            err, TG_EINVAL,
+            "provisioning.id_scope: %s has other characters than letters and digits; it is the "
+            "service's ID scope (0ne…), not its name",
+            tg_quote(quoted, scope, strlen(scope)));
     if (host && !is_host(host))
         return tg_error_set(
             err, TG_EINVAL,
-            "provisioning: host: %s is neither a host name nor an IPv4 address; the port has a key "
+            "provisioning.host: %s is neither a host name nor an IPv4 address; the port has a key "
             "of its own",
             tg_quote(quoted, host, strlen(host)));
     if (cloud->provisioning_identity.kind != TG_IDENTITY_NONE)

@@ -31,7 +31,10 @@ const struct tg_cloud_type *tg_cloud_type_find(const char *type, struct tg_error
         strncat(known, names[i], sizeof known - strlen(known) - 1);
     }
     near = tg_nearest_word(type, names, TYPE_COUNT);
-    if (near)
+    if (strncmp(type, "sparkplug", strlen("sparkplug")) == 0)
+        tg_error_set(err, TG_ENOTFOUND,
+                     "unknown cloud type \"%s\": Sparkplug B is type mqtt with format: sparkplug-b", type);
+    else if (near)
         tg_error_set(err, TG_ENOTFOUND, "unknown cloud type \"%s\" (did you mean \"%s\"?); known are %s",
                      type, near, known);
     else

@@ -90,13 +90,32 @@ static int check_device(const struct tg_settings *settings, const char *id, stru
     return rc;
 }
 
-static int check_name(const char *what, const char *text, const char *allowed, struct tg_error *err)
+/* Projects of a domain are written example.com:project. */
+static int check_project(const char *text, struct tg_error *err)
+{
+    size_t n = strlen(text);
+    char quoted[TG_QUOTE_BYTES];
+    tg_quote(quoted, text, n);
+    if (strspn(text, "0123456789") == n)
+        return tg_error_set(err, TG_EINVAL,
+                            "project: %s is the project's number; tokens are made out to its id, such as "
+                            "plant-one",
+                            quoted);
+    if (strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.:") != n)
+        return tg_error_set(err, TG_EINVAL,
+                            "project: %s is not a project's id: lower-case letters, digits and hyphens, such "
+                            "as plant-one (its name is something else)",
+                            quoted);
+    return TG_OK;
+}
+
+static int check_region(const char *text, struct tg_error *err)
 {
     char quoted[TG_QUOTE_BYTES];
-    if (strspn(text, allowed) == strlen(text))
+    if (strspn(text, LETTERS "0123456789-") == strlen(text))
         return TG_OK;
-    return tg_error_set(err, TG_EINVAL, "%s: %s has other characters than %s", what,
-                        tg_quote(quoted, text, strlen(text)), allowed + strlen(LETTERS));
+    return tg_error_set(err, TG_EINVAL, "region: %s is not a region, such as us-central1",
+                        tg_quote(quoted, text, strlen(text)));
 }
 
 /* Levels that are not empty, without wildcards. */
@@ -116,22 +135,21 @@ static int check_gateway(const struct tg_config_cloud *cloud, struct tg_error *e
 {
     bool named = tg_settings_has(cloud->settings, "gateway_id");
     if (tg_settings_int(cloud->settings, "mode") == PER_DEVICE)
-        return named ? tg_error_set(err, TG_EINVAL, "gateway_id belongs to `mode: gateway`") : TG_OK;
+        return named ? tg_error_set(err, TG_EINVAL, "gateway_id: belongs to `mode: gateway`") : TG_OK;
     if (!named)
-        return tg_error_set(err, TG_EINVAL, "`mode: gateway` needs gateway_id");
+        return tg_error_set(err, TG_EINVAL, "mode: gateway needs gateway_id");
     if (cloud->identity.kind != TG_IDENTITY_JWT_KEY)
         return tg_error_set(err, TG_EINVAL,
-                            "`mode: gateway` needs the gateway's key in this entry: identity: {jwt_key: F}");
+                            "mode: gateway needs the gateway's key in this entry: identity: {jwt_key: F}");
     return check_id("gateway_id", tg_settings_text(cloud->settings, "gateway_id"), err);
 }
 
 static int check_cloud(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
     const struct tg_settings *s = cloud->settings;
-    /* Projects of a domain are written example.com:project. */
-    int rc = check_name("project", tg_settings_text(s, "project"), LETTERS "0123456789-.:", err);
+    int rc = check_project(tg_settings_text(s, "project"), err);
     if (rc == TG_OK)
-        rc = check_name("region", tg_settings_text(s, "region"), LETTERS "0123456789-", err);
+        rc = check_region(tg_settings_text(s, "region"), err);
     if (rc == TG_OK)
         rc = check_id("registry", tg_settings_text(s, "registry"), err);
     if (rc == TG_OK && tg_settings_has(s, "event_subfolder"))
@@ -221,8 +239,7 @@ static const char *connack_text(uint8_t code, enum tg_retry *ret_retry)
     case 4:
     case 5:
         return "not authorised: the key is not the registered one, project or registry is wrong, the clock "
-               "is "
-               "off, or the device is unknown or blocked";
+               "is off, or the device is unknown or blocked";
     case 13:
         return "IoT Core refused for a reason that it does not say";
     default:

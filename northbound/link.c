@@ -18,6 +18,8 @@
 #define CLOCK_LOOK_MS        1000
 #define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
 #define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
+#define SHORT_LIFE_MS        10000
+#define SHORT_LIVES          2 /* so many connections in a row that end soon may be accidents */
 
 static void on_deadline(void *user);
 static void wait_and_retry(struct tg_link *l, int64_t wait_ms);
@@ -193,7 +195,7 @@ static void wait_and_retry(struct tg_link *l, int64_t wait_ms)
  * nothing is sent to it; a look at the clock now and then. */
 static void wait_for_clock(struct tg_link *l, const char *text)
 {
-    snprintf(l->last_error, sizeof l->last_error, "%.199s", text);
+    snprintf(l->last_error, sizeof l->last_error, "%.319s", text);
     drop_connection(l, 0);
     if (!l->waits_for_clock)
         tg_log(TG_LOG_WARN, "session",
@@ -234,11 +236,33 @@ static void on_data(void *user, struct tg_bytes data)
     l->protocol->data(l, data);
 }
 
+/* MQTT 3.1.1 has no word for it when a broker throws a client out. Once may be an accident; again and again soon after the
+ * login it is one of two things. */
+static bool is_thrown_out(struct tg_link *l, const struct tg_error *err)
+{
+    bool by_peer = err->code == TG_EEOF || err->code == TG_EIO;
+    if (l->state != TG_SESSION_ONLINE || !by_peer || tg_clock_mono_ms() - l->online_ms > SHORT_LIFE_MS) {
+        if (l->state == TG_SESSION_ONLINE)
+            l->short_lives = 0;
+        return false;
+    }
+    return ++l->short_lives > SHORT_LIVES;
+}
+
 static void on_end(void *user, const struct tg_error *err)
 {
     struct tg_link *l = checked(user);
-    if (!l->protocol->ended || !l->protocol->ended(l, err))
+    char text[TG_SESSION_ERROR_BYTES];
+    if (l->protocol->ended && l->protocol->ended(l, err))
+        return;
+    if (!is_thrown_out(l, err)) {
         tg_link_fail_error(l, err);
+        return;
+    }
+    snprintf(text, sizeof text,
+             "%.160s, soon after each login: another client uses this client id, or a topic is not allowed",
+             err->text);
+    tg_link_fail(l, text);
 }
 
 static void on_writable(void *user)
@@ -328,6 +352,8 @@ void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
             return;
         l->want_subscribe = l->shared && !session_present;
         l->sub_part = l->sub_refused = 0;
+        if (l->shared) /* first of all: what sessions say next may be refused by a message to the link */
+            tg_link_subscribe(l);
     }
     for (s = TAILQ_FIRST(&l->sessions); s && l->generation == generation; s = next) {
         next = TAILQ_NEXT(s, in_link);
@@ -468,6 +494,7 @@ static void free_link(struct tg_link *l)
     tg_set_leave_cloud(l);
     tg_link_send_fini(l);
     tg_link_assign_fini(l);
+    tg_free(l->wakes);
     if (l->protocol->close)
         l->protocol->close(l);
     tg_tls_ticket_fini(&l->ticket);
@@ -502,8 +529,11 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     look_at(l, &like);
     read_options(l);
     l->memory = tg_calloc(1, cloud->type->link_bytes ? cloud->type->link_bytes : 1);
-    if (!l->memory || tg_link_send_init(l) < 0 || (l->protocol->open && l->protocol->open(l) < 0)) {
+    if (!l->memory || tg_link_window_init(l) < 0 || tg_link_wake_room(l) < 0 || tg_link_assign_init(l) < 0 ||
+        (l->protocol->open && l->protocol->open(l) < 0)) {
         tg_link_send_fini(l);
+        tg_link_assign_fini(l);
+        tg_free(l->wakes);
         tg_free(l->memory);
         tg_free(l);
         return tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
@@ -512,7 +542,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     limits.max_packet_out_bytes = cloud->type->max_message_bytes;
     limits.connack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "connect_timeout");
     limits.ack_timeout_ms = (uint32_t)tg_settings_int(route->cloud->common, "ack_timeout");
-    tg_mqtt_client_init(&l->mqtt, &limits, l->slots, (uint16_t)l->batch_cap);
+    tg_mqtt_client_init(&l->mqtt, &limits, l->slots, (uint16_t)l->slot_places);
     tg_deadline_init(&l->deadline, set->loop, on_deadline, l);
     cloud->links++;
     if (shared)

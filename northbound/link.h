@@ -8,7 +8,8 @@
  *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
  *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
- *   link_send.c      batches, the in-flight window, telemetry
+ *   link_send.c      batches, telemetry
+ *   link_window.c    the memory of the in-flight window
  *   link_talk.c      the profile's step(): events to it, and what it may do
  *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
@@ -59,7 +60,7 @@
 /* Some samples of one session that were sent together. */
 struct tg_batch {
     struct tg_session *session; /* NULL = it has left */
-    struct tg_row **rows;       /* max_samples places */
+    struct tg_row *one, **many; /* its rows: `many` when there can be more than one (tg_batch_rows()) */
     uint32_t count;
     uint16_t parts, parts_sent, parts_acked; /* messages */
     bool acked;
@@ -125,6 +126,10 @@ struct tg_deferred {
     uint8_t data[]; /* reply, payload */
 };
 
+struct tg_session_counts {
+    uint64_t published, resent, acked_samples, acked_messages, commands, body_bytes;
+};
+
 enum tg_session_queue { TG_QUEUE_NONE, TG_QUEUE_DELAYED, TG_QUEUE_READY };
 
 struct tg_session {
@@ -144,21 +149,25 @@ struct tg_session {
     void *memory;                /* of the profile */
     struct tg_feed *feed;
     int64_t batch_due_ms;
-    int64_t wake_ms, restart_ms; /* INT64_MAX = not */
+    int64_t wake_ms, restart_ms; /* INT64_MAX = not; changed by tg_session_wake_at() and _restart_at() only */
+    uint32_t wake_place;         /* in the link's heap, from 1; 0 = not in it */
     struct tg_backoff backoff;   /* of its restarts on a shared link */
     /* subscribing */
     bool want_subscribe;
     uint32_t sub_part, sub_refused;
     /* commands */
     LIST_HEAD(, tg_session_pending) pending;
-    uint64_t recent_commands[TG_RECENT_COMMANDS]; /* hashes of message ids */
+    uint64_t *recent_commands; /* TG_RECENT_COMMANDS hashes of message ids; NULL = there were none yet */
     uint32_t recent_next;
-    struct tg_session_stats stats;
+    struct tg_session_counts stats;
     struct tg_day_meter day;
-    char gate_text[160];
+    char *gate_text; /* why the gate is closed; NULL = it is not, or for no reason to tell */
+    char *notice;    /* what was last left out, and why; NULL = nothing */
+    int64_t notice_ms;
     void (*closed)(void *user);
     void *closed_user;
-    struct tg_deadline closing; /* of a session that leaves a shared link: `closed` runs on the loop */
+    struct tg_deadline *
+        closing; /* of a session that leaves a shared link: `closed` runs on the loop; NULL on a link of its own */
 };
 
 TAILQ_HEAD(tg_session_list, tg_session);
@@ -178,6 +187,13 @@ struct tg_link_protocol {
     void (*goodbye)(struct tg_link *l);              /* writes the last words, if any */
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
     const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
+};
+
+/* What an errand found (link_assign.c). */
+struct tg_link_assignment {
+    char host[TG_CLOUD_HOST_BYTES], device[TG_NAME_MAX_BYTES + 1];
+    char *certificate, *key; /* file paths */
+    struct tg_config_identity identity;
 };
 
 struct tg_link {
@@ -213,14 +229,17 @@ struct tg_link {
     struct tg_mqtt_client mqtt;
     struct tg_mqtt_slot *slots;
     int64_t wake_ms;
+    struct tg_session **wakes; /* heap of the sessions that wait for a moment (link_wake.c) */
+    uint32_t wake_count, wake_room;
 
     /* subscribing: NULL with sub_busy = the link's own */
     bool sub_busy, want_subscribe;
     struct tg_session *sub_session;
     uint32_t sub_part, sub_refused;
 
-    struct tg_batch *batches; /* ring: tag % batch_cap */
-    struct tg_row **batch_rows;
+    struct tg_batch *batches;          /* ring: tag % ring_places (tg_link_batch()) */
+    uint32_t ring_places, slot_places; /* that there is memory for; up to batch_cap */
+    uint32_t calm_rounds;
     uint64_t first_tag, next_tag;
     uint64_t barrier_tag; /* what the barrier that is under way confirms; 0 = none */
     uint32_t batch_cap, max_samples;
@@ -238,17 +257,15 @@ struct tg_link {
     int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
     uint64_t generation;                    /* of the connection, unique in the set */
 
-    /* what an errand found (link_assign.c) */
-    char assigned_host[TG_CLOUD_HOST_BYTES], assigned_device[TG_NAME_MAX_BYTES + 1];
-    char *assigned_certificate, *assigned_key; /* file paths */
-    struct tg_config_identity assigned_identity;
-    bool is_assigned, doubt; /* doubt: ask again before the next connection */
+    struct tg_link_assignment *assigned; /* NULL = there are no errands */
+    bool is_assigned, doubt;             /* doubt: ask again before the next connection */
     uint32_t failures_in_a_row;
     void *errand_memory;
 
     uint64_t connects, failures, bytes_in, bytes_out;
     bool resumed;
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
+    uint32_t short_lives; /* connections in a row that the other side closed soon after the login */
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -293,8 +310,31 @@ void tg_link_ack_message(struct tg_link *l, uint64_t generation, uint16_t packet
 /* What was held back while too many commands waited. False when the connection is gone. */
 bool tg_link_take_held(struct tg_link *l, int64_t now_ms);
 
+/* --- link_window.c --- */
+static inline struct tg_batch *tg_link_batch(const struct tg_link *l, uint64_t tag)
+{
+    return &l->batches[tag % l->ring_places];
+}
+static inline struct tg_row **tg_batch_rows(struct tg_batch *b)
+{
+    return b->many ? b->many : &b->one;
+}
+/* TG_ENOMEM. In any case tg_link_window_fini() may follow. */
+int tg_link_window_init(struct tg_link *l) TG_CHECKED;
+void tg_link_window_fini(struct tg_link *l);
+/* How many messages at QoS 1 may be sent now; makes room for at least one of them. */
+uint32_t tg_link_window(struct tg_link *l);
+/* The place of the next batch (next_tag, which stays), with room for so many rows; below batch_cap batches must be in flight. When it is not used:
+ * tg_link_let_go(). NULL: out of memory. */
+struct tg_batch *tg_link_new_batch(struct tg_link *l, uint32_t rows);
+/* Its rows and their memory. */
+void tg_link_let_go(struct tg_batch *b);
+/* Gives memory back that nothing in flight needs: an idle link. */
+void tg_link_window_shrink(struct tg_link *l);
+/* The last batch has just been acknowledged. */
+void tg_link_window_emptied(struct tg_link *l);
+
 /* --- link_send.c --- */
-int tg_link_send_init(struct tg_link *l);
 void tg_link_send_fini(struct tg_link *l);
 bool tg_link_pump(struct tg_link *l, int64_t now_ms);
 void tg_link_acked(struct tg_link *l, uint64_t tag);
@@ -343,11 +383,18 @@ bool tg_link_drain_deferred(struct tg_link *l);
 void tg_link_forget_deferred(struct tg_link *l, const struct tg_session *s, bool all);
 
 /* --- link_wake.c --- */
+/* Before a session joins: room for its moments. TG_ENOMEM. */
+int tg_link_wake_room(struct tg_link *l) TG_CHECKED;
+/* When the session is to be woken, or begun again; INT64_MAX = not. */
+void tg_session_wake_at(struct tg_session *s, int64_t at_ms);
+void tg_session_restart_at(struct tg_session *s, int64_t at_ms);
 /* WAKE of whoever is due; false: the link has failed. */
 bool tg_link_wake(struct tg_link *l, int64_t now_ms);
 int64_t tg_link_next_wake(const struct tg_link *l);
 
 /* --- link_assign.c --- */
+/* Once the link has its configuration. TG_ENOMEM. */
+int tg_link_assign_init(struct tg_link *l) TG_CHECKED;
 /* Reads what an earlier errand found; called once when the link is made. */
 void tg_link_recall_assignment(struct tg_link *l);
 /* True when the next connection is to be the errand's. Sets the target and the identity to be used for it. */
@@ -369,6 +416,8 @@ void tg_session_rows(void *session); /* on_rows of its feed */
 void tg_session_gate(struct tg_session *s, bool open);
 /* END, and off the link. */
 void tg_session_leave(struct tg_session *s);
+/* Keeps the hash of a message id in place of the oldest. False: no memory. */
+bool tg_session_note_command(struct tg_session *s, uint64_t id) TG_CHECKED;
 void tg_session_remember_commands(struct tg_session *s);
 void tg_session_recall_commands(struct tg_session *s);
 

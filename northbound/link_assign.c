@@ -27,14 +27,14 @@ static const struct tg_config_route *route_of(const struct tg_link *l)
 static void point_at_assignment(struct tg_link *l)
 {
     struct tg_session *s = TAILQ_FIRST(&l->sessions);
-    if (l->assigned_host[0])
-        l->target.host = s->target.host = l->assigned_host;
-    if (l->assigned_device[0])
-        l->target.device_id = s->target.device_id = l->assigned_device;
-    if (l->assigned_certificate && l->assigned_key) {
-        l->assigned_identity = (struct tg_config_identity){
-            .kind = TG_IDENTITY_X509, .certificate = l->assigned_certificate, .key = l->assigned_key};
-        l->identity_config = &l->assigned_identity;
+    if (l->assigned->host[0])
+        l->target.host = s->target.host = l->assigned->host;
+    if (l->assigned->device[0])
+        l->target.device_id = s->target.device_id = l->assigned->device;
+    if (l->assigned->certificate && l->assigned->key) {
+        l->assigned->identity = (struct tg_config_identity){
+            .kind = TG_IDENTITY_X509, .certificate = l->assigned->certificate, .key = l->assigned->key};
+        l->identity_config = &l->assigned->identity;
     }
 }
 
@@ -50,10 +50,10 @@ static void point_at_configuration(struct tg_link *l)
 static void forget(struct tg_link *l)
 {
     l->is_assigned = false;
-    l->assigned_host[0] = l->assigned_device[0] = '\0';
-    tg_free(l->assigned_certificate);
-    tg_free(l->assigned_key);
-    l->assigned_certificate = l->assigned_key = NULL;
+    l->assigned->host[0] = l->assigned->device[0] = '\0';
+    tg_free(l->assigned->certificate);
+    tg_free(l->assigned->key);
+    l->assigned->certificate = l->assigned->key = NULL;
 }
 
 static void take_text(const json_t *j, const char *name, char *to, size_t size)
@@ -76,10 +76,10 @@ static bool take_note(struct tg_link *l, struct tg_bytes note)
         return false;
     }
     forget(l);
-    take_text(j, "host", l->assigned_host, sizeof l->assigned_host);
-    take_text(j, "device_id", l->assigned_device, sizeof l->assigned_device);
-    l->assigned_certificate = take_copy(j, "certificate");
-    l->assigned_key = take_copy(j, "key");
+    take_text(j, "host", l->assigned->host, sizeof l->assigned->host);
+    take_text(j, "device_id", l->assigned->device, sizeof l->assigned->device);
+    l->assigned->certificate = take_copy(j, "certificate");
+    l->assigned->key = take_copy(j, "key");
     l->is_assigned = true;
     json_decref(j);
     return true;
@@ -88,7 +88,7 @@ static bool take_note(struct tg_link *l, struct tg_bytes note)
 static bool has_errand(const struct tg_link *l)
 {
     const struct tg_cloud_errand *errand = l->cloud->type->errand;
-    return errand && !l->shared && l->config->provisioning && errand->wanted(&l->target);
+    return l->assigned && errand->wanted(&l->target);
 }
 
 void tg_link_recall_assignment(struct tg_link *l)
@@ -163,12 +163,12 @@ static int keep_credential(struct tg_link *l, const struct tg_session *s, const 
         return TG_EIO;
     snprintf(path, sizeof path, "%s/%.56s.%.128s.key", folder, l->config->name, s->device_id);
     rc = write_file(path, a->key_pem, 0600);
-    l->assigned_key = tg_strdup(path);
+    l->assigned->key = tg_strdup(path);
     snprintf(path, sizeof path, "%s/%.56s.%.128s.crt", folder, l->config->name, s->device_id);
     if (rc == TG_OK)
         rc = write_file(path, a->certificate_pem, 0644);
-    l->assigned_certificate = tg_strdup(path);
-    if (rc == TG_OK && (!l->assigned_key || !l->assigned_certificate))
+    l->assigned->certificate = tg_strdup(path);
+    if (rc == TG_OK && (!l->assigned->key || !l->assigned->certificate))
         rc = TG_ENOMEM;
     return rc;
 }
@@ -190,10 +190,10 @@ static void keep_note(struct tg_link *l, const struct tg_session *s, struct tg_b
     int rc = TG_ENOMEM;
     if (payload.len > 0)
         allocation = json_loadb((const char *)payload.data, payload.len, JSON_DECODE_ANY, NULL);
-    put_text(j, "host", l->assigned_host);
-    put_text(j, "device_id", l->assigned_device);
-    put_text(j, "certificate", l->assigned_certificate);
-    put_text(j, "key", l->assigned_key);
+    put_text(j, "host", l->assigned->host);
+    put_text(j, "device_id", l->assigned->device);
+    put_text(j, "certificate", l->assigned->certificate);
+    put_text(j, "key", l->assigned->key);
     if (allocation)
         (void)json_object_set_new(j, "payload", allocation);
     text = json_dumps(j, JSON_COMPACT);
@@ -213,9 +213,9 @@ void tg_link_keep_assignment(struct tg_link *l, const struct tg_cloud_assigned *
     struct tg_session *s = TAILQ_FIRST(&l->sessions);
     forget(l);
     if (a->host)
-        snprintf(l->assigned_host, sizeof l->assigned_host, "%s", a->host);
+        snprintf(l->assigned->host, sizeof l->assigned->host, "%s", a->host);
     if (a->device_id)
-        snprintf(l->assigned_device, sizeof l->assigned_device, "%s", a->device_id);
+        snprintf(l->assigned->device, sizeof l->assigned->device, "%s", a->device_id);
     if (a->certificate_pem.len > 0 && a->key_pem.len > 0) {
         int rc = keep_credential(l, s, a);
         if (rc < 0) {
@@ -235,9 +235,20 @@ void tg_link_keep_assignment(struct tg_link *l, const struct tg_cloud_assigned *
            l->config->name, l->target.host ? l->target.host : "(as configured)", l->target.device_id);
 }
 
+int tg_link_assign_init(struct tg_link *l)
+{
+    if (l->shared || !l->cloud->type->errand || !l->config->provisioning)
+        return TG_OK;
+    l->assigned = tg_calloc(1, sizeof *l->assigned);
+    return l->assigned ? TG_OK : TG_ENOMEM;
+}
+
 void tg_link_assign_fini(struct tg_link *l)
 {
-    tg_free(l->assigned_certificate);
-    tg_free(l->assigned_key);
+    if (l->assigned) {
+        tg_free(l->assigned->certificate);
+        tg_free(l->assigned->key);
+    }
+    tg_free(l->assigned);
     tg_free(l->errand_memory);
 }

@@ -12,9 +12,10 @@
 static void on_connack(struct tg_link *l, const struct tg_mqtt_event *e, int64_t now)
 {
     if (e->return_code != 0) {
-        char text[160];
+        char text[TG_SESSION_ERROR_BYTES];
         enum tg_retry retry = TG_RETRY_BACKOFF;
-        snprintf(text, sizeof text, "refused by the broker, code %u: %s", e->return_code,
+        snprintf(text, sizeof text, "refused by the %s, code %u: %s",
+                 l->errand ? "provisioning service" : "broker", e->return_code,
                  l->cloud->type->connack_text(e->return_code, &retry));
         tg_link_fail_as(l, retry, text);
         return;
@@ -272,6 +273,7 @@ static int64_t deadline(const struct tg_link *l)
 
 static bool tick(struct tg_link *l, int64_t now)
 {
+    tg_link_window_shrink(l); /* nothing was sent for a keepalive interval, or something is wrong */
     if (tg_mqtt_client_tick(&l->mqtt, now, &l->set->out) >= 0)
         return true;
     tg_link_fail(l, l->mqtt.reason);

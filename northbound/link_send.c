@@ -8,40 +8,12 @@
 
 #define PACKET_OVERHEAD_BYTES 16 /* fixed header 5, topic length 2, packet id 2, and room */
 
-int tg_link_send_init(struct tg_link *l)
-{
-    l->batches = tg_calloc(l->batch_cap, sizeof *l->batches);
-    l->batch_rows = tg_calloc((size_t)l->batch_cap * l->max_samples, sizeof(struct tg_row *));
-    l->slots = tg_calloc(l->batch_cap, sizeof *l->slots);
-    if (!l->batches || !l->batch_rows || !l->slots)
-        return TG_ENOMEM;
-    for (uint32_t i = 0; i < l->batch_cap; i++)
-        l->batches[i].rows = l->batch_rows + (size_t)i * l->max_samples;
-    return TG_OK;
-}
-
-static struct tg_batch *batch_of(struct tg_link *l, uint64_t tag)
-{
-    return &l->batches[tag % l->batch_cap];
-}
-
-static void let_go(struct tg_batch *b)
-{
-    for (uint32_t i = 0; i < b->count; i++)
-        tg_row_unref(b->rows[i]);
-    b->count = 0;
-    b->session = NULL;
-    b->acked = false;
-}
-
 void tg_link_send_fini(struct tg_link *l)
 {
     if (l->batches)
         for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
-            let_go(batch_of(l, tag));
-    tg_free(l->batches);
-    tg_free(l->batch_rows);
-    tg_free(l->slots);
+            tg_link_let_go(tg_link_batch(l, tag));
+    tg_link_window_fini(l);
 }
 
 /* --- acknowledged ------------------------------------------------------------------------------------- */
@@ -50,22 +22,24 @@ void tg_link_send_fini(struct tg_link *l)
 static void advance(struct tg_link *l)
 {
     int64_t wall_ms = tg_clock_wall_ms();
-    while (l->first_tag < l->next_tag && batch_of(l, l->first_tag)->acked) {
-        struct tg_batch *b = batch_of(l, l->first_tag);
+    while (l->first_tag < l->next_tag && tg_link_batch(l, l->first_tag)->acked) {
+        struct tg_batch *b = tg_link_batch(l, l->first_tag);
         struct tg_session *s = b->session;
         if (s) {
-            const struct tg_row *last = b->rows[b->count - 1];
+            const struct tg_row *last = tg_batch_rows(b)[b->count - 1];
             uint64_t next = l->first_tag + 1;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
-                tg_histogram_add(&l->cloud->ack_latency, wall_ms - b->rows[i]->time_ms, 1);
+                tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
             /* One call for a run of batches of the same session. */
-            if (next == l->next_tag || !batch_of(l, next)->acked || batch_of(l, next)->session != s)
+            if (next == l->next_tag || !tg_link_batch(l, next)->acked || tg_link_batch(l, next)->session != s)
                 tg_feed_ack(s->feed, last->seq, last->id);
         }
-        let_go(b);
+        tg_link_let_go(b);
         l->first_tag++;
+        if (l->first_tag == l->next_tag)
+            tg_link_window_emptied(l);
     }
 }
 
@@ -75,7 +49,7 @@ void tg_link_acked(struct tg_link *l, uint64_t tag)
     struct tg_batch *b;
     if (batch < l->first_tag || batch >= l->next_tag)
         return;
-    b = batch_of(l, batch);
+    b = tg_link_batch(l, batch);
     b->parts_acked++;
     b->acked = b->parts_acked >= b->parts;
     advance(l);
@@ -84,7 +58,7 @@ void tg_link_acked(struct tg_link *l, uint64_t tag)
 void tg_link_barrier_passed(struct tg_link *l)
 {
     for (uint64_t tag = l->first_tag; tag < l->barrier_tag; tag++)
-        batch_of(l, tag)->acked = true;
+        tg_link_batch(l, tag)->acked = true;
     l->barrier_tag = 0;
     advance(l);
 }
@@ -95,7 +69,7 @@ static void set_barrier(struct tg_link *l, int64_t now_ms)
     uint64_t whole = l->next_tag;
     if (l->qos != 0 || l->barrier_tag != 0)
         return;
-    if (whole > l->first_tag && batch_of(l, whole - 1)->parts_sent < batch_of(l, whole - 1)->parts)
+    if (whole > l->first_tag && tg_link_batch(l, whole - 1)->parts_sent < tg_link_batch(l, whole - 1)->parts)
         whole--;
     if (whole == l->first_tag || tg_mqtt_client_barrier(&l->mqtt, now_ms, &l->set->out) < 0)
         return;
@@ -108,10 +82,10 @@ void tg_link_rewind(struct tg_link *l)
     if (l->first_tag == l->next_tag)
         return;
     for (; l->first_tag < l->next_tag; l->first_tag++) {
-        struct tg_batch *b = batch_of(l, l->first_tag);
+        struct tg_batch *b = tg_link_batch(l, l->first_tag);
         if (b->session)
             b->session->stats.resent += b->parts_sent;
-        let_go(b);
+        tg_link_let_go(b);
     }
     TAILQ_FOREACH(s, &l->sessions, in_link)
     tg_feed_rewind(s->feed);
@@ -120,8 +94,8 @@ void tg_link_rewind(struct tg_link *l)
 void tg_link_orphan(struct tg_link *l, struct tg_session *s)
 {
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
-        if (batch_of(l, tag)->session == s)
-            batch_of(l, tag)->session = NULL;
+        if (tg_link_batch(l, tag)->session == s)
+            tg_link_batch(l, tag)->session = NULL;
 }
 
 void tg_link_take_back(struct tg_link *l, struct tg_session *s)
@@ -129,12 +103,12 @@ void tg_link_take_back(struct tg_link *l, struct tg_session *s)
     if (!l->shared || !l->cloud->type->attaches)
         return;
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++) {
-        struct tg_batch *b = batch_of(l, tag);
+        struct tg_batch *b = tg_link_batch(l, tag);
         if (b->session != s)
             continue;
         for (uint16_t part = 0; part < b->parts_sent; part++)
             tg_mqtt_client_forgo(&l->mqtt, tg_clock_mono_ms(), tag << TG_TAG_PART_BITS | part);
-        let_go(b);
+        tg_link_let_go(b);
         b->parts = b->parts_sent;
         b->acked = true;
     }
@@ -148,7 +122,7 @@ void tg_link_take_all_back(struct tg_link *l)
     if (!l->shared || !l->cloud->type->attaches)
         return;
     for (; l->first_tag < l->next_tag; l->first_tag++)
-        let_go(batch_of(l, l->first_tag));
+        tg_link_let_go(tg_link_batch(l, l->first_tag));
     tg_mqtt_client_forget(&l->mqtt);
     TAILQ_FOREACH(s, &l->sessions, in_link)
     tg_feed_rewind(s->feed);
@@ -196,8 +170,7 @@ static bool rate_allows(struct tg_link *l, int64_t now_ms)
  * share a TLS record and a system call. What is in flight keeps the link busy meanwhile. */
 static bool window_is_open(struct tg_link *l)
 {
-    uint32_t room =
-        l->qos ? tg_mqtt_client_window(&l->mqtt) : l->batch_cap - (uint32_t)(l->next_tag - l->first_tag);
+    uint32_t room = l->qos ? tg_link_window(l) : l->batch_cap - (uint32_t)(l->next_tag - l->first_tag);
     if (room == 0)
         l->window_was_full = true;
     else if (room >= l->batch_cap / 4)
@@ -318,7 +291,7 @@ void tg_link_quarantine(struct tg_session *s, int rc)
     struct tg_row *row;
     char text[160];
     for (uint64_t tag = s->link->first_tag; tag < s->link->next_tag; tag++)
-        if (batch_of(s->link, tag)->session == s)
+        if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
     tg_log(TG_LOG_ERROR, "session",
@@ -375,7 +348,7 @@ static int publish(struct tg_link *l, struct message *m, uint64_t tag, int64_t n
 static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
 {
     uint64_t tag = l->next_tag - 1;
-    struct tg_batch *b = l->next_tag > l->first_tag ? batch_of(l, tag) : NULL;
+    struct tg_batch *b = l->next_tag > l->first_tag ? tg_link_batch(l, tag) : NULL;
     struct message m = {0};
     int rc;
     *ret_done = !b || b->parts_sent >= b->parts;
@@ -390,7 +363,7 @@ static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
     if (l->qos && !window_is_open(l))
         return 0;
     m = (struct message){.session = b->session,
-                         .rows = (const struct tg_row *const *)b->rows,
+                         .rows = (const struct tg_row *const *)tg_batch_rows(b),
                          .count = b->count,
                          .part = b->parts_sent};
     name_part(l, &m);
@@ -424,14 +397,18 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
         tg_link_quarantine(s, n);
         return tg_feed_available(s->feed) < available;
     }
+    b = tg_link_new_batch(l, (uint32_t)n);
+    if (!b)
+        return TG_ENOMEM;
     rc = publish(l, &m, l->next_tag, now_ms);
-    if (rc <= 0)
+    if (rc <= 0) {
+        tg_link_let_go(b);
         return rc;
-    b = batch_of(l, l->next_tag);
-    tg_feed_take(s->feed, (uint32_t)n, b->rows);
+    }
+    tg_feed_take(s->feed, (uint32_t)n, tg_batch_rows(b));
     b->session = s;
     b->count = (uint32_t)n;
-    b->parts = parts_of(l, b->rows[0]);
+    b->parts = parts_of(l, tg_batch_rows(b)[0]);
     b->parts_sent = 1;
     b->parts_acked = 0;
     b->acked = false;
@@ -444,7 +421,7 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 static int resend_part(struct tg_link *l, struct tg_batch *b, uint64_t tag, uint16_t part, int64_t now_ms)
 {
     struct message m = {.session = b->session,
-                        .rows = (const struct tg_row *const *)b->rows,
+                        .rows = (const struct tg_row *const *)tg_batch_rows(b),
                         .count = b->count,
                         .part = part,
                         .again = true};
@@ -463,7 +440,7 @@ static int resend_acknowledged(struct tg_link *l, uint64_t tag, int64_t now_ms)
     if (tag & TG_TAG_CONTROL) /* control messages begin anew with ONLINE */
         return tg_mqtt_client_resend_drop(&l->mqtt, now_ms) == TG_OK ? 1 : TG_ESTATE;
     TG_ASSERT(batch >= l->first_tag && batch < l->next_tag);
-    b = batch_of(l, batch);
+    b = tg_link_batch(l, batch);
     if (!b->session) {
         int rc = tg_mqtt_client_resend_drop(&l->mqtt, now_ms);
         tg_link_acked(l, tag);

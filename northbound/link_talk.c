@@ -45,7 +45,7 @@ static int io_publish(void *user, struct tg_bytes topic, struct tg_bytes payload
         return TG_ESTATE;
     if (payload.len > TG_STREAM_QUEUE_BYTES / 2)
         return TG_ETOOBIG;
-    if (!tg_link_room(l, payload.len))
+    if (!tg_link_room(l, payload.len) || (qos && tg_link_window(l) == 0))
         return TG_EFULL;
     rc = tg_mqtt_client_publish(&l->mqtt, tg_clock_mono_ms(), topic, payload, qos, retain,
                                 control_tag(who, mark), NULL, &l->set->out);
@@ -73,7 +73,7 @@ static uint64_t hash_of(struct tg_bytes b)
 
 static bool seen_before(const struct tg_session *s, uint64_t id)
 {
-    for (uint32_t i = 0; i < TG_RECENT_COMMANDS; i++)
+    for (uint32_t i = 0; s->recent_commands && i < TG_RECENT_COMMANDS; i++)
         if (s->recent_commands[i] == id)
             return true;
     return false;
@@ -154,7 +154,9 @@ static void io_command(void *user, const struct tg_cloud_command *c)
         return;
     }
     p = new_pending(s, c, wait);
-    if (!p) {
+    if (!p || (c->message_id.len > 0 && !tg_session_note_command(s, id))) {
+        if (p)
+            drop_pending(p);
         who->lost = true;
         return;
     }
@@ -163,8 +165,6 @@ static void io_command(void *user, const struct tg_cloud_command *c)
         who->held = true;
     }
     s->stats.commands++;
-    if (c->message_id.len > 0)
-        s->recent_commands[s->recent_next++ % TG_RECENT_COMMANDS] = id;
     if (wait) {
         tg_session_remember_commands(s);
         if (tg_notes_when_durable(s->set->notes, on_id_durable, p) == TG_OK)
@@ -220,7 +220,10 @@ static void io_subscribe(void *user)
 static void io_wake_at(void *user, int64_t at_ms)
 {
     struct speaker *who = user;
-    *(who->session ? &who->session->wake_ms : &who->link->wake_ms) = at_ms;
+    if (who->session)
+        tg_session_wake_at(who->session, at_ms);
+    else
+        who->link->wake_ms = at_ms;
 }
 
 static void io_give_up(void *user, enum tg_retry retry, const char *text)
@@ -286,8 +289,9 @@ static void io_remember(void *user, const char *key, struct tg_bytes value)
 
 void tg_session_notice(struct tg_session *s, const char *text)
 {
-    snprintf(s->stats.notice, sizeof s->stats.notice, "%.319s", text);
-    s->stats.notice_ms = tg_clock_mono_ms();
+    tg_free(s->notice);
+    s->notice = tg_strdup(text); /* without memory the log has it */
+    s->notice_ms = tg_clock_mono_ms();
 }
 
 static void io_say(void *user, enum tg_log_level level, const char *text)
@@ -307,17 +311,18 @@ static void restart_later(struct tg_session *s, enum tg_retry retry, const char 
     if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
         wait = s->backoff.cap_ms;
     /* The same reason again and again is told once: `status` has it. */
-    tg_log(strncmp(s->gate_text, text, sizeof s->gate_text - 1) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
+    tg_log(s->gate_text && strcmp(s->gate_text, text) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
            s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
            (double)wait / 1000.0);
-    snprintf(s->gate_text, sizeof s->gate_text, "%.159s", text);
+    tg_free(s->gate_text);
+    s->gate_text = tg_strdup(text); /* without memory the log has it */
     tg_session_gate(s, false);
     s->want_subscribe = false;
     if (s->link->sub_session == s)
         s->link->sub_session = NULL; /* what is answered now is not the next turn's */
     tg_link_take_back(s->link, s);
-    s->restart_ms = tg_clock_mono_ms() + wait;
+    tg_session_restart_at(s, tg_clock_mono_ms() + wait);
 }
 
 static struct tg_cloud_talk talk_of(struct tg_link *l, struct tg_session *s, bool errand, void *user);
@@ -495,7 +500,8 @@ void tg_session_go_offline(struct tg_session *s)
     tg_session_gate(s, false);
     s->online = false;
     s->want_subscribe = false;
-    s->wake_ms = s->restart_ms = INT64_MAX;
+    tg_session_wake_at(s, INT64_MAX);
+    tg_session_restart_at(s, INT64_MAX);
     (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_OFFLINE});
     if (l->errand)
         (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});

@@ -41,7 +41,8 @@ void tg_session_gate(struct tg_session *s, bool open)
         return;
     s->gate = open;
     if (open) {
-        s->gate_text[0] = '\0';
+        tg_free(s->gate_text);
+        s->gate_text = NULL;
         s->backoff.attempt = 0;
         tg_feed_resume(s->feed);
         tg_link_queue(s, tg_clock_mono_ms());
@@ -53,12 +54,22 @@ void tg_session_gate(struct tg_session *s, bool open)
 
 /* --- ids of commands ----------------------------------------------------------------------------------- */
 
+bool tg_session_note_command(struct tg_session *s, uint64_t id)
+{
+    if (!s->recent_commands)
+        s->recent_commands = tg_calloc(TG_RECENT_COMMANDS, sizeof *s->recent_commands);
+    if (!s->recent_commands)
+        return false;
+    s->recent_commands[s->recent_next++ % TG_RECENT_COMMANDS] = id;
+    return true;
+}
+
 void tg_session_remember_commands(struct tg_session *s)
 {
     char scope[TG_NOTE_NAME_BYTES];
     uint8_t value[8 * TG_RECENT_COMMANDS];
     struct tg_writer w = tg_writer_init(value, sizeof value);
-    for (uint32_t i = 0; i < TG_RECENT_COMMANDS; i++) { /* oldest first */
+    for (uint32_t i = 0; s->recent_commands && i < TG_RECENT_COMMANDS; i++) { /* oldest first */
         uint64_t id = s->recent_commands[(s->recent_next + i) % TG_RECENT_COMMANDS];
         if (id)
             tg_write_bytes(
@@ -77,7 +88,9 @@ void tg_session_recall_commands(struct tg_session *s)
     uint64_t id;
     for (size_t at = 0; at + sizeof id <= kept.len; at += sizeof id) {
         memcpy(&id, kept.data + at, sizeof id);
-        s->recent_commands[s->recent_next++ % TG_RECENT_COMMANDS] = id;
+        if (!tg_session_note_command(s, id))
+            tg_log(TG_LOG_WARN, "session", "device=%s cloud=%s no memory for the ids of its last commands",
+                   s->device_id, s->route->cloud->name);
     }
 }
 
@@ -99,6 +112,10 @@ static void free_session(struct tg_session *s)
     if (s->feed)
         tg_feed_close(s->feed);
     tg_identity_free(&s->identity);
+    tg_free(s->recent_commands);
+    tg_free(s->gate_text);
+    tg_free(s->notice);
+    tg_free(s->closing);
     tg_free(s->memory);
     tg_free(s->device_id);
     TG_OBJECT_POISON(s);
@@ -120,6 +137,15 @@ static int find_link(struct tg_session *s, struct tg_error *err)
     rc = s->memory ? load_own_identity(s, shared, err)
                    : tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
                                   s->device_id, s->route->cloud->name);
+    if (rc == TG_OK && shared) {
+        s->closing = tg_calloc(1, sizeof *s->closing);
+        if (!s->closing)
+            rc = tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session",
+                              s->device_id, s->route->cloud->name);
+    }
+    if (rc == TG_OK && shared && cloud->shared && tg_link_wake_room(cloud->shared) < 0)
+        rc = tg_error_set(err, TG_ENOMEM, "device %s, cloud %s: out of memory for its session", s->device_id,
+                          s->route->cloud->name);
     if (rc == TG_OK && shared && cloud->shared)
         s->link = cloud->shared;
     else if (rc == TG_OK)
@@ -148,6 +174,8 @@ void tg_session_leave(struct tg_session *s)
 {
     struct tg_link *l = s->link;
     (void)tg_link_event(l, s, (struct tg_cloud_event){.type = TG_CLOUD_END});
+    tg_session_wake_at(s, INT64_MAX);
+    tg_session_restart_at(s, INT64_MAX);
     if (l->sub_session == s)
         l->sub_session = NULL;
     tg_link_unqueue(s);
@@ -259,8 +287,8 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
         s->set->cb.on_state(s->set->user, s, TG_SESSION_CLOSING);
     tg_session_leave(s);
     tg_link_arm(l);
-    tg_deadline_init(&s->closing, s->set->loop, on_closed, s);
-    tg_deadline_close(&s->closing, on_closed);
+    tg_deadline_init(s->closing, s->set->loop, on_closed, s);
+    tg_deadline_close(s->closing, on_closed);
 }
 
 /* --- what others see ------------------------------------------------------------------------------------ */
@@ -309,10 +337,15 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     const struct tg_link *l = s->link;
     struct tg_day_count day;
     struct tg_stream_stats st;
-    *ret_stats = s->stats;
+    *ret_stats = (struct tg_session_stats){.published = s->stats.published,
+                                           .resent = s->stats.resent,
+                                           .acked_samples = s->stats.acked_samples,
+                                           .acked_messages = s->stats.acked_messages,
+                                           .commands = s->stats.commands,
+                                           .body_bytes = s->stats.body_bytes};
     ret_stats->state = l->state == TG_SESSION_ONLINE && !s->gate ? TG_SESSION_ATTACHING : l->state;
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
-        ret_stats->in_flight += l->batches[tag % l->batch_cap].session == s;
+        ret_stats->in_flight += tg_link_batch(l, tag)->session == s;
     ret_stats->pending = tg_feed_pending(s->feed);
     ret_stats->acked_seq = tg_feed_acked_seq(s->feed);
     ret_stats->connects = l->connects;
@@ -328,7 +361,9 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     ret_stats->bytes_in = l->bytes_in;
     ret_stats->bytes_out = l->bytes_out;
     snprintf(ret_stats->last_error, sizeof ret_stats->last_error, "%s",
-             s->gate_text[0] ? s->gate_text : l->last_error);
+             s->gate_text ? s->gate_text : l->last_error);
+    ret_stats->notice_ms = s->notice_ms;
+    snprintf(ret_stats->notice, sizeof ret_stats->notice, "%s", s->notice ? s->notice : "");
     snprintf(ret_stats->host, sizeof ret_stats->host, "%s", l->target.host ? l->target.host : "");
     if (l->stream) {
         tg_stream_stats(l->stream, &st);

@@ -13,7 +13,8 @@
  * A credential that ends (SAS token) is renewed before: no new publishes, the window empties (bounded wait), DISCONNECT,
  * connect with the new token, so that a renewal neither loses nor repeats.
  *
- * Memory, besides TLS: slots and batches (max_in_flight × (24 + 8·max_samples) bytes) and the rows in flight.
+ * Memory, besides TLS: slots and batches of what is in flight (at least 4 × 64 bytes, at most max_in_flight × (64 + 8·max_samples);
+ * it grows and shrinks), and the rows in flight.
  * The set (session_set.h) paces connects; sessions ask it for a slot. Loop thread.
  */
 #ifndef TG_NORTHBOUND_SESSION_H
@@ -69,6 +70,8 @@ struct tg_session_callbacks {
     struct tg_bytes (*reported)(void *user, struct tg_session *session);
 };
 
+#define TG_SESSION_ERROR_BYTES 320 /* why the last attempt failed, for people */
+
 struct tg_session_stats {
     enum tg_session_state state;
     uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
@@ -87,7 +90,7 @@ struct tg_session_stats {
     int64_t credential_expires_s;          /* of the token that the connection was made with; 0 = none */
     uint64_t messages_today, blocks_today; /* published since midnight UTC: day_meter.h */
     char host[256];                        /* configured or assigned */
-    char last_error[200];
+    char last_error[TG_SESSION_ERROR_BYTES];
     int64_t notice_ms; /* monotonic, when `notice` was told; 0 = never */
     char notice[320];  /* what was last left out without giving up the connection, and why */
 };

@@ -17,7 +17,7 @@
 #include "store/notes.h"
 
 #define TG_SET_MAX_HANDSHAKES 8
-#define TG_SET_MAX_CLOUDS     32
+#define TG_SET_MAX_CLOUDS     (2 * TG_CONFIG_MAX_CLOUDS) /* before and after a reload that changes them all */
 
 int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char *gateway,
                        const struct tg_session_callbacks *cb, void *user, struct tg_session_set **ret_set,

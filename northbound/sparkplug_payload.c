@@ -268,8 +268,9 @@ static void copy_text(char *to, const struct tg_value *v)
 {
     bool valid = tg_utf8_valid(tg_bytes(v->as.text, v->text_len));
     for (uint32_t i = 0; i < v->text_len; i++) {
-        char c = v->as.text[i];
-        to[i] = c == '\0' || (!valid && (unsigned char)c >= 0x80) ? '?' : c;
+        to[i] = v->as.text[i];
+        if (to[i] == '\0' || (!valid && (unsigned char)to[i] >= 0x80))
+            to[i] = '?';
     }
     to[v->text_len] = '\0';
 }

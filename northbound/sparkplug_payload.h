@@ -18,7 +18,7 @@
 
 #include "core/base/bytes.h"
 
-#define TG_SPARKPLUG_READ_BYTES (1024 * 1024)
+#define TG_SPARKPLUG_READ_BYTES ((size_t)1024 * 1024)
 
 enum tg_sparkplug_datatype {
     TG_SPARKPLUG_UNKNOWN = 0,

@@ -10,7 +10,8 @@
 
 #define TG_SPARKPLUG_NAMESPACE "spBv1.0/"
 #define TG_SPARKPLUG_MESSAGE   (256 * 1024) /* the largest */
-#define TG_SPARKPLUG_BIRTH     (126 * 1024) /* of it, what a link takes as a control message, less the topic */
+#define TG_SPARKPLUG_BIRTH                                                                                   \
+    ((size_t)126 * 1024) /* of it, what a link takes as a control message, less the topic */
 
 struct tg_sparkplug_link {
     bool bd_seq_known, online, subscribed, host_online, born, births_due;

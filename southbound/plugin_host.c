@@ -307,6 +307,10 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
         if (cb->on_fact)
             cb->on_fact(s->handle.user, m->device, (const char *)&m->values[1], &m->values[0].value);
         break;
+    case TG_MAIL_DISCOVERED:
+        if (cb->on_discovered)
+            cb->on_discovered(s->handle.user, text, m->has_text ? text + strlen(text) + 1 : NULL);
+        break;
     case TG_MAIL_OPEN:
         atomic_store(&s->open_seen, m->status >= 0);
         cb->on_open(s->handle.user, m->status >= 0, m->has_text ? text : NULL, m->time_ms);
@@ -400,6 +404,7 @@ static void free_source(struct tg_host_source *s)
     tg_mailbox_fini(&s->up);
     tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);
+    tg_discovery_fini(s);
     tg_free(s->devices);
     tg_free(s->points);
     TG_OBJECT_POISON(s);
@@ -432,7 +437,9 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .wall_ms = service_wall_ms,
                                    .stopping = service_stopping,
                                    GETTERS,
-                                   .device_fact = service_device_fact};
+                                   .device_fact = service_device_fact,
+                                   .discovered = tg_service_discovered};
+    tg_discovery_init(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES,

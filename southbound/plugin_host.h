@@ -20,11 +20,13 @@
 #define TG_SOUTHBOUND_PLUGIN_HOST_H
 
 #include "config/config.h"
+#include "core/base/sample.h"
 #include "core/net/loop.h"
 
 #define TG_SOURCE_QUEUE_SAMPLES  4096
 #define TG_SOURCE_QUEUE_BYTES    (2 * 1024 * 1024)
 #define TG_SOURCE_QUEUE_REQUESTS 256
+#define TG_SOURCE_CANDIDATES     16
 
 struct tg_source_callbacks {
     /* Values are borrowed and may be changed in place. TG_EFULL: not taken, offer again after resume. */
@@ -37,6 +39,9 @@ struct tg_source_callbacks {
     void (*on_open)(void *user, bool open, const char *text, int64_t retry_ms);
     /* A lasting fact about the device (tidegate/plugin.h, device_fact). May be NULL. */
     void (*on_fact)(void *user, uint32_t device, const char *name, const struct tg_value *value);
+    /* A device that is not in the list and that the `discover` section lets in; each id once. `profile` may be NULL. May be
+     * NULL itself. */
+    void (*on_discovered)(void *user, const char *id, const char *profile);
 };
 
 struct tg_source_host;
@@ -61,6 +66,21 @@ struct tg_source_stats {
     bool open;
 };
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats);
+
+/* What the instance has told of devices that are not in the file, since the host was made. */
+struct tg_source_candidate {
+    char id[TG_NAME_MAX_BYTES + 1];
+    bool allowed;     /* there was no room for it; false: no pattern of the allow list has it */
+    int64_t heard_ms; /* monotonic: when last */
+};
+struct tg_source_discovery {
+    uint32_t used, max;            /* discovered devices, those told since included */
+    uint64_t denied, without_room; /* ids; one that is heard again counts again when it is no candidate any more */
+    uint32_t candidate_count;      /* in no order; the one heard the longest ago makes room for a new one */
+    struct tg_source_candidate candidates[TG_SOURCE_CANDIDATES];
+};
+/* False: the source has no `discover` section. */
+bool tg_source_host_discovery(struct tg_source_host *h, struct tg_source_discovery *ret_seen);
 
 /* Ends the instance; `closed` runs on the loop when the thread has ended and the memory is gone. No other callback
  * comes after this call. */

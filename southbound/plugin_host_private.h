@@ -16,7 +16,7 @@
 #define TG_SOURCE_MAX_FDS    16
 
 enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
-enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN, TG_MAIL_FACT };
+enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN, TG_MAIL_FACT, TG_MAIL_DISCOVERED };
 
 struct tg_up_mail {
     struct tg_mail mail;
@@ -55,6 +55,14 @@ struct tg_source_host {
     struct tg_host_source *source;
 };
 
+/* Written on the instance's thread, read on the loop too. */
+struct tg_discovery {
+    pthread_mutex_t lock;
+    struct tg_source_discovery seen;
+    char **told; /* ids that went to the loop since the host was made */
+    uint32_t told_count;
+};
+
 struct tg_host_source {
     uint32_t magic;
     struct tg_source_host handle;
@@ -78,6 +86,7 @@ struct tg_host_source {
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
+    struct tg_discovery discovery;
 
     /* own thread */
     pthread_t thread;
@@ -96,6 +105,11 @@ struct tg_host_source {
  * instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
+
+/* plugin_discovered.c */
+void tg_discovery_init(struct tg_host_source *s);
+void tg_discovery_fini(struct tg_host_source *s);
+int tg_service_discovered(struct tg_host_source *source, const char *id, const char *profile);
 
 /* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;

@@ -1,3 +1,3 @@
 tg_library(tg_filter SOURCES filter.c LINK tg_base m)
-tg_library(tg_plugins SOURCES plugin_loader.c plugin_host.c plugin_worker.c plugin_on_loop.c
+tg_library(tg_plugins SOURCES plugin_loader.c plugin_host.c plugin_discovered.c plugin_worker.c plugin_on_loop.c
   LINK tg_base tg_net ${CMAKE_DL_LIBS})

@@ -353,7 +353,7 @@ static int first_read(struct tg_notes *t, struct tg_error *err)
                "kept in memory, and would be lost by a restart; tried again until it works",
                why.text, t->table.count);
     if (t->left_out > 0)
-        tg_log(TG_LOG_WARN, "notes", "%s holds more than %d MiB: %llu notes stay there and are not used",
+        tg_log(TG_LOG_WARN, "notes", "%s holds more than %u MiB: %llu notes stay there and are not used",
                t->file.path, TG_NOTES_LIMIT_BYTES >> 20, (unsigned long long)t->left_out);
     t->trouble = code;
     return TG_OK;

@@ -24,7 +24,7 @@
 #include "core/base/bytes.h"
 #include "core/net/loop.h"
 
-#define TG_NOTES_LIMIT_BYTES (16 * 1024 * 1024)
+#define TG_NOTES_LIMIT_BYTES (16u << 20)
 #define TG_NOTE_MAX_BYTES    65536
 #define TG_NOTE_NAME_BYTES   192
 

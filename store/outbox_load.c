@@ -272,11 +272,18 @@ static int begin_declaration(struct tg_outbox *ob, const char *name, struct tg_e
     size_t len = strlen(name);
     if (len == 0 || len > 1024)
         return tg_error_set(err, TG_EINVAL, "a name has 1 to 1024 bytes, this one %zu", len);
+    if (ob->declaring && ob->tx == TG_OUTBOX_TX_OPEN)
+        return TG_OK;
     if (ob->tx != TG_OUTBOX_TX_NONE)
         return tg_error_set(err, TG_ESTATE, "devices and cursors are declared outside of transactions");
     /* `normal`: a device that is lost in a power cut would be numbered from the beginning again. */
     ob->rows_since_sync = TG_OUTBOX_SYNC_ROWS;
     return tg_outbox_begin(ob, err);
+}
+
+static int end_declaration(struct tg_outbox *ob, struct tg_error *err)
+{
+    return ob->declaring ? TG_OK : tg_outbox_end(ob, false, err);
 }
 
 /* Runs an INSERT with up to one text (?1) and numbers from ?2 on. */
@@ -335,7 +342,7 @@ int tg_outbox_device(struct tg_outbox *ob, const char *name, uint32_t *ret_devic
         return code != TG_OK ? code : no_memory(ob, err);
     }
     ob->devices[ob->device_count - 1].last_seq = ob->floor_seq;
-    if ((code = tg_outbox_end(ob, false, err)) != TG_OK) {
+    if ((code = end_declaration(ob, err)) != TG_OK) {
         tg_free(ob->devices[--ob->device_count].name);
         return code;
     }
@@ -362,7 +369,7 @@ static int find_cloud(struct tg_outbox *ob, const char *name, uint32_t *ret_clou
         tg_outbox_abort(ob);
         return code != TG_OK ? code : no_memory(ob, err);
     }
-    if ((code = tg_outbox_end(ob, false, err)) != TG_OK) {
+    if ((code = end_declaration(ob, err)) != TG_OK) {
         tg_free(ob->clouds[--ob->cloud_count]);
         return code;
     }
@@ -425,7 +432,7 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
         tg_outbox_abort(ob);
         return code;
     }
-    if ((code = tg_outbox_end(ob, false, err)) != TG_OK)
+    if ((code = end_declaration(ob, err)) != TG_OK)
         return code;
     ob->cursors[ob->cursor_count] = (struct tg_outbox_cursor_entry){
         .device = device,
@@ -439,6 +446,51 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
     };
     *ret_cursor = d->first_cursor = ob->cursor_count++;
     return TG_OK;
+}
+
+static bool has_cursor(const struct tg_outbox *ob, uint32_t device, const char *cloud)
+{
+    for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next)
+        if (strcmp(ob->clouds[ob->cursors[i].cloud], cloud) == 0)
+            return true;
+    return false;
+}
+
+/* What was added in memory since there were so many. */
+static void take_back(struct tg_outbox *ob, uint32_t devices, uint32_t clouds, uint32_t cursors)
+{
+    while (ob->cursor_count > cursors) {
+        const struct tg_outbox_cursor_entry *c = &ob->cursors[--ob->cursor_count];
+        ob->devices[c->device].first_cursor = c->next;
+    }
+    while (ob->cloud_count > clouds)
+        tg_free(ob->clouds[--ob->cloud_count]);
+    while (ob->device_count > devices)
+        tg_free(ob->devices[--ob->device_count].name);
+}
+
+int tg_outbox_declare(struct tg_outbox *ob, const struct tg_outbox_declaration *list, uint32_t count,
+                      struct tg_error *err)
+{
+    uint32_t devices = ob->device_count, clouds = ob->cloud_count, cursors = ob->cursor_count;
+    int code = TG_OK;
+    if (ob->tx != TG_OUTBOX_TX_NONE)
+        return tg_error_set(err, TG_ESTATE, "devices and cursors are declared outside of transactions");
+    ob->declaring = true;
+    for (uint32_t i = 0; i < count && code == TG_OK; i++) {
+        uint32_t device = 0, cursor;
+        code = tg_outbox_device(ob, list[i].device, &device, err);
+        if (code == TG_OK && list[i].cloud && !has_cursor(ob, device, list[i].cloud))
+            code = tg_outbox_cursor(ob, device, list[i].cloud, &cursor, err);
+    }
+    ob->declaring = false;
+    if (code == TG_OK && ob->tx == TG_OUTBOX_TX_OPEN)
+        code = tg_outbox_end(ob, false, err);
+    else if (code != TG_OK && ob->tx != TG_OUTBOX_TX_NONE)
+        tg_outbox_abort(ob);
+    if (code != TG_OK)
+        take_back(ob, devices, clouds, cursors);
+    return code;
 }
 
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err)

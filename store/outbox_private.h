@@ -122,6 +122,7 @@ struct tg_outbox {
     uint32_t undo_count, undo_cap;
     enum tg_outbox_tx tx;
     int tx_code;      /* why it failed */
+    bool declaring;   /* tg_outbox_declare(): its declarations share one transaction */
     bool tx_synced;   /* `normal`: this one is fsynced */
     bool dead;        /* a commit failed with unknown outcome: only close is left */
     bool over_limit;  /* drop-newest: appends are refused */

@@ -282,6 +282,13 @@ static void begin_free(struct tg_store *s)
 /* --- declarations
  * -------------------------------------------------------------------------------------------- */
 
+int tg_store_declare(struct tg_store *s, const struct tg_outbox_declaration *list, uint32_t count,
+                     struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_DECLARE, .list = list, .count = count, .err = err};
+    return tg_store_thread_call(&s->thread, &call);
+}
+
 int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, struct tg_error *err)
 {
     struct tg_thread_call call = {.kind = TG_CALL_DEVICE, .name = name, .err = err};

@@ -72,6 +72,9 @@ void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(vo
 
 /* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles hold until the
  * store is closed. TG_EBUSY: something new, while the database cannot be written. */
+/* Many at once before they are declared one by one: those that are new share one commit (tg_outbox_declare()). */
+int tg_store_declare(struct tg_store *store, const struct tg_outbox_declaration *list, uint32_t count,
+                     struct tg_error *err) TG_CHECKED;
 int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_device,
                     struct tg_error *err) TG_CHECKED;
 /* on_rows: rows were added to the feed; once for all that came with one commit or page. Paused until tg_feed_resume(). */

@@ -90,6 +90,10 @@ static void answer(struct tg_store_thread *t)
     pthread_mutex_unlock(&t->lock);
     c->rc = TG_OK;
     switch (c->kind) {
+    case TG_CALL_DECLARE:
+        c->rc = t->ob ? tg_outbox_declare(t->ob, c->list, c->count, c->err)
+                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        break;
     case TG_CALL_DEVICE:
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
         if (c->rc == TG_OK)

@@ -58,11 +58,13 @@ struct tg_thread_slot {
     bool closed; /* to the thread: its feed is gone */
 };
 
-enum tg_thread_call_kind { TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE };
+enum tg_thread_call_kind { TG_CALL_DECLARE, TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE };
 
 struct tg_thread_call {
     enum tg_thread_call_kind kind;
     const char *name;
+    const struct tg_outbox_declaration *list; /* in: for declare, … */
+    uint32_t count;
     uint32_t device;            /* in: for a cursor */
     uint32_t slot;              /* out: index of the device */
     uint64_t last_seq;          /* out: of the device */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/settings.h"
 
@@ -218,7 +219,8 @@ void tg_format_option_number(uint32_t type, int64_t v, char ret_text[TG_SETTINGS
 
 /* --- nearest word --- */
 
-#define WORD_MAX_BYTES 64
+#define WORD_MAX_BYTES      64
+#define BEGINNING_MIN_BYTES 4
 
 static size_t least(size_t a, size_t b)
 {
@@ -249,6 +251,21 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
     return last[b_len];
 }
 
+/* The one candidate that begins with the word, or that the word begins with ("aws-iot", "service_account"). */
+static const char *beginning(const char *word, size_t len, const char *const *candidates, size_t count)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < count && len >= BEGINNING_MIN_BYTES; i++) {
+        size_t n = strlen(candidates[i]);
+        if (n < BEGINNING_MIN_BYTES || strncasecmp(word, candidates[i], least(len, n)) != 0)
+            continue;
+        if (found)
+            return NULL;
+        found = candidates[i];
+    }
+    return found;
+}
+
 const char *tg_nearest_word(const char *word, const char *const *candidates, size_t count)
 {
     size_t len = strlen(word), best = SIZE_MAX;
@@ -265,5 +282,5 @@ const char *tg_nearest_word(const char *word, const char *const *candidates, siz
             found = candidates[i];
         }
     }
-    return best <= 1 + len / 4 ? found : NULL;
+    return best <= 1 + len / 4 ? found : beginning(word, len, candidates, count);
 }

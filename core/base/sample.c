@@ -10,6 +10,13 @@ const char *tg_quality_name(unsigned quality)
     return quality < sizeof names / sizeof names[0] ? names[quality] : "unknown";
 }
 
+bool tg_name_is_valid(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@";
+    size_t n = strspn(name, allowed);
+    return n > 0 && n <= TG_NAME_MAX_BYTES && name[n] == '\0' && !strchr("-.:@", name[0]);
+}
+
 void tg_sample_begin(struct tg_writer *w, int64_t time_ms, uint32_t count)
 {
     tg_write_u8(w, BODY_VERSION);

@@ -26,6 +26,10 @@
     65536 /* body; 512 values × (64 name + 12) fits, so does one text of 1 KiB each in 60 */
 #define TG_NAME_MAX_BYTES 128 /* device id, point name, cloud name */
 
+/* Whether it may name a device, a point, a cloud or a source: 1 to TG_NAME_MAX_BYTES of letters, digits and - _ . : @, the
+ * first a letter, a digit or _. */
+bool tg_name_is_valid(const char *name);
+
 /* One value with its name, views into a body or into the caller's memory. */
 struct tg_named_value {
     struct tg_bytes name;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
@@ -120,6 +121,21 @@ static int check_limits(const struct tg_option *o, int64_t v, const char *what, 
     return tg_error_set(err, TG_ERANGE, "%s%s is out of range: %s to %s is allowed", what, value, min, max);
 }
 
+/* What somebody means who writes true or yes where on and off are the choices; else NULL. */
+static const char *switch_word(const char *const *choices, size_t count, const char *text)
+{
+    static const char *const words[][2] = {{"true", "on"},     {"yes", "on"}, {"enabled", "on"},
+                                           {"false", "off"},   {"no", "off"}, {"none", "off"},
+                                           {"disabled", "off"}};
+    bool has_on = false;
+    for (size_t i = 0; i < count; i++)
+        has_on = has_on || strcmp(choices[i], "on") == 0;
+    for (size_t i = 0; has_on && i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(words[i][0], text) == 0)
+            return words[i][1];
+    return NULL;
+}
+
 static int set_enum(struct value *v, const struct tg_option *o, const char *text, struct tg_error *err)
 {
     size_t count = 0, used = 0;
@@ -134,7 +150,9 @@ static int set_enum(struct value *v, const struct tg_option *o, const char *text
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "",
                                      o->choices[count]);
     }
-    near = tg_nearest_word(text, o->choices, count);
+    near = switch_word(o->choices, count, text);
+    if (!near)
+        near = tg_nearest_word(text, o->choices, count);
     tg_quote(quoted, text, strlen(text));
     if (near)
         return tg_error_set(err, TG_EINVAL, "%s is not one of %s: did you mean \"%s\"?", quoted, list, near);

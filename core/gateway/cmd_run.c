@@ -21,12 +21,13 @@ static void apply_log_settings(const struct tg_config *config)
                      (enum tg_log_format)tg_settings_int(config->log, "format"));
 }
 
-static int reload(void *user, struct tg_config **ret_config)
+static int reload(void *user, const struct tg_config_discovered *devices, uint32_t count,
+                  struct tg_config **ret_config)
 {
     struct loader *l = user;
     int rc;
-    tg_log(TG_LOG_INFO, "config", "reading %s again", l->path);
-    rc = tg_command_load(l->path, l->plugins, ret_config);
+    tg_log(TG_LOG_INFO, "config", "reading %s again, with %u devices that were discovered", l->path, count);
+    rc = tg_command_load_discovered(l->path, l->plugins, devices, count, ret_config);
     if (rc < 0)
         tg_log(TG_LOG_ERROR, "config",
                "%s has errors (above); the gateway goes on with the configuration it has", l->path);
@@ -67,45 +68,6 @@ int tg_cmd_run(int argc, char **argv)
     if (rc < 0)
         fprintf(stderr, "tidegate: cannot start: %s\n", err.text);
     tg_plugin_set_free(l.plugins);
-    return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
-}
-
-static void say_out(void *user, const char *line)
-{
-    (void)user;
-    printf("%s\n", line);
-}
-
-int tg_cmd_check(int argc, char **argv)
-{
-    struct tg_args a;
-    struct tg_plugin_set *plugins;
-    struct tg_config *config;
-    uint32_t devices = 0;
-    int rc = tg_args_parse(argc, argv, no_more, &a);
-    if (rc)
-        return rc;
-    if (a.help) {
-        printf("usage: tidegate check -c FILE\n\n"
-               "Reads the file with all its plugins and says everything that is wrong as FILE:LINE:COL: "
-               "what, what is allowed.\n"
-               "Connects to nothing and creates nothing. Exit 0: the file is good; 1: it is not.\n");
-        return TG_EXIT_OK;
-    }
-    if (!a.config)
-        a.config = TG_DEFAULT_CONFIG;
-    if (tg_command_plugins(&a, &plugins) < 0)
-        return TG_EXIT_NO;
-    rc = tg_command_load(a.config, plugins, &config);
-    if (rc == TG_OK) {
-        for (uint32_t i = 0; i < config->source_count; i++)
-            devices += config->sources[i].device_count;
-        printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count,
-               config->source_count, devices);
-        tg_config_budget(config, say_out, NULL);
-        tg_config_free(config);
-    }
-    tg_plugin_set_free(plugins);
     return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
 }
 

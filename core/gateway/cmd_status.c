@@ -72,9 +72,9 @@ static void print_notes(const json_t *c, bool colours)
 {
     const char *off = colours ? "\033[0m" : "", *error = text(c, "last_error"), *waits = text(c, "waits_for");
     long long days = number(c, "certificate_days_left");
-    if (json_object_get(c, "certificate_days_left") && days < 0)
-        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days,
-               days == -1 ? "" : "s", off);
+    if (json_object_get(c, "certificate_days_left") && days < 0) /* -1: on the first day after */
+        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days - 1,
+               days == -2 ? "" : "s", off);
     else if (json_object_get(c, "certificate_days_left") && days < TELL_DAYS)
         printf("  %scertificate ends in %lld day%s%s", colour("soon", colours), days, days == 1 ? "" : "s",
                off);
@@ -115,6 +115,17 @@ static void print_device(const json_t *d, bool colours)
         printf("%-20s   %s\n", "", note);
 }
 
+static void print_discovery(const json_t *d)
+{
+    if (!d)
+        return;
+    printf("       discovered %lld of %lld", number(d, "used"), number(d, "max"));
+    if (number(d, "denied") + number(d, "without_room") > 0)
+        printf("; heard and not taken: %lld not allowed, %lld without room (tidegate device list)",
+               number(d, "denied"), number(d, "without_room"));
+    printf("\n");
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
@@ -141,6 +152,7 @@ static void print_status(const json_t *s, bool colours)
                text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
                number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
                text(item, "text"));
+        print_discovery(json_object_get(item, "discovery"));
     }
     printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-12s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",
            "LAST", "CLOUD", "SESSION", "PENDING", "FLIGHT");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
 #include "northbound/cloud.h"
 #include "northbound/transport.h"
 #include "southbound/plugin_host.h"
@@ -120,18 +121,43 @@ static void say(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
+static void left_out(void *user, const struct tg_config_discovered *device, const char *why)
+{
+    (void)user;
+    tg_log(TG_LOG_WARN, "config", "source=%s device=%s was discovered and is left out: %s", device->source,
+           device->id, why);
+}
+
+static struct tg_config_lookups lookups_of(struct tg_plugin_set *plugins)
+{
+    return (struct tg_config_lookups){.user = plugins,
+                                      .plugin = find_plugin,
+                                      .cloud_type = find_cloud_type,
+                                      .check_host = tg_source_check_host(),
+                                      .check_cloud = check_cloud,
+                                      .left_out = left_out};
+}
+
+int tg_command_load_discovered(const char *path, struct tg_plugin_set *plugins,
+                               const struct tg_config_discovered *devices, uint32_t count,
+                               struct tg_config **ret_config)
+{
+    struct tg_config_lookups lookups = lookups_of(plugins);
+    lookups.discovered = devices;
+    lookups.discovered_count = count;
+    return tg_config_load(path, &lookups, say, NULL, ret_config);
+}
+
 int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins,     find_plugin, find_cloud_type, tg_source_check_host(),
-                                        check_cloud, false};
-    return tg_config_load(path, &lookups, say, NULL, ret_config);
+    return tg_command_load_discovered(path, plugins, NULL, 0, ret_config);
 }
 
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = {plugins,     find_plugin, find_cloud_type, tg_source_check_host(),
-                                        check_cloud, true};
+    struct tg_config_lookups lookups = lookups_of(plugins);
+    lookups.without_files = true;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 

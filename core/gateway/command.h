@@ -31,6 +31,7 @@ int tg_cmd_status(int argc, char **argv);
 int tg_cmd_tail(int argc, char **argv);
 int tg_cmd_send(int argc, char **argv);
 int tg_cmd_outbox(int argc, char **argv);
+int tg_cmd_device(int argc, char **argv);
 int tg_cmd_plugin(int argc, char **argv);
 int tg_cmd_decode(int argc, char **argv);
 int tg_cmd_identity(int argc, char **argv);
@@ -53,6 +54,10 @@ int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_se
 /* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
 int tg_command_load(const char *path, struct tg_plugin_set *plugins,
                     struct tg_config **ret_config) TG_CHECKED;
+/* As above, with devices that were discovered; one that does not fit is logged and left out. */
+int tg_command_load_discovered(const char *path, struct tg_plugin_set *plugins,
+                               const struct tg_config_discovered *devices, uint32_t count,
+                               struct tg_config **ret_config) TG_CHECKED;
 /* The same without a look at the files that it names: for verbs that make them. */
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config) TG_CHECKED;

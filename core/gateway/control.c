@@ -242,21 +242,41 @@ static void run_tail(struct client *x, const json_t *request)
         put_error(x, "too many are watching already");
 }
 
+static void put_text(struct client *x, char *text)
+{
+    if (!text || !put_line(x, text, strlen(text)))
+        put_error(x, "the answer could not be made: out of memory, or the reader is too slow");
+    tg_free(text);
+}
+
+static void run_forget(struct client *x, const json_t *request)
+{
+    const char *device = json_string_value(json_object_get(request, "device"));
+    struct tg_error err = {0};
+    if (!device)
+        put_error(x, "forget takes \"device\" as a text");
+    else if (tg_gateway_forget(x->control->gateway, device, &err) < 0)
+        put_error(x, err.text);
+    else
+        put_json(x, json_pack("{s:s}", "status", "ok"));
+}
+
 static void run_request(struct client *x, const char *line, size_t len)
 {
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
     const char *verb = json_string_value(json_object_get(request, "verb"));
     if (verb && strcmp(verb, "status") == 0) {
-        char *text = tg_gateway_status_json(x->control->gateway);
-        if (!text || !put_line(x, text, strlen(text)))
-            put_error(x, "the status could not be made: out of memory, or the reader is too slow");
-        tg_free(text);
+        put_text(x, tg_gateway_status_json(x->control->gateway));
     } else if (verb && strcmp(verb, "send") == 0) {
         run_send(x, request);
     } else if (verb && strcmp(verb, "tail") == 0) {
         run_tail(x, request);
+    } else if (verb && strcmp(verb, "discovered") == 0) {
+        put_text(x, tg_gateway_discovered_json(x->control->gateway));
+    } else if (verb && strcmp(verb, "forget") == 0) {
+        run_forget(x, request);
     } else {
-        put_error(x, "a request is a JSON object with \"verb\": status, send or tail");
+        put_error(x, "a request is a JSON object with \"verb\": status, send, tail, discovered or forget");
     }
     json_decref(request);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * control - the Unix socket through which `tidegate status|tail|send` talk to the running gateway.
+ * control - the Unix socket through which `tidegate status|tail|send|device` talk to the running gateway.
  *
  * PROTOCOL  One JSON object a line, both ways.
  *   {"verb":"status"}                                        → the status object
  *   {"verb":"send","device":D,"command":C,"arguments":{…}}   → {"status":"ok",…,"result":{…}}
  *   {"verb":"tail","device":D?}                              → {"device":D,"sample":{…}} … until the client leaves
+ *   {"verb":"discovered"}                                    → {"devices":[…],"candidates":[…]} (gateway.h)
+ *   {"verb":"forget","device":D}                             → {"status":"ok"}
  *   anything else                                            → {"error":"…"}
  *
  * BOUNDS    16 connections, the 17th is told so and closed; a request line of 64 KiB; 1 MiB waiting to be read by a client, or

@@ -50,6 +50,7 @@ static void close_the_rest(void *user)
     if (g->twins)
         tg_twins_free(g->twins);
     g->twins = NULL;
+    tg_deadline_close(&g->adopt, NULL);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -363,6 +364,10 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     int rc = start_store(g, config, err);
     if (rc == TG_OK)
         rc = tg_notes_open(&g->loop, state_dir, &g->notes, err);
+    if (rc == TG_OK)
+        rc = tg_gateway_recall_discovered(g, err);
+    config = g->model->config;
+    state_dir = tg_settings_text(config->gateway, "state_dir");
     if (rc == TG_OK && tg_router_new(&g->loop, g->store, &g->router) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
@@ -413,10 +418,11 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         rc = tg_loop_init(&g->loop, err);
     if (rc == TG_OK) {
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
+        tg_gateway_discover_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",
-                   tg_router_device_count(g->router), config->source_count,
+                   tg_router_device_count(g->router), g->model->config->source_count,
                    tg_session_set_count(g->sessions));
             tg_health_ready(g->health);
         } else {

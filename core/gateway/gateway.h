@@ -9,6 +9,8 @@
  *   SIGHUP: the file is loaded again; a wrong file changes nothing. Sources whose entry (or one of whose clouds) changed, and
  *        only those, are closed with their sessions and built anew; the backlog stays. One that cannot be built is left out, told in
  *        the log, and tried again by the next reload. SIGHUP while one is under way makes another one follow it.
+ *   a plugin finds a device that its source's `discover` section lets in: it is remembered, then a reload takes it in; likewise when
+ *        one is forgotten.
  *
  * One gateway in a process. All on the thread that calls tg_gateway_run().
  */
@@ -23,8 +25,10 @@
 
 struct tg_gateway;
 
-/* Reads the file again on SIGHUP: gives a new model, or says why not (already logged). */
-typedef int (*tg_gateway_reload_fn)(void *user, struct tg_config **ret_config);
+/* Reads the file again, with the devices that were discovered: gives a new model, or says why not (already logged). At the
+ * start it is called when there are such devices. */
+typedef int (*tg_gateway_reload_fn)(void *user, const struct tg_config_discovered *devices, uint32_t count,
+                                    struct tg_config **ret_config);
 
 /* Runs until SIGTERM or SIGINT; `config` is given. 0 after an orderly end, else the reason in err. */
 int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *user,
@@ -35,5 +39,10 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
 /* The status as a JSON text (tg_free it), NULL when out of memory. */
 char *tg_gateway_status_json(struct tg_gateway *g);
 struct tg_router *tg_gateway_router(struct tg_gateway *g);
+/* {"devices":[{"id","source","profile","first_seen_ms","running"}],"candidates":[{"source","id","why","heard_ago_ms"}]}:
+ * what was discovered, and what was heard and has not come in. tg_free it; NULL when out of memory. */
+char *tg_gateway_discovered_json(struct tg_gateway *g);
+/* Forgets a discovered device: its sessions end. One that is heard again comes in again while it is allowed. TG_ENOTFOUND. */
+int tg_gateway_forget(struct tg_gateway *g, const char *id, struct tg_error *err) TG_CHECKED;
 
 #endif

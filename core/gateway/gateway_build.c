@@ -35,6 +35,12 @@ static void on_fact(void *user, uint32_t device, const char *name, const struct 
     tg_twins_fact(rs->gateway->twins, rs->devices[device]->config->id, name, value);
 }
 
+static void on_discovered(void *user, const char *id, const char *profile)
+{
+    struct tg_running_source *rs = checked(user);
+    tg_gateway_discovered(rs->gateway, rs->config, id, profile);
+}
+
 static void on_answer(void *user, uint64_t request, int status, const char *json)
 {
     tg_router_answer(checked(user)->gateway->router, request, status, json);
@@ -53,8 +59,8 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer, on_open,
-                                                            on_fact};
+static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer,
+                                                            on_open,   on_fact,         on_discovered};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
 
@@ -70,6 +76,30 @@ static void free_running(struct tg_running_source *rs)
     tg_free(rs->devices);
     TG_OBJECT_POISON(rs);
     tg_free(rs);
+}
+
+/* All new devices of a source in one commit. What goes wrong here is told by the declarations one by one, which follow. */
+static void declare_together(struct tg_gateway *g, const struct tg_config_source *config)
+{
+    uint32_t count = 0, n = 0;
+    struct tg_outbox_declaration *list;
+    struct tg_error err = {0};
+    for (uint32_t d = 0; d < config->device_count; d++)
+        count += config->devices[d].route_count ? config->devices[d].route_count : 1;
+    list = count > 1 ? tg_calloc(count, sizeof *list) : NULL;
+    if (!list)
+        return;
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        const struct tg_config_device *device = &config->devices[d];
+        if (device->route_count == 0)
+            list[n++].device = device->id;
+        for (uint32_t i = 0; i < device->route_count; i++)
+            list[n++] = (struct tg_outbox_declaration){device->id, device->routes[i].cloud->name};
+    }
+    if (tg_store_declare(g->store, list, n, &err) < 0)
+        tg_log(TG_LOG_DEBUG, "gateway", "source=%s declaring its devices one by one: %s", config->name,
+               err.text);
+    tg_free(list);
 }
 
 static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
@@ -90,6 +120,7 @@ static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
         tg_calloc(config->device_count ? config->device_count : 1, sizeof(struct tg_running_device *));
     if (!rs->devices)
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
+    declare_together(g, config);
     for (uint32_t d = 0; rc == TG_OK && d < config->device_count; d++)
         rc = tg_running_device_get(g, model, config->name, &config->devices[d], d, &rs->devices[d], err);
     if (rc == TG_OK)
@@ -267,7 +298,7 @@ void tg_gateway_reload(struct tg_gateway *g)
         g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
-    if (g->reload(g->reload_user, &config) < 0)
+    if (tg_gateway_load(g, &config) < 0)
         return; /* said so; everything goes on as it was */
     model = tg_calloc(1, sizeof *model);
     if (!model) {

@@ -27,7 +27,7 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
     struct tg_store_stats st;
     const uint64_t *dropped = st.outbox.dropped;
     tg_store_stats(g->store, &st);
-    *o = (struct tg_metrics_outbox){.state = st.state,
+    *o = (struct tg_metrics_outbox){.state = tg_store_state_name(st.state),
                                     .rows = st.outbox.rows,
                                     .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
                                     .uncommitted = st.uncommitted_rows,
@@ -91,7 +91,7 @@ static void take_session(struct tg_metrics *m, const char *device, const struct 
     *to = (struct tg_metrics_session){.device = device,
                                       .cloud = tg_session_cloud(s),
                                       .is_shared = st.shared,
-                                      .state = st.state,
+                                      .state = tg_session_state_name(st.state),
                                       .online = st.state == TG_SESSION_ONLINE,
                                       .pending = st.pending,
                                       .in_flight = st.in_flight,
@@ -131,7 +131,7 @@ static void take_device(struct tg_metrics *m, const struct tg_running_device *rd
     m->devices[m->device_count++] = (struct tg_metrics_device){
         .id = d->config->id,
         .source = rd->source,
-        .state = d->state,
+        .state = tg_device_state_name(d->state),
         .ok = d->state == TG_DEVICE_OK,
         .accepted = d->accepted,
         .filtered = d->filtered,

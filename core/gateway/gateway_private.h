@@ -69,6 +69,8 @@ struct tg_gateway {
     char store_text[300]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
+    struct tg_deadline adopt;    /* when discovered devices come in */
+    bool adopting;               /* it is set */
     tg_gateway_reload_fn reload;
     void *reload_user;
     uint32_t signal_count;  /* that are initialised */
@@ -101,6 +103,17 @@ void tg_model_release(struct tg_gateway *g, struct tg_config_ref *model);
 /* Something that was closing has gone. */
 void tg_gateway_part_closed(struct tg_gateway *g);
 
+/* gateway_discover.c */
+void tg_gateway_discover_init(struct tg_gateway *g);
+/* The configuration with what was discovered; what is wrong is logged. */
+int tg_gateway_load(struct tg_gateway *g, struct tg_config **ret_config) TG_CHECKED;
+/* At the start, when the notes are open and nothing is built: puts the discovered devices into the model. */
+int tg_gateway_recall_discovered(struct tg_gateway *g, struct tg_error *err) TG_CHECKED;
+void tg_gateway_discovered(struct tg_gateway *g, const struct tg_config_source *source, const char *id,
+                           const char *profile);
+/* sources[].discovery of the status; NULL: the source has no such section. */
+struct json_t *tg_gateway_discovery_json(struct tg_running_source *rs);
+
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;
 /* Ends all instances, so that nothing new comes, and leaves the sessions to deliver. */
@@ -114,6 +127,8 @@ bool tg_gateway_store_moves(struct tg_gateway *g);
 
 /* gateway_status.c */
 int64_t tg_gateway_resident_bytes(void);
+const char *tg_device_state_name(enum tg_device_state state);
+const char *tg_store_state_name(enum tg_store_state state);
 
 /* gateway_metrics.c */
 /* The text of /metrics: free it with tg_free(). TG_ENOMEM, TG_ETOOBIG. */

@@ -12,7 +12,17 @@
 #include "core/gateway/gateway_private.h"
 #include "northbound/identity.h"
 
-static const char *const device_states[] = {"unknown", "ok", "suspect", "down"};
+const char *tg_device_state_name(enum tg_device_state state)
+{
+    static const char *const names[] = {"unknown", "ok", "suspect", "down"};
+    return names[state];
+}
+
+const char *tg_store_state_name(enum tg_store_state state)
+{
+    static const char *const names[] = {"ok", "full", "degraded"};
+    return names[state];
+}
 
 int64_t tg_gateway_resident_bytes(void)
 {
@@ -28,20 +38,20 @@ int64_t tg_gateway_resident_bytes(void)
 
 static json_t *outbox_status(struct tg_gateway *g)
 {
-    static const char *const states[] = {"ok", "full", "degraded"};
     struct tg_store_stats st;
     const uint64_t *dropped;
     tg_store_stats(g->store, &st);
     dropped = st.outbox.dropped;
-    return json_pack(
-        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state", states[st.state], "rows",
-        (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
-        "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-        (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-        (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
-        (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
-        (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
-        (json_int_t)dropped[TG_DROP_QUARANTINE]);
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
+                     tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
+                     (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
+                     (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+                     (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+                     (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
+                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit",
+                     (json_int_t)dropped[TG_DROP_LIMIT], "age", (json_int_t)dropped[TG_DROP_AGE], "disk_full",
+                     (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
+                     (json_int_t)dropped[TG_DROP_QUARANTINE]);
 }
 
 /* What proves the device to the cloud, and until when. */
@@ -99,16 +109,18 @@ static json_t *http_status(const struct tg_gateway *g)
     return j;
 }
 
-static json_t *device_status(const struct tg_running_device *rd, int64_t now)
+static json_t *device_status(const struct tg_running_device *rd, bool discovered, int64_t now)
 {
     const struct tg_router_device *d = rd->device;
     json_t *clouds = json_array(), *j;
     for (uint32_t i = 0; i < rd->session_count; i++)
         json_array_append_new(clouds, session_status(rd->sessions[i], now));
     j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", d->config->id, "source", rd->source, "state",
-                  device_states[d->state], "accepted", (json_int_t)d->accepted, "filtered",
+                  tg_device_state_name(d->state), "accepted", (json_int_t)d->accepted, "filtered",
                   (json_int_t)d->filtered, "rejected", (json_int_t)d->rejected, "last_seq",
                   (json_int_t)d->last_seq, "clouds", clouds);
+    if (j && discovered)
+        json_object_set_new(j, "discovered", json_true());
     if (j && d->state_text[0])
         json_object_set_new(j, "text", json_string(d->state_text));
     if (j && d->last_sample_ms)
@@ -116,10 +128,10 @@ static json_t *device_status(const struct tg_running_device *rd, int64_t now)
     return j;
 }
 
-static json_t *source_status(const struct tg_running_source *rs)
+static json_t *source_status(struct tg_running_source *rs)
 {
     struct tg_source_stats st = {0};
-    json_t *j;
+    json_t *j, *discovery = tg_gateway_discovery_json(rs);
     if (rs->host)
         tg_source_host_stats(rs->host, &st);
     j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name,
@@ -127,6 +139,9 @@ static json_t *source_status(const struct tg_running_source *rs)
                   "devices", (json_int_t)rs->config->device_count);
     if (j && !rs->open && rs->open_text[0])
         json_object_set_new(j, "text", json_string(rs->open_text));
+    if (j && discovery)
+        json_object_set(j, "discovery", discovery);
+    json_decref(discovery);
     return j;
 }
 
@@ -140,7 +155,7 @@ static void cloud_status(void *user, const struct tg_cloud_stats *c)
 }
 
 /* Sources are linked newest first; people expect the order of the file. */
-static void append_in_order(const struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
+static void append_in_order(struct tg_running_source *rs, json_t *sources, json_t *devices, int64_t now)
 {
     if (!rs)
         return;
@@ -150,7 +165,8 @@ static void append_in_order(const struct tg_running_source *rs, json_t *sources,
     json_array_append_new(sources, source_status(rs));
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
-            json_array_append_new(devices, device_status(rs->devices[d], now));
+            json_array_append_new(devices,
+                                  device_status(rs->devices[d], rs->config->devices[d].discovered, now));
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -160,7 +176,7 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     char *text, *ours;
     append_in_order(g->sources, sources, devices, now);
     for (const struct tg_running_device *rd = g->strays; rd; rd = rd->next)
-        json_array_append_new(devices, device_status(rd, now));
+        json_array_append_new(devices, device_status(rd, rd->config->discovered, now));
     tg_session_set_each_cloud(g->sessions, cloud_status, clouds);
     j = json_pack("{s:{s:s,s:s,s:I,s:I,s:I,s:I},s:o,s:o,s:o,s:o}", "gateway", "name",
                   tg_settings_text(g->model->config->gateway, "name"), "version", TG_VERSION, "pid",

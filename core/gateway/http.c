@@ -38,6 +38,8 @@ struct tg_http {
     struct tg_deadline deadline;
     struct connection connections[TG_HTTP_MAX_CONNECTIONS];
     size_t answers_bytes;
+    int64_t life_ms;
+    bool freed; /* a connection has gone since the daemon ran */
     uint64_t requests;
 };
 
@@ -176,8 +178,9 @@ static void on_connection(void *user, struct MHD_Connection *c, void **memory,
         if (x->mhd != wanted)
             continue;
         *x = (struct connection){0};
+        h->freed = h->freed || wanted;
         if (!wanted && (info = h->lib->get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)) != NULL)
-            *x = (struct connection){c, info->connect_fd, tg_clock_mono_ms() + TG_HTTP_LIFE_MS};
+            *x = (struct connection){c, info->connect_fd, tg_clock_mono_ms() + h->life_ms};
         return;
     }
 }
@@ -198,7 +201,10 @@ static void turn(struct tg_http *h)
     int64_t now = tg_clock_mono_ms(), at = INT64_MAX;
     MHD_UNSIGNED_LONG_LONG wait_ms;
     end_the_slow(h, now);
-    (void)h->lib->run(h->daemon);
+    do { /* with all places taken it does not listen, and takes that up only when it runs again */
+        h->freed = false;
+        (void)h->lib->run(h->daemon);
+    } while (h->freed);
     if (h->lib->get_timeout(h->daemon, &wait_ms) == MHD_YES)
         at = now + (int64_t)wait_ms;
     for (size_t i = 0; i < TG_HTTP_MAX_CONNECTIONS; i++)
@@ -342,6 +348,7 @@ int tg_http_new(struct tg_loop *loop, const char *address, tg_http_answer_fn ans
     if (!h)
         return tg_error_set(err, TG_ENOMEM, "out of memory for the HTTP endpoint");
     h->magic = HTTP_MAGIC;
+    h->life_ms = TG_HTTP_LIFE_MS;
     h->loop = loop;
     h->answer = answer;
     h->user = user;
@@ -352,6 +359,11 @@ int tg_http_new(struct tg_loop *loop, const char *address, tg_http_answer_fn ans
     listen_again(h);
     *ret_http = h;
     return TG_OK;
+}
+
+void tg_http_limit_life(struct tg_http *h, int64_t ms)
+{
+    h->life_ms = ms;
 }
 
 static void on_closed(void *user)

@@ -24,7 +24,7 @@
 #define TG_HTTP_REQUEST_BYTES   8192
 #define TG_HTTP_LIFE_MS         10000
 #define TG_HTTP_AGAIN_MS        10000
-#define TG_HTTP_ANSWERS_BYTES   (16 * 1024 * 1024)
+#define TG_HTTP_ANSWERS_BYTES   (8 * 1024 * 1024)
 
 struct tg_http;
 
@@ -44,6 +44,8 @@ typedef bool (*tg_http_answer_fn)(void *user, const char *path, struct tg_http_a
  * tg_http_trouble(), and tried again. TG_ENOMEM. */
 int tg_http_new(struct tg_loop *loop, const char *address, tg_http_answer_fn answer, void *user,
                 struct tg_http **ret_http, struct tg_error *err) TG_CHECKED;
+/* Another limit than TG_HTTP_LIFE_MS, for connections that come from now on. */
+void tg_http_limit_life(struct tg_http *h, int64_t ms);
 /* Ends all connections at once. */
 void tg_http_close(struct tg_http *h);
 const char *tg_http_address(const struct tg_http *h);

@@ -16,6 +16,8 @@ static const struct tg_command commands[] = {
     {"send", "DEVICE COMMAND [JSON]", "a command to a device, the same way as from the cloud", tg_cmd_send},
     {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped",
      tg_cmd_outbox},
+    {"device", "list|forget ID", "devices that were discovered, and what was heard and has not come in",
+     tg_cmd_device},
     {"identity", "create|show|csr|… DEVICE", "keys, certificates and tokens of devices", tg_cmd_identity},
     {"plugin", "list|describe NAME", "what is installed, its options and points", tg_cmd_plugin},
     {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},

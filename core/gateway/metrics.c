@@ -3,13 +3,13 @@
 
 #include <stddef.h>
 
-enum kind { U32, U64, I64, MS, US, BOOL, STATE };
+enum kind { U32, U64, I64, MS, US, BOOL, TEXT /* the value of the label `text_label`; the line's is 1 */ };
 
 struct row {
     const char *name, *type, *help;
     const char *suffix; /* of this line's name; NULL = none */
     const char *extra;  /* a further label, NULL = none */
-    const char *const *states;
+    const char *text_label;
     size_t offset;
     enum kind kind;
     bool of_connection;
@@ -21,16 +21,12 @@ struct scope {
     const char *labels;
 };
 
-static const char *const outbox_states[] = {"ok", "full", "degraded"};
-static const char *const device_states[] = {"unknown", "ok", "suspect", "down"};
-static const char *const session_states[] = {"waiting",  "queued",  "connecting",   "login",    "online",
-                                             "renewing", "closing", "provisioning", "attaching"};
-
 #define FIELD(type, name) offsetof(struct tg_metrics_##type, name)
 #define COUNT(a)          (sizeof(a) / sizeof(a)[0])
 
 static const struct row gateway_rows[] = {
-    {"tidegate_build_info", "gauge", "The version, as a label; always 1.", .kind = STATE},
+    {"tidegate_build_info", "gauge", "The version, as a label; always 1.", .text_label = "version",
+     .offset = FIELD(gateway, version), .kind = TEXT},
     {"tidegate_uptime_seconds", "gauge", "Since the gateway started.", .offset = FIELD(gateway, uptime_ms),
      .kind = MS},
     {"tidegate_resident_memory_bytes", "gauge", "Memory that the process has resident.",
@@ -51,7 +47,7 @@ static const struct row gateway_rows[] = {
     "tidegate_outbox_dropped_samples_total", "counter", "Samples evicted before a cloud had them, for ever."
 static const struct row outbox_rows[] = {
     {"tidegate_outbox_state", "gauge", "1 for the present state: ok, full or degraded.",
-     .states = outbox_states, .offset = FIELD(outbox, state), .kind = STATE},
+     .text_label = "state", .offset = FIELD(outbox, state), .kind = TEXT},
     {"tidegate_outbox_samples", "gauge", "Samples on disk.", .offset = FIELD(outbox, rows), .kind = U64},
     {"tidegate_outbox_bytes", "gauge", "Size on disk with the write-ahead log.",
      .offset = FIELD(outbox, bytes), .kind = U64},
@@ -106,7 +102,7 @@ static const struct row source_rows[] = {
 
 static const struct row device_rows[] = {
     {"tidegate_device_state", "gauge", "1 for the present state: unknown, ok, suspect or down.",
-     .states = device_states, .offset = FIELD(device, state), .kind = STATE},
+     .text_label = "state", .offset = FIELD(device, state), .kind = TEXT},
     {"tidegate_device_ok", "gauge", "1 while the device answers.", .offset = FIELD(device, ok), .kind = BOOL},
     {"tidegate_device_accepted_samples_total", "counter", "Samples numbered and given to the outbox.",
      .offset = FIELD(device, accepted), .kind = U64},
@@ -122,7 +118,7 @@ static const struct row device_rows[] = {
 
 static const struct row session_rows[] = {
     {"tidegate_session_state", "gauge", "1 for the present state; the names are those of `tidegate status`.",
-     .states = session_states, .offset = FIELD(session, state), .kind = STATE},
+     .text_label = "state", .offset = FIELD(session, state), .kind = TEXT},
     {"tidegate_session_online", "gauge", "1 while the device is online at the cloud.",
      .offset = FIELD(session, online), .kind = BOOL},
     {"tidegate_session_pending_samples", "gauge", "Samples that the cloud has not acknowledged.",
@@ -274,7 +270,7 @@ static void write_value(struct tg_writer *w, const struct row *r, const void *it
     case BOOL:
         tg_write_u8(w, *(const bool *)at ? '1' : '0');
         break;
-    case STATE:
+    case TEXT:
         tg_write_u8(w, '1');
         break;
     }
@@ -291,16 +287,14 @@ static bool has_line(size_t scope, const struct row *r, const void *item)
 static void write_line(struct tg_writer *w, size_t scope, const struct row *r, const void *item)
 {
     struct line l = {w, false};
-    uint32_t state;
+    const char *text;
     tg_write_str(w, r->name);
     if (r->suffix)
         tg_write_str(w, r->suffix);
     write_labels(&l, scope, item);
-    if (r->states) {
-        memcpy(&state, (const uint8_t *)item + r->offset, sizeof state);
-        write_label(&l, "state", r->states[state]);
-    } else if (r->kind == STATE) {
-        write_label(&l, "version", ((const struct tg_metrics_gateway *)item)->version);
+    if (r->kind == TEXT) {
+        memcpy(&text, (const uint8_t *)item + r->offset, sizeof text);
+        write_label(&l, r->text_label, text);
     } else if (r->extra) {
         tg_write_u8(w, l.open ? ',' : '{');
         tg_write_str(w, r->extra);

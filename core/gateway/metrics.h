@@ -31,7 +31,7 @@ struct tg_metrics_gateway {
 };
 
 struct tg_metrics_outbox {
-    uint32_t state; /* enum tg_store_state */
+    const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
     uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_memory;
     int64_t oldest_age_ms /* or NONE */, worst_commit_us;
@@ -52,7 +52,7 @@ struct tg_metrics_source {
 
 struct tg_metrics_device {
     const char *id, *source;
-    uint32_t state; /* enum tg_device_state */
+    const char *state;
     bool ok;
     uint64_t accepted, filtered, rejected, last_seq;
     int64_t last_sample_ago_ms; /* or NONE */
@@ -63,7 +63,7 @@ struct tg_metrics_device {
 struct tg_metrics_session {
     const char *device, *cloud;
     bool is_shared;
-    uint32_t state; /* enum tg_session_state */
+    const char *state;
     bool online;
     uint64_t pending, in_flight, acked_seq, acked_samples, published, resent, commands, body_bytes;
     uint64_t messages_today, blocks_today;

@@ -18,19 +18,22 @@
 struct twin {
     LIST_ENTRY(twin) entry;
     struct tg_session *session;
-    char device[TG_NAME_MAX_BYTES + 1], cloud[TG_NAME_MAX_BYTES + 1];
+    const char *cloud; /* behind the device's name */
     bool plain;
     uint64_t version;
-    json_t *desired; /* what the cloud wants; NULL = it never said */
+    /* NULL until the cloud wants something: most devices of a fleet have none of it. */
+    json_t *desired; /* what the cloud wants */
     json_t *done;    /* set points that were written: name → value */
     json_t *acks;    /* name → {"value", "ac", "av", "ad"} */
     char *text;      /* the last whole document */
+    char device[];
 };
 
 struct device_facts {
     LIST_ENTRY(device_facts) entry;
-    char device[TG_NAME_MAX_BYTES + 1];
-    json_t *state, *facts;
+    char state[16], *state_text; /* "" = not known yet; NULL = none */
+    json_t *facts;               /* NULL = none yet */
+    char device[];
 };
 
 struct tg_twins {
@@ -85,12 +88,23 @@ void tg_twins_free(struct tg_twins *t)
         free_twin(LIST_FIRST(&t->twins));
     while ((f = LIST_FIRST(&t->devices)) != NULL) {
         LIST_REMOVE(f, entry);
-        json_decref(f->state);
+        tg_free(f->state_text);
         json_decref(f->facts);
         tg_free(f);
     }
     tg_free(t->gateway);
     tg_free(t);
+}
+
+/* Before anything is put into it. Without memory jansson's calls do nothing. */
+static void awaken(struct twin *w)
+{
+    if (!w->desired)
+        w->desired = json_object();
+    if (!w->done)
+        w->done = json_object();
+    if (!w->acks)
+        w->acks = json_object();
 }
 
 static struct twin *twin_of(struct tg_twins *t, const struct tg_session *session)
@@ -201,6 +215,7 @@ static void acknowledge(struct twin *w, const char *name, json_t *value, int cod
     json_t *ack =
         json_pack("{s:O*,s:i,s:I,s:s}", "value", is_repeated(value, code) ? value : NULL, "ac", code, "av", (json_int_t)version, "ad", text);
     json_t *patch = json_object();
+    awaken(w);
     if (code >= 300)
         tg_log(TG_LOG_WARN, "twin", "device=%s cloud=%s desired property %.64s: %s", w->device, w->cloud,
                name, text);
@@ -218,13 +233,17 @@ static struct device_facts *facts_of(struct tg_twins *t, const char *device, boo
     LIST_FOREACH(f, &t->devices, entry)
     if (strcmp(f->device, device) == 0)
         return f;
-    f = make ? tg_calloc(1, sizeof *f) : NULL;
+    f = make ? tg_calloc(1, sizeof *f + strlen(device) + 1) : NULL;
     if (!f)
         return NULL;
-    snprintf(f->device, sizeof f->device, "%s", device);
-    f->facts = json_object();
+    memcpy(f->device, device, strlen(device) + 1);
     LIST_INSERT_HEAD(&t->devices, f, entry);
     return f;
+}
+
+static json_t *state_of(const struct device_facts *f)
+{
+    return json_pack("{s:s,s:s}", "is", f->state, "text", f->state_text ? f->state_text : "");
 }
 
 static json_t *whole_document(struct tg_twins *t, struct twin *w)
@@ -234,8 +253,8 @@ static json_t *whole_document(struct tg_twins *t, struct twin *w)
     const char *name;
     if (!j)
         return NULL;
-    if (f && f->state)
-        json_object_set(j, "state", f->state);
+    if (f && f->state[0])
+        json_object_set_new(j, "state", state_of(f));
     if (f && json_object_size(f->facts) > 0)
         json_object_set(j, "facts", f->facts);
     json_object_foreach(w->acks, name, ack) put_ack(w, j, name, ack);
@@ -265,12 +284,16 @@ static void tell_device(struct tg_twins *t, const char *device, const char *name
 void tg_twins_state(struct tg_twins *t, const char *device, const char *state, const char *text)
 {
     struct device_facts *f = facts_of(t, device, true);
-    json_t *j = json_pack("{s:s,s:s}", "is", state, "text", text ? text : "");
-    if (f && j && !json_equal(f->state, j)) {
-        json_decref(f->state);
-        f->state = json_incref(j);
+    json_t *j;
+    if (!f ||
+        (strcmp(f->state, state) == 0 && strcmp(f->state_text ? f->state_text : "", text ? text : "") == 0))
+        return;
+    snprintf(f->state, sizeof f->state, "%s", state);
+    tg_free(f->state_text);
+    f->state_text = text && text[0] ? tg_strdup(text) : NULL;
+    j = state_of(f);
+    if (j)
         tell_device(t, device, "state", j);
-    }
     json_decref(j);
 }
 
@@ -301,6 +324,8 @@ void tg_twins_fact(struct tg_twins *t, const char *device, const char *name, con
         json_decref(j);
         return;
     }
+    if (!f->facts)
+        f->facts = json_object();
     json_object_set(f->facts, name, j);
     patch = json_pack("{s:O}", name, j);
     if (patch)
@@ -342,6 +367,7 @@ static void on_set(void *user, const char *status, const char *json)
     bool good = strcmp(status, "ok") == 0;
     if (w) {
         if (good) {
+            awaken(w);
             json_object_set(w->done, s->name, s->value);
             keep(s->twins, w);
         }
@@ -453,6 +479,7 @@ void tg_twins_desired(struct tg_twins *t, struct tg_session *session, const stru
         tg_log(TG_LOG_WARN, "twin", "device=%s cloud=%s %s", w->device, w->cloud, err.text);
         return;
     }
+    awaken(w);
     if (desired->whole)
         json_object_clear(w->desired);
     if (tg_json_patch(w->desired, j) < 0)
@@ -474,7 +501,8 @@ void tg_twins_desired(struct tg_twins *t, struct tg_session *session, const stru
 void tg_twins_open(struct tg_twins *t, struct tg_session *session, const char *device, const char *cloud,
                    bool plain)
 {
-    struct twin *w = tg_calloc(1, sizeof *w);
+    size_t device_bytes = strlen(device) + 1, cloud_bytes = strlen(cloud) + 1;
+    struct twin *w = tg_calloc(1, sizeof *w + device_bytes + cloud_bytes);
     json_t *options;
     if (!w) {
         tg_log(TG_LOG_ERROR, "twin", "device=%s cloud=%s no memory for its desired and reported properties",
@@ -483,11 +511,8 @@ void tg_twins_open(struct tg_twins *t, struct tg_session *session, const char *d
     }
     w->session = session;
     w->plain = plain;
-    snprintf(w->device, sizeof w->device, "%s", device);
-    snprintf(w->cloud, sizeof w->cloud, "%s", cloud);
-    w->desired = json_object();
-    w->done = json_object();
-    w->acks = json_object();
+    memcpy(w->device, device, device_bytes);
+    w->cloud = memcpy(w->device + device_bytes, cloud, cloud_bytes);
     LIST_INSERT_HEAD(&t->twins, w, entry);
     if (!recall(t, w))
         return;

@@ -110,13 +110,14 @@ void tg_stream_shake(struct tg_stream *s, struct tg_bytes in)
     k->tls = s->tls;
     k->in = tg_buffer_init(s->unshaken.limit_bytes + OUTPUT_LIMIT);
     k->out = tg_buffer_init(OUTPUT_LIMIT);
+    s->shake = k; /* before the step can run: its output is asked for by this */
     if ((in.len && tg_buffer_append(&k->in, in) < 0) ||
         uv_queue_work(&s->loop->uv, &k->work, step, after_step) < 0) {
+        s->shake = NULL;
         free_shake(k);
         run_out_of_memory(s);
         return;
     }
-    s->shake = k;
     tg_tcp_stream_hold(&s->tcp, true);
 }
 

@@ -22,20 +22,17 @@
 #define PAGE 4096u /* where the kernel's are larger, madvise() refuses: the memory just stays */
 #define TABLE_SLOTS                                                                                          \
     256u /* hash heads; a block per session and ticket, two on average at 1,000 sessions are 8 a slot */
-#define MAX_SPARE_PAGES 32u
 
-/* One mapping. Its record lives outside, so that a whole page can be all zeros. */
+/* A large block. Its record lives outside, so that the pages within it can be all zeros. */
 struct tg_tls_memory_block {
     uint8_t *data;
-    size_t size, pages;
+    size_t size;
     struct tg_tls_memory_block *next_in_slot;
     struct tg_tls_memory_block *next, **link; /* in a scope's list; link NULL = in none */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tg_tls_memory_block *table[TABLE_SLOTS];
-static struct tg_tls_memory_block
-    *spare[MAX_SPARE_PAGES + 1]; /* by number of pages, linked by next_in_slot */
 static struct tg_tls_memory_stats stats;
 static _Thread_local struct tg_tls_memory_scope *current;
 static _Thread_local unsigned shortages;
@@ -46,31 +43,11 @@ static size_t reserve_used;
 
 static struct tg_tls_memory_block **slot_of(const void *ptr)
 {
-    uintptr_t page = (uintptr_t)ptr / PAGE;
-    return &table[(page ^ (page >> 8) ^ (page >> 16)) % TABLE_SLOTS];
+    uintptr_t at = (uintptr_t)ptr / 16; /* malloc's alignment */
+    return &table[(at ^ (at >> 8) ^ (at >> 16)) % TABLE_SLOTS];
 }
 
 /* --- blocks, under the lock ------------------------------------------------------------------ */
-
-static struct tg_tls_memory_block *take_spare(size_t pages)
-{
-    if (pages > MAX_SPARE_PAGES || !spare[pages])
-        return NULL;
-    struct tg_tls_memory_block *b = spare[pages];
-    spare[pages] = b->next_in_slot;
-    stats.spare_bytes -= b->pages * PAGE;
-    return b;
-}
-
-static bool keep_spare(struct tg_tls_memory_block *b)
-{
-    if (b->pages > MAX_SPARE_PAGES || stats.spare_bytes + b->pages * PAGE > TG_TLS_MEMORY_SPARE_BYTES)
-        return false;
-    b->next_in_slot = spare[b->pages];
-    spare[b->pages] = b;
-    stats.spare_bytes += b->pages * PAGE;
-    return true;
-}
 
 static void enlist(struct tg_tls_memory_block *b)
 {
@@ -86,7 +63,7 @@ static void enlist(struct tg_tls_memory_block *b)
         current->blocks = b;
     }
     stats.large_blocks++;
-    stats.large_bytes += b->pages * PAGE;
+    stats.large_bytes += b->size;
 }
 
 static void leave_scope(struct tg_tls_memory_block *b)
@@ -109,45 +86,26 @@ static struct tg_tls_memory_block **find(const void *ptr)
 
 /* --- large blocks ---------------------------------------------------------------------------- */
 
-static bool may_be_large(const void *ptr)
+static bool may_be_large(void *ptr)
 {
-    return (uintptr_t)ptr % PAGE == 0;
-}
-
-static void unmap(struct tg_tls_memory_block *b)
-{
-    int rc = munmap(b->data, b->pages * PAGE);
-    TG_ASSERT(rc == 0);
-    tg_free(b);
+    return malloc_usable_size(ptr) >= TG_TLS_MEMORY_LARGE_BYTES;
 }
 
 static void *large_malloc(size_t size)
 {
-    size_t pages = (size + PAGE - 1) / PAGE;
-    pthread_mutex_lock(&lock);
-    struct tg_tls_memory_block *b = take_spare(pages);
-    if (b) {
-        b->size = size;
-        enlist(b);
-    }
-    pthread_mutex_unlock(&lock);
-    if (b)
-        return b->data;
-    b = tg_calloc(1, sizeof *b);
+    struct tg_tls_memory_block *b = tg_calloc(1, sizeof *b);
     if (!b)
         return NULL;
-    void *data = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) {
+    b->data = tg_malloc(size);
+    if (!b->data) {
         tg_free(b);
         return NULL;
     }
-    b->data = data;
-    b->pages = pages;
     b->size = size;
     pthread_mutex_lock(&lock);
     enlist(b);
     pthread_mutex_unlock(&lock);
-    return data;
+    return b->data;
 }
 
 /* False when ptr is not one of ours. */
@@ -155,18 +113,18 @@ static bool large_free(void *ptr)
 {
     pthread_mutex_lock(&lock);
     struct tg_tls_memory_block **at = find(ptr), *b = *at;
-    bool kept = false;
     if (b) {
         *at = b->next_in_slot;
         leave_scope(b);
         stats.large_blocks--;
-        stats.large_bytes -= b->pages * PAGE;
-        kept = keep_spare(b);
+        stats.large_bytes -= b->size;
     }
     pthread_mutex_unlock(&lock);
-    if (b && !kept)
-        unmap(b);
-    return b != NULL;
+    if (!b)
+        return false;
+    tg_free(b->data);
+    tg_free(b);
+    return true;
 }
 
 static size_t large_size(const void *ptr)
@@ -238,7 +196,7 @@ void tg_tls_memory_free(void *ptr)
 
 void *tg_tls_memory_realloc(void *ptr, size_t size)
 {
-    size_t known = 0; /* 0 = malloc's */
+    size_t known = 0; /* 0 = small, of tg_malloc() */
     if (ptr && in_reserve(ptr))
         known = ((struct reserve_head *)ptr)[-1].size;
     else if (ptr && may_be_large(ptr))
@@ -270,15 +228,7 @@ bool tg_tls_memory_install(void)
 
 void tg_tls_memory_trim(void)
 {
-    for (size_t pages = 0; pages <= MAX_SPARE_PAGES; pages++)
-        for (;;) {
-            pthread_mutex_lock(&lock);
-            struct tg_tls_memory_block *b = take_spare(pages);
-            pthread_mutex_unlock(&lock);
-            if (!b)
-                break;
-            unmap(b);
-        }
+    (void)malloc_trim(0);
 }
 
 /* --- scopes ---------------------------------------------------------------------------------- */
@@ -299,15 +249,18 @@ static bool all_zero(const uint8_t *page)
     return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
 
+/* Only pages that lie wholly within the block: the others hold something of its neighbours too. */
 static void release_zero_pages(const struct tg_tls_memory_block *b)
 {
-    size_t run = 0; /* zero pages just before page i */
-    for (size_t i = 0; i <= b->pages; i++) {
-        if (i < b->pages && all_zero(b->data + i * PAGE)) {
+    uint8_t *first = b->data + (PAGE - (uintptr_t)b->data % PAGE) % PAGE, *end = b->data + b->size;
+    size_t pages = end > first ? (size_t)(end - first) / PAGE : 0,
+           run = 0; /* zero pages just before page i */
+    for (size_t i = 0; i <= pages; i++) {
+        if (i < pages && all_zero(first + i * PAGE)) {
             run++;
             continue;
         }
-        if (run > 0 && madvise(b->data + (i - run) * PAGE, run * PAGE, MADV_DONTNEED) == 0)
+        if (run > 0 && madvise(first + (i - run) * PAGE, run * PAGE, MADV_DONTNEED) == 0)
             stats.released_bytes += run * PAGE;
         run = 0;
     }

@@ -24,7 +24,7 @@ struct tg_tls_stream {
     struct tg_pkcs11_key *token_key; /* until the handshake is done; NULL = none */
     int64_t leaf_not_after_s;
     int send_error;
-    bool offered_session, resumed, done;
+    bool offered_session, resumed, done, slim;
     bool connected, ran_short; /* of the last step of the handshake */
     int wolf_code;
 };
@@ -331,6 +331,16 @@ static void settle(struct tg_tls_stream *t)
     t->token_key = NULL;
     save_session(t);
     tg_tls_memory_scope_release(&t->scope);
+}
+
+/* With the first data what the peer says right after the handshake is in: tickets. wolfSSL keeps the handshake's secrets (5.5 KB)
+ * for them and for a request for our certificate, which is not allowed here; a later ticket and a key update do without, as
+ * in every build without post-handshake authentication. */
+static void slim_down(struct tg_tls_stream *t)
+{
+    t->slim = true;
+    wolfSSL_FreeArrays(t->ssl);
+    tg_tls_memory_scope_release(&t->scope);
     tg_tls_memory_scope_fini(&t->scope);
 }
 
@@ -397,8 +407,11 @@ int tg_tls_stream_read(struct tg_tls_stream *t, struct tg_bytes *in, uint8_t *ou
     give_back(t, in);
     if (tg_tls_memory_shortages() != shortages)
         return no_memory(t, err);
-    if (n > 0)
+    if (n > 0) {
+        if (!t->slim)
+            slim_down(t);
         return n;
+    }
     int code = wolfSSL_get_error(t->ssl, n);
     if (code == WOLFSSL_ERROR_WANT_READ)
         return 0;

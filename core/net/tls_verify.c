@@ -68,11 +68,15 @@ static int refuse(struct tg_tls_verify *v, enum tg_tls_refusal why, const WOLFSS
 /* The session would keep a copy of every certificate for as long as it lives, and nobody reads them. */
 static void drop_session_certificates(WOLFSSL_X509_STORE_CTX *store)
 {
+#ifdef SESSION_CERTS
     int n = store->sesChain ? wolfSSL_get_chain_count(store->sesChain) : 0;
     for (int i = 0; i < n; i++)
         memset(wolfSSL_get_chain_cert(store->sesChain, i), 0,
                (size_t)wolfSSL_get_chain_length(store->sesChain, i));
     store->discardSessionCerts = 1;
+#else
+    (void)store; /* this wolfSSL keeps none */
+#endif
 }
 
 int tg_tls_verify_callback(int preverified, WOLFSSL_X509_STORE_CTX *store)
@@ -143,6 +147,11 @@ static void explain_unknown_issuer(const struct tg_tls_verify *v, const char *wh
         tg_error_set(err, TG_ECERT,
                      "%s was issued by \"%.80s\", whose key usage does not allow signing certificates", who,
                      issuer);
+    else if (v->issuer_sent && strcmp(issuer, v->chain_end) == 0)
+        tg_error_set(err, TG_ECERT,
+                     "%s was issued by \"%.80s\", which the server sends along but which is not a root in CA "
+                     "file %.80s, or may not issue this (path length)",
+                     who, issuer, v->ca_file);
     else if (v->issuer_sent)
         tg_error_set(err, TG_ECERT,
                      "%s: its chain through \"%.60s\" ends at \"%.60s\", which is not a root in "

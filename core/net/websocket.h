@@ -22,7 +22,7 @@
 
 #define TG_WS_NONCE_BYTES     16
 #define TG_WS_CONTROL_BYTES   125
-#define TG_WS_FRAME_MAX_BYTES (256u * 1024 * 1024) /* the largest MQTT packet */
+#define TG_WS_FRAME_MAX_BYTES (UINT64_C(256) << 20) /* the largest MQTT packet */
 #define TG_WS_PATH_MAX_BYTES  255
 
 /* --- upgrade --------------------------------------------------------------------------------------- */

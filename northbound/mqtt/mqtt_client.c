@@ -86,6 +86,11 @@ void tg_mqtt_client_init(struct tg_mqtt_client *c, const struct tg_mqtt_limits *
     tg_mqtt_inflight_init(&c->inflight, slots, slot_count);
 }
 
+void tg_mqtt_client_move(struct tg_mqtt_client *c, struct tg_mqtt_slot *slots, uint16_t slot_count)
+{
+    tg_mqtt_inflight_move(&c->inflight, slots, slot_count);
+}
+
 int tg_mqtt_client_connect(struct tg_mqtt_client *c, int64_t now_ms, const struct tg_mqtt_connect *connect,
                            struct tg_writer *out)
 {

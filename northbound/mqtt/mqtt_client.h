@@ -117,6 +117,9 @@ struct tg_mqtt_client {
 void tg_mqtt_client_init(struct tg_mqtt_client *c, const struct tg_mqtt_limits *limits,
                          struct tg_mqtt_slot *slots, uint16_t slot_count);
 
+/* Other slots from now on, as many as are in flight or more; the ones before are the caller's again. Any state. */
+void tg_mqtt_client_move(struct tg_mqtt_client *c, struct tg_mqtt_slot *slots, uint16_t slot_count);
+
 /* Writes CONNECT. From IDLE or CLOSED. TG_EINVAL (reason says what), TG_ETOOBIG, TG_EFULL, TG_ESTATE. */
 int tg_mqtt_client_connect(struct tg_mqtt_client *c, int64_t now_ms, const struct tg_mqtt_connect *connect,
                            struct tg_writer *out) TG_CHECKED;

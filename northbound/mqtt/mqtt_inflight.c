@@ -92,6 +92,25 @@ static void compact(struct tg_mqtt_inflight *f)
     f->span = kept;
 }
 
+void tg_mqtt_inflight_move(struct tg_mqtt_inflight *f, struct tg_mqtt_slot *slots, uint16_t slot_count)
+{
+    uint16_t kept = 0, resend_at = 0;
+    TG_ASSERT(slot_count >= 1 && slot_count <= TG_MQTT_MAX_WINDOW && f->count <= slot_count);
+    memset(slots, 0, slot_count * sizeof *slots);
+    for (uint16_t i = 0; i < f->span; i++) {
+        const struct tg_mqtt_slot *slot = slot_at(f, i);
+        if (i == f->resend_at)
+            resend_at = kept;
+        if (slot->packet_id != 0)
+            slots[kept++] = *slot;
+    }
+    f->resend_at = f->resend_at >= f->span ? kept : resend_at;
+    f->slots = slots;
+    f->slot_count = slot_count;
+    f->first = 0;
+    f->span = kept;
+}
+
 /* Frees slot i and cuts the holes off both ends. */
 static void remove_slot(struct tg_mqtt_inflight *f, int64_t now_ms, uint16_t i)
 {

@@ -15,7 +15,7 @@
  *
  *     id = tg_mqtt_inflight_next_id(f); … write the packet …; tg_mqtt_inflight_add(f, now_ms, tag);
  *
- * Pure; the slots are lent for its life. Threads: none.
+ * Pure; the slots are lent for its life, or until it moves to others. Threads: none.
  */
 #ifndef TG_NORTHBOUND_MQTT_INFLIGHT_H
 #define TG_NORTHBOUND_MQTT_INFLIGHT_H
@@ -45,6 +45,9 @@ struct tg_mqtt_inflight {
 
 /* 1 ≤ slot_count ≤ TG_MQTT_MAX_WINDOW. */
 void tg_mqtt_inflight_init(struct tg_mqtt_inflight *f, struct tg_mqtt_slot *slots, uint16_t slot_count);
+
+/* Other slots from now on, as many as are in use or more; the ones before are the caller's again. */
+void tg_mqtt_inflight_move(struct tg_mqtt_inflight *f, struct tg_mqtt_slot *slots, uint16_t slot_count);
 
 /* How many publishes may be added; 0 while some are to be sent again. */
 static inline uint16_t tg_mqtt_inflight_room(const struct tg_mqtt_inflight *f)

@@ -110,7 +110,7 @@ static int check_attributes(const struct tg_settings *settings, struct tg_error 
         rc = tg_pubsub_attribute_check(items[i], err);
         for (uint32_t k = 0; k < i && rc == TG_OK; k++)
             if (strncmp(items[i], items[k], strcspn(items[i], "=") + 1) == 0)
-                rc = tg_error_set(err, TG_EINVAL, "attribute \"%.60s\" is given twice", items[i]);
+                rc = tg_error_set(err, TG_EINVAL, "attributes: \"%.60s\" is given twice", items[i]);
     }
     return rc;
 }

@@ -78,7 +78,7 @@ static void goodbye(struct tg_link *l)
 
 static struct tg_batch *batch_of(struct tg_link *l)
 {
-    return l->next_tag > l->first_tag ? &l->batches[l->first_tag % l->batch_cap] : NULL;
+    return l->next_tag > l->first_tag ? tg_link_batch(l, l->first_tag) : NULL;
 }
 
 static void batch_is_over(struct tg_link *l)
@@ -144,10 +144,13 @@ static bool is_paced(struct tg_link *l, const struct tg_session *s, int64_t now_
     return true;
 }
 
-static void begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
+/* False: no memory. */
+static bool begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
 {
-    struct tg_batch *b = &l->batches[l->next_tag % l->batch_cap];
-    tg_feed_take(s->feed, count, b->rows);
+    struct tg_batch *b = tg_link_new_batch(l, count);
+    if (!b)
+        return false;
+    tg_feed_take(s->feed, count, tg_batch_rows(b));
     b->session = s;
     b->count = count;
     b->parts = b->parts_sent = (uint16_t)count; /* a message a sample; the answer confirms all at once */
@@ -155,6 +158,7 @@ static void begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
     b->acked = false;
     l->next_tag++;
     of(l)->sent_before = false;
+    return true;
 }
 
 /* A batch of whoever is next, oldest rows first. False: the link has failed. */
@@ -172,16 +176,16 @@ static bool build(struct tg_link *l, int64_t now_ms)
         if (is_paced(l, s, now_ms))
             continue;
         n = fill(l, s);
-        if (n == TG_ENOMEM) {
-            tg_link_fail(l, "out of memory for a publish request");
-            return false;
-        }
-        if (n < 0) {
+        if (n < 0 && n != TG_ENOMEM) {
             tg_link_quarantine(s, n);
             next = s; /* its next row */
             continue;
         }
-        begin_batch(l, s, (uint32_t)n);
+        if (n < 0 || !begin_batch(l, s, (uint32_t)n)) {
+            tg_pubsub_core_batch_drop(&of(l)->core);
+            tg_link_fail(l, "out of memory for a publish request");
+            return false;
+        }
         if (tg_settings_int(l->config->settings, "ordering"))
             tg_pubsub_pace_take(s->memory, now_ms, tg_pubsub_core_batch_bytes(&of(l)->core));
         tg_link_unqueue(s); /* to the end of the queue */
@@ -243,7 +247,7 @@ static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
         snprintf(p->told, sizeof p->told, "%s", e->text);
         p->told_ms = now;
     }
-    snprintf(l->last_error, sizeof l->last_error, "%.199s", e->text);
+    snprintf(l->last_error, sizeof l->last_error, "%.319s", e->text);
     tg_log(told ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s; the messages are kept and sent again in %.1f s", l->target.device_id,
            l->config->name, e->text, (double)e->wait_ms / 1000.0);

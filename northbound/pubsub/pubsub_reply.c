@@ -20,10 +20,11 @@ static const char *advice(uint16_t status)
     switch (status) {
     case 400:
         return "; the request is not what Pub/Sub takes: check project, topic and attributes";
+    case 401:
+        return "; the key was deleted, belongs to another account, or the clock is wrong";
     case 403:
         return "; give the service account the role roles/pubsub.publisher on the topic, and enable the "
-               "Pub/Sub "
-               "API in the project";
+               "Pub/Sub API in the project";
     case 404:
         return "; create the topic, or correct project and topic";
     case 429:

@@ -105,22 +105,24 @@ int tg_pubsub_attribute_check(const char *text, struct tg_error *err)
     char quoted[TG_QUOTE_BYTES];
     size_t key_len;
     if (!equals || equals == text)
-        return tg_error_set(err, TG_EINVAL, "attribute %s is not of the form key=value",
+        return tg_error_set(err, TG_EINVAL, "attributes: %s is not of the form key=value",
                             tg_quote(quoted, text, strlen(text)));
     key_len = (size_t)(equals - text);
     tg_quote(quoted, text, key_len);
     if (key_len > TG_PUBSUB_MAX_KEY_BYTES)
-        return tg_error_set(err, TG_ETOOBIG, "the name of attribute %s has %zu bytes; at most %d are allowed",
-                            quoted, key_len, TG_PUBSUB_MAX_KEY_BYTES);
+        return tg_error_set(err, TG_ETOOBIG,
+                            "attributes: the name of %s has %zu bytes; at most %d are allowed", quoted,
+                            key_len, TG_PUBSUB_MAX_KEY_BYTES);
     if (strlen(equals + 1) > TG_PUBSUB_MAX_VALUE_BYTES)
         return tg_error_set(err, TG_ETOOBIG,
-                            "the value of attribute %s has %zu bytes; at most %d are allowed", quoted,
+                            "attributes: the value of %s has %zu bytes; at most %d are allowed", quoted,
                             strlen(equals + 1), TG_PUBSUB_MAX_VALUE_BYTES);
     if (strncmp(text, "goog", 4) == 0)
-        return tg_error_set(err, TG_EINVAL, "attribute %s: names that begin with goog are Google's", quoted);
+        return tg_error_set(err, TG_EINVAL, "attributes: %s: names that begin with goog are Google's",
+                            quoted);
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (tg_bytes_eq_str(tg_bytes(text, key_len), own[i]))
-            return tg_error_set(err, TG_EINVAL, "attribute %s is one that the gateway sets itself", quoted);
+            return tg_error_set(err, TG_EINVAL, "attributes: %s is one that the gateway sets itself", quoted);
     return TG_OK;
 }
 

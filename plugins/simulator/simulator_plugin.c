@@ -15,6 +15,28 @@
 static const char *const shapes[] = {"sine", "ramp", "square", "random", "counter", "constant", NULL};
 static const char *const faults[] = {"none", "silent", "sensor", NULL};
 
+static const struct tg_option source_options[] = {
+    {.name = "discover_ids",
+     .type = TG_OPTION_TEXT_LIST,
+     .doc =
+         "Sensors that appear by themselves: their ids are announced, with the profile thermometer, to the "
+         "source's `discover` section."},
+    {.name = "discover_after",
+     .type = TG_OPTION_DURATION,
+     .min = 0,
+     .max = 86400000,
+     .default_text = "0s",
+     .doc = "How long after its start the source announces them."},
+    {0}};
+
+static const struct tg_profile profiles[] = {
+    {"thermometer", "A sensor of temperature and humidity, as it comes by `discover_ids`.",
+     "settings: {every: 1s}\n"
+     "points:\n"
+     "  - {name: temperature, unit: Cel, signal: sine, low: 18, high: 24, period: 10m}\n"
+     "  - {name: humidity, unit: \"%RH\", signal: sine, low: 35, high: 55, period: 30m}\n"},
+    {0}};
+
 static const struct tg_option device_options[] = {
     {.name = "every",
      .type = TG_OPTION_DURATION,
@@ -101,6 +123,7 @@ struct sim {
     const struct tg_host *host;
     const struct tg_source *source;
     struct sim_device *devices;
+    int64_t announce_at_ms; /* INT64_MAX: done */
 };
 
 static void sim_close(void *self)
@@ -181,8 +204,27 @@ static int sim_open(const struct tg_host *host, const struct tg_source *source, 
         }
         host->device_state(host->source, d, TG_DEVICE_OK, NULL);
     }
+    s->announce_at_ms = host->now_ms(host->source) + host->get_int(source->settings, "discover_after");
     *ret_instance = s;
     return TG_PLUGIN_OK;
+}
+
+/* Returns when there is something to announce, INT64_MAX when all is said. */
+static int64_t announce(struct sim *s, int64_t now_ms)
+{
+    const struct tg_host *h = s->host;
+    const char *const *ids;
+    uint32_t count;
+    if (now_ms < s->announce_at_ms)
+        return s->announce_at_ms;
+    s->announce_at_ms = INT64_MAX;
+    count = h->get_list(s->source->settings, "discover_ids", &ids);
+    for (uint32_t i = 0; i < count && TG_HOST_HAS(h, discovered); i++) {
+        int rc = h->discovered(h->source, ids[i], "thermometer");
+        if (rc < 0)
+            h->log(h->source, TG_LOG_DEBUG, "%s was announced and not taken (%d)", ids[i], rc);
+    }
+    return INT64_MAX;
 }
 
 /* The fault that holds now: an index of `faults`. */
@@ -262,7 +304,7 @@ static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
 static int32_t sim_poll(void *self, int64_t now_ms)
 {
     struct sim *s = self;
-    int64_t next = INT64_MAX;
+    int64_t next = announce(s, now_ms);
     for (uint32_t d = 0; d < s->source->device_count && !s->host->stopping(s->host->source); d++) {
         int64_t at = run_device(s, d, now_ms);
         next = at < next ? at : next;
@@ -304,8 +346,10 @@ static const struct tg_plugin simulator = {
     .name = "simulator",
     .version = "1.0",
     .summary = "Scripted devices and faults, to rehearse an outage and to bench",
+    .source_options = source_options,
     .device_options = device_options,
     .point_options = point_options,
+    .profiles = profiles,
     .open = sim_open,
     .poll = sim_poll,
     .close = sim_close,

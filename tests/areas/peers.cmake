@@ -22,6 +22,12 @@ target_compile_definitions(hub_rules PRIVATE _GNU_SOURCE)
 target_compile_options(hub_rules PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${TG_WERROR}>:-Werror>)
 target_link_libraries(hub_rules PRIVATE PkgConfig::OPENSSL ${CMAKE_DL_LIBS})
 
+add_library(ticket_keys MODULE "${peers}/ticket_keys.c")
+set_target_properties(ticket_keys PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")
+target_compile_definitions(ticket_keys PRIVATE _GNU_SOURCE)
+target_compile_options(ticket_keys PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${TG_WERROR}>:-Werror>)
+target_link_libraries(ticket_keys PRIVATE PkgConfig::OPENSSL ${CMAKE_DL_LIBS})
+
 tg_test(vector_hub_sas
   SOURCES "${CMAKE_SOURCE_DIR}/tests/unit/test_vector_hub_sas.c" "${peers}/hub_sas.c" "${peers}/hub_topics.c"
   LINK PkgConfig::OPENSSL PkgConfig::JANSSON

@@ -1,2 +1,7 @@
 add_test(NAME lint_readme COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/lint/readme.py" "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
 set_tests_properties(lint_readme PROPERTIES TIMEOUT 60 LABELS "lint")
+add_test(NAME lint_manual COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/lint/manual.py" "${CMAKE_SOURCE_DIR}")
+set_tests_properties(lint_manual PROPERTIES TIMEOUT 60 LABELS "lint")
+tg_scenario(scenario_manual_refusals b0600_manual_refusals.py TIMEOUT 150)
+tg_scenario(scenario_manual_mqtt b0601_manual_mqtt.py TIMEOUT 150)
+tg_scenario(scenario_manual_files b0602_manual_files.py TIMEOUT 90)

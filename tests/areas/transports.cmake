@@ -11,4 +11,5 @@ tg_fuzz(fuzz_websocket SOURCES fuzz/fuzz_websocket.c LINK tg_tunnel SEEDS websoc
 if(TG_TESTS)
   tg_scenario(scenario_websocket b0501_websocket.py TIMEOUT 150)
   tg_scenario(scenario_proxy b0502_proxy.py TIMEOUT 150)
+  tg_scenario(scenario_formats b0503_formats.py TIMEOUT 150)
 endif()

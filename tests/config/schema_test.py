@@ -25,12 +25,16 @@ LOADER_ONLY = {
     # characters and limits of texts, durations and sizes
     "gateway name with a space", "http is neither address nor off", "http without a port", "http by a name", "http on a port that is none",
     "http for other machines", "http for other machines, IPv6", "control socket path too long", "cloud name with a slash",
-    "cloud name begins with a dot", "cloud name empty", "host with the port in it", "device id with a space",
+    "cloud name begins with a dot", "cloud name empty", "host with the port in it", "host with its port", "more clouds than there is room for", "device id with a space",
     "duration out of range", "size too small", "keepalive too short", "keepalive too long",
     "escapes in foreign text stay harmless", "control characters of the second kind",
     "control characters of a name stay harmless where the name is repeated", "SAS key in place of its file",
     # values of the table that this version refuses, profiles
     "lazy is not there yet", "isolation of later", "a key in a token whose URI has the PIN in it", "a key in a token that is not named", "profile of a plugin without any",
+    # discovery: references, patterns, what clouds take
+    "discovery that lets nobody in", "discovery with patterns that no id is like", "discovery into a cloud that is not there",
+    "discovery with one id for all", "discovery without the identity that the cloud needs",
+    "discovery with an identity that the cloud does not take", "discovery with a prefix that the cloud does not take",
     # YAML that converts without a trace
     "key twice", "key twice in a flow mapping", "tag",
 }

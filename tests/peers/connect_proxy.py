@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """connect_proxy - an HTTP proxy that knows CONNECT and nothing else, with levers.
 
-    connect_proxy.py [NAME=HOST …]      →  {"ready": true, "port": 40001}; a NAME is resolved as said, others are refused
+    connect_proxy.py [--port PORT] [NAME=HOST …]      →  {"ready": true, "port": 40001}; a NAME is resolved as said, others are refused
 
     auth USER PASSWORD    asks for basic authentication; `auth - -` ends that
     refuse STATUS         answers every CONNECT with this status; 0: works again
@@ -28,8 +28,8 @@ class Proxy:
         self.credentials, self.refusal, self.mode = None, 0, "ok"
         self.asked, self.opened, self.refused, self.bytes, self.tunnels = [], 0, 0, 0, set()
 
-    async def listen(self):
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+    async def listen(self, port=0):
+        server = await asyncio.start_server(self.serve, "127.0.0.1", port)
         return server.sockets[0].getsockname()[1]
 
     async def answer(self, writer, status, fields=()):
@@ -120,13 +120,15 @@ class Proxy:
 async def main():
     control.die_with_parent()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("names", nargs="*")
-    proxy = Proxy(dict(name.split("=") for name in parser.parse_args().names))
+    options = parser.parse_args()
+    proxy = Proxy(dict(name.split("=") for name in options.names))
 
     def lever(name, kind):
         return lambda value: setattr(proxy, name, kind(value))
 
-    await control.serve({"port": await proxy.listen()}, {"auth": proxy.auth, "refuse": lever("refusal", int), "mode": lever("mode", str),
+    await control.serve({"port": await proxy.listen(options.port)}, {"auth": proxy.auth, "refuse": lever("refusal", int), "mode": lever("mode", str),
                                                          "cut": proxy.cut, "stats": proxy.stats})
 
 

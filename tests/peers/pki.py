@@ -77,7 +77,8 @@ def issue(subject, key, issuer=None, ca=False, sans=(), usage=None, begin=-DAY, 
 class Pki:
     """The folder as an object; registry lines are kept so that tests can change them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, names=()):
+        """`names`: further names in the server's certificate."""
         self.folder = folder
         self.lines = {}
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -87,7 +88,7 @@ class Pki:
         self.intermediate = (issue("tidegate test intermediate", key, self.root, ca=True), key)
         write(self.path("ca.pem"), pem(self.root[0]), 0o644)
         server_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        sans = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        sans = [*map(x509.DNSName, ("localhost", *names)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         server = issue("localhost", server_key, self.root, sans=sans, usage=ExtendedKeyUsageOID.SERVER_AUTH)
         write(self.path("server.pem"), pem(server), 0o644)
         write_key(self.path("server.key"), server_key)

@@ -26,13 +26,13 @@ import control
 
 
 class Gate:
-    def __init__(self, target, path="/mqtt", ssl_context=None, upstream=None):
-        self.target, self.path, self.ssl, self.upstream = target, path, ssl_context, upstream
+    def __init__(self, target, path="/mqtt", ssl_context=None, upstream=None, listen=("127.0.0.1", 0)):
+        self.target, self.path, self.ssl, self.upstream, self.address = target, path, ssl_context, upstream, listen
         self.split_bytes, self.refusal, self.subprotocol = 0, 0, "mqtt"
         self.clients, self.accepted, self.frames, self.paths, self.hosts = set(), 0, 0, [], []
 
     async def listen(self):
-        server = await websockets.serve(self.serve, "127.0.0.1", 0, ssl=self.ssl, compression=None, ping_interval=None, max_size=None,
+        server = await websockets.serve(self.serve, *self.address, ssl=self.ssl, compression=None, ping_interval=None, max_size=None,
                                         subprotocols=["mqtt"], select_subprotocol=lambda offered, known: self.agree(offered),
                                         process_request=self.look_at)
         return server.sockets[0].getsockname()[1]
@@ -117,11 +117,13 @@ async def main():
     parser.add_argument("--certificate")
     parser.add_argument("--key")
     parser.add_argument("--upstream-ca")
+    parser.add_argument("--listen", default="127.0.0.1:0", help="ADDRESS:PORT")
     options = parser.parse_args()
     host, _, port = options.target.rpartition(":")
     context = server_context(options.certificate, options.key) if options.certificate else None
     upstream = ssl.create_default_context(cafile=options.upstream_ca) if options.upstream_ca else None
-    gate = Gate((host, int(port)), options.path, context, upstream)
+    address, _, own_port = options.listen.rpartition(":")
+    gate = Gate((host, int(port)), options.path, context, upstream, (address, int(own_port)))
 
     def lever(name, kind):
         return lambda value: setattr(gate, name, kind(value))

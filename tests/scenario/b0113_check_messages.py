@@ -54,7 +54,7 @@ WRONG = (
     ("pump-1.key", "open.key", [
         "22:19: sas_key_file: FOLDER/open.key can be read or written by others (mode 0644); run: chmod 600 'FOLDER/open.key'"]),
     ("        identity: {sas_key_file: pump-1.key}\n", "", [
-        '21:18: device "pump-1" has no identity for cloud "hub": give sas_key_file, or certificate and key']),
+        '21:18: device "pump-1" has no identity for cloud "hub": give sas_key_file, derive_from_group, certificate and key, or pkcs12 and password_file']),
     ("id: pump-1", "id: pump/1", ['20:9: device id "pump/1": letters, digits and - _ . : @ are allowed, the first a letter, a digit or _',
                                   '21:18: device id "pump/1" has the character "/", which IoT Hub does not take in an MQTT topic']),
     ("id: pump-2", "id: pump-1", ['24:9: device id "pump-1" is given twice: the first is in line 20; an id is unique in the whole gateway']),

@@ -16,14 +16,16 @@ from harness import SOURCE, Stage, wait_until
 EXAMPLES = {"gcp-iot-core.yaml": ("meter-1", "meter-2"), "gcp-iot-core-gateway.yaml": ("site-7", "meter-2")}
 WRONG = (  # example, what stands there, what is written instead, what is said
     ("gcp-iot-core.yaml", "project: plant-one ", "#", 'missing "project"'),
+    ("gcp-iot-core.yaml", "project: plant-one", "project: Plant One", "is not a project's id"),
+    ("gcp-iot-core.yaml", "project: plant-one", "project: 1234567890", "is the project's number"),
     ("gcp-iot-core.yaml", "registry: meters", "registry: my meters", "registry \"my meters\": IoT Core takes letters, digits"),
-    ("gcp-iot-core.yaml", "region: us-central1", "region: us central1", "region: \"us central1\" has other characters"),
+    ("gcp-iot-core.yaml", "region: us-central1", "region: us central1", "region: \"us central1\" is not a region"),
     ("gcp-iot-core.yaml", "id: hall-2.meter-2", "id: 2.meter", "the first a letter"),
     ("gcp-iot-core.yaml", "event_subfolder: raw ", "event_subfolder: raw/# ", "is no path of a topic"),
     ("gcp-iot-core.yaml", "identity: {jwt_key: keys/meter-1.key}", "identity: {sas_key_file: keys/meter-1.key}", "takes jwt_key; not sas_key_file"),
     ("gcp-iot-core.yaml", "token_lifetime: 1h ", "token_lifetime: 25h ", "token_lifetime"),
-    ("gcp-iot-core-gateway.yaml", "gateway_id: site-7 ", "#", "`mode: gateway` needs gateway_id"),
-    ("gcp-iot-core-gateway.yaml", "mode: gateway", "mode: per-device", "gateway_id belongs to `mode: gateway`"),
+    ("gcp-iot-core-gateway.yaml", "gateway_id: site-7 ", "#", "mode: gateway needs gateway_id"),
+    ("gcp-iot-core-gateway.yaml", "mode: gateway", "mode: per-device", "gateway_id: belongs to `mode: gateway`"),
     ("gcp-iot-core-gateway.yaml", "    identity: {jwt_key: keys/site-7.key}\n", "", "needs the gateway's key"),
     ("gcp-iot-core-gateway.yaml", "- id: meter-1 ", "- id: site-7 ", "is the gateway's id"),
 )

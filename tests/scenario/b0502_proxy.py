@@ -71,4 +71,4 @@ with Stage() as stage:
         refused = run("check", "-c", configuration(stage, [broker_cloud(1883, **bad)], [simulated("s", {"d": (["broker"], None)})], name="bad.yaml"),
                       check=1)
         text = refused.stdout + refused.stderr
-        assert sum(f"bad.yaml:" in line and says in line for line in text.splitlines()) == 1 and "secret" not in text, text
+        assert sum("bad.yaml:" in line and says in line for line in text.splitlines()) == 1 and "secret" not in text, text

@@ -31,6 +31,10 @@ WRONG = (  # example, what stands there, what is written instead, what is said
     (FLEET, "identity: {certificate: keys/claim.crt, key: keys/claim.key}", "#", "the claim is needed"),
     (FLEET, "      template: meters", "      #", 'missing "template" in provisioning'),
     (FLEET, '"Site={gateway}"', '"Site"', "not NAME=VALUE"),
+    (FLEET, '"Site={gateway}"', '"Site={place}"', "18:19: provisioning.parameters: unknown placeholder at \"{place}\""),
+    (CORE, "max_bytes: 4900", "max_bytes: 132000", "21:41: batch.max_bytes"),
+    (CORE, "shadow: classic", "shadow: on", "classic is the unnamed shadow"),
+    (CORE, "jobs: on", "client_id: site-7", "would be the same for all 2 devices"),
     (FLEET, "    host: a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com", "    #", "host is missing"),
 )
 

@@ -191,12 +191,14 @@ class MethodCall:
 
 
 class Hub:
-    def __init__(self, stage, pki, tls=None, options=None, name="hub", mosquitto=None, twin=False):
+    def __init__(self, stage, pki, tls=None, options=None, name="hub", mosquitto=None, twin=False, keys=False):
         """`tls`: mosquitto's tls_version, "tlsv1.2" by default, as the hub offers; options: plugin_opt_ of hub_rules;
         mosquitto: other lines of its configuration. With the open rules (hub_login.h) this is any other cloud.
-        `twin`: twins and methods are answered; otherwise requests for them stay without answer."""
+        `twin`: twins and methods are answered; otherwise requests for them stay without answer. `keys`: session tickets of before
+        are taken after a restart too (peers/ticket_keys.c)."""
         self.stage, self.pki, self.name = stage, pki, name
         self.mosquitto = {"max_queued_messages": 50, "max_inflight_messages": 100, **(mosquitto or {})}
+        self.preload = "hub_rules.so ticket_keys.so" if keys else "hub_rules.so"
         self.tls = tls or "tlsv1.2"
         self.options = options or {}
         self.log = stage.path(f"{name}.log")
@@ -236,7 +238,7 @@ class Hub:
         conf = self.stage.write(f"{self.name}.conf", self.config())
         program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         self.process = Process(self.stage, self.name, [program, "-c", conf],
-                               env={"LD_LIBRARY_PATH": os.path.join(BUILD, "peers"), "LD_PRELOAD": "hub_rules.so"})
+                               env={"LD_LIBRARY_PATH": os.path.join(BUILD, "peers"), "LD_PRELOAD": self.preload})
         wait_until(lambda: not self.process.running or (accepts(self.port) and accepts(self.service_port)), 20,
                    "mosquitto to listen")
         for service in self.services:

@@ -141,8 +141,12 @@ static const struct tg_option ble_source[] = {
     {.name = "adapter", .type = TG_OPTION_TEXT, .default_text = "hci0", .doc = "Which."},
     {.name = "accept", .type = TG_OPTION_TEXT_LIST, .default_text = "[bthome]", .doc = "Formats."},
     {.name = NULL}};
+static const struct tg_profile ble_profiles[] = {
+    {"thermo", "a sensor", "points: [{name: temperature, every: 5s}, {name: battery}]\n"},
+    {"twice", "with a name given twice", "points: [{name: a}, {name: a}]\n"},
+    {NULL, NULL, NULL}};
 static const struct tg_plugin ble = {TG_PLUGIN_INIT(TG_THREAD_LOOP), .name = "ble", .version = "1",
-                                     .source_options = ble_source};
+                                     .source_options = ble_source, .profiles = ble_profiles};
 static const struct tg_plugin simulator = {TG_PLUGIN_INIT(TG_THREAD_LOOP), .name = "simulator",
                                            .version = "1"};
 

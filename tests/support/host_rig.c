@@ -64,7 +64,17 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     r->retry_ms = retry_ms;
 }
 
-const struct tg_source_callbacks tg_rig_callbacks = {on_sample, on_state, on_answer, on_open, NULL};
+static void on_discovered(void *user, const char *id, const char *profile)
+{
+    struct tg_host_rig *r = user;
+    assert_in_range(r->found, 0, 15);
+    snprintf(r->found_ids[r->found], sizeof r->found_ids[0], "%s", id);
+    snprintf(r->found_profiles[r->found], sizeof r->found_profiles[0], "%s", profile ? profile : "(none)");
+    r->found++;
+}
+
+const struct tg_source_callbacks tg_rig_callbacks = {on_sample, on_state, on_answer,
+                                                     on_open,   NULL,     on_discovered};
 
 void tg_rig_on_closed(void *user)
 {

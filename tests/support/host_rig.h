@@ -27,6 +27,8 @@ struct tg_host_rig {
     int answers[TG_RIG_MAX_REQUESTS], status[TG_RIG_MAX_REQUESTS], states, opens, open_failures;
     char json[2048], state_text[64], open_text[64];
     int64_t retry_ms;
+    uint32_t found;
+    char found_ids[16][32], found_profiles[16][32]; /* "(none)" */
 };
 
 /* ctest's limit ends what never comes. */

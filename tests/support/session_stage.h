@@ -12,7 +12,7 @@
 #include "northbound/session_set.h"
 #include "support/mini_broker.h"
 
-#define STAGE_MAX_SESSIONS 80
+#define STAGE_MAX_SESSIONS 112
 #define STAGE_MAX_COMMANDS 512
 
 struct stage_cloud {

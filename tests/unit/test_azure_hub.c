@@ -174,7 +174,7 @@ static void test_what_does_not_go_with_provisioning(void **state)
     (void)state;
     assert_check(NULL, NULL, good, NULL);
     assert_check(NULL, NULL, scope, "id_scope: \"0ne/1\"");
-    assert_check(NULL, NULL, payload, "payload is no JSON: line 1");
+    assert_check(NULL, NULL, payload, "payload: no JSON: line 1");
     assert_check(NULL, NULL, address, "host: \"h:8883\"");
     assert_check(host, NULL, good, "host and provisioning exclude each other");
     assert_check(NULL, hub_host, good, "hub_host and provisioning exclude each other");

@@ -177,14 +177,28 @@ static void c_key_as_username(struct rig *r)
     r->routes[1][0].identity.username = "k";
 }
 
+static struct tg_config_discover section;
+static void c_discover(struct rig *r)
+{
+    section.settings = r->cloud_settings[0]; /* without a value */
+    r->m.source.discover = &section;
+}
+static void c_discover_option(struct rig *r)
+{
+    section.settings = r->cloud_settings[2];
+    set(r->cloud_settings[2], "host", "h"); /* which changes the cloud, too: see c_cloud_own */
+    r->m.source.discover = &section;
+}
+
 static void test_every_change_is_seen(void **state)
 {
     static void (*const changes[])(struct rig *) = {
-        c_source_name,   c_plugin,         c_source_option, c_source_zero, c_source_text,  c_device_id,
-        c_fewer_devices, c_list,           c_other_list,    c_empty_list,  c_point_name,   c_unit,
-        c_empty_unit,    c_deadband,       c_real,          c_address,     c_fewer_points, c_more_routes,
-        c_cloud,         c_cloud_host,     c_cloud_batch,   c_cloud_own,   c_cloud_id,     c_key,
-        c_kind,          c_key_as_username};
+        c_source_name,     c_plugin,        c_source_option,  c_source_zero, c_source_text,
+        c_device_id,       c_fewer_devices, c_list,           c_other_list,  c_empty_list,
+        c_point_name,      c_unit,          c_empty_unit,     c_deadband,    c_real,
+        c_address,         c_fewer_points,  c_more_routes,    c_cloud,       c_cloud_host,
+        c_cloud_batch,     c_cloud_own,     c_cloud_id,       c_key,         c_kind,
+        c_key_as_username, c_discover,      c_discover_option};
     enum { COUNT = sizeof changes / sizeof changes[0] };
     uint64_t seen[COUNT + 1];
     struct rig r;

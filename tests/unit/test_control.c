@@ -62,6 +62,22 @@ static void test_status(void **state)
     tg_peer_free(p);
 }
 
+static void test_discovered_and_forget(void **state)
+{
+    struct tg_peer *p = tg_peer_new();
+    (void)state;
+    assert_string_equal(tg_peer_ask(p, "{\"verb\":\"discovered\"}"), "{\"fine\":true}");
+    assert_string_equal(tg_peer_ask(p, "{\"verb\":\"forget\",\"device\":\"a4c101\"}"), "{\"status\":\"ok\"}");
+    assert_string_equal(g.forgotten, "a4c101");
+    tg_peer_assert_says(tg_peer_ask(p, "{\"verb\":\"forget\",\"device\":\"stranger\"}"),
+                        "no discovered device");
+    tg_peer_assert_says(tg_peer_ask(p, "{\"verb\":\"forget\",\"device\":7}"), "as a text");
+    tg_peer_assert_says(tg_peer_ask(p, "{\"verb\":\"forget\"}"), "as a text");
+    g.status = NULL;
+    tg_peer_assert_says(tg_peer_ask(p, "{\"verb\":\"discovered\"}"), "could not be made");
+    tg_peer_free(p);
+}
+
 static void test_send(void **state)
 {
     struct tg_peer *p = tg_peer_new();
@@ -383,6 +399,7 @@ static void test_closing_with_clients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {ROOM(test_status),
+                                       ROOM(test_discovered_and_forget),
                                        ROOM(test_send),
                                        ROOM(test_sender_leaves_before_the_answer),
                                        ROOM(test_half_closed_sender_gets_its_answer),

@@ -256,6 +256,31 @@ static void random_dealings_agree_with_a_plain_list(void **state)
     }
 }
 
+/* As above, while the slots are exchanged for fewer or more again and again. */
+static void random_dealings_go_on_in_other_slots(void **state)
+{
+    enum { MOST = 40 };
+    static struct tg_mqtt_slot places[2][MOST];
+    struct model m = {0};
+    uint16_t window = 1;
+    uint32_t random = 7;
+    (void)state;
+    tg_mqtt_inflight_init(&f, places[0], window);
+    for (unsigned n = 1; n < 500000; n++) {
+        random = random * 1664525u + 1013904223u;
+        if (random >> 28 == 0) {
+            uint16_t least = (uint16_t)(m.count > 0 ? m.count : 1);
+            window = (uint16_t)(least + (random >> 8) % (MOST + 1u - least));
+            tg_mqtt_inflight_move(&f, f.slots == places[0] ? places[1] : places[0], window);
+            memset(f.slots == places[0] ? places[1] : places[0], 0xA5,
+                   sizeof places[0]); /* not looked at any more */
+            model_check(&m, window);
+        }
+        random_step(&m, window, (random >> 24) * 100 / 256, random >> 8 & 0xffff, n);
+        model_check(&m, window);
+    }
+}
+
 static void largest_window_wraps_with_all_places_taken(void **state)
 {
     (void)state;
@@ -278,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_forgone_publish_frees_its_place),
         cmocka_unit_test(front_waits_from_when_its_turn_came),
         cmocka_unit_test(random_dealings_agree_with_a_plain_list),
+        cmocka_unit_test(random_dealings_go_on_in_other_slots),
         cmocka_unit_test(largest_window_wraps_with_all_places_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -474,6 +474,49 @@ static void test_modes(void **state)
     }
 }
 
+/* New devices and cursors of a list share one transaction; what is there stays as it is; a failure leaves nothing of it. */
+static void test_declared_together(void **state)
+{
+    struct fixture *f = *state;
+    char names[40][16];
+    struct tg_outbox_declaration list[80];
+    uint32_t old = device(f, "n7"), kept = cursor(f, old, "hub");
+    int rc = TG_ENOMEM;
+    append_n(f, old, 3, 60);
+    for (uint32_t i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof names[i], "n%u", i);
+        list[2 * i] = (struct tg_outbox_declaration){names[i], "hub"};
+        list[2 * i + 1] = (struct tg_outbox_declaration){names[i], i % 2 ? "lake" : NULL};
+    }
+    for (uint64_t nth = 1; rc != TG_OK; nth++) {
+        tg_alloc_fail_at(nth, 0);
+        rc = tg_outbox_declare(f->ob, list, 80, &f->err);
+        tg_alloc_fail_at(0, 0);
+        assert_int_equal(f->ob->tx, TG_OUTBOX_TX_NONE);
+        assert_int_equal(f->ob->device_count, rc == TG_OK ? 40 : 1);
+        assert_int_equal(f->ob->cursor_count, rc == TG_OK ? 60 : 1);
+        assert_int_equal(f->ob->cloud_count, rc == TG_OK ? 2 : 1);
+        assert_true(rc == TG_OK || rc == TG_ENOMEM);
+    }
+    OK(tg_outbox_declare(f->ob, list, 80, &f->err)); /* there is nothing left to do */
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(device(f, "n7"), old);
+        assert_int_equal(cursor(f, old, "hub"), kept);
+        assert_int_equal(state_of(f, kept).pending, 3);
+        for (uint32_t i = 0; i < 40; i++)
+            assert_int_equal(state_of(f, cursor(f, device(f, names[i]), i % 2 ? "lake" : "hub")).acked_seq,
+                             i == 7 ? 3 : 0);
+        assert_int_equal(f->ob->cursor_count, 60);
+        tg_test_verify(f->ob);
+        reopen(f, true);
+    }
+    list[79].device = "";
+    list[78].device = "m";
+    assert_int_equal(tg_outbox_declare(f->ob, list, 80, &f->err), TG_EINVAL);
+    assert_int_equal(f->ob->device_count, 40);
+    tg_test_verify(f->ob);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -489,6 +532,7 @@ int main(void)
         T(test_quarantine),
         T(test_retired_cursors),
         T(test_declarations),
+        T(test_declared_together),
         T(test_largest_transaction),
         T(test_lazy_is_refused),
         T(test_second_writer_and_reader),

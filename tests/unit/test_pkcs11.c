@@ -248,6 +248,38 @@ static void test_mutual_tls(void **state)
     }
 }
 
+/* At every moment of a handshake, also while the token signs beside the loop: the owner may close, and what it lent goes. */
+static void test_closed_in_the_handshake(void **state)
+{
+    static const char *const servers[] = {"client12", "client13"};
+    struct tg_config_identity c = {.kind = TG_IDENTITY_X509,
+                                   .certificate = key_files_at("tls-ec.pem"),
+                                   .key = uri("token=site-7;object=meter%20ec")};
+    (void)state;
+    for (int turns = 0; turns < 40; turns++) {
+        struct tg_identity id;
+        struct tg_error err = {0};
+        struct net_client client = {0};
+        assert_int_equal(tg_identity_load(&c, &id, &err), TG_OK);
+        struct tg_stream_options o = {.host = "hub.test",
+                                      .port = net_peer_port(&peer, servers[turns % 2]),
+                                      .tls = context,
+                                      .credential = id.credential};
+        net_client_open(&client, &loop, &o);
+        for (int i = 0; i < turns / 2 && !client.ready; i++)
+            (void)uv_run(&loop.uv, UV_RUN_ONCE);
+        assert_int_equal(client.end, 0);
+        tg_stream_close(client.stream, 0, NULL, NULL);
+        tg_identity_free(&id);
+        for (int i = 0; i < 3; i++)
+            (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+    }
+    struct tg_identity id;
+    assert_int_equal(tg_identity_load(&c, &id, NULL), TG_OK);
+    assert_true(exchange("client13", id.credential)); /* and all still works */
+    tg_identity_free(&id);
+}
+
 static void test_key_of_another_certificate(void **state)
 {
     static const char *const wrong[] = {"token=site-7;id=%04", "token=site-7;id=%02"};
@@ -400,10 +432,15 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures),        cmocka_unit_test(test_jwt),
-        cmocka_unit_test(test_mutual_tls),        cmocka_unit_test(test_key_of_another_certificate),
-        cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_a_wrong_pin_is_presented_once),
-        cmocka_unit_test(test_a_lost_session),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_jwt),
+        cmocka_unit_test(test_mutual_tls),
+        cmocka_unit_test(test_closed_in_the_handshake),
+        cmocka_unit_test(test_key_of_another_certificate),
+        cmocka_unit_test(test_what_is_not_there),
+        cmocka_unit_test(test_a_wrong_pin_is_presented_once),
+        cmocka_unit_test(test_a_lost_session),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -6,6 +6,8 @@
  */
 #include "support/session_stage.h"
 
+#include "northbound/link.h"
+
 #include <sys/stat.h>
 
 #include "northbound/link.h"
@@ -89,6 +91,41 @@ static void test_the_cursor_stops_at_a_hole(void **state)
     mini_broker_ack(&st.broker, 5);
     mini_broker_ack(&st.broker, 4);
     RUN_UNTIL(st.f, stage_stats(0).acked_seq == 6);
+    stage_end();
+}
+
+/* Its memory follows what is in flight: it grows up to the window, keeps what is in it over a broken connection, and shrinks. */
+static void test_the_window_grows_and_shrinks(void **state)
+{
+    struct tg_link *l;
+    begin_online(state, (const char *const[]){"max_in_flight", "50", "batch.max_samples", "3",
+                                              "batch.max_delay", "1ms", NULL});
+    l = st.sessions[0]->link;
+    assert_int_equal(l->ring_places, 4);
+    assert_int_equal(l->slot_places, 4);
+    st.broker.hold_acks = true;
+    append(160); /* 54 batches of three */
+    RUN_UNTIL(st.f, st.broker.publish_count == 50);
+    assert_int_equal(l->ring_places, 50);
+    assert_int_equal(l->slot_places, 50);
+    mini_broker_ack(&st.broker, 30);
+    mini_broker_drop(&st.broker, true);
+    mini_broker_forget(&st.broker);
+    st.broker.session_present = true;
+    RUN_UNTIL(st.f, st.broker.publish_count >= 49);
+    st.broker.hold_acks = false;
+    for (uint32_t i = 0; i < st.broker.publish_count; i++)
+        mini_broker_ack(&st.broker, i);
+    RUN_UNTIL(st.f, stage_stats(0).acked_seq == 160);
+    assert_true(tg_session_idle(st.sessions[0]));
+    for (int n = 0; n < 300 && l->ring_places > 4; n++) { /* one by one: calm */
+        append(1);
+        RUN_UNTIL(st.f, stage_stats(0).acked_seq == 161 + (uint64_t)n);
+    }
+    assert_int_equal(l->ring_places, 4);
+    assert_int_equal(l->slot_places, 4);
+    append(3);
+    RUN_UNTIL(st.f, stage_stats(0).pending == 0);
     stage_end();
 }
 
@@ -591,6 +628,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_no_more_than_the_window),
                                        TEST(test_the_cursor_stops_at_a_hole),
+                                       TEST(test_the_window_grows_and_shrinks),
                                        TEST(test_sent_again_under_the_same_ids),
                                        TEST(test_sent_again_to_a_broker_that_forgot),
                                        TEST(test_sent_again_after_a_reset),

@@ -76,6 +76,7 @@ struct rig {
     struct tg_test_model model;
     struct tg_source_host *host;
     uint64_t samples, next[2];
+    uint32_t found;
     int answers, status, downs;
     bool refuse_some, closed, good, bad;
     char json[256];
@@ -129,7 +130,18 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     assert_true(open);
 }
 
-static const struct tg_source_callbacks callbacks = {on_sample, on_state, on_answer, on_open, NULL};
+static void on_discovered(void *user, const char *id, const char *profile)
+{
+    struct rig *r = user;
+    assert_string_equal(profile, "thermometer");
+    assert_int_equal(id[0], 'a' + (int)r->found++);
+}
+
+static const struct tg_source_callbacks callbacks = {.on_sample = on_sample,
+                                                     .on_state = on_state,
+                                                     .on_answer = on_answer,
+                                                     .on_open = on_open,
+                                                     .on_discovered = on_discovered};
 
 static void on_closed(void *user)
 {
@@ -254,11 +266,38 @@ static void test_faults(void **state)
     end(&r);
 }
 
+static void test_sensors_appear(void **state)
+{
+    static const struct tg_option discover_options[] = {
+        {.name = "allow", .type = TG_OPTION_TEXT_LIST}, {.name = "max", .type = TG_OPTION_INT}, {0}};
+    static const char *const pairs[] = {"max", "5", NULL};
+    struct tg_settings *section = tg_test_settings(discover_options, pairs);
+    struct tg_config_discover discover = {.settings = section};
+    struct tg_settings_position nowhere = {0};
+    struct rig r;
+    (void)state;
+    begin(&r, 1);
+    /* d0 is a device already; nobody lets x in */
+    for (const char *const *id = (const char *const[]){"a", "d0", "b", "x", "c", NULL}; *id; id++)
+        assert_int_equal(tg_settings_append(r.model.source_settings, "discover_ids", *id, nowhere, NULL), 0);
+    assert_int_equal(tg_settings_set(r.model.source_settings, "discover_after", "20ms", NULL, nowhere, NULL),
+                     0);
+    for (const char *const *p = (const char *const[]){"a", "b", "c", NULL}; *p; p++)
+        assert_int_equal(tg_settings_append(section, "allow", *p, nowhere, NULL), 0);
+    r.model.source.discover = &discover;
+    start(&r);
+    RUN_UNTIL(&r, r.found == 3);
+    end(&r);
+    tg_settings_free(section);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_integers_and_extremes),
-        cmocka_unit_test(test_flood_stops_at_its_count_and_loses_none),
-        cmocka_unit_test(test_writes_and_commands), cmocka_unit_test(test_faults)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_integers_and_extremes),
+                                       cmocka_unit_test(test_flood_stops_at_its_count_and_loses_none),
+                                       cmocka_unit_test(test_writes_and_commands),
+                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_sensors_appear)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

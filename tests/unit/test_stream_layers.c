@@ -331,7 +331,7 @@ static void a_stream_can_be_closed_at_any_time(void **state)
         o.websocket_path = "/mqtt";
         memset(&c, 0, sizeof c);
         net_client_open(&c, &loop, &o);
-        for (int i = 0; i < turns; i++)
+        for (int i = 0; i < turns && c.ready + c.end == 0; i++) /* after that nothing comes by itself */
             uv_run(&loop.uv, UV_RUN_ONCE);
         net_client_close(&c, 0);
     }

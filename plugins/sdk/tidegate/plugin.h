@@ -89,7 +89,8 @@ enum tg_plugin_error {
     TG_PLUGIN_ETIMEOUT = -5,
     TG_PLUGIN_EDEVICE = -6,      /* the device refused (a Modbus exception, an AT ERROR) */
     TG_PLUGIN_EUNSUPPORTED = -7, /* no such service in this host, or no such command */
-    TG_PLUGIN_EUNKNOWN = -8      /* a write was sent, its outcome is not known */
+    TG_PLUGIN_EUNKNOWN = -8,     /* a write was sent, its outcome is not known */
+    TG_PLUGIN_EDENIED = -9       /* the configuration does not let this device in */
 };
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -290,6 +291,23 @@ struct tg_host {
      * _ENOMEM, _EFULL. */
     int (*device_fact)(struct tg_host_source *, uint32_t device, const char *name,
                        const struct tg_value *value);
+
+    /* Says that a device is there which is not among source->devices. When the source's `discover` section lets it in, it gets
+     * its identity and its sessions, and the instance is closed and opened again within seconds with the device in its list,
+     * after every restart too; until then it has no index and gives no samples.
+     *   id       what the device is known by for good, such as its hardware address: a4c138000001. 1 to 128 of letters, digits
+     *            and - _ . : @, the first a letter, a digit or _. It becomes the device's id: a plugin that takes an address as
+     *            a device option takes the id where the option is absent.
+     *   profile  the plugin's own profile that brings the device's settings and points; NULL: none.
+     * Cheap enough to be called for every advertisement; the same id again does nothing. Nothing needs to be done about a
+     * refusal; a device that is told again is looked at again.
+     *   0                       it is let in, or is a device of this source already
+     *   TG_PLUGIN_EDENIED       no pattern of `allow` has it; the operator sees it in the status
+     *   TG_PLUGIN_EFULL         the source has as many as it may (`max`), or the queue to the loop is full
+     *   TG_PLUGIN_EUNSUPPORTED  the source has no `discover` section
+     *   TG_PLUGIN_EINVAL        the id has other characters, or the plugin has no such profile
+     *   TG_PLUGIN_ENOMEM */
+    int (*discovered)(struct tg_host_source *, const char *id, const char *profile);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \

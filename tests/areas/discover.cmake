@@ -1,0 +1,11 @@
+# Devices that plugins find: patterns, the configuration's section, the host's service, what is remembered; the whole gateway.
+tg_test(test_glob SOURCES unit/test_glob.c LINK tg_base LABELS unit)
+tg_test(test_config_discover SOURCES unit/test_config_discover.c support/config_fixture.c LINK tg_config LABELS unit)
+tg_test(test_plugin_discovered SOURCES unit/test_plugin_discovered.c support/host_rig.c LINK tg_test_parts tg_plugins LABELS unit threads)
+tg_test(test_discovered SOURCES unit/test_discovered.c "${CMAKE_SOURCE_DIR}/core/gateway/discovered.c" LINK tg_store_help PkgConfig::JANSSON LABELS unit)
+if(TG_TESTS)
+  foreach(scenario b0410_discovered b0411_discovered_example)
+    string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+    tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+  endforeach()
+endif()
