@@ -34,7 +34,7 @@ with Stage() as stage:
         assert last_setpoint(hub.record) == 43
         for body, says in (("{", "no JSON"), ('{"command":"set","arguments":{"setpoint":101}}', "outside the point's range"),
                            ('{"command":"set","arguments":{"level":1}}', "not writable"),
-                           ('{"command":"set","arguments":{"nope":1}}', "no such point"), ('["set"]', "JSON object"),
+                           ('{"command":"set","arguments":{"nope":1}}', "no such point"), ('["set"]', "no object"),
                            ('{"command":"set","arguments":{"setpoint":1,"nope":1}}', "nothing was written")):
             service.c2d("sas-1", body)
             wait_until(lambda: says in gateway.errors(), 10, f"a line that says {says}")
