@@ -226,7 +226,8 @@ static void provision(struct fleet *f, const struct tg_cloud_talk *talk, const c
 static void rejected(struct fleet *f, const struct tg_cloud_talk *talk, const json_t *body)
 {
     uint64_t code = tg_json_member_number(body, "statusCode");
-    const char *kind = tg_json_member_text(body, "errorCode"), *why = tg_json_member_text(body, "errorMessage");
+    const char *kind = tg_json_member_text(body, "errorCode"),
+               *why = tg_json_member_text(body, "errorMessage");
     char quoted[TG_QUOTE_BYTES], text[400];
     bool again = code == CODE_TOO_MANY || code >= CODE_SERVER;
     snprintf(text, sizeof text, "fleet provisioning: %s is refused: %llu %.40s, %s",
