@@ -235,6 +235,7 @@ static int message(struct aws_session *s, const struct tg_cloud_talk *talk,
 {
     uint8_t a[TG_CLOUD_TOPIC_BYTES], b[TG_CLOUD_TOPIC_BYTES];
     struct tg_writer shadow = tg_writer_init(a, sizeof a), jobs = tg_writer_init(b, sizeof b);
+    char quoted[TG_QUOTE_BYTES];
     struct tg_bytes rest;
     tg_aws_shadow_prefix(talk->target, &shadow);
     tg_write_fmt(&jobs, "$aws/things/%s/jobs", talk->target->device_id);
@@ -242,7 +243,9 @@ static int message(struct aws_session *s, const struct tg_cloud_talk *talk,
         return tg_aws_shadow_message(&s->shadow, talk, rest, event, err);
     if (below(event->topic, &jobs, &rest))
         return tg_aws_jobs_message(&s->jobs, talk, rest, event, err);
-    return TG_OK; /* of a subscription from before, with other options */
+    /* Or of a subscription from before, with other options. */
+    return tg_error_set(err, TG_EPROTO, "nothing is expected at the topic %s",
+                        tg_quote(quoted, (const char *)event->topic.data, event->topic.len));
 }
 
 static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err)

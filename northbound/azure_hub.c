@@ -224,10 +224,12 @@ static int cloud_to_device(const struct tg_cloud_talk *talk, const struct tg_clo
     struct tg_cloud_command c = {.body = event->payload, .hold = true};
     struct tg_property_reader r;
     struct tg_property p;
+    char quoted[TG_QUOTE_BYTES];
     int rc;
     snprintf(prefix, sizeof prefix, "devices/%s/messages/devicebound/", talk->target->device_id);
     if (!tg_bytes_starts(full, prefix))
-        return TG_OK;
+        return tg_error_set(err, TG_EPROTO, "the topic %s is not this device's",
+                            tg_quote(quoted, (const char *)full.data, full.len));
     r.rest = tg_bytes(full.data + strlen(prefix), full.len - strlen(prefix));
     while ((rc = tg_property_bag_next(&r, &scratch, &p)) > 0) {
         if (tg_bytes_eq_str(p.name, "$.mid"))

@@ -259,7 +259,7 @@ static int give_desired(const struct tg_cloud_talk *talk, json_t *object, bool w
     int rc;
     snprintf(what, sizeof what, "the desired properties of version %llu are left out, what is in use stays",
              (unsigned long long)version);
-    rc = write_properties(object, TG_AZURE_TWIN_MAX_BYTES, what, &text, err);
+    rc = write_properties(object, TG_AZURE_TWIN_TAKE_BYTES, what, &text, err);
     if (rc < 0)
         return rc;
     talk->io->desired(talk->user, &(struct tg_cloud_desired){

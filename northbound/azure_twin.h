@@ -6,7 +6,7 @@
  *   DESIRED   After every connect the whole twin is asked for (GET). Patches that come while the answer is awaited are not
  *             applied, but their highest version is remembered: an answer that is older is followed by another GET. Later
  *             patches are applied in the order of their versions; what is known already is dropped, and a gap leads to a GET.
- *             A document beyond the limits (32 KiB of text, ten levels) is left out and logged, and its version counts as known, so
+ *             A document beyond the limits (48 KiB of text, ten levels) is left out and logged, and its version counts as known, so
  *             that what follows is not taken for a gap. Members at the top whose names begin with '$' ($version, $metadata) are
  *             the hub's own: they are left out of everything that is written or compared.
  *   REPORTED  The answer to GET has the hub's copy of the reported properties: the difference between it and io->reported()
@@ -27,7 +27,8 @@
 #include "northbound/json_document.h"
 #include "northbound/cloud.h"
 
-#define TG_AZURE_TWIN_MAX_BYTES      ((size_t)32 * 1024) /* of desired, of reported */
+#define TG_AZURE_TWIN_MAX_BYTES      ((size_t)32 * 1024) /* of reported properties, as text */
+#define TG_AZURE_TWIN_TAKE_BYTES     ((size_t)48 * 1024) /* of desired ones: the hub counts 32 KiB of names and values */
 #define TG_AZURE_TWIN_MAX_DEPTH      10                  /* levels below the document */
 #define TG_AZURE_TWIN_RESULTS_FILTER "$iothub/twin/res/#"
 #define TG_AZURE_TWIN_DESIRED_FILTER "$iothub/twin/PATCH/properties/desired/#"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "northbound/gcp_fault.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "northbound/json_document.h"
 
 #define MAX_BYTES 16384
 #define DEVICES   "/devices/"
@@ -68,7 +69,7 @@ int tg_gcp_fault_read(struct tg_bytes payload, struct tg_gcp_fault *ret_fault, s
     if (payload.len > MAX_BYTES)
         return tg_error_set(err, TG_EPROTO, "an error report has %zu bytes; at most %d are read", payload.len,
                             MAX_BYTES);
-    root = json_loadb((const char *)payload.data, payload.len, 0, NULL);
+    root = tg_json_parse(payload, "an error report", NULL);
     if (!copy_type(text_of(root, "error_type"), f.type, sizeof f.type)) {
         json_decref(root);
         return tg_error_set(err, TG_EPROTO, "an error report is no JSON object with an error_type");

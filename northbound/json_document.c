@@ -43,6 +43,10 @@ json_t *tg_json_parse(struct tg_bytes text, const char *what, struct tg_error *e
         tg_error_set(err, TG_ETOOBIG, "%s: JSON nested more than %d levels deep", what, TG_JSON_MAX_DEPTH);
         return NULL;
     }
+    if (text.len > 0 && memchr(text.data, 0, text.len)) { /* jansson passes over it behind a number */
+        tg_error_set(err, TG_EPROTO, "%s: no JSON: it has a NUL byte", what);
+        return NULL;
+    }
     j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (json_is_object(j))
         return j;

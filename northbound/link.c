@@ -17,7 +17,7 @@
 #define TELL_AGAIN_MS        600000
 #define CLOCK_LOOK_MS        1000
 #define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
-#define REFUSED_WAIT_FACTOR  5     /* × max_backoff, and up to as much again */
+#define REFUSED_WAIT_FACTOR  5    /* × max_backoff, and up to as much again */
 #define SHORT_LIFE_MS        10000
 #define SHORT_LIVES          2 /* so many connections in a row that end soon may be accidents */
 

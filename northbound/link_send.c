@@ -294,10 +294,13 @@ void tg_link_quarantine(struct tg_session *s, int rc)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
-    snprintf(text, sizeof text, "sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
-             (unsigned long long)row->seq, tg_code_text(rc));
-    tg_log(TG_LOG_ERROR, "session", "device=%s cloud=%s %s", s->device_id, s->route->cloud->name, text);
+    tg_log(TG_LOG_ERROR, "session",
+           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+           s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
+    snprintf(text, sizeof text, "sample seq=%llu, which cannot be sent (%s)", (unsigned long long)row->seq,
+             tg_code_text(rc));
     tg_session_notice(s, text);
+    s->stats.left_out++;
     tg_feed_ack(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }

@@ -298,7 +298,7 @@ static void io_say(void *user, enum tg_log_level level, const char *text)
 {
     struct speaker *who = user;
     tg_log(level, "session", "device=%s cloud=%s %s", name_of(who), who->link->config->name, text);
-    if (who->session && level >= TG_LOG_WARN)
+    if (who->session && level <= TG_LOG_WARN)
         tg_session_notice(who->session, text);
 }
 

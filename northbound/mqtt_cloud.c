@@ -169,6 +169,23 @@ static int read_id(struct tg_bytes body, struct tg_writer *out, struct tg_error 
     return err->code;
 }
 
+/* A broker that mixes its clients up must not write one device's commands to another. */
+static bool is_for_us(const struct tg_cloud_target *t, struct tg_bytes topic)
+{
+    static const char group[] = "$share/"; /* brokers' extension to 3.1.1: $share/{group}/{filter} */
+    uint8_t memory[TG_CLOUD_TOPIC_BYTES];
+    struct tg_writer w = tg_writer_init(memory, sizeof memory);
+    struct tg_bytes filter = expand(&w, tg_settings_text(t->settings, "command_topic"), t, NULL);
+    const uint8_t *slash;
+    if (tg_bytes_starts(filter, group)) {
+        filter = tg_bytes(filter.data + sizeof group - 1, filter.len - (sizeof group - 1));
+        slash = memchr(filter.data, '/', filter.len);
+        if (slash)
+            filter = tg_bytes(slash + 1, (size_t)(filter.data + filter.len - slash) - 1);
+    }
+    return filter.len > 0 && tg_mqtt_filter_matches(filter, topic);
+}
+
 static int take_command(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event,
                         struct tg_error *err)
 {
@@ -176,7 +193,12 @@ static int take_command(const struct tg_cloud_talk *talk, const struct tg_cloud_
     struct tg_writer id = tg_writer_init(memory, sizeof memory);
     struct tg_cloud_command command = {.body = event->payload, .hold = true};
     struct tg_error why = {0};
-    int rc = read_id(event->payload, &id, &why);
+    char quoted[TG_QUOTE_BYTES];
+    int rc;
+    if (!is_for_us(talk->target, event->topic))
+        return tg_error_set(err, TG_EPROTO, "the topic %s is not this device's",
+                            tg_quote(quoted, (const char *)event->topic.data, event->topic.len));
+    rc = read_id(event->payload, &id, &why);
     if (rc < 0)
         return tg_error_set(err, rc, "%s", why.text);
     command.message_id = tg_bytes(memory, id.len);
@@ -276,7 +298,7 @@ static int step(const struct tg_cloud_talk *talk, const struct tg_cloud_event *e
         if (speaks)
             take_leave(talk);
         return TG_OK;
-    case TG_CLOUD_MESSAGE: /* the only subscription is the command topic */
+    case TG_CLOUD_MESSAGE:
         if (talk->session)
             return take_command(talk, event, err);
         return tg_error_set(err, TG_ENOTFOUND, "no device of this gateway takes commands at its topic");

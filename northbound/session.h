@@ -80,6 +80,7 @@ struct tg_session_stats {
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
+    uint64_t left_out;   /* samples that can never be sent */
     bool resumed,
         shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
     enum tg_session_wait wait;

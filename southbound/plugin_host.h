@@ -74,9 +74,10 @@ struct tg_source_candidate {
     int64_t heard_ms; /* monotonic: when last */
 };
 struct tg_source_discovery {
-    uint32_t used, max;            /* discovered devices, those told since included */
-    uint64_t denied, without_room; /* ids; one that is heard again counts again when it is no candidate any more */
-    uint32_t candidate_count;      /* in no order; the one heard the longest ago makes room for a new one */
+    uint32_t used, max; /* discovered devices, those told since included */
+    uint64_t denied,
+        without_room;         /* ids; one that is heard again counts again when it is no candidate any more */
+    uint32_t candidate_count; /* in no order; the one heard the longest ago makes room for a new one */
     struct tg_source_candidate candidates[TG_SOURCE_CANDIDATES];
 };
 /* False: the source has no `discover` section. */

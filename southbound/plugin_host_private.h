@@ -16,7 +16,14 @@
 #define TG_SOURCE_MAX_FDS    16
 
 enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
-enum tg_mail_kind { TG_MAIL_SAMPLE, TG_MAIL_STATE, TG_MAIL_ANSWER, TG_MAIL_OPEN, TG_MAIL_FACT, TG_MAIL_DISCOVERED };
+enum tg_mail_kind {
+    TG_MAIL_SAMPLE,
+    TG_MAIL_STATE,
+    TG_MAIL_ANSWER,
+    TG_MAIL_OPEN,
+    TG_MAIL_FACT,
+    TG_MAIL_DISCOVERED
+};
 
 struct tg_up_mail {
     struct tg_mail mail;

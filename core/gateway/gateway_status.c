@@ -75,7 +75,7 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
     struct tg_session_stats st;
     json_t *j;
     tg_session_stats(s, &st);
-    j = json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:I,s:I}", "name",
+    j = json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:I}", "name",
                   tg_session_cloud(s), "state", tg_session_state_name(st.state), "host", st.host, "shared",
                   st.shared, "pending", (json_int_t)st.pending, "in_flight", (json_int_t)st.in_flight,
                   "acked_seq", (json_int_t)st.acked_seq, "acked_samples", (json_int_t)st.acked_samples,
@@ -83,8 +83,8 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
                   (json_int_t)st.connects, "failures", (json_int_t)st.failures, "commands",
                   (json_int_t)st.commands, "bytes_out", (json_int_t)st.bytes_out, "bytes_in",
                   (json_int_t)st.bytes_in, "resumed", st.resumed, "body_bytes", (json_int_t)st.body_bytes,
-                  "messages_today", (json_int_t)st.messages_today, "blocks_today",
-                  (json_int_t)st.blocks_today);
+                  "left_out", (json_int_t)st.left_out, "messages_today", (json_int_t)st.messages_today,
+                  "blocks_today", (json_int_t)st.blocks_today);
     if (j)
         add_identity(j, &st);
     if (j && st.wait != TG_SESSION_WAITS_NOT)

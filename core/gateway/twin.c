@@ -11,7 +11,9 @@
 #include "core/gateway/twin_options.h"
 #include "northbound/json_document.h"
 
-#define FACTS_MAX 32 /* of one device */
+#define FACTS_MAX        32 /* of one device */
+#define REPEAT_MAX_DEPTH 4
+#define REPEAT_MAX_BYTES 256
 
 struct twin {
     LIST_ENTRY(twin) entry;
@@ -199,11 +201,19 @@ static void put_ack(const struct twin *w, json_t *to, const char *name, const js
     json_object_set_new(all, name, bare);
 }
 
-static void acknowledge(struct twin *w, const char *name, const json_t *value, int code, uint64_t version,
+/* What was not taken is repeated only when it is small: it must not make the reported properties larger or deeper than
+ * the cloud takes, for then nothing could be reported any more. */
+static bool is_repeated(json_t *value, int code)
+{
+    return code < 300 || (tg_json_depth(value) <= REPEAT_MAX_DEPTH &&
+                          json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) <= REPEAT_MAX_BYTES);
+}
+
+static void acknowledge(struct twin *w, const char *name, json_t *value, int code, uint64_t version,
                         const char *text)
 {
     json_t *ack =
-        json_pack("{s:O?,s:i,s:I,s:s}", "value", value, "ac", code, "av", (json_int_t)version, "ad", text);
+        json_pack("{s:O*,s:i,s:I,s:s}", "value", is_repeated(value, code) ? value : NULL, "ac", code, "av", (json_int_t)version, "ad", text);
     json_t *patch = json_object();
     awaken(w);
     if (code >= 300)

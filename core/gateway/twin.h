@@ -25,7 +25,7 @@
 #include "northbound/session.h"
 #include "store/notes.h"
 
-#define TG_TWIN_LIMIT_BYTES 32768
+#define TG_TWIN_LIMIT_BYTES 49152 /* a hub counts 32 KiB without quotes and commas */
 
 struct tg_twins;
 

@@ -56,7 +56,7 @@ static void check(struct stage *s, int rc)
         check_publish(s, &r->publishes[i]);
     for (uint32_t i = 0; i < r->desired_count; i++) {
         json_t *j = json_loads(r->desired[i].json, 0, NULL);
-        TG_ASSERT(j && json_is_object(j) && strlen(r->desired[i].json) <= TG_AZURE_TWIN_MAX_BYTES);
+        TG_ASSERT(j && json_is_object(j) && strlen(r->desired[i].json) <= TG_AZURE_TWIN_TAKE_BYTES);
         json_decref(j);
     }
     for (uint32_t i = 0; i < r->command_count; i++) {

@@ -17,6 +17,7 @@ Every client is accepted, whatever it presents. Levers, for what happens from th
     publish TOPIC PAYLOAD [QOS]    to every client; answers with the packet id
     crumbs on|off             what goes to every client goes a byte at a time, with TLS each in a record of its own
     raw HEX                   these bytes, to every client
+    raw_file PATH             what is in the file, to every client
     oversize                  the head of a PUBLISH of 268,435,455 bytes, to every client
     garbage                   4 KB that are no MQTT, to every client
     seen                      {"packets": […]}: what came since the last `seen`, oldest first, at most 100,000; each with
@@ -247,6 +248,10 @@ class Broker:
             for piece in [data[i:i + 1] for i in range(len(data))] if self.crumbs else [data]:
                 client.writer.write(piece)
 
+    def raw_file(self, path):
+        with open(path, "rb") as file:
+            self.everybody(file.read())
+
     def release(self):
         for client in self.clients:
             client.writer.write(b"".join(client.held))
@@ -274,6 +279,7 @@ class Broker:
                 "close_after": self.close_after, "close": self.close, "reset": lambda: self.close(hard=True),
                 "release": self.release, "publish": self.publish,
                 "raw": lambda digits: self.everybody(bytes.fromhex(digits)),
+                "raw_file": self.raw_file,
                 "oversize": lambda: self.everybody(b"\x32\xff\xff\xff\x7f\x00\x04test"),
                 "garbage": lambda: self.everybody(b"\xf7" + noise.randbytes(4095)),
                 "seen": self.seen, "stats": self.stats, "timeline": lambda: {"events": self.events},

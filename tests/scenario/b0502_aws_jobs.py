@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""AWS IoT: jobs run as commands, one after the other and each once, also when the gateway is killed or the answer gets lost."""
+"""AWS IoT: jobs run as commands, one after the other and each once, also when the gateway is killed, the answer gets lost, or the
+connection is lost while a command runs."""
 from aws import Aws, aws_cloud
 from field import all_online, simulated
 from gateway import Gateway, configuration
-from harness import Stage, wait_until
+from harness import BUILD, Stage, wait_until
 from pki import Pki
 
 RAN = "command=set status=ok"
@@ -16,11 +17,16 @@ def setpoint(value):
 
 with Stage() as stage:
     aws = Aws(stage, Pki(stage.path("pki")))
-    aws.add("meter-1")
+    for name in ("meter-1", "slow-1"):
+        aws.add(name)
     thing = aws.thing("meter-1")
     thing.job("first", setpoint(41))  # waits since before the gateway was there
-    gateway = Gateway(stage, configuration(stage, [aws_cloud(aws, jobs="on")], [
-        simulated("rehearsal", {"meter-1": (["aws"], aws.identity("meter-1"))})]))
+    link = stage.peer("link.py", f"aws=127.0.0.1:{aws.port}")
+    gateway = Gateway(stage, configuration(stage, [aws_cloud(aws, jobs="on"), aws_cloud(aws, link.ready["ports"]["aws"], "line", jobs="on")], [
+        simulated("rehearsal", {"meter-1": (["aws"], aws.identity("meter-1"))}),
+        {"name": "slow", "plugin": "burden", "devices": [
+            {"id": "slow-1", "clouds": ["line"], "identity": aws.identity("slow-1"), "points": [{"name": "text"}]}]}],
+        gateway={"plugin_dirs": [f"{BUILD}/tests/fixtures", f"{BUILD}/plugins"]}))
     assert thing.wait_job("first", "SUCCEEDED", "FAILED")["statusDetails"] == {"status": "ok", "result": "{}"}
     # Several at once, and what cannot be done.
     for number in range(5):
@@ -59,6 +65,21 @@ with Stage() as stage:
     thing.wait_job("after", "SUCCEEDED", seconds=60)
     assert thing.execution("cancelled")["status"] == "CANCELED"
     assert "ended elsewhere" in gateway.errors()
+    # The connection is lost while a command runs, which takes 3 s: its end is told on the next one, whether it comes before that is up or after.
+    slow = aws.thing("slow-1")
+    for job, outage in (("short", False), ("long", True)):
+        ran = gateway.errors().count("command=late status=ok")
+        slow.job(job, {"command": "late"})
+        wait_until(lambda: gateway.errors().count("command received") and slow.execution(job)["status"] == "IN_PROGRESS", 30, f"{job} to run")
+        commands = gateway.session("slow-1", "line")["commands"]
+        link.command("cut aws" if outage else "rst aws")
+        if outage:
+            wait_until(lambda: gateway.errors().count("command=late status=ok") > ran, 30, f"the command of {job} to end")
+            assert gateway.session("slow-1", "line")["state"] != "online"
+            link.command("restore aws")
+        assert slow.wait_job(job, "SUCCEEDED", "FAILED")["statusDetails"] == {"status": "ok", "result": '{"late":true}'}, slow.execution(job)
+        assert gateway.session("slow-1", "line")["commands"] == commands and gateway.errors().count("command=late status=ok") == ran + 1
+    assert gateway.session("slow-1", "line")["connects"] == 3
     assert not aws.record.select("closed") and not aws.record.select("denied")
     assert all_online(gateway)
     assert gateway.stop() == 0

@@ -299,7 +299,7 @@ static char *nested(unsigned levels, const char *around)
 
 static void documents_beyond_the_limits_are_left_out(void **state)
 {
-    char *big = malloc(40000), *text;
+    char *big = malloc(60000), *text;
     (void)state;
     know("{\"desired\":{\"$version\":1}}");
     /* Ten levels below the document are allowed. */
@@ -315,12 +315,12 @@ static void documents_beyond_the_limits_are_left_out(void **state)
     text = nested(1500, "");
     patch("4", text, TG_ETOOBIG);
     free(text);
-    memset(big, 'x', 39999);
+    memset(big, 'x', 59999);
     memcpy(big, "{\"a\":\"", 6);
-    memcpy(big + 32 * 1024 - 2, "\"}", 3);
-    patch("5", big, TG_OK); /* exactly 32 KiB */
-    assert_int_equal(strlen(rig.desired[0].json), 32 * 1024);
-    memcpy(big + 32 * 1024 - 2, "x\"}", 4);
+    memcpy(big + 48 * 1024 - 2, "\"}", 3);
+    patch("5", big, TG_OK); /* exactly 48 KiB */
+    assert_int_equal(strlen(rig.desired[0].json), 48 * 1024);
+    memcpy(big + 48 * 1024 - 2, "x\"}", 4);
     patch("6", big, TG_ETOOBIG);
     assert_int_equal(rig.desired_count + rig.publish_count, 0);
     /* What was left out is no gap. */

@@ -358,10 +358,11 @@ static void test_commands(void **state)
     struct stage s;
     (void)state;
     stage_init(&s, NULL);
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"command\":\"x\"}"), TG_OK);
-    assert_int_equal(talk_rig_message(&s.rig, "any", "not JSON"), TG_OK);
-    assert_int_equal(talk_rig_message(&s.rig, "any", ""), TG_OK);
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"command\":\"x\",\"id\":null}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"command\":\"x\"}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "not JSON"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", ""), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"command\":\"x\",\"id\":null}"),
+                     TG_OK);
     assert_int_equal(s.rig.command_count, 4);
     for (unsigned i = 0; i < 4; i++) {
         assert_string_equal(s.rig.commands[i].message_id, "");
@@ -370,8 +371,34 @@ static void test_commands(void **state)
     }
     assert_string_equal(s.rig.commands[0].body, "{\"command\":\"x\"}");
     assert_string_equal(s.rig.commands[0].name, "");
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"id\":[1]}"), TG_EINVAL);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"id\":[1]}"), TG_EINVAL);
     assert_int_equal(s.rig.command_count, 4);
+    stage_fini(&s);
+}
+
+/* A broker that mixes its clients up writes nothing to a device. */
+static void test_topics_of_others(void **state)
+{
+    static const char *const foreign[] = {"tidegate/m2/command",
+                                          "tidegate/m1/command/x",
+                                          "tidegate/m1/commands",
+                                          "tidegate/m1",
+                                          "",
+                                          "/tidegate/m1/command",
+                                          "$SYS/x"};
+    struct stage s;
+    (void)state;
+    stage_init(&s, NULL);
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        assert_int_equal(talk_rig_message(&s.rig, foreign[i], "{\"command\":\"x\"}"), TG_EPROTO);
+    assert_int_equal(s.rig.command_count, 0);
+    assert_non_null(strstr(s.rig.err.text, "$SYS/x"));
+    stage_fini(&s);
+    STAGE(&s, "command_topic", "$share/gates/to/+/{device}/#");
+    assert_int_equal(talk_rig_message(&s.rig, "to/all/m1", "{\"command\":\"x\"}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "to/all/m1/do", "{\"command\":\"x\"}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "to/all/m2/do", "{\"command\":\"x\"}"), TG_EPROTO);
+    assert_int_equal(s.rig.command_count, 2);
     stage_fini(&s);
 }
 
@@ -381,9 +408,11 @@ static void test_answers(void **state)
     struct stage s;
     (void)state;
     STAGE(&s, "reply_topic", "re/{device}");
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"command\":\"x\",\"id\":\"a\\\"\xc3\xa4\"}"), TG_OK);
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"command\":\"x\",\"id\":-7}"), TG_OK);
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"command\":\"x\"}"), TG_OK);
+    assert_int_equal(
+        talk_rig_message(&s.rig, "tidegate/m1/command", "{\"command\":\"x\",\"id\":\"a\\\"\xc3\xa4\"}"),
+        TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"command\":\"x\",\"id\":-7}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"command\":\"x\"}"), TG_OK);
     assert_string_equal(s.rig.commands[0].message_id, "\"a\\\"\xc3\xa4\"");
     assert_string_equal(s.rig.commands[1].message_id, "-7");
     assert_string_equal(s.rig.commands[2].message_id, "");
@@ -401,11 +430,11 @@ static void test_answers(void **state)
     memset(long_id, 'x', 300);
     long_id[300] = '\0';
     snprintf(body, sizeof body, "{\"id\":\"%s\"}", long_id);
-    assert_int_equal(talk_rig_message(&s.rig, "any", body), TG_EINVAL);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", body), TG_EINVAL);
     assert_non_null(strstr(s.rig.err.text, "more than"));
     long_id[TG_CLOUD_REPLY_BYTES - 3] = '\0'; /* and two quotes, and the first byte of the reply */
     snprintf(body, sizeof body, "{\"id\":\"%s\"}", long_id);
-    assert_int_equal(talk_rig_message(&s.rig, "any", body), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", body), TG_OK);
     assert_int_equal(s.rig.commands[3].reply_len, TG_CLOUD_REPLY_BYTES);
     stage_fini(&s);
 }
@@ -416,7 +445,7 @@ static void test_answers_wait(void **state)
     struct stage s;
     (void)state;
     STAGE(&s, "reply_topic", "re");
-    assert_int_equal(talk_rig_message(&s.rig, "any", "{\"id\":0}"), TG_OK);
+    assert_int_equal(talk_rig_message(&s.rig, "tidegate/m1/command", "{\"id\":0}"), TG_OK);
     s.rig.publish_rc = TG_EFULL;
     for (int i = 0; i < TG_MQTT_ANSWERS_MAX; i++)
         answer(&s, 0, i ? "busy" : "ok", "{}", TG_OK);
@@ -454,6 +483,7 @@ int main(void)
                                        cmocka_unit_test(test_command_filters),
                                        cmocka_unit_test(test_rules_between_options),
                                        cmocka_unit_test(test_device_ids),
+                                       cmocka_unit_test(test_topics_of_others),
                                        cmocka_unit_test(test_login),
                                        cmocka_unit_test(test_topics),
                                        cmocka_unit_test(test_shared),
