@@ -127,7 +127,7 @@ struct tg_deferred {
 };
 
 struct tg_session_counts {
-    uint64_t published, resent, acked_samples, acked_messages, commands, body_bytes;
+    uint64_t published, resent, acked_samples, acked_messages, commands, body_bytes, left_out;
 };
 
 enum tg_session_queue { TG_QUEUE_NONE, TG_QUEUE_DELAYED, TG_QUEUE_READY };

@@ -342,7 +342,8 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
                                            .acked_samples = s->stats.acked_samples,
                                            .acked_messages = s->stats.acked_messages,
                                            .commands = s->stats.commands,
-                                           .body_bytes = s->stats.body_bytes};
+                                           .body_bytes = s->stats.body_bytes,
+                                           .left_out = s->stats.left_out};
     ret_stats->state = l->state == TG_SESSION_ONLINE && !s->gate ? TG_SESSION_ATTACHING : l->state;
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
         ret_stats->in_flight += tg_link_batch(l, tag)->session == s;
