@@ -212,8 +212,8 @@ static bool is_repeated(json_t *value, int code)
 static void acknowledge(struct twin *w, const char *name, json_t *value, int code, uint64_t version,
                         const char *text)
 {
-    json_t *ack =
-        json_pack("{s:O*,s:i,s:I,s:s}", "value", is_repeated(value, code) ? value : NULL, "ac", code, "av", (json_int_t)version, "ad", text);
+    json_t *ack = json_pack("{s:O*,s:i,s:I,s:s}", "value", is_repeated(value, code) ? value : NULL, "ac",
+                            code, "av", (json_int_t)version, "ad", text);
     json_t *patch = json_object();
     awaken(w);
     if (code >= 300)

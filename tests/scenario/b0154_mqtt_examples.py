@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The example configurations for MQTT and Sparkplug B are good once their keys are there, and what goes wrong most is said with its place."""
 import os
-import shutil
 import subprocess
 
-from gateway import run
-from harness import SOURCE, Stage
+from examples import check_examples, check_wrong
+from harness import Stage
 
 EXAMPLES = {"mqtt.yaml": ["keys/meter-1.pass", "keys/meter-2.pass"], "mqtt-shared.yaml": ["keys/site-7.crt", "keys/site-7.key"],
             "thingstream.yaml": ["keys/meter-1.pass", "keys/meter-2.pass"], "sparkplug-b.yaml": ["keys/site-7.pass"]}
@@ -40,26 +39,5 @@ def throw_away(stage, name):
 
 
 with Stage() as stage:
-    for example, keys in EXAMPLES.items():
-        path = stage.path(example)
-        shutil.copy(os.path.join(SOURCE, "config", "examples", example), path)
-        shutil.rmtree(stage.path("keys"), ignore_errors=True)
-        done = run("check", "-c", path, check=1)
-        for name in keys:
-            assert stage.path(name) in done.stderr and "does not exist" in done.stderr, f"{name}\n{done.stderr}"
-        for name in keys:
-            throw_away(stage, name)
-        done = run("check", "-c", path, check=0)
-        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    for name in {key for keys in EXAMPLES.values() for key in keys}:
-        throw_away(stage, name)
-    for example, was, now, at, says in WRONG:
-        with open(stage.path(example), encoding="utf-8") as file:
-            text = file.read()
-        assert text.count(was) == 1, f"{example}: {was}"
-        text = text.replace(was, now)
-        wrong = stage.write("wrong.yaml", text)
-        done = run("check", "-c", wrong, check=1)
-        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
-        line = next(line for line in done.stderr.splitlines() if says in line)[len(wrong) + 1:].split(":")[0]
-        assert at is None or text.splitlines()[int(line) - 1].strip().startswith(at), f"{says}: line {line}\n{done.stderr}"
+    check_examples(stage, EXAMPLES, throw_away)
+    check_wrong(stage, ((example, was, now, says, at) for example, was, now, at, says in WRONG))

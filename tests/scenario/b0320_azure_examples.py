@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The example configurations for Azure are good once their keys are there, and each key that is missing is named with its place."""
 import os
-import shutil
 import subprocess
 
-from gateway import run
-from harness import SOURCE, Stage
+from examples import check_examples, check_wrong
+from harness import Stage
 
 EXAMPLES = {
     "azure-sas.yaml": ["keys/pump-1.key", "keys/pump-2.key"],
@@ -52,22 +51,5 @@ def throw_away(stage, name):
 
 
 with Stage() as stage:
-    for example, keys in EXAMPLES.items():
-        path = stage.path(example)
-        shutil.copy(os.path.join(SOURCE, "config", "examples", example), path)
-        for name in keys:
-            os.path.exists(stage.path(name)) and os.remove(stage.path(name))
-        done = run("check", "-c", path, check=1)
-        for name in keys:
-            assert stage.path(name) in done.stderr and "does not exist" in done.stderr, f"{name}\n{done.stderr}"
-        for name in keys:
-            throw_away(stage, name)
-        done = run("check", "-c", path, check=0)
-        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    for example, was, now, says in WRONG:
-        with open(stage.path(example), encoding="utf-8") as file:
-            text = file.read()
-        assert text.count(was) == 1, f"{example}: {was}"
-        wrong = stage.write("wrong.yaml", text.replace(was, now))
-        done = run("check", "-c", wrong, check=1)
-        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
+    check_examples(stage, EXAMPLES, throw_away)
+    check_wrong(stage, WRONG)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 
+from examples import check_wrong
 from gateway import run
 from harness import SOURCE, Stage
 
@@ -50,13 +51,7 @@ with Stage() as stage:
     stage.write("keys/publisher.json", service_account())
     done = run("check", "-c", path, check=0)
     assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    for was, now, says in WRONG:
-        assert text.count(was) == 1, was
-        wrong = stage.write("wrong.yaml", text.replace(was, now))
-        done = run("check", "-c", wrong, check=1)
-        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
+    check_wrong(stage, (("gcp-pubsub.yaml", *wrong) for wrong in WRONG))
 
     with open(os.path.join(SOURCE, "docs", "clouds", "gcp-pubsub.md"), encoding="utf-8") as file:
         whole, emulator = re.findall(r"```yaml\n(.*?)```", file.read(), re.DOTALL)

@@ -21,6 +21,7 @@ with Stage() as stage:
         simulated("rehearsal", {name: (["lake"], {"jwt_key": registry.key(name)}) for name in ("meter-1", "meter-2")}, every="10ms")]))
     bridge.record.wait("refused", "meter-2", "another key", seconds=30)
     wait_until(lambda: "not authorised" in gateway.session("meter-2", "lake").get("last_error", ""), 30, "the refusal in the status")
+    assert gateway.session("meter-2", "lake").get("waits_for", "change") == "change"  # absent while it tries again
     shutil.copy(registry.path("right.key"), registry.key("meter-2"))
     bridge.record.wait("connect", "meter-1", count=3, seconds=90)
     bridge.record.wait("connect", "meter-2", seconds=90)

@@ -4,16 +4,17 @@
 the manual says log in at the test bridge with the examples as they are but for host and port."""
 import os
 import re
-import shutil
 import subprocess
 
 import yaml
 
-from gateway import Gateway, run
+from examples import check_examples, check_wrong
+from gateway import Gateway
 from gcp import PROJECT, REGION, REGISTRY, Bridge, Registry
 from harness import SOURCE, Stage, wait_until
 
-EXAMPLES = {"gcp-iot-core.yaml": ("meter-1", "meter-2"), "gcp-iot-core-gateway.yaml": ("site-7", "meter-2")}
+EXAMPLES = {"gcp-iot-core.yaml": ["keys/meter-1.key", "keys/meter-2.key"],
+            "gcp-iot-core-gateway.yaml": ["keys/site-7.key", "keys/meter-2.key"]}
 WRONG = (  # example, what stands there, what is written instead, what is said
     ("gcp-iot-core.yaml", "project: plant-one ", "#", 'missing "project"'),
     ("gcp-iot-core.yaml", "project: plant-one", "project: Plant One", "is not a project's id"),
@@ -46,28 +47,6 @@ def make_key(stage, recipe, name):
         return file.read()
 
 
-def check_files(stage):
-    for example, keys in EXAMPLES.items():
-        path = stage.path(example)
-        shutil.copy(os.path.join(SOURCE, "config", "examples", example), path)
-        shutil.rmtree(stage.path("keys"), ignore_errors=True)
-        done = run("check", "-c", path, check=1)
-        for name in keys:
-            assert stage.path("keys", f"{name}.key") in done.stderr and "does not exist" in done.stderr, f"{name}\n{done.stderr}"
-        os.mkdir(stage.path("keys"), 0o700)
-        for name in ("meter-1", *keys):
-            make_key(stage, manual_recipes()[0], name)
-        done = run("check", "-c", path, check=0)
-        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    for example, was, now, says in WRONG:
-        with open(stage.path(example), encoding="utf-8") as file:
-            text = file.read()
-        assert text.count(was) == 1, f"{example}: {was}"
-        wrong = stage.write("wrong.yaml", text.replace(was, now))
-        done = run("check", "-c", wrong, check=1)
-        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
-
-
 def log_in(stage, example, registry, *online):
     bridge = Bridge(stage, registry, name=example)
     with open(stage.path(example), encoding="utf-8") as file:
@@ -82,7 +61,8 @@ def log_in(stage, example, registry, *online):
 
 
 with Stage() as stage:
-    check_files(stage)
+    check_examples(stage, EXAMPLES, lambda stage, name: make_key(stage, manual_recipes()[0], name[5:-4]))
+    check_wrong(stage, WRONG)
     elliptic, rsa = manual_recipes()
     registry = Registry(stage.path("gcp"))
     registry.add("meter-1", key=None)

@@ -7,13 +7,13 @@ import re
 import shutil
 import subprocess
 
-from gateway import run
+from examples import check_examples, check_wrong
 from harness import SOURCE, Stage
 from pki import Pki
 
 EXAMPLES = {
-    "aws-iot-core.yaml": ["meter-1.crt", "meter-1.key", "meter-2.p12", "meter-2.pass"],
-    "aws-fleet-provisioning.yaml": ["claim.crt", "claim.key"],
+    "aws-iot-core.yaml": ["keys/meter-1.crt", "keys/meter-1.key", "keys/meter-2.p12", "keys/meter-2.pass"],
+    "aws-fleet-provisioning.yaml": ["keys/claim.crt", "keys/claim.key"],
 }
 CORE, FLEET = EXAMPLES
 WRONG = (  # example, what stands there, what is written instead, what is said
@@ -39,14 +39,14 @@ WRONG = (  # example, what stands there, what is written instead, what is said
 )
 
 
-def make(pki, stage, name):
-    base, kind = os.path.splitext(stage.path("keys/" + name))
+def make(stage, name):
+    base, kind = os.path.splitext(stage.path(name))
     if kind == ".p12":
         subprocess.run(["openssl", "pkcs12", "-export", "-in", pki.path("device.pem"), "-inkey", pki.path("device.key"),
                         "-passout", "pass:secret", "-out", base + kind], check=True, capture_output=True)
         os.chmod(base + kind, 0o600)
     elif kind == ".pass":
-        stage.write("keys/" + name, "secret\n")
+        stage.write(name, "secret\n")
     else:
         shutil.copy(pki.path("device" + (".pem" if kind == ".crt" else ".key")), base + kind)
 
@@ -66,21 +66,5 @@ with Stage() as stage:
     check_manual()
     pki = Pki(stage.path("pki"))
     pki.add("device", "x509-ca")
-    os.mkdir(stage.path("keys"), 0o700)
-    for example, keys in EXAMPLES.items():
-        path = stage.path(example)
-        shutil.copy(os.path.join(SOURCE, "config", "examples", example), path)
-        done = run("check", "-c", path, check=1)
-        for name in keys:
-            assert stage.path("keys/" + name) in done.stderr and "does not exist" in done.stderr, f"{name}\n{done.stderr}"
-        for name in keys:
-            make(pki, stage, name)
-        done = run("check", "-c", path, check=0)
-        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    for example, was, now, says in WRONG:
-        with open(stage.path(example), encoding="utf-8") as file:
-            text = file.read()
-        assert text.count(was) == 1, f"{example}: {was}"
-        wrong = stage.write("wrong.yaml", text.replace(was, now))
-        done = run("check", "-c", wrong, check=1)
-        assert done.stderr.startswith(f"{wrong}:") and says in done.stderr, f"{says}\n{done.stderr}"
+    check_examples(stage, EXAMPLES, make)
+    check_wrong(stage, WRONG)
