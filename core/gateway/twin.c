@@ -246,10 +246,50 @@ static json_t *state_of(const struct device_facts *f)
     return json_pack("{s:s,s:s}", "is", f->state, "text", f->state_text ? f->state_text : "");
 }
 
+#define EFFECTIVE_POINTS_MAX 64 /* a document has 32 KiB in most clouds */
+
+static void put_ms(json_t *to, const char *name, int64_t ms, bool as_patch)
+{
+    char text[TG_SETTINGS_NUMBER_BYTES];
+    if (ms > 0) {
+        tg_format_option_number(TG_OPTION_DURATION, ms, text);
+        json_object_set_new(to, name, json_string(text));
+    } else if (as_patch) {
+        json_object_set_new(to, name, json_null());
+    }
+}
+
+/* The options of the device's points that are in force, the file's or a cloud's; NULL for a device of many points. A patch
+ * has null for what is not set. */
+static json_t *effective_options(struct tg_twins *t, const char *device, bool as_patch)
+{
+    const struct tg_router_device *d = tg_router_device(t->router, device);
+    json_t *j = d && d->config->point_count <= EFFECTIVE_POINTS_MAX ? json_object() : NULL;
+    for (uint32_t i = 0; j && i < d->config->point_count; i++) {
+        const struct tg_router_point *p = &d->points[i];
+        json_t *o = json_object();
+        char deadband[40];
+        put_ms(o, "every", p->every_ms, as_patch);
+        put_ms(o, "min_interval", p->options.min_interval_ms, as_patch);
+        put_ms(o, "max_interval", p->options.max_interval_ms, as_patch);
+        if (p->options.deadband >= 0) {
+            snprintf(deadband, sizeof deadband, "%.10g%s", p->options.deadband,
+                     p->options.deadband_is_percent ? "%" : "");
+            json_object_set_new(o, "deadband", json_string(deadband));
+        } else if (as_patch) {
+            json_object_set_new(o, "deadband", json_null());
+        }
+        if (json_object_size(o) > 0)
+            json_object_set(j, d->config->points[i].name, o);
+        json_decref(o);
+    }
+    return j;
+}
+
 static json_t *whole_document(struct tg_twins *t, struct twin *w)
 {
     struct device_facts *f = facts_of(t, w->device, false);
-    json_t *j = json_pack("{s:s}", "gateway", t->gateway), *ack;
+    json_t *j = json_pack("{s:s}", "gateway", t->gateway), *ack, *effective;
     const char *name;
     if (!j)
         return NULL;
@@ -257,6 +297,10 @@ static json_t *whole_document(struct tg_twins *t, struct twin *w)
         json_object_set_new(j, "state", state_of(f));
     if (f && json_object_size(f->facts) > 0)
         json_object_set(j, "facts", f->facts);
+    effective = effective_options(t, w->device, false);
+    if (json_object_size(effective) > 0)
+        json_object_set(j, "effective", effective);
+    json_decref(effective);
     json_object_foreach(w->acks, name, ack) put_ack(w, j, name, ack);
     return j;
 }
@@ -411,7 +455,12 @@ static bool is_point(struct tg_twins *t, const struct twin *w, const char *name)
 static void take_options(struct tg_twins *t, struct twin *w, json_t *options, bool silent)
 {
     struct tg_error err = {0};
+    json_t *effective;
     int rc = tg_twin_apply_options(t->router, w->device, options, &err);
+    effective = rc == TG_OK ? effective_options(t, w->device, true) : NULL;
+    if (effective)
+        tell_device(t, w->device, "effective", effective);
+    json_decref(effective);
     if (silent && rc == TG_OK)
         return;
     acknowledge(w, "options", options,

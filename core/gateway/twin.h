@@ -13,7 +13,7 @@
  * Each is acknowledged in reported under its own name, as IoT Plug and Play has it: {"value", "ac", "av", "ad"}; clouds
  * that compare desired and reported (cloud.h plain_acks) get the bare value, and the acknowledgements in "_ack".
  *
- * REPORTED  also holds "gateway", "state" (with text) and "facts" (model, firmware, … as the plugin tells them).
+ * REPORTED  also holds "effective" (the options of the points that are in force; devices of at most 64 points), "gateway", "state" (with text) and "facts" (model, firmware, … as the plugin tells them).
  *
  * MEMORY    A twin exists once a cloud has asked or a note of it was found; desired documents beyond TG_TWIN_LIMIT_BYTES are
  *           refused. Loop thread.

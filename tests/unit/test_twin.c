@@ -195,6 +195,21 @@ static void test_refusals_say_why(void **state)
     end();
 }
 
+/* In what was patched together, and in the whole document. */
+static void expect_effective(const char *point, const char *option, const char *value)
+{
+    json_t *whole = json_loads((const char *)tg_twins_reported(r.twins, &r.session).data, 0, NULL);
+    json_t *documents[] = {r.session.reported, whole};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *is = json_object_get(json_object_get(json_object_get(documents[i], "effective"), point), option);
+        if (!value)
+            assert_null(is);
+        else
+            assert_string_equal(json_string_value(is), value);
+    }
+    json_decref(whole);
+}
+
 static void test_options_are_validated_as_in_the_file(void **state)
 {
     (void)state;
@@ -205,6 +220,9 @@ static void test_options_are_validated_as_in_the_file(void **state)
     assert_int_equal(r.device->points[0].options.max_interval_ms, 60000);
     assert_int_equal(r.source.interval_ms, 5000);
     assert_int_equal(r.source.interval_point, 0);
+    expect_effective("p0", "every", "5s");
+    expect_effective("p0", "deadband", "2%");
+    expect_effective("p0", "max_interval", "1m");
     want(true, 2, "{\"options\":{\"p0\":{\"deadband\":\"1\"},\"p1\":{\"every\":5}}}");
     expect_ack("options", 400, 2, "point p1: every");
     assert_true(r.device->points[0].options.deadband_is_percent); /* all or none */
@@ -219,6 +237,8 @@ static void test_options_are_validated_as_in_the_file(void **state)
     assert_false(r.device->points[0].options.deadband_is_percent);
     assert_true(r.device->points[0].options.deadband > 0.49 && r.device->points[0].options.deadband < 0.51);
     assert_int_equal(r.source.interval_ms, 0);
+    expect_effective("p0", "every", NULL);
+    expect_effective("p0", "deadband", "0.5");
     end();
 }
 
@@ -271,6 +291,7 @@ static void test_the_whole_document(void **state)
     assert_string_equal(json_string_value(json_object_get(json_object_get(j, "state"), "is")), "down");
     assert_string_equal(json_string_value(json_object_get(json_object_get(j, "facts"), "model")), "X1");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(j, "p1"), "value")), 1);
+    json_object_del(j, "effective"); /* nothing changed in it, so no patch told it */
     json_object_del(j, "gateway"); /* the patches make the same document */
     assert_true(json_equal(j, r.session.reported));
     json_decref(j);
