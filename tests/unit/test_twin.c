@@ -201,7 +201,8 @@ static void expect_effective(const char *point, const char *option, const char *
     json_t *whole = json_loads((const char *)tg_twins_reported(r.twins, &r.session).data, 0, NULL);
     json_t *documents[] = {r.session.reported, whole};
     for (size_t i = 0; i < 2; i++) {
-        json_t *is = json_object_get(json_object_get(json_object_get(documents[i], "effective"), point), option);
+        json_t *is =
+            json_object_get(json_object_get(json_object_get(documents[i], "effective"), point), option);
         if (!value)
             assert_null(is);
         else
@@ -292,7 +293,7 @@ static void test_the_whole_document(void **state)
     assert_string_equal(json_string_value(json_object_get(json_object_get(j, "facts"), "model")), "X1");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(j, "p1"), "value")), 1);
     json_object_del(j, "effective"); /* nothing changed in it, so no patch told it */
-    json_object_del(j, "gateway"); /* the patches make the same document */
+    json_object_del(j, "gateway");   /* the patches make the same document */
     assert_true(json_equal(j, r.session.reported));
     json_decref(j);
     end();
