@@ -119,6 +119,21 @@ static void service_answer(struct tg_host_source *source, uint64_t request, int 
                   &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
 }
 
+static void service_uplink(struct tg_host_source *source, bool up, const char *text)
+{
+    put_text_mail(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_UPLINK, .state = up}, text);
+}
+
+static void service_offer_time(struct tg_host_source *source, int64_t wall_ms, uint32_t uncertainty_ms)
+{
+    put_text_mail(checked(source),
+                  &(struct tg_up_mail){.kind = TG_MAIL_TIME,
+                                       .time_ms = wall_ms,
+                                       .request = (uint64_t)tg_clock_mono_ms(),
+                                       .state = uncertainty_ms},
+                  NULL);
+}
+
 #define FACT_NAME_MAX_BYTES 64
 
 static int service_device_fact(struct tg_host_source *source, uint32_t device, const char *name,
@@ -311,6 +326,14 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
         if (cb->on_discovered)
             cb->on_discovered(s->handle.user, text, m->has_text ? text + strlen(text) + 1 : NULL);
         break;
+    case TG_MAIL_UPLINK:
+        if (cb->on_uplink)
+            cb->on_uplink(s->handle.user, m->state != 0, m->has_text ? text : NULL);
+        break;
+    case TG_MAIL_TIME:
+        if (cb->on_time)
+            cb->on_time(s->handle.user, m->time_ms, (int64_t)m->request, m->state);
+        break;
     case TG_MAIL_OPEN:
         atomic_store(&s->open_seen, m->status >= 0);
         cb->on_open(s->handle.user, m->status >= 0, m->has_text ? text : NULL, m->time_ms);
@@ -438,7 +461,9 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .stopping = service_stopping,
                                    GETTERS,
                                    .device_fact = service_device_fact,
-                                   .discovered = tg_service_discovered};
+                                   .discovered = tg_service_discovered,
+                                   .uplink = service_uplink,
+                                   .offer_time = service_offer_time};
     tg_discovery_init(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);

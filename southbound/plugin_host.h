@@ -42,6 +42,10 @@ struct tg_source_callbacks {
     /* A device that is not in the list and that the `discover` section lets in; each id once. `profile` may be NULL. May be
      * NULL itself. */
     void (*on_discovered)(void *user, const char *id, const char *profile);
+    /* The site's way to the network, and a time from outside; tidegate/plugin.h, uplink and offer_time. `text` and the callbacks may
+     * be NULL. The time is as of monotonic at_ms. */
+    void (*on_uplink)(void *user, bool up, const char *text);
+    void (*on_time)(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
 };
 
 struct tg_source_host;

@@ -22,15 +22,17 @@ enum tg_mail_kind {
     TG_MAIL_ANSWER,
     TG_MAIL_OPEN,
     TG_MAIL_FACT,
-    TG_MAIL_DISCOVERED
+    TG_MAIL_DISCOVERED,
+    TG_MAIL_UPLINK,
+    TG_MAIL_TIME
 };
 
 struct tg_up_mail {
     struct tg_mail mail;
     enum tg_mail_kind kind;
-    uint32_t device, count, state;
+    uint32_t device, count, state; /* UPLINK: state 1 = up; TIME: state = its uncertainty, ms */
     int status;
-    int64_t time_ms;
+    int64_t time_ms; /* TIME: `request` is the monotonic time of it */
     uint64_t request;
     bool has_text;
     struct tg_point_value values[]; /* count of them, then texts; for other kinds a NUL-terminated text */

@@ -203,9 +203,9 @@ int tg_cmd_decode(int argc, char **argv)
     struct tg_plugin_set *set;
     struct tg_error err = {0};
     const struct tg_plugin *p;
-    const char *rest[64];
-    struct tg_args a = {0};
-    int n = 0, rc;
+    const char *rest[TG_ARGS_REST_MAX];
+    struct tg_args a;
+    int n, rc;
     bool usage = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
     if (usage) {
         fprintf(argc < 2 ? stderr : stdout, "usage: tidegate decode modbus|at ARGS… [--json]\n\n"
@@ -213,19 +213,9 @@ int tg_cmd_decode(int argc, char **argv)
                                             "KIND --help shows what each kind takes.\n");
         return argc < 2 ? TG_EXIT_USAGE : TG_EXIT_OK;
     }
-    /* What follows the kind is the plugin's own; only --json and --plugin-dir are ours. */
-    for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            a.json = true;
-        } else if (strcmp(argv[i], "--plugin-dir") == 0 && i + 1 < argc && a.plugin_dir_count < 8) {
-            a.plugin_dirs[a.plugin_dir_count++] = argv[++i];
-        } else if (n < 64) {
-            rest[n++] = argv[i];
-        } else {
-            fprintf(stderr, "tidegate decode: at most 64 arguments\n");
-            return TG_EXIT_USAGE;
-        }
-    }
+    rc = tg_args_rest(argc, argv, &a, rest, &n);
+    if (rc)
+        return rc;
     if (tg_command_plugins(&a, &set) < 0)
         return TG_EXIT_NO;
     p = tg_plugin_find(set, argv[1], &err);

@@ -64,6 +64,26 @@ int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args
     return 0;
 }
 
+int tg_args_rest(int argc, char **argv, struct tg_args *ret_args, const char *ret_rest[TG_ARGS_REST_MAX],
+                 int *ret_count)
+{
+    *ret_args = (struct tg_args){0};
+    *ret_count = 0;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            ret_args->json = true;
+        } else if (strcmp(argv[i], "--plugin-dir") == 0 && i + 1 < argc && ret_args->plugin_dir_count < 8) {
+            ret_args->plugin_dirs[ret_args->plugin_dir_count++] = argv[++i];
+        } else if (*ret_count < TG_ARGS_REST_MAX) {
+            ret_rest[(*ret_count)++] = argv[i];
+        } else {
+            fprintf(stderr, "tidegate %s: at most %d arguments\n", argv[0], TG_ARGS_REST_MAX);
+            return TG_EXIT_USAGE;
+        }
+    }
+    return TG_EXIT_OK;
+}
+
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set)
 {
     char exe[PATH_MAX], beside[PATH_MAX + 16];

@@ -34,6 +34,7 @@ int tg_cmd_outbox(int argc, char **argv);
 int tg_cmd_device(int argc, char **argv);
 int tg_cmd_plugin(int argc, char **argv);
 int tg_cmd_decode(int argc, char **argv);
+int tg_cmd_discover(int argc, char **argv);
 int tg_cmd_identity(int argc, char **argv);
 
 /* The options that most verbs share, taken out of argv; what is left stays in args. */
@@ -48,6 +49,12 @@ struct tg_args {
 /* Says what is wrong on standard error and returns TG_EXIT_USAGE; 0 = go on. `more` (may be NULL) lists further options
  * that take a value, ended by NULL; they stay in args together with their value. */
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret_args);
+
+/* For verbs whose arguments are a plugin's own: only --json and --plugin-dir are taken out; argv[0] is the verb, argv[1] is passed
+ * over. The exit code to end with (its message is printed), or 0. */
+#define TG_ARGS_REST_MAX 64
+int tg_args_rest(int argc, char **argv, struct tg_args *ret_args, const char *ret_rest[TG_ARGS_REST_MAX],
+                 int *ret_count);
 
 /* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed. */
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set) TG_CHECKED;

@@ -59,8 +59,14 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
-static const struct tg_source_callbacks source_callbacks = {on_sample, on_device_state, on_answer,
-                                                            on_open,   on_fact,         on_discovered};
+static const struct tg_source_callbacks source_callbacks = {
+    .on_sample = on_sample,
+    .on_state = on_device_state,
+    .on_answer = on_answer,
+    .on_open = on_open,
+    .on_fact = on_fact,
+    .on_discovered = on_discovered,
+};
 
 /* --- building one source ----------------------------------------------------------------------------------- */
 

@@ -22,6 +22,8 @@ static const struct tg_command commands[] = {
     {"plugin", "list|describe NAME", "what is installed, its options and points", tg_cmd_plugin},
     {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},
     {"decode", "KIND ARGS…", "turns bytes into readings, without hardware", tg_cmd_decode},
+    {"discover", "[KIND] [ARGS…]", "what is on the bus, in the air, on the ports, as YAML to paste",
+     tg_cmd_discover},
 };
 
 #define COUNT (sizeof commands / sizeof commands[0])

@@ -8,7 +8,7 @@
 #include "plugins/at/at_instance.h"
 #include "plugins/at/at_options.h"
 #include "plugins/at/at_scripts.h"
-#include "plugins/at/serial_port.h"
+#include "southbound/serial_port.h"
 
 static int no_memory(char *error, size_t error_size)
 {

@@ -14,7 +14,7 @@
 #include "plugins/at/at_options.h"
 #include "plugins/at/at_scripts.h"
 #include "plugins/at/at_text.h"
-#include "plugins/at/serial_port.h"
+#include "southbound/serial_port.h"
 
 #define READ_BYTES    1024
 #define READS_AT_ONCE 4 /* then other sources have their turn */

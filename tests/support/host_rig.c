@@ -73,8 +73,14 @@ static void on_discovered(void *user, const char *id, const char *profile)
     r->found++;
 }
 
-const struct tg_source_callbacks tg_rig_callbacks = {on_sample, on_state, on_answer,
-                                                     on_open,   NULL,     on_discovered};
+const struct tg_source_callbacks tg_rig_callbacks = {
+    .on_sample = on_sample,
+    .on_state = on_state,
+    .on_answer = on_answer,
+    .on_open = on_open,
+    .on_fact = NULL,
+    .on_discovered = on_discovered,
+};
 
 void tg_rig_on_closed(void *user)
 {

@@ -308,10 +308,45 @@ struct tg_host {
      *   TG_PLUGIN_EINVAL        the id has other characters, or the plugin has no such profile
      *   TG_PLUGIN_ENOMEM */
     int (*discovered)(struct tg_host_source *, const char *id, const char *profile);
+
+    /* Says that the site's way to the network has come up or has gone, as a modem knows before any time-out does: sessions that
+     * wait for their next attempt try at once, sessions that are connected look after their connection. Told again, the same
+     * changes nothing. text (may be NULL) is for people: "registered, home network, LTE". */
+    void (*uplink)(struct tg_host_source *, bool up, const char *text);
+
+    /* Offers the time that a device has from elsewhere (a modem's from its network): Unix milliseconds, right within
+     * uncertainty_ms at the moment of the call. The host takes it while the system's own clock has no valid time. */
+    void (*offer_time)(struct tg_host_source *, int64_t wall_ms, uint32_t uncertainty_ms);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \
     ((host)->struct_size >= offsetof(struct tg_host, member) + sizeof((host)->member) && (host)->member)
+
+/* --- discovery for people -------------------------------------------------------------------- */
+
+/* One `tidegate discover <name> ARGS…`, lent to tg_plugin.discover until it returns. */
+struct tg_discover {
+    uint32_t struct_size;
+    int argc; /* what follows the plugin's name, without --json */
+    const char *const *argv;
+    bool json;
+    void (*out)(void *user, const char *text); /* what was found: YAML to paste, or one JSON document */
+    void (*note)(void *user,
+                 const char *text); /* progress and trouble, for people: a line each, without a line end */
+    bool (*stopping)(void *user);   /* the user has had enough: finish what is written and return */
+    void *user;
+};
+
+/* --- privileges ------------------------------------------------------------------------------ */
+
+/* What an instance has to be able to do, for `isolation: process`: everything else is taken away from its process. Files and
+ * ports that its PATH and SECRET_FILE options name may be opened without being asked for here. */
+#define TG_NEEDS_NETWORK   1u /* TCP, UDP, name look-ups */
+#define TG_NEEDS_BLUETOOTH 2u /* Bluetooth sockets, with CAP_NET_RAW and CAP_NET_ADMIN */
+#define TG_NEEDS_PROGRAMS  4u /* starts programs (pppd) */
+#define TG_NEEDS_SERIAL    8u /* opens serial ports beyond those that its options name */
+#define TG_NEEDS_STATED                                                                                      \
+    64u /* the field is filled in: 0 stands for a plugin older than it, which gets NETWORK and SERIAL */
 
 /* --- what a plugin is ------------------------------------------------------------------------ */
 
@@ -352,6 +387,15 @@ struct tg_plugin {
      * May be NULL. */
     int (*decode)(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
                   void *user);
+
+    /* Appended after 0.1. */
+
+    uint32_t needs; /* TG_NEEDS_…, with TG_NEEDS_STATED */
+
+    /* `tidegate discover <name> ARGS…`: what is on the bus, in the air, on the ports, without a configuration and without changing
+     * anything there. Runs in a process of its own and may block, but looks at stopping() between steps. 0 = found something,
+     * 1 = found nothing, 2 = wrong usage (text through `note`). May be NULL. */
+    int (*discover)(const struct tg_discover *request);
 };
 
 #define TG_PLUGIN_INIT(model)                                                                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "plugins/at/serial_port.h"
+#include "southbound/serial_port.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static const char *advice(int errnum)
     }
 }
 
-static int claim(int fd, const char *path, char *error, size_t error_size)
+int tg_serial_claim(int fd, const char *path, char *error, size_t error_size)
 {
     if (!isatty(fd)) {
         snprintf(error, error_size, "%s is no serial port", path);
@@ -106,7 +106,7 @@ int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, siz
         snprintf(error, error_size, "%s cannot be opened: %s%s", path, strerror(errnum), advice(errnum));
         return TG_PLUGIN_EIO;
     }
-    rc = claim(fd, path, error, error_size);
+    rc = tg_serial_claim(fd, path, error, error_size);
     if (rc < 0) {
         close(fd);
         return rc;

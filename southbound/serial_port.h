@@ -7,8 +7,8 @@
  * *any* setting took: all are read back. Never blocks. read() of 0 bytes, EIO, ENXIO or ENODEV mean that the
  * device was unplugged: close at once, else its name stays taken and it returns under another.
  */
-#ifndef TG_PLUGINS_AT_SERIAL_PORT_H
-#define TG_PLUGINS_AT_SERIAL_PORT_H
+#ifndef TG_SOUTHBOUND_SERIAL_PORT_H
+#define TG_SOUTHBOUND_SERIAL_PORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +16,9 @@
 
 /* 300 … 4000000, the rates that Linux names. */
 bool tg_serial_baud_known(int64_t baud);
+
+/* TIOCEXCL and flock on a descriptor that somebody else has opened; 0, or a negative tg_plugin_error with the reason in `error`. */
+int tg_serial_claim(int fd, const char *path, char *error, size_t error_size);
 
 /* The descriptor, or a negative tg_plugin_error with the reason and what to do in `error`. */
 int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
