@@ -152,14 +152,12 @@ static bool find_usb(const struct ble_adapter *a, int *ret_bus, int *ret_device)
     snprintf(link, sizeof link, "/sys/class/bluetooth/hci%u/device", a->index);
     if (!realpath(link, path))
         return false;
-    for (char *slash = path; slash && strlen(path) > strlen("/sys/devices"); slash = strrchr(path, '/')) {
+    while (strlen(path) > strlen("/sys/devices")) {
         *ret_bus = sysfs_number(path, "busnum");
         *ret_device = sysfs_number(path, "devnum");
         if (*ret_bus > 0 && *ret_device > 0)
             return true;
-        slash = strrchr(path, '/');
-        if (slash)
-            *slash = 0;
+        *strrchr(path, '/') = 0;
     }
     return false;
 }
