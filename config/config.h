@@ -73,8 +73,9 @@ struct tg_config_point {
     struct tg_config_pos pos;
     const char *name, *unit;          /* unit may be NULL */
     const struct tg_settings *common; /* tg_config_point_options: every, deadband, min_interval, max_interval,
-                                         scale, offset, writable, priority */
-    const struct tg_settings *settings; /* the plugin's point options */
+                                         scale, offset, enum, writable, sum, difference, rate … */
+    const struct tg_settings *settings; /* the plugin's point options; empty for a derived point */
+    bool derived;                       /* has sum, difference or rate: the plugin does not know of it */
 };
 
 struct tg_config_device {
@@ -82,7 +83,8 @@ struct tg_config_device {
     const char *id;
     const struct tg_settings *settings;
     const struct tg_config_point *points;
-    uint32_t point_count;
+    uint32_t point_count;   /* those that are read, then the derived ones */
+    uint32_t derived_count; /* the last so many */
     const struct tg_config_route *routes;
     uint32_t route_count;
     bool discovered; /* not named in the file: the source's `discover` section lets it in */

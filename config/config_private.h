@@ -148,6 +148,12 @@ void tg_config_check_discover(struct tg_config_load *l, const struct tg_config_s
 struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct tg_plugin *plugin,
                                          const char *name, struct tg_config_pos pos);
 
+/* --- config_check_points.c --- */
+
+/* An entry of `points` that is worked out, not read. */
+bool tg_config_map_is_derived(const struct tg_yaml_node *map);
+void tg_config_check_points(struct tg_config_load *l, const struct tg_config_device *d);
+
 /* --- config_check.c --- */
 /* Where an option was given, or `fallback` when it came from a default or a profile. */
 struct tg_config_pos tg_config_option_pos(struct tg_config_pos fallback, const struct tg_settings *s,
