@@ -181,6 +181,12 @@ void tg_config_free(struct tg_config *config);
 int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway,
                            struct tg_error *err) TG_CHECKED;
 
+/* The file of a device profile that the integrator has written: PLUGIN/NAME.yaml in one of the `profile_dirs`, or in `profiles`
+ * beside the configuration (base_dir). False: there is none. */
+#define TG_PROFILE_NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                            const char *name, char *ret_path, size_t size);
+
 /* Worst-case memory and disk that the file implies, as lines for people (`tidegate check`). */
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user);
 
