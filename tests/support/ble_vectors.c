@@ -11,11 +11,7 @@
 #include "plugins/ble/ble_crypto.h"
 #include "southbound/ble/hci_events.h"
 
-#define CHECK(cond)                                                                                          \
-    do {                                                                                                     \
-        if (!(cond))                                                                                         \
-            fail_msg("%s: %s is false (line %d)", c->id, #cond, __LINE__);                                   \
-    } while (0)
+#define CHECK(cond) BLE_CHECK(c->id, cond)
 
 static const char *text_of(const json_t *v, const char *key)
 {

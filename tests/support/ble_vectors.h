@@ -15,6 +15,12 @@
 #include "southbound/ble/ble_decode.h"
 #include "support/vectors.h"
 
+#define BLE_CHECK(id, cond)                                                                                  \
+    do {                                                                                                     \
+        if (!(cond))                                                                                         \
+            fail_msg("%s: %s is false (line %d)", id, #cond, __LINE__);                                      \
+    } while (0)
+
 struct ble_case {
     const char *id;
     struct tg_ble_advert advert; /* data points into `data` */

@@ -355,6 +355,33 @@ static void every_name_is_listed(void **state)
     assert_int_equal(unknown_names, 0);
 }
 
+/* The manual names each reading and each verdict. */
+static void manual_has_them(void **state)
+{
+    static char text[65536];
+    char path[512], word[64];
+    (void)state;
+    assert_non_null(getenv("TIDEGATE_SOURCE"));
+    snprintf(path, sizeof path, "%s/docs/plugins/ble-formats.md", getenv("TIDEGATE_SOURCE"));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    for (unsigned k = 0; k < TG_BLE_FORMATS; k++) {
+        const char *const *list = tg_ble_format_reading_names((enum tg_ble_format)k);
+        for (size_t i = 0; list[i]; i++) {
+            snprintf(word, sizeof word, "`%s`", list[i]);
+            if (!strstr(text, word))
+                fail_msg("%s is not in the manual", word);
+        }
+    }
+    for (unsigned v = 0; v < TG_BLE_VERDICTS; v++) {
+        snprintf(word, sizeof word, "| `%s` |", tg_ble_verdict_name((enum tg_ble_verdict)v));
+        if (!strstr(text, word))
+            fail_msg("%s is not in the manual", word);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +389,7 @@ int main(void)
         cmocka_unit_test(bthome_nothing), cmocka_unit_test(too_many),
         cmocka_unit_test(no_values),      cmocka_unit_test(mibeacon_frames),
         cmocka_unit_test(recognised),     cmocka_unit_test(not_a_govee),
-        cmocka_unit_test(names),          cmocka_unit_test(every_name_is_listed)};
+        cmocka_unit_test(names),          cmocka_unit_test(every_name_is_listed),
+        cmocka_unit_test(manual_has_them)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

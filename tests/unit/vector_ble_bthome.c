@@ -15,11 +15,7 @@
 
 static const char *id;
 
-#define CHECK(cond)                                                                                          \
-    do {                                                                                                     \
-        if (!(cond))                                                                                         \
-            fail_msg("%s: %s is false (line %d)", id, #cond, __LINE__);                                      \
-    } while (0)
+#define CHECK(cond) BLE_CHECK(id, cond)
 
 /* The name, then with _2, _3 … for what came before with the same. */
 static void check_name(const json_t *objects, size_t at, const struct tg_ble_reading *item)

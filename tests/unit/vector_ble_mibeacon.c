@@ -15,11 +15,7 @@
 
 static const char *id;
 
-#define CHECK(cond)                                                                                          \
-    do {                                                                                                     \
-        if (!(cond))                                                                                         \
-            fail_msg("%s: %s is false (line %d)", id, #cond, __LINE__);                                      \
-    } while (0)
+#define CHECK(cond) BLE_CHECK(id, cond)
 
 static void check_objects(const struct ble_case *c, const struct tg_ble_readings *r, const json_t *objects)
 {
