@@ -90,7 +90,8 @@ static void formats(void **state)
     assert_int_equal(run(true, (const char *[MAX_ARGS]){"--format", "bthome", PLAIN}), 0);
     assert_int_equal(run(false, (const char *[MAX_ARGS]){"0416d2fc40"}), 1);
     says("no values");
-    assert_int_equal(run(false, (const char *[MAX_ARGS]){"0916d2fc4002ca0903bf"}), 0); /* what is before the cut */
+    assert_int_equal(run(false, (const char *[MAX_ARGS]){"0916d2fc4002ca0903bf"}),
+                     0); /* what is before the cut */
     says("the rest is left out: truncated");
     assert_int_equal(run(false, (const char *[MAX_ARGS]){"0a16d2fc4002ca0903bf"}), 1); /* cut on its way */
     assert_int_equal(run(false, (const char *[MAX_ARGS]){"0816d2fc4002ca09fe"}), 0);
