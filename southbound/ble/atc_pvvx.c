@@ -48,14 +48,6 @@ static void set_counter(struct tg_ble_readings *r, uint8_t counter)
     r->counter_bits = 8;
 }
 
-static void add_battery(struct tg_ble_readings *r, unsigned percent)
-{
-    if (percent > 100)
-        tg_ble_add_none(r, "battery", "%", 0);
-    else
-        tg_ble_add_ratio(r, "battery", "%", 0, percent, 1);
-}
-
 /* The content without counter and tag into `plain`. */
 static enum tg_ble_verdict decrypt(const struct tg_ble_advert *advert, struct tg_bytes content,
                                    const struct tg_ble_key *key, struct tg_ble_readings *r, uint8_t *plain)
@@ -91,7 +83,7 @@ static enum tg_ble_verdict decode_atc(const struct tg_ble_advert *advert, struct
             return verdict;
         tg_ble_add_ratio(r, "temperature", "Cel", 0, (int64_t)plain[0] - 80, 2);
         tg_ble_add_ratio(r, "humidity", "%RH", 0, plain[1], 2);
-        add_battery(r, plain[2] & 0x7F);
+        tg_ble_add_battery(r, plain[2] & 0x7F);
         tg_ble_add(r, "trigger", "", 0, tg_value_bool(plain[2] & 0x80));
         return TG_BLE_OK;
     }
@@ -102,7 +94,7 @@ static enum tg_ble_verdict decode_atc(const struct tg_ble_advert *advert, struct
     tg_ble_add_ratio(r, "temperature", "Cel", 0, tg_ble_s16be(p + 6), 10);
     tg_ble_add_ratio(r, "humidity", "%RH", 0, p[8], 1);
     tg_ble_add_ratio(r, "voltage", "V", 0, tg_ble_u16be(p + 10), 1000);
-    add_battery(r, p[9]);
+    tg_ble_add_battery(r, p[9]);
     set_counter(r, p[12]);
     return TG_BLE_OK;
 }
@@ -118,7 +110,7 @@ static enum tg_ble_verdict decode_pvvx(const struct tg_ble_advert *advert, struc
             return verdict;
         tg_ble_add_ratio(r, "temperature", "Cel", 0, tg_ble_s16le(plain), 100);
         tg_ble_add_ratio(r, "humidity", "%RH", 0, tg_ble_u16le(plain + 2), 100);
-        add_battery(r, plain[4]);
+        tg_ble_add_battery(r, plain[4]);
         tg_ble_add_ratio(r, "flags", "", 0, plain[5], 1);
         return TG_BLE_OK;
     }
@@ -130,7 +122,7 @@ static enum tg_ble_verdict decode_pvvx(const struct tg_ble_advert *advert, struc
     tg_ble_add_ratio(r, "temperature", "Cel", 0, tg_ble_s16le(p + 6), 100);
     tg_ble_add_ratio(r, "humidity", "%RH", 0, tg_ble_u16le(p + 8), 100);
     tg_ble_add_ratio(r, "voltage", "V", 0, tg_ble_u16le(p + 10), 1000);
-    add_battery(r, p[12]);
+    tg_ble_add_battery(r, p[12]);
     tg_ble_add_ratio(r, "flags", "", 0, p[14], 1);
     set_counter(r, p[13]);
     return TG_BLE_OK;

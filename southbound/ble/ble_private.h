@@ -73,6 +73,8 @@ void tg_ble_add_none(struct tg_ble_readings *r, const char *name, const char *un
 /* Copies the text, which is UTF-8 or becomes "no value"; or bytes as hexadecimal digits. */
 void tg_ble_add_text(struct tg_ble_readings *r, const char *name, unsigned object, struct tg_bytes text);
 void tg_ble_add_hex(struct tg_ble_readings *r, const char *name, unsigned object, struct tg_bytes bytes);
+/* `battery` in percent; above 100 is no value. */
+void tg_ble_add_battery(struct tg_ble_readings *r, unsigned percent);
 void tg_ble_set_model(struct tg_ble_readings *r, const char *model);
 
 static inline enum tg_ble_verdict tg_ble_done(const struct tg_ble_readings *r)

@@ -91,6 +91,14 @@ void tg_ble_add_none(struct tg_ble_readings *r, const char *name, const char *un
         item->quality = TG_QUALITY_SENSOR;
 }
 
+void tg_ble_add_battery(struct tg_ble_readings *r, unsigned percent)
+{
+    if (percent > 100)
+        tg_ble_add_none(r, "battery", "%", 0);
+    else
+        tg_ble_add_ratio(r, "battery", "%", 0, percent, 1);
+}
+
 /* Room for n bytes of text, or NULL with `stopped` set. */
 static char *text_room(struct tg_ble_readings *r, size_t n)
 {

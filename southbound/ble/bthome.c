@@ -45,7 +45,7 @@ static void add_word(struct tg_ble_readings *r, const struct tg_bthome_object *o
     const char *word = tg_bthome_button(p[0]);
     r->event = true;
     if (word)
-        tg_ble_add(r, o->name, o->unit, o->id, tg_value_text(word, strlen(word)));
+        tg_ble_add_text(r, o->name, o->id, tg_bytes_str(word));
     else
         tg_ble_add_none(r, o->name, o->unit, o->id);
 }

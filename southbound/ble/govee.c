@@ -65,14 +65,6 @@ static bool find(const struct tg_ble_advert *advert, struct tg_bytes *ret_conten
     return look(advert, &company, ret_content);
 }
 
-static void add_battery(struct tg_ble_readings *r, unsigned percent)
-{
-    if (percent > 100)
-        tg_ble_add_none(r, "battery", "%", 0);
-    else
-        tg_ble_add_ratio(r, "battery", "%", 0, percent, 1);
-}
-
 static void add_packed(struct tg_ble_readings *r, const uint8_t *p)
 {
     uint32_t packed = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2], size = packed & 0x7FFFFF;
@@ -84,14 +76,14 @@ static void add_packed(struct tg_ble_readings *r, const uint8_t *p)
         tg_ble_add_ratio(r, "temperature", "Cel", 0, packed & 0x800000 ? -tenths : tenths, 10);
         tg_ble_add_ratio(r, "humidity", "%RH", 0, size % 1000, 10);
     }
-    add_battery(r, p[3] & 0x7F);
+    tg_ble_add_battery(r, p[3] & 0x7F);
 }
 
 static void add_hundredths(struct tg_ble_readings *r, const uint8_t *p)
 {
     tg_ble_add_ratio(r, "temperature", "Cel", 0, tg_ble_s16le(p), 100);
     tg_ble_add_ratio(r, "humidity", "%RH", 0, tg_ble_u16le(p + 2), 100);
-    add_battery(r, p[4]);
+    tg_ble_add_battery(r, p[4]);
 }
 
 static enum tg_ble_verdict decode(const struct tg_ble_advert *advert, struct tg_bytes content,

@@ -105,7 +105,7 @@ static void add_door(struct tg_ble_readings *r, const struct object *o, uint8_t 
 {
     static const char *const words[] = {"open", "closed", "close_timeout", "reset"};
     if (state < sizeof words / sizeof *words)
-        tg_ble_add(r, o->name, o->unit, o->id, tg_value_text(words[state], strlen(words[state])));
+        tg_ble_add_text(r, o->name, o->id, tg_bytes_str(words[state]));
     else
         tg_ble_add_none(r, o->name, o->unit, o->id);
 }
