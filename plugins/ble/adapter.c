@@ -131,7 +131,7 @@ int ble_adapter_blocked(const struct ble_adapter *a)
     snprintf(folder, sizeof folder, "/sys/class/bluetooth/hci%u", a->index);
     dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        char path[64 + NAME_MAX];
+        char path[128 + NAME_MAX];
         if (strncmp(e->d_name, "rfkill", 6) != 0)
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);

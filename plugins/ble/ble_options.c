@@ -109,3 +109,20 @@ bool ble_formats_parse(const char *const *names, uint32_t count, uint32_t *ret_f
     *ret_formats = formats;
     return true;
 }
+
+static const struct {
+    enum tg_ble_format format;
+    const char *profile;
+} of_format[] = {{TG_BLE_BTHOME, "bthome"},       {TG_BLE_RUUVI, "ruuvitag"},
+                 {TG_BLE_MIBEACON, "mibeacon"},   {TG_BLE_ATC, "atc"},
+                 {TG_BLE_PVVX, "pvvx"},           {TG_BLE_GOVEE, "govee"},
+                 {TG_BLE_EDDYSTONE, "eddystone"}, {TG_BLE_IBEACON, "ibeacon"}};
+
+const char *ble_profile_of(enum tg_ble_format format)
+{
+    for (size_t i = 0; i < sizeof of_format / sizeof *of_format; i++) {
+        if (of_format[i].format == format)
+            return of_format[i].profile;
+    }
+    return NULL;
+}

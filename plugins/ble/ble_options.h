@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ble_options - what a Bluetooth source, its devices and points take, and the profiles of the formats.
+ * ble_options - what a Bluetooth source, its devices and points take, and the profiles of the formats: the files of profiles/, made into ble_profiles[] by
+ * cmake/Profiles.cmake.
  */
 #ifndef TG_PLUGINS_BLE_OPTIONS_H
 #define TG_PLUGINS_BLE_OPTIONS_H

@@ -263,7 +263,7 @@ static const struct tg_plugin ble = {
     .write = ble_write,
     .command = ble_command,
     .fd_ready = ble_fd_ready,
-    .decode = tg_ble_decode_command,
+    .decode = tg_ble_decode_cmd,
     .needs = TG_NEEDS_BLUETOOTH | TG_NEEDS_STATED,
     .discover = ble_discover,
 };
