@@ -67,7 +67,7 @@ struct skeleton_device {
     uint32_t state;
 };
 
-struct skeleton {
+struct skeleton_instance {
     const struct tg_host *host;
     const struct tg_source *source;
     struct skeleton_device *devices;
@@ -88,7 +88,7 @@ static int skeleton_check_point(const struct tg_host *host, const struct tg_sett
 
 static void skeleton_close(void *self)
 {
-    struct skeleton *s = self;
+    struct skeleton_instance *s = self;
     for (uint32_t d = 0; s->devices && d < s->source->device_count; d++) {
         free(s->devices[d].due_ms);
         free(s->devices[d].values);
@@ -101,7 +101,7 @@ static void skeleton_close(void *self)
 static int skeleton_open(const struct tg_host *host, const struct tg_source *source, void **ret_instance,
                          char *error, size_t error_size)
 {
-    struct skeleton *s = calloc(1, sizeof *s);
+    struct skeleton_instance *s = calloc(1, sizeof *s);
     if (!s)
         goto no_memory;
     s->host = host;
@@ -129,7 +129,7 @@ no_memory:
 
 /* --- reading ------------------------------------------------------------------------------------- */
 
-static void path_of(const struct skeleton *s, uint32_t device, uint32_t point, char path[PATH_MAX])
+static void path_of(const struct skeleton_instance *s, uint32_t device, uint32_t point, char path[PATH_MAX])
 {
     const struct tg_device *d = &s->source->devices[device];
     snprintf(path, PATH_MAX, "%s/%s/%s", s->host->get_text(s->source->settings, "folder"),
@@ -161,7 +161,7 @@ static bool number_of(const char *text, double *ret)
 }
 
 /* Reads one point; the errno when the file could not be read. */
-static int read_point(const struct skeleton *s, uint32_t device, uint32_t point, char text[TEXT_MAX],
+static int read_point(const struct skeleton_instance *s, uint32_t device, uint32_t point, char text[TEXT_MAX],
                       struct tg_point_value *ret)
 {
     const struct tg_point *p = &s->source->devices[device].points[point];
@@ -183,7 +183,7 @@ static int read_point(const struct skeleton *s, uint32_t device, uint32_t point,
     return 0;
 }
 
-static void tell_state(struct skeleton *s, uint32_t device, uint32_t state, const char *text)
+static void tell_state(struct skeleton_instance *s, uint32_t device, uint32_t state, const char *text)
 {
     if (s->devices[device].state == state)
         return;
@@ -192,7 +192,7 @@ static void tell_state(struct skeleton *s, uint32_t device, uint32_t state, cons
 }
 
 /* One sample of all points that are due together. */
-static void read_device(struct skeleton *s, uint32_t device, int64_t now_ms)
+static void read_device(struct skeleton_instance *s, uint32_t device, int64_t now_ms)
 {
     const struct tg_device *d = &s->source->devices[device];
     struct skeleton_device *own = &s->devices[device];
@@ -222,7 +222,7 @@ static void read_device(struct skeleton *s, uint32_t device, int64_t now_ms)
 
 static int32_t skeleton_poll(void *self, int64_t now_ms)
 {
-    struct skeleton *s = self;
+    struct skeleton_instance *s = self;
     int64_t next_ms = INT64_MAX;
     for (uint32_t d = 0; d < s->source->device_count; d++) {
         read_device(s, d, now_ms);
@@ -259,7 +259,7 @@ static int text_of(const struct tg_value *v, char text[TEXT_MAX])
 static void skeleton_write(void *self, uint64_t request, uint32_t device, uint32_t point,
                            const struct tg_value *value)
 {
-    struct skeleton *s = self;
+    struct skeleton_instance *s = self;
     char path[PATH_MAX], text[TEXT_MAX], json[128];
     int n = text_of(value, text), fd, why = 0;
     if (n < 0 || n >= TEXT_MAX) {
