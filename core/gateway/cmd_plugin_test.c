@@ -82,7 +82,7 @@ static int take_sends(int argc, char **argv, struct tg_trial *t)
 struct request {
     const char *plugin; /* as given */
     char folder[PATH_MAX], name[NAME_MAX + 1];
-    int64_t samples; /* 0 = not given */
+    int64_t samples; /* INT64_MIN = not given */
 };
 
 static int read_request(const struct tg_args *a, struct tg_trial *t, struct request *r)
@@ -99,7 +99,7 @@ static int read_request(const struct tg_args *a, struct tg_trial *t, struct requ
             r->plugin = a->args[i];
         else
             return help(false);
-        if (rc == TG_OK && (r->samples < 0 || t->for_ms == 0))
+        if (rc == TG_OK && ((r->samples != INT64_MIN && r->samples <= 0) || t->for_ms == 0))
             rc = tg_error_set(&err, TG_ERANGE, "%s: more than 0", a->args[i]);
         if (rc < 0) {
             fprintf(stderr, "tidegate plugin test: %s: %s\n", a->args[i - 1], err.text);
@@ -108,7 +108,7 @@ static int read_request(const struct tg_args *a, struct tg_trial *t, struct requ
     }
     if (!r->plugin || !a->config)
         return help(false);
-    t->wanted = r->samples ? (uint64_t)r->samples : t->for_ms < 0 ? DEFAULT_SAMPLES : 0;
+    t->wanted = r->samples > 0 ? (uint64_t)r->samples : t->for_ms < 0 ? DEFAULT_SAMPLES : 0;
     t->for_ms = t->for_ms < 0 ? DEFAULT_FOR_MS : t->for_ms;
     t->must_have = r->samples > 0;
     return TG_EXIT_OK;
@@ -184,7 +184,7 @@ static int load_and_run(struct tg_trial *t, const struct tg_args *a, struct requ
 int tg_cmd_plugin_test(int argc, char **argv)
 {
     struct tg_trial t = {0};
-    struct request r = {0};
+    struct request r = {.samples = INT64_MIN};
     struct tg_args a;
     int rc = TG_EXIT_USAGE;
     argc = take_sends(argc, argv, &t);

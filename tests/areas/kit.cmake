@@ -28,3 +28,12 @@ if(TG_TESTS)
   add_dependencies(test_plugin_abi fixture_elder fixture_later fixture_nextabi fixture_lastabi fixture_silent fixture_endless
     fixture_untyped fixture_choiceless)
 endif()
+
+tg_fuzz(fuzz_thermometer SOURCES fuzz/fuzz_thermometer.c "${CMAKE_SOURCE_DIR}/plugins/examples/thermometer/reply.c" LINK tg_base
+  SEEDS thermometer)
+if(TG_TESTS)
+  foreach(scenario b0801_plugin_sdk b0802_plugin_new b0803_plugin_test b0804_thermometer b0805_plugin_ages)
+    string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+    tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+  endforeach()
+endif()
