@@ -251,22 +251,15 @@ int tg_cmd_plugin(int argc, char **argv)
     list = a.count == 1 && strcmp(a.args[0], "list") == 0;
     known = list || (a.count >= 1 && strcmp(a.args[0], "describe") == 0);
     if (a.help || !known) {
-<<<<<<< HEAD
         fprintf(
             a.help ? stdout : stderr,
             "usage: tidegate plugin list [--json]\n"
-            "       tidegate plugin describe NAME [--profile P] [--json]\n"
+            "       tidegate plugin describe NAME [--profile P] [-c FILE] [--json]\n"
             "       tidegate plugin new NAME [--dir DIR]\n"
             "       tidegate plugin test X.so -c FILE [OPTIONS]\n\n"
             "Lists the installed plugins, or the options, points, profiles and needs of one; begins one of "
             "your own; runs\n"
             "one by itself. tidegate plugin new --help and tidegate plugin test --help say more.\n");
-=======
-        fprintf(a.help ? stdout : stderr,
-                "usage: tidegate plugin list [--json]\n"
-                "       tidegate plugin describe NAME [--profile P] [-c FILE] [--json]\n\n"
-                "Lists the installed plugins, or the options, points and profiles of one.\n");
->>>>>>> main
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (tg_command_plugins(&a, &set) < 0)
