@@ -42,7 +42,7 @@ int main(void)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[40];
         size_t n = strlen(cases[i].line);
-        strcpy(line, cases[i].line);
+        memcpy(line, cases[i].line, n + 1);
         if (n && line[n - 1] == '*')
             n += (size_t)sprintf(line + n, "%02X", reply_checksum(line, n - 1));
         wrong += check(line, n, cases[i].asked, cases[i].expected, cases[i].value);
