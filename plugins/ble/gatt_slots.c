@@ -288,14 +288,15 @@ static struct gatt_slot *slot_for(struct tg_gatt_set *set, struct gatt_device *d
 /* Its place in the queue: those that failed and were not heard since would cost everybody the time of an attempt. */
 static int64_t place(const struct tg_gatt_set *set, const struct gatt_device *d)
 {
-    int64_t at = wanted_ms(set, d);
     bool doubtful = d->failures && d->heard_ms < d->failed_ms;
-    return at == 0 || !doubtful ? at : at + GATT_UNHEARD_MS;
+    if (gatt_job_waits(set, d))
+        return -1;
+    return wanted_ms(set, d) + (doubtful ? GATT_UNHEARD_MS : 0);
 }
 
 void gatt_slots_schedule(struct tg_gatt_set *set, int64_t now_ms)
 {
-    int64_t after = -1; /* places that were looked at and had to be passed over */
+    int64_t after = INT64_MIN; /* places that were looked at and had to be passed over */
     uint32_t after_index = 0;
     if (!set->up || tg_gatt_connecting(set))
         return;

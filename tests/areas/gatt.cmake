@@ -1,0 +1,5 @@
+# GATT over ATT: pure cores, vectors, and the whole of connections against servers on socket pairs.
+include(Purity)
+
+tg_test(vector_gatt SOURCES unit/vector_gatt.c support/vectors.c LINK tg_gatt PkgConfig::JANSSON m LABELS vector gatt)
+tg_purity_test(lint_purity_gatt LIBRARY tg_gatt ALLOW "tg_read_(u8|bytes)" "tg_write_(u8|bytes)" tg_utf8_valid tg_error_set tg_quote)
