@@ -439,7 +439,6 @@ static void a_dead_device_does_not_stall_the_others(void **state)
     r->peers[0].absent = true;
     gatt_rig_start(r);
     gatt_rig_run(r, 600000);
- gatt_rig_print(r);
     for (int d = 1; d < 3; d++)
         assert_in_range(gatt_rig_count(r, 0, RIG_VALUE, d, 0), 9, 11);
     gatt_rig_free(r);
