@@ -5,6 +5,7 @@
         adapter.say("rate", 100)
         adapter.stat()["adverts"]
 """
+import json
 import os
 import subprocess
 import sys
@@ -92,3 +93,46 @@ class Bluetoothd:
     def control(*words, seconds=None):
         limit = ["--timeout", str(seconds)] if seconds else []
         return subprocess.run(["bluetoothctl", *limit, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
+
+
+class Probe:
+    """The plugin in the smallest host there is (ble_probe.c)."""
+
+    def __init__(self, devices, *options, log=None):
+        self.log = open(log or "/run/probe.log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ble_probe"), os.path.join(BUILD, "plugins", "ble.so"), str(devices),
+                                         *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.stdin.close()
+        code = self.process.wait()
+        print(self.logged())
+        assert kind or code == 0, code
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        return json.loads(self.process.stdout.readline())
+
+    def report(self):
+        return self.ask("report")
+
+    def logged(self):
+        with open(self.log.name, encoding="utf-8") as file:
+            return file.read()
+
+    def wait(self, condition, seconds, what):
+        """Until condition(report) is true; that report."""
+        def asked():
+            report = self.report()
+            return report if condition(report) else None
+        try:
+            return wait_until(asked, seconds, what)
+        except AssertionError:
+            print(self.report(), self.logged())
+            raise
+
+    def wait_log(self, text, seconds=30):
+        wait_until(lambda: text in self.logged(), seconds, f"the log to say: {text}")
