@@ -8,3 +8,7 @@ set(gatt_set ../plugins/ble/gatt_set.c ../plugins/ble/gatt_slots.c ../plugins/bl
   ../plugins/ble/gatt_points.c ../plugins/ble/gatt_jobs.c ../plugins/ble/gatt_link.c)
 tg_test(test_gatt_set SOURCES unit/test_gatt_set.c support/gatt_rig.c support/att_server.c ${gatt_set}
   LINK tg_gatt tg_base PkgConfig::JANSSON LABELS unit gatt)
+tg_test(test_att_client SOURCES unit/test_att_client.c support/att_server.c LINK tg_gatt LABELS unit gatt)
+tg_test(test_gatt_format SOURCES unit/test_gatt_format.c LINK tg_gatt LABELS unit gatt)
+
+tg_fuzz(fuzz_att SOURCES fuzz/fuzz_att.c LINK tg_gatt SEEDS att)
