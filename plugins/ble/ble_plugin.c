@@ -59,8 +59,10 @@ static void on_advert(void *user, const struct tg_ble_advert *advert)
         return;
     }
     ble_device_advert(&b->devices, device, advert);
-    if (device->gatt)
+    if (device->gatt) {
+        tg_gatt_address_type(b->gatt, device->index, advert->address.type);
         tg_gatt_advert(b->gatt, device->index, advert->rssi, advert->time_ms);
+    }
 }
 
 static void on_state(void *user, bool up, const struct tg_ble_address *own, const char *text)

@@ -26,6 +26,7 @@
 #define GATT_SHARE_MS   30000 /* how long a subscriber keeps its connection when others wait */
 #define GATT_SECURE_MS  30000 /* how long raising the security may take */
 #define GATT_JOB_MS     25000 /* the host gives up after 30 s */
+#define GATT_GUESS_MS   10000 /* a device whose address type is not known waits so long to be heard */
 #define GATT_DOWN_AFTER 3     /* failures in a row */
 #define GATT_UNHEARD_MS                                                                                      \
     15000 /* a device that failed and was not heard since stands so far back in the queue */

@@ -181,6 +181,17 @@ bool tg_gatt_has(const struct tg_gatt_set *set, uint32_t device)
     return set->devices[device] && set->devices[device]->point_count > 0;
 }
 
+void tg_gatt_address_type(struct tg_gatt_set *set, uint32_t device, uint8_t type)
+{
+    struct gatt_device *d = set->devices[device];
+    if (!d || !d->guess_type || d->slot || (type != TG_BLE_ADDRESS_PUBLIC && type != TG_BLE_ADDRESS_RANDOM))
+        return;
+    d->guess_type = false;
+    d->address.type = type;
+    if (d->failures == 0)
+        d->ready_ms = d->queued_ms = set->host->now_ms(set->host->source);
+}
+
 /* --- driving --------------------------------------------------------------------------------------------- */
 
 int32_t tg_gatt_poll(struct tg_gatt_set *set, int64_t now_ms)
@@ -251,7 +262,7 @@ void tg_gatt_adapter(struct tg_gatt_set *set, bool up, const struct tg_ble_addre
         struct gatt_device *d = set->devices[i];
         if (!d || d->point_count == 0)
             continue;
-        d->ready_ms = d->queued_ms = now;
+        d->ready_ms = d->queued_ms = now + (d->guess_type ? GATT_GUESS_MS : 0);
         d->backoff.attempt = 0;
         if (!up) {
             gatt_points_none(set, d, TG_QUALITY_COMM, true, now);

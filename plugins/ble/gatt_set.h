@@ -126,6 +126,9 @@ bool tg_gatt_command(struct tg_gatt_set *set, uint64_t request, uint32_t device,
 
 /* The device was heard: one that waits for its back-off is tried at once. */
 void tg_gatt_advert(struct tg_gatt_set *set, uint32_t device, int rssi, int64_t now_ms);
+/* Whether its address is a public (1) or a random one (2), from an advertisement: for a device whose configuration does not say. Until it
+ * is known, or for ten seconds, such a device is not tried; then both are, in turn. */
+void tg_gatt_address_type(struct tg_gatt_set *set, uint32_t device, uint8_t type);
 /* A connection attempt is under way: a raw scan pauses meanwhile, or it goes silent for good. */
 bool tg_gatt_connecting(const struct tg_gatt_set *set);
 /* The adapter is there (its own address, public as a rule), or has gone: then all connections are closed. The same again does nothing. */

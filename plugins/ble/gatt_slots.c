@@ -254,13 +254,16 @@ static struct gatt_slot *free_slot(struct tg_gatt_set *set)
     return NULL;
 }
 
-/* A connection that may end for another device: idle, and a subscriber only when it had its share. The oldest. */
-static struct gatt_slot *victim(struct tg_gatt_set *set, bool subscribers_only, bool at_once, int64_t now_ms)
+enum whose { POLLERS, SUBSCRIBERS, ANYBODYS };
+
+/* A connection that may end for another device: idle, and a subscriber's only when it had its share. The oldest. */
+static struct gatt_slot *victim(struct tg_gatt_set *set, enum whose whose, bool at_once, int64_t now_ms)
 {
     struct gatt_slot *best = NULL;
     for (uint32_t i = 0; i < set->config.slots; i++) {
         struct gatt_slot *s = &set->slots[i];
-        if (s->state != GATT_OPEN || !s->idle || (subscribers_only && !s->device->subscriber))
+        if (s->state != GATT_OPEN || !s->idle ||
+            (whose != ANYBODYS && s->device->subscriber != (whose == SUBSCRIBERS)))
             continue;
         if (s->device->subscriber && !at_once && now_ms < s->device->opened_ms + GATT_SHARE_MS)
             continue;
@@ -279,7 +282,9 @@ static struct gatt_slot *slot_for(struct tg_gatt_set *set, struct gatt_device *d
     struct gatt_slot *s = limited ? NULL : free_slot(set);
     if (s)
         return s;
-    s = victim(set, limited, job || over, now_ms);
+    /* As long as a slot goes round, subscribers keep theirs. */
+    enum whose whose = limited ? SUBSCRIBERS : job || over || limit == set->config.slots ? ANYBODYS : POLLERS;
+    s = victim(set, whose, job || over, now_ms);
     if (s)
         gatt_slot_leave(set, s, now_ms);
     return s;
@@ -288,14 +293,15 @@ static struct gatt_slot *slot_for(struct tg_gatt_set *set, struct gatt_device *d
 /* Its place in the queue: those that failed and were not heard since would cost everybody the time of an attempt. */
 static int64_t place(const struct tg_gatt_set *set, const struct gatt_device *d)
 {
-    int64_t at = wanted_ms(set, d);
     bool doubtful = d->failures && d->heard_ms < d->failed_ms;
-    return at == 0 || !doubtful ? at : at + GATT_UNHEARD_MS;
+    if (gatt_job_waits(set, d))
+        return -1;
+    return wanted_ms(set, d) + (doubtful ? GATT_UNHEARD_MS : 0);
 }
 
 void gatt_slots_schedule(struct tg_gatt_set *set, int64_t now_ms)
 {
-    int64_t after = -1; /* places that were looked at and had to be passed over */
+    int64_t after = INT64_MIN; /* places that were looked at and had to be passed over */
     uint32_t after_index = 0;
     if (!set->up || tg_gatt_connecting(set))
         return;

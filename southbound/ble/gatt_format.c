@@ -30,21 +30,14 @@ static double decimal(const struct tg_gatt_decimal *d)
     return (double)d->mantissa / power_of_ten(d->decimals);
 }
 
-/* One division at the end, so that hundredths are rounded once. */
+/* One division at the end, so that decimals are rounded once: a/b + c/d. */
 static double scale(const struct tg_gatt_format *f, double raw)
 {
-    double v = raw, p = power_of_ten(f->factor.decimals);
-    if (f->has_factor)
-        v = f->divides ? raw * p / (double)f->factor.mantissa : raw * (double)f->factor.mantissa / p;
-    if (!f->has_offset)
-        return v;
-    /* The same for the sum, where factor and offset are decimals: 2314*0.01+0.1. */
-    uint8_t most = f->factor.decimals > f->offset.decimals ? f->factor.decimals : f->offset.decimals;
-    if (f->divides || !f->has_factor)
-        return v + decimal(&f->offset);
-    return (raw * (double)f->factor.mantissa * power_of_ten((unsigned)(most - f->factor.decimals)) +
-            (double)f->offset.mantissa * power_of_ten((unsigned)(most - f->offset.decimals))) /
-           power_of_ten(most);
+    double p = power_of_ten(f->factor.decimals), m = (double)f->factor.mantissa;
+    double a = !f->has_factor ? raw : f->divides ? raw * p : raw * m;
+    double b = !f->has_factor ? 1 : f->divides ? m : p;
+    double c = (double)f->offset.mantissa, d = power_of_ten(f->offset.decimals);
+    return f->has_offset ? (a * d + c * b) / (b * d) : a / b;
 }
 
 static uint64_t raw_bits(const struct tg_gatt_format *f, const uint8_t *p)
