@@ -10,3 +10,6 @@ tg_test(test_ble_profiles SOURCES unit/test_ble_profiles.c "${ble}/ble_options.c
 if(TG_TESTS)
   add_dependencies(test_ble_profiles plugin_ble)
 endif()
+if(TG_TESTS)
+  tg_scenario(scenario_ble_example b0231_ble_example.py TIMEOUT 120)
+endif()
