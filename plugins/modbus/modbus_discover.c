@@ -370,7 +370,7 @@ int tg_modbus_discover(const struct tg_discover *request)
     (void)take_list("none,even", tg_modbus_parity_names, p->parities, &p->parity_count);
     int rc = 2;
     if (!take_arguments(p, request))
-        tg_modbus_scan_note(request, "%s", usage);
+        request->note(request->user, usage);
     else
         rc = scan_all(p) ? report(p) : 1;
     tg_free(p);
