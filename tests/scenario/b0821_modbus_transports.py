@@ -1,7 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Modbus through the whole gateway over TCP, RTU and RTU over TCP, served by pymodbus: the same values arrive, what is written is there."""
-from harness import Stage, vectors, wait_until
+import os
+import shutil
+
+from gateway import run
+from harness import SOURCE, Stage, vectors, wait_until
 from modbus_support import ask, device, meter_points, start, stored, wait_samples
 
 WRITABLE = [{"name": "set", "address": "40006", "type": "int16", "every": "200ms", "writable": True},
@@ -45,3 +49,8 @@ with Stage() as stage:
         for unit in (1, 2):
             wait_until(lambda name=f"{transport}-{unit}", unit=unit: arrived(name, unit), 30, f"what was written to be read from {transport}-{unit}")
     assert gateway.stop() == 0
+
+    # The example is good as it stands.
+    example = os.path.join(SOURCE, "config", "examples", "modbus.yaml")
+    done = run("check", "-c", shutil.copy(example, stage.path("example.yaml")), check=0)
+    assert "is good: 1 clouds, 2 sources, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr

@@ -354,6 +354,23 @@ static void no_rs485(void **state)
     stage_end(&s);
 }
 
+/* Nothing is asked before the silence that a device needs after connecting. */
+static void silence_after_connecting(void **state)
+{
+    (void)state;
+    struct stage s;
+    struct timespec before, after;
+    stage_begin(&s, STAGE_TCP, "1s");
+    fake_source_set(s.host, "connect_delay", "400ms");
+    uint32_t d = stage_device(s.host, 1, 1, 10, 1, 20);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, 0, TG_QUALITY_GOOD);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 400);
+    stage_end(&s);
+}
+
 /* A point that the device does not have: quality config, its neighbours good, told once. */
 static void missing_register(void **state)
 {
@@ -489,6 +506,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(hole_is_learned),
         cmocka_unit_test(hole_is_forgotten),
         cmocka_unit_test(no_rs485),
+        cmocka_unit_test(silence_after_connecting),
         cmocka_unit_test(missing_register),
         cmocka_unit_test(busy_is_asked_again),
         cmocka_unit_test(gateway_reports_silent_target),
