@@ -38,7 +38,7 @@ with Stage() as stage:
     assert tcp.command("holding", 1, 0)["value"] == 0
 
     # On a serial port.
-    done = discover(rtu.ready["path"], "--units", "1-5", "--baud", "19200", "--parity", "none", "--timeout", "300ms")
+    done = discover(rtu.ready["path"], "--units", "0-5", "--baud", "19200", "--parity", "none", "--timeout", "300ms")
     assert done.stdout.count("- id:") == 2 and "unit-3  # Acme PM-5 1.2" in done.stdout and "baud: 19200" in done.stdout, done.stdout
 
     # A SunSpec device, known by its marker; it is only read.
