@@ -17,7 +17,7 @@
  * The table outlives connections: it is the cache of handles. It is bounded: further services and characteristics are left out and
  * `overflow` says so.
  *
- * Pure: no I/O, no clock, no allocation; the caller lends the wants. One thread. 4.2 KiB, and 64 bytes for each want.
+ * Pure: no I/O, no clock, no allocation; the caller lends the wants. One thread. 3.5 KiB, and 46 bytes for each want.
  */
 #ifndef TG_SOUTHBOUND_BLE_GATT_PLAN_H
 #define TG_SOUTHBOUND_BLE_GATT_PLAN_H
