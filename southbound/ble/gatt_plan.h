@@ -144,7 +144,12 @@ void tg_gatt_plan_done(struct tg_gatt_plan *p, const struct tg_att_event *e);
 bool tg_gatt_plan_notified(struct tg_gatt_plan *p, const struct tg_att_event *e);
 /* Forgets all handles: what is wanted is discovered again. */
 void tg_gatt_plan_forget(struct tg_gatt_plan *p);
-/* A want was changed: it is looked up, and its service discovered, before anything else is read. */
+/* A want was changed: it is looked up, and its service discovered, before anything else is read. Only when tg_gatt_plan_steady(). */
 void tg_gatt_plan_changed(struct tg_gatt_plan *p);
+/* No list is half taken: wants may be changed. */
+static inline bool tg_gatt_plan_steady(const struct tg_gatt_plan *p)
+{
+    return p->resolved && p->cursor == 0;
+}
 
 #endif

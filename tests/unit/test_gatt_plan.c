@@ -17,20 +17,22 @@
 static struct tg_gatt_plan plan;
 static struct att_server server;
 
-/* One connection, until there is nothing to ask; what was asked, a letter a step. */
-static const char *connection(void)
+/* One connection, until there is nothing to ask, or `most` requests; what was asked, a letter a step. */
+static const char *connection_of(size_t most)
 {
     static char trace[STEPS_MAX + 1];
     static const char letters[] =
         ".mhscdbr"; /* as enum tg_gatt_step_kind: mtu hash services characteristics descriptors subscribe read */
     struct tg_att_client c;
-    size_t n = 0;
+    size_t n = 0, asked = 0;
     tg_att_client_init(&c, TG_ATT_MAX_MTU);
     tg_gatt_plan_start(&plan);
     att_server_connected(&server);
     for (struct tg_gatt_step s = tg_gatt_plan_next(&plan); s.kind != TG_GATT_STEP_IDLE;
          s = tg_gatt_plan_next(&plan)) {
         uint8_t answer[520];
+        if (asked++ == most)
+            break;
         struct tg_att_event e = {0};
         if (n == STEPS_MAX)
             fail_msg("it does not end: %.60s…", trace);
@@ -49,6 +51,11 @@ static const char *connection(void)
     }
     trace[n] = '\0';
     return trace;
+}
+
+static const char *connection(void)
+{
+    return connection_of(STEPS_MAX);
 }
 
 static struct tg_gatt_want want(const char *text, uint8_t notify)
@@ -174,6 +181,32 @@ static void stale_handles_once(void **state)
     assert_false(wants[0].due);
 }
 
+static void links_lost_at_every_step(void **state)
+{
+    (void)state;
+    for (size_t most = 0; most < 30; most++) {
+        struct tg_gatt_want wants[] = {want("2a6e", TG_GATT_NOTIFY_AUTO), want("fff9", TG_GATT_NOTIFY_FALSE)};
+        att_server_init(&server);
+        server.own_mtu = 23;
+        att_server_service(&server, "1801");
+        att_server_characteristic(&server, "2a05", 0x20, "", 0);
+        for (unsigned i = 0; i < 5; i++)
+            att_server_service(&server, "180f");
+        att_server_service(&server, "181a");
+        for (unsigned i = 0; i < 7; i++)
+            att_server_characteristic(&server, "2a6e", 0x12, "\x0a\x09", 2);
+        att_server_service(&server, "fff8");
+        att_server_characteristic(&server, "fff9", 0x02, "x", 1);
+        tg_gatt_plan_init(&plan, wants, 2);
+        (void)connection_of(most);
+        wants[0].due = wants[1].due = true;
+        (void)connection();
+        assert_int_equal(plan.table.service_count, 8);
+        assert_int_equal(plan.table.characteristic_count, 9);
+        assert_true(wants[0].subscribed && !wants[0].due && !wants[1].due);
+    }
+}
+
 /* The client's events by hand. */
 static struct tg_att_event listed(enum tg_att_event_kind kind, uint8_t item, const char *bytes, size_t len)
 {
@@ -206,9 +239,13 @@ static void lists_that_go_backwards(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_order),          cmocka_unit_test(instances_in_the_order_of_handles),
-        cmocka_unit_test(too_much),           cmocka_unit_test(descriptors_without_end),
-        cmocka_unit_test(stale_handles_once), cmocka_unit_test(lists_that_go_backwards),
+        cmocka_unit_test(the_order),
+        cmocka_unit_test(instances_in_the_order_of_handles),
+        cmocka_unit_test(too_much),
+        cmocka_unit_test(descriptors_without_end),
+        cmocka_unit_test(stale_handles_once),
+        cmocka_unit_test(links_lost_at_every_step),
+        cmocka_unit_test(lists_that_go_backwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
