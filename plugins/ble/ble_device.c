@@ -188,7 +188,9 @@ static bool let_in(struct ble_devices *d, struct ble_device *device, int64_t now
 static void note_pause(struct ble_device *device, int64_t now_ms)
 {
     const int64_t pause_ms = device->heard_ms ? now_ms - device->heard_ms : 0;
-    device->pause_ms = pause_ms > device->pause_ms ? pause_ms : device->pause_ms - device->pause_ms / 64;
+    device->pause_ms -= device->pause_ms / 64;
+    if (pause_ms > device->pause_ms)
+        device->pause_ms = pause_ms;
     device->heard_ms = now_ms ? now_ms : 1;
     device->heard++;
 }

@@ -84,7 +84,8 @@ static void on_mgmt_event(void *user, const uint8_t *packet, size_t len)
     case BLE_MGMT_MONITOR_REMOVED:
         r->monitor_lost |= ours && len >= 8 && ble_le16(packet + 6) == r->monitor.handle;
         break;
-    case TG_MGMT_MONITOR_DEVICE_FOUND: /* Device Found comes beside it while somebody discovers */
+    case TG_MGMT_MONITOR_DEVICE_FOUND:
+    case TG_MGMT_DEVICE_FOUND: /* comes instead while somebody discovers */
         if (!ours || !r->monitor.on)
             break;
         verdict = tg_mgmt_found(packet, len, on_now(r), &found);
@@ -211,9 +212,12 @@ static void say_off(struct ble_radio *r, int rc)
         snprintf(text, sizeof text, "hci%u is blocked by rfkill%s", r->adapter.index,
                  blocked == 2 ? ": its switch is on the machine"
                               : ": unblock it with rfkill unblock bluetooth");
+    else if (rc != 0)
+        snprintf(text, sizeof text, "hci%u cannot be powered: %s; trying again", r->adapter.index,
+                 ble_mgmt_reason(rc));
     else
-        snprintf(text, sizeof text, "hci%u is powered off%s%s", r->adapter.index,
-                 rc ? " and cannot be powered: " : "", rc ? ble_mgmt_reason(rc) : "");
+        snprintf(text, sizeof text, "hci%u is powered off%s", r->adapter.index,
+                 r->config.read_only ? "" : " by somebody; powering it on again soon");
     tell_state(r, false, text);
 }
 
@@ -249,7 +253,7 @@ static void bring_up(struct ble_radio *r, int64_t now_ms)
 
 static void look(struct ble_radio *r, int64_t now_ms)
 {
-    const bool was_present = r->adapter.present, was_powered = (r->adapter.settings & BLE_MGMT_POWERED) != 0;
+    const bool was_present = r->adapter.present;
     const uint16_t was_index = r->adapter.index;
     char text[BLE_RADIO_TEXT];
     int rc;
@@ -277,9 +281,6 @@ static void look(struct ble_radio *r, int64_t now_ms)
     if (r->phase == BLE_RADIO_LISTENING && !(r->adapter.settings & BLE_MGMT_POWERED)) {
         stop_raw(r);
         r->phase = BLE_RADIO_OFF;
-        if (was_powered || !ble_adapter_blocked(&r->adapter))
-            log_line(r, true, "hci%u was powered off by somebody; powering it on again in %d s",
-                     r->adapter.index, OFF_RETRY_MIN_MS / 1000);
         say_off(r, 0);
         retry_later(r, now_ms);
     } else if (r->phase != BLE_RADIO_LISTENING) {
@@ -335,7 +336,6 @@ static void climb(struct ble_radio *r, int64_t now_ms)
                  "hci%u hears nothing, also after switching it off and on: is the adapter broken, or no "
                  "sensor near?",
                  r->adapter.index);
-        log_line(r, true, "%s", text);
         tell_state(r, false, text);
         r->silence_ms = r->silence_ms * 2 > SILENCE_MAX_MS ? SILENCE_MAX_MS : r->silence_ms * 2;
         break;

@@ -77,7 +77,7 @@ class Bluetoothd:
             file.write('<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" '
                        '"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd"><busconfig><type>system</type>'
                        '<listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth><policy context="default">'
-                       '<allow send_destination="*" eavesdrop="true"/><allow own="*"/><allow user="*"/></policy></busconfig>')
+                       '<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/><allow user="*"/></policy></busconfig>')
         self.bus = subprocess.Popen(["dbus-daemon", "--config-file=/run/bus.conf", "--nofork"])
         wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 30, "the bus")
         self.daemon = subprocess.Popen(["/usr/libexec/bluetooth/bluetoothd", "-n"], stderr=subprocess.DEVNULL)
@@ -98,10 +98,12 @@ class Bluetoothd:
 class Probe:
     """The plugin in the smallest host there is (ble_probe.c)."""
 
-    def __init__(self, devices, *options, log=None):
+    def __init__(self, devices, *options, capability=None, log=None):
+        """capability: the only one it has, beside those that let it read the host's files."""
+        limits = ["setpriv", f"--bounding-set=-all,+dac_override,+dac_read_search,+{capability}"] if capability else []
         self.log = open(log or "/run/probe.log", "w+", encoding="utf-8")  # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ble_probe"), os.path.join(BUILD, "plugins", "ble.so"), str(devices),
-                                         *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1)
+        self.process = subprocess.Popen([*limits, os.path.join(BUILD, "tests", "ble_probe"), os.path.join(BUILD, "plugins", "ble.so"),
+                                         str(devices), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1)
 
     def __enter__(self):
         return self

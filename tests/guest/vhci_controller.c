@@ -69,7 +69,8 @@ static int64_t now_us(void)
 
 static void send_packet(struct controller *c, const uint8_t *packet, size_t length)
 {
-    if (c->fd >= 0 && write(c->fd, packet, length) != (ssize_t)length)
+    if (c->fd >= 0 && write(c->fd, packet, length) != (ssize_t)length &&
+        errno != ENXIO) /* ENXIO: switched off just now */
         fprintf(stderr, "vhci_controller: a packet was not taken: %s\n", strerror(errno));
 }
 
