@@ -99,7 +99,8 @@ void gatt_jobs_tick(struct tg_gatt_set *set, int64_t now_ms)
         if (!j->on_wire) {
             snprintf(line, sizeof line,
                      "the device was not reached within 25 s%s%s; nothing was read or written",
-                     j->device->failure[0] ? ": " : "", j->device->failure);
+                     set->up && j->device->failure[0] ? ": " : "",
+                     set->up ? j->device->failure : ": the Bluetooth adapter is not there");
             end_text(set, j, TG_PLUGIN_ETIMEOUT, line);
         } else if (j->is_write)
             end_text(set, j, TG_PLUGIN_EUNKNOWN,

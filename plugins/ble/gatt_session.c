@@ -10,6 +10,7 @@ void gatt_session_begin(struct tg_gatt_set *set, struct gatt_slot *s, int64_t no
 {
     struct gatt_device *d = s->device;
     s->state = GATT_OPEN;
+    d->guess_type = false;
     s->idle = s->blocked = s->job_on_wire = false;
     tg_att_client_init(&s->client, TG_ATT_MAX_MTU);
     d->opened_ms = now_ms;
@@ -101,8 +102,6 @@ static bool take(struct tg_gatt_set *set, struct gatt_slot *s, const struct tg_a
         if (tg_gatt_plan_notified(&d->plan, e)) {
             set->host->log(set->host->source, TG_LOG_INFO,
                            "device %s: its services have changed; they are discovered again", d->config->id);
-            if (d->job)
-                tg_gatt_plan_changed(&d->plan);
             gatt_points_all_due(d, now_ms);
             gatt_points_mark_due(d, now_ms);
         } else {
@@ -188,9 +187,11 @@ void gatt_session_drive(struct tg_gatt_set *set, struct gatt_slot *s, int64_t no
     struct gatt_device *d = s->device;
     /* Each turn of the loop sends something, answers a job or ends it. */
     while (flush(set, s, now_ms) && !s->blocked && !tg_att_client_busy(&s->client)) {
-        struct gatt_job *job = gatt_job_next(set, d);
         struct tg_gatt_step step = tg_gatt_plan_next(&d->plan);
+        struct gatt_job *job = d->job;
         s->idle = false;
+        if (!job && tg_gatt_plan_steady(&d->plan) && gatt_job_next(set, d))
+            continue; /* what it wants may have to be discovered first */
         if (job && d->plan.resolved) {
             gatt_job_run(set, s, job, now_ms);
             s->job_on_wire = job->on_wire;

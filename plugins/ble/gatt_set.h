@@ -18,7 +18,7 @@
  * them discovered again. Subscriptions are written anew on every connection.
  *
  * THREADS   Everything on the instance's thread. Never blocks: sockets are non-blocking and watched by host->watch_fd.
- * MEMORY    About 9 KiB for each device with GATT points, 4 KiB for each slot, 16 jobs (writes and commands) of 600 bytes; one more job is
+ * MEMORY    About 5 KiB for each device that is connected to, 1.3 KiB for each slot, 16 jobs (writes and commands) of 700 bytes; one more job is
  *           refused with TG_PLUGIN_EFULL.
  *
  *     check_point:  if (tg_gatt_is_point(host, point->settings)) return tg_gatt_check_point(host, device, point, …);

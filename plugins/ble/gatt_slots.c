@@ -77,7 +77,7 @@ void gatt_slot_failed(struct tg_gatt_set *set, struct gatt_slot *s, bool heals, 
                       int64_t now_ms)
 {
     char copy[200];
-    bool was_open = s->state == GATT_OPEN;
+    bool was_open = s->state == GATT_OPEN, connecting = s->state == GATT_CONNECTING;
     snprintf(copy, sizeof copy, "%s", text); /* may live in the slot */
     struct gatt_device *d = release(set, s);
     gatt_points_flush(set, d);
@@ -88,7 +88,7 @@ void gatt_slot_failed(struct tg_gatt_set *set, struct gatt_slot *s, bool heals, 
     d->failed_ms = now_ms;
     d->ready_ms = now_ms + tg_backoff_next(&d->backoff, tg_random_u32());
     d->queued_ms = d->ready_ms;
-    if (!was_open && d->guess_type)
+    if (connecting && d->guess_type)
         d->address.type =
             d->address.type == TG_BLE_ADDRESS_PUBLIC ? TG_BLE_ADDRESS_RANDOM : TG_BLE_ADDRESS_PUBLIC;
     snprintf(d->failure, sizeof d->failure, "%.150s", copy);

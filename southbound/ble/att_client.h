@@ -11,7 +11,7 @@
  * Commands and confirmations are ignored. Answers to nothing, malformed notifications and unknown opcodes are ignored and
  * counted; a malformed answer to our request breaks the bearer: the caller closes it.
  *
- * Pure: no I/O, no clock (monotonic milliseconds are passed in), no allocation. One thread. 2.2 KiB.
+ * Pure: no I/O, no clock (monotonic milliseconds are passed in), no allocation. One thread. 1.1 KiB.
  *
  *     tg_att_client_init(&c, TG_ATT_MAX_MTU);
  *     rc = tg_att_client_read(&c, handle, now_ms);

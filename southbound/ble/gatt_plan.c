@@ -129,7 +129,9 @@ void tg_gatt_plan_init(struct tg_gatt_plan *p, struct tg_gatt_want *wants, uint1
 
 void tg_gatt_plan_start(struct tg_gatt_plan *p)
 {
-    if (p->doubtful)
+    bool half =
+        !p->table.services_known || (p->cursor && !p->resolved); /* the link was lost during discovery */
+    if (p->doubtful || half)
         tg_gatt_plan_forget(p);
     p->mtu_done = p->hash_done = p->changes_settled = p->rediscovered = false;
     for (size_t i = 0; i < p->count; i++) {

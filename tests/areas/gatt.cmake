@@ -9,6 +9,9 @@ set(gatt_set ../plugins/ble/gatt_set.c ../plugins/ble/gatt_slots.c ../plugins/bl
 tg_test(test_gatt_set SOURCES unit/test_gatt_set.c support/gatt_rig.c support/att_server.c ${gatt_set}
   LINK tg_gatt tg_base PkgConfig::JANSSON LABELS unit gatt)
 tg_test(test_att_client SOURCES unit/test_att_client.c support/att_server.c LINK tg_gatt LABELS unit gatt)
+tg_test(test_gatt_plan SOURCES unit/test_gatt_plan.c support/att_server.c LINK tg_gatt LABELS unit gatt)
 tg_test(test_gatt_format SOURCES unit/test_gatt_format.c LINK tg_gatt LABELS unit gatt)
 
 tg_fuzz(fuzz_att SOURCES fuzz/fuzz_att.c LINK tg_gatt SEEDS att)
+
+tg_scenario(scenario_ble_gatt_example b0451_ble_gatt_example.py)

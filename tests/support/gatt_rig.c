@@ -329,8 +329,8 @@ static bool serve(struct gatt_rig *r, struct rig_device *d)
     }
     if (n < 0)
         return false;
-    (void)r;
-    d->received++;
+    if (++d->received == d->command_at)
+        (void)tg_gatt_command(r->set, 1, (uint32_t)(d - r->peers), "read", "{\"characteristic\": \"2a19\"}");
     size_t len = att_server_answer(&d->server, pdu, (size_t)n, answer);
     if (len && send(d->fd, answer, len, MSG_NOSIGNAL) < 0)
         give_up("send", strerror(errno));

@@ -39,7 +39,8 @@ struct rig_device {
     int open_error;      /* lever: an attempt fails at once with this errno */
     bool secure_refused; /* lever: pairing cannot be had */
     uint32_t attempts, connections;
-    uint64_t received; /* PDUs */
+    uint64_t received;   /* PDUs */
+    uint64_t command_at; /* lever: with this PDU the command `read` of 2a19 comes in, request 1 */
 };
 
 struct gatt_rig {

@@ -282,7 +282,7 @@ static void out_of_reach(void **state)
     assert_int_equal(gatt_rig_last(r, RIG_STATE, 0, -1)->state, TG_DEVICE_DOWN);
     assert_int_equal(gatt_rig_last(r, RIG_VALUE, 0, 0)->quality, TG_QUALITY_DOWN);
     assert_in_range(gatt_rig_count(r, 0, RIG_VALUE, 0, 0), 2, 3); /* when it was due; then down, once */
-    assert_in_range(r->peers[d].attempts, 8, 45); /* 612 s / (12 s + 1 to 60 s) */
+    assert_in_range(r->peers[d].attempts, 8, 45);                 /* 612 s / (12 s + 1 to 60 s) */
     /* It is heard in the middle of its back-off. */
     while (tg_gatt_connecting(r->set))
         gatt_rig_run(r, 500);
@@ -560,6 +560,29 @@ static void commands(void **state)
     gatt_rig_free(r); /* answers what is left: the record is gone, the sanitizer sees */
 }
 
+static void commands_in_the_midst_of_discovery(void **state)
+{
+    (void)state;
+    for (uint64_t at = 1; at < 20; at++) {
+        struct gatt_rig *r = gatt_rig_new("1");
+        uint32_t d = gatt_rig_device(r, "a4c138000000");
+        add(r, d, "temperature", 0, "181a/temperature", NULL);
+        sensor(r, d);
+        r->peers[d].server.own_mtu = 23;
+        r->peers[d].command_at = at;
+        gatt_rig_start(r);
+        gatt_rig_run(r, 0);
+        gatt_rig_tell(r, d, TEMPERATURE);
+        gatt_rig_run(r, 1000);
+        assert_true(near(real_of(gatt_rig_last(r, RIG_VALUE, 0, 0)), 23.14));
+        if (r->peers[d].received >= at) {
+            assert_non_null(gatt_rig_answer(r, 1));
+            assert_string_equal(gatt_rig_answer(r, 1)->text, "{\"handle\":7,\"hex\":\"57\",\"value\":87}");
+        }
+        gatt_rig_free(r);
+    }
+}
+
 static void checks(void **state)
 {
     (void)state;
@@ -611,6 +634,7 @@ int main(void)
         cmocka_unit_test(writes),
         cmocka_unit_test(a_write_of_unknown_outcome),
         cmocka_unit_test(commands),
+        cmocka_unit_test(commands_in_the_midst_of_discovery),
         cmocka_unit_test(checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
