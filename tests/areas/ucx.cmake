@@ -11,3 +11,6 @@ tg_purity_test(lint_purity_ucx LIBRARY tg_ucx
 
 tg_fuzz(fuzz_edm SOURCES fuzz/fuzz_edm.c LINK tg_ucx SEEDS edm)
 tg_fuzz(fuzz_ucx_link SOURCES fuzz/fuzz_ucx_link.c support/ucx_stage.c LINK tg_ucx SEEDS ucx_link)
+
+tg_scenario(scenario_ucx_transcript b0851_ucx_transcript.py)
+tg_scenario(scenario_ucx_azure b0852_ucx_azure.py TIMEOUT 180)

@@ -26,6 +26,7 @@ what it is checked against, line by line. Commands:
     heard ADDRESS           {"text": …}: what it was told
     rssi N                  of the Wi-Fi network
     said                    {"commands": […]}: every command so far, in order
+    delivered               {"data": […]}: what peers said to the host, in order
     state                   {"mode", "certificates": {name: md5}, "peers": n, "wifi": bool}
     unplug | plug           the port disappears, or is there again
 """
@@ -90,12 +91,14 @@ class Client(paho.Client):
         return socket.create_connection(self.address, timeout=5)
 
 
-class MqttPeer:
-    def __init__(self, module, handle, host, port, query):
-        self.module, self.handle, self.query = module, handle, query
-        self.channel, self.closing = None, False
+class Session:
+    """A connection to a broker. Peers of the same broker and client id share it: in the note's log the second one is there 1 ms
+    after it was asked for, and the answer to what it publishes comes to the first."""
+
+    def __init__(self, module, host, port, query):
+        self.module, self.host, self.port, self.query = module, host, port, query
+        self.peers, self.up, self.ended = [], False, False
         address, self.shown = module.where(host, port)
-        self.remote_port = port
         self.client = Client(client_id=query.get("client", ""), protocol=paho.MQTTv311, clean_session=True)
         self.client.address = address
         if "user" in query:
@@ -104,17 +107,16 @@ class MqttPeer:
             self.client.tls_set_context(self.context())
         self.client.on_connect = lambda client, user, flags, code: self.later(self.on_connack, code)
         self.client.on_disconnect = lambda client, user, code: self.later(self.lost)
-        self.client.on_subscribe = lambda client, user, mid, granted: self.later(self.ready)
-        self.client.on_message = lambda client, user, message: self.later(self.on_message, message.payload)
-        self.host, self.port = host, port
+        self.client.on_subscribe = lambda client, user, mid, granted: self.later(self.on_suback, mid)
+        self.client.on_message = lambda client, user, message: self.later(self.on_message, message.topic, message.payload)
+        module.loop.run_in_executor(None, self.connect)
 
     def later(self, *call):
         self.module.loop.call_soon_threadsafe(*call)
 
     def context(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        version = ssl.TLSVersion.TLSv1_2 if self.query.get("encr") == "3" else ssl.TLSVersion.TLSv1_1
-        context.maximum_version = version
+        context.maximum_version = ssl.TLSVersion.TLSv1_2 if self.query.get("encr") == "3" else ssl.TLSVersion.TLSv1_1
         if "ca" in self.query:
             context.load_verify_locations(cafile=self.module.file(0, self.query["ca"]))
         else:
@@ -122,9 +124,6 @@ class MqttPeer:
         if "cert" in self.query:
             context.load_cert_chain(self.module.file(1, self.query["cert"]), self.module.file(2, self.query["privKey"]))
         return context
-
-    def open(self):
-        self.module.loop.run_in_executor(None, self.connect)
 
     def connect(self):
         try:
@@ -136,36 +135,71 @@ class MqttPeer:
     def on_connack(self, code):
         if code != 0:
             self.lost()
-        elif "st" in self.query:
-            self.client.subscribe(self.query["st"], 1)
+            return
+        self.up = True
+        for peer in self.peers:
+            self.join(peer)
+
+    def join(self, peer):
+        if "st" in peer.query:
+            peer.mid = self.client.subscribe(peer.query["st"], 1)[1]
         else:
-            self.ready()
+            peer.ready()
+
+    def add(self, peer):
+        self.peers.append(peer)
+        if self.up:
+            self.join(peer)
+
+    def on_suback(self, mid):
+        for peer in self.peers:
+            if peer.mid == mid:
+                peer.ready()
+
+    def on_message(self, topic, payload):
+        for peer in self.peers:
+            if peer.channel is not None and "st" in peer.query and paho.topic_matches_sub(peer.query["st"], topic):
+                self.module.data(peer.channel, payload)
+
+    def lost(self):
+        for peer in list(self.peers):
+            self.module.disconnected(peer)
+        self.end()
+
+    def end(self):
+        if not self.ended:
+            self.ended = True
+            self.module.sessions.pop((self.host, self.port, self.query.get("client")), None)
+            self.client.disconnect()
+            self.client.loop_stop()
+
+
+class MqttPeer:
+    def __init__(self, module, handle, host, port, query):
+        self.module, self.handle, self.where, self.query = module, handle, (host, port, query.get("client")), query
+        self.channel = self.mid = None
+        self.session = module.sessions.get(self.where) or Session(module, host, port, query)
+        module.sessions[self.where] = self.session
+
+    def open(self):
+        self.session.add(self)
 
     def ready(self):
-        if self.channel is not None or self.closing:
-            return
-        self.channel = self.module.free_channel()
-        remote = socket.inet_aton(self.shown)
-        self.module.connected(self, struct.pack(">BBB4sH4sH", self.channel, 2, 2, remote, self.remote_port, bytes(4), 0),
-                              f"+UUDPC:{self.handle},2,6,0.0.0.0,0,{self.shown},{self.remote_port}")
-
-    def on_message(self, payload):
-        if self.channel is not None:
-            self.module.data(self.channel, payload)
+        if self.channel is None and self.handle in self.module.peers:
+            shown, port = self.session.shown, self.where[1]
+            self.channel = self.module.free_channel()
+            self.module.connected(self, struct.pack(">BBB4sH4sH", self.channel, 2, 2, socket.inet_aton(shown), port, bytes(4), 0),
+                                  f"+UUDPC:{self.handle},2,6,0.0.0.0,0,{shown},{port}")
 
     def send(self, payload):
         if "pt" in self.query:
-            self.client.publish(self.query["pt"], payload, int(self.query.get("qos", 0)))
-
-    def lost(self):
-        if not self.closing:
-            self.module.disconnected(self)
-            self.close()
+            self.session.client.publish(self.query["pt"], payload, int(self.query.get("qos", 0)))
 
     def close(self):
-        self.closing = True
-        self.client.disconnect()
-        self.client.loop_stop()
+        if self in self.session.peers:
+            self.session.peers.remove(self)
+        if not self.session.peers:
+            self.session.end()
 
 
 class BluetoothPeer:
@@ -208,7 +242,7 @@ class Module:
         self.skip, self.corrupt, self.garbage = 0, False, False
         self.in_reach, self.heard, self.rssi = {}, {}, -52
         self.factory = False
-        self.peers = {}
+        self.peers, self.sessions, self.told_host = {}, {}, []
         self.reset()
         self.port = control.Port(self.receive, arguments.link)
 
@@ -341,6 +375,7 @@ class Module:
         self.event(f"+UUDPD:{peer.handle}")
 
     def data(self, channel, payload):
+        self.told_host.append(payload.decode("latin-1"))
         if self.mode == "edm":
             for begin in range(0, len(payload), self.arguments.data_max):
                 self.port.write(frame(DATA_EVENT, bytes([channel]) + payload[begin:begin + self.arguments.data_max]))
@@ -589,7 +624,7 @@ async def main():
                              "corrupt": module.switch("corrupt"), "garbage": module.switch("garbage"), "enter": module.enter,
                              "restart": module.restart, "peer": module.peer, "away": module.away, "call": module.call,
                              "text": module.text, "heard": module.told, "rssi": module.set_rssi,
-                             "said": lambda: {"commands": module.commands}, "state": module.state,
+                             "delivered": lambda: {"data": module.told_host}, "said": lambda: {"commands": module.commands}, "state": module.state,
                              "unplug": module.port.unplug, "plug": module.port.plug})
     finally:
         module.close()
