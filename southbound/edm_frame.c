@@ -165,6 +165,11 @@ int tg_edm_write_data(struct tg_writer *w, uint8_t channel, struct tg_bytes data
     return write_frame(w, TG_EDM_DATA_COMMAND, &channel, data);
 }
 
+int tg_edm_write_resend_connects(struct tg_writer *w)
+{
+    return write_frame(w, TG_EDM_RESEND_CONNECTS, NULL, tg_bytes(NULL, 0));
+}
+
 /* --- for people --- */
 
 const char *tg_edm_type_name(uint16_t type)

@@ -99,6 +99,7 @@ struct tg_bytes tg_edm_pending(const struct tg_edm_parser *p);
 /* Each writes one whole frame; TG_ETOOBIG when text or data or the writer's room do not do. */
 int tg_edm_write_at_request(struct tg_writer *w, struct tg_bytes text) TG_CHECKED;
 int tg_edm_write_data(struct tg_writer *w, uint8_t channel, struct tg_bytes data) TG_CHECKED;
+int tg_edm_write_resend_connects(struct tg_writer *w) TG_CHECKED;
 
 /* "connect", "data_event", …; "unknown". Static storage. */
 const char *tg_edm_type_name(uint16_t type);

@@ -334,19 +334,32 @@ int tg_ucx_link_queue(struct tg_ucx_link *l, const struct tg_at_command *command
     return tg_at_chat_queue(&l->chat, command);
 }
 
+static int can_frame(const struct tg_ucx_link *l)
+{
+    if (!l->extended || l->mode != TG_UCX_EXTENDED)
+        return TG_ESTATE;
+    return l->out_len > 0 ? TG_EFULL : TG_OK;
+}
+
 int tg_ucx_link_send(struct tg_ucx_link *l, uint8_t channel, struct tg_bytes data)
 {
     struct tg_writer w = tg_writer_init(l->out_buf, sizeof l->out_buf);
-    int rc;
-    if (!l->extended || l->mode != TG_UCX_EXTENDED)
-        return TG_ESTATE;
-    if (l->out_len > 0)
-        return TG_EFULL;
-    rc = tg_edm_write_data(&w, channel, data);
-    if (rc == TG_OK) {
+    int rc = can_frame(l);
+    if (rc == TG_OK)
+        rc = tg_edm_write_data(&w, channel, data);
+    if (rc == TG_OK)
         l->out_len = w.len;
-        l->out_given = 0;
-    }
+    return rc;
+}
+
+int tg_ucx_link_ask_connections(struct tg_ucx_link *l)
+{
+    struct tg_writer w = tg_writer_init(l->out_buf, sizeof l->out_buf);
+    int rc = can_frame(l);
+    if (rc == TG_OK)
+        rc = tg_edm_write_resend_connects(&w);
+    if (rc == TG_OK)
+        l->out_len = w.len;
     return rc;
 }
 

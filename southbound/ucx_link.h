@@ -89,6 +89,9 @@ int tg_ucx_link_queue(struct tg_ucx_link *l, const struct tg_at_command *command
  * above TG_EDM_DATA_MAX. Copied. */
 int tg_ucx_link_send(struct tg_ucx_link *l, uint8_t channel, struct tg_bytes data) TG_CHECKED;
 
+/* Asks the module to tell the connections that are there by CONNECT again, for who finds it in extended data mode; as above. */
+int tg_ucx_link_ask_connections(struct tg_ucx_link *l) TG_CHECKED;
+
 size_t tg_ucx_link_input(struct tg_ucx_link *l, struct tg_bytes in, int64_t now_ms);
 void tg_ucx_link_tick(struct tg_ucx_link *l, int64_t now_ms);
 /* INT64_MIN = at once, INT64_MAX = only after input. */
