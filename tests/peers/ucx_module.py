@@ -14,7 +14,7 @@ what it is checked against, line by line. Commands:
     wifi SSID PASSWORD      a network appears; `wifi SSID -` is open; `wifi SSID gone` takes it away
     map HOST:PORT ADDRESS   where a name leads
     fail PREFIX [COUNT]     commands that begin so are answered ERROR; COUNT -1: from now on
-    silent [COUNT]          the next commands are not answered; -1: for good
+    silent [COUNT]          the next commands are not answered; -1: it is dead, echo and all
     corrupt on|off          a byte of each upload is lost
     garbage on|off          answers are noise, as with a wrong rate
     enter command|data|edm  the mode that somebody left it in
@@ -289,7 +289,7 @@ class Module:
             if len(self.upload["bytes"]) == self.upload["size"]:
                 self.uploaded()
             return
-        if self.echo:
+        if self.echo and self.skip >= 0:
             self.port.write(bytes([byte]))
         if byte == 13:
             command = self.line.decode("latin-1")
