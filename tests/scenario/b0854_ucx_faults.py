@@ -52,7 +52,6 @@ with Stage() as stage:
     stops("stopped at finding the module: nothing answers", "Nothing was changed on the module.")
     module.command("silent", 0)
     module.command("garbage", "on")
-    stops("is the baud rate right?")
     desk.run("info", "--port", module.port, code=1, says="is the baud rate right")
     module.command("garbage", "off")
     module.command("enter", "data")
