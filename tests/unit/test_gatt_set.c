@@ -294,6 +294,26 @@ static void out_of_reach(void **state)
     gatt_rig_free(r);
 }
 
+static void a_scan_ends_before_an_attempt(void **state)
+{
+    (void)state;
+    struct gatt_rig *r = gatt_rig_new("3");
+    uint32_t d = gatt_rig_device(r, "a4c138000000");
+    add(r, d, "temperature", 60000, "temperature", NULL);
+    sensor(r, d);
+    gatt_rig_start(r);
+    assert_false(tg_gatt_connecting(r->set));
+    assert_int_equal(tg_gatt_poll(r->set, r->now_ms), 0);
+    assert_true(tg_gatt_connecting(r->set)); /* the scan pauses now */
+    assert_int_equal(r->peers[d].attempts, 0);
+    (void)tg_gatt_poll(r->set, r->now_ms);
+    assert_true(tg_gatt_connecting(r->set));
+    assert_int_equal(r->peers[d].attempts, 1);
+    gatt_rig_run(r, 0);
+    assert_false(tg_gatt_connecting(r->set));
+    gatt_rig_free(r);
+}
+
 static void held_by_another_program(void **state)
 {
     (void)state;
@@ -624,6 +644,7 @@ int main(void)
         cmocka_unit_test(handles_that_moved_while_away),
         cmocka_unit_test(database_hash),
         cmocka_unit_test(out_of_reach),
+        cmocka_unit_test(a_scan_ends_before_an_attempt),
         cmocka_unit_test(held_by_another_program),
         cmocka_unit_test(silence_and_nonsense),
         cmocka_unit_test(the_adapter_goes_and_comes),
