@@ -6,16 +6,17 @@ import os
 import re
 import shutil
 
+from examples import check_wrong
 from gateway import Gateway, configuration, run
 from harness import SOURCE, Stage, wait_until
 
-WRONG = (  # what stands there, what is written instead, what is said
-    ("{name: battery, unit:", "{name: batery, unit:", 'no pvvx advertisement has the reading "batery"'),
-    ("reading: humidity", "reading: moisture", 'no pvvx advertisement has the reading "moisture"'),
-    ("profile: ruuvitag", "profile: ruvitag", 'plugin ble has no profile "ruvitag": did you mean "ruuvitag"?'),
-    ("format: pvvx", "format: pvx", "pvvx"),
-    ("stale_after: 10m", "stale_after: 10", "10"),
-    ("every: 10m}", "every: 10m, writable: true}", "a reading of an advertisement cannot be written"),
+WRONG = (  # the file, what stands there, what is written instead, what is said
+    ("ble.yaml", "{name: battery, unit:", "{name: batery, unit:", 'no pvvx advertisement has the reading "batery"'),
+    ("ble.yaml", "reading: humidity", "reading: moisture", 'no pvvx advertisement has the reading "moisture"'),
+    ("ble.yaml", "profile: ruuvitag", "profile: ruvitag", 'plugin ble has no profile "ruvitag": did you mean "ruuvitag"?'),
+    ("ble.yaml", "format: pvvx", "format: pvx", "pvvx"),
+    ("ble.yaml", "stale_after: 10m", "stale_after: 10", "10"),
+    ("ble.yaml", "every: 10m}", "every: 10m, writable: true}", "a reading of an advertisement cannot be written"),
 )
 
 with Stage() as stage:
@@ -27,13 +28,7 @@ with Stage() as stage:
     os.chmod(stage.write("keys/attic.key", "231d39c1d7cc1ab1aee224cd096db932\n"), 0o600)
     done = run("check", "-c", path, check=0)
     assert f"{path} is good: 1 clouds, 1 sources, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    for was, now, says in WRONG:
-        assert text.count(was) == 1, was
-        wrong = stage.write("wrong.yaml", text.replace(was, now))
-        done = run("check", "-c", wrong, check=1)
-        assert re.match(re.escape(wrong) + r":\d+:\d+: ", done.stderr) and says in done.stderr, f"{says}\n{done.stderr}"
+    check_wrong(stage, WRONG)
 
     # The guest (tests/guest) shows it with adapters; here there is none, or none that is called so.
     gateway = Gateway(stage, configuration(stage, [{"name": "b", "type": "mqtt", "host": "localhost", "port": 9, "tls": "off"}], [
