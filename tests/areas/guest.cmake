@@ -2,7 +2,7 @@
 if(NOT TG_TESTS)
   return()
 endif()
-add_executable(vhci_controller guest/vhci_controller.c guest/vhci_air.c guest/vhci_peripheral.c)
+add_executable(vhci_controller guest/vhci_controller.c guest/vhci_events.c guest/vhci_air.c guest/vhci_peripheral.c)
 target_include_directories(vhci_controller PRIVATE "${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(vhci_controller PRIVATE tg_flags)
 add_executable(ble_probe guest/ble_probe.c)
