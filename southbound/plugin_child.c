@@ -356,7 +356,7 @@ static struct port look_at(const char *path)
 static bool port_is_new(const struct child *c)
 {
     for (uint32_t i = 0; i < c->outline.path_count && c->confined & TG_CONFINED_LANDLOCK; i++) {
-        struct port now = look_at(c->outline.paths[i]);
+        struct port now = look_at(c->outline.paths[i].path);
         if (now.there &&
             (!c->ports[i].there || now.device != c->ports[i].device || now.node != c->ports[i].node))
             return true;
@@ -481,14 +481,17 @@ static void confine(struct child *c, const char *folder)
 {
     struct tg_error err = {0};
     uint32_t abi;
-    const struct tg_confine what = {.needs = tg_confine_needs(c->outline.needs),
-                                    .plugin_folder = folder,
-                                    .paths = (const char *const *)c->outline.paths,
-                                    .path_count = c->outline.path_count,
-                                    .memory_limit_bytes = c->outline.memory_limit_bytes};
+    const char *paths[TG_CHILD_PATHS_MAX];
+    struct tg_confine what = {.needs = tg_confine_needs(c->outline.needs),
+                              .plugin_folder = folder,
+                              .paths = paths,
+                              .memory_limit_bytes = c->outline.memory_limit_bytes};
     (void)tg_confine_support(&abi);
-    for (uint32_t i = 0; i < c->outline.path_count; i++)
-        c->ports[i] = look_at(c->outline.paths[i]);
+    for (uint32_t i = 0; i < c->outline.path_count; i++) {
+        c->ports[i] = look_at(c->outline.paths[i].path);
+        if (c->ports[i].there || !c->outline.paths[i].device_only)
+            paths[what.path_count++] = c->outline.paths[i].path;
+    }
     c->confined = tg_confine_apply(&what, &err);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of capabilities may have cleared it */
     put(c, &(struct tg_wire_message){.type = TG_WIRE_CONFINED,
@@ -506,17 +509,17 @@ static int load(struct child *c, const struct tg_plugin **ret_plugin, struct tg_
                 struct tg_error *err)
 {
     char folder[PATH_MAX], file[PATH_MAX], *name;
-    const char *dirs[] = {folder};
+    const char *dirs[1];
     size_t n;
     snprintf(folder, sizeof folder, "%s", c->outline.file);
+    dirs[0] = dirname(folder);
     snprintf(file, sizeof file, "%s", c->outline.file);
-    memmove(folder, dirname(folder), strlen(dirname(folder)) + 1);
     name = basename(file);
     n = strlen(name);
     if (c->outline.file[0] != '/' || n < 4 || strcmp(name + n - 3, ".so") != 0)
         return tg_error_set(err, TG_EINVAL, "%s is not the file of a plugin", c->outline.file);
     name[n - 3] = '\0';
-    confine(c, folder);
+    confine(c, dirs[0]);
     if (tg_plugin_set_new(dirs, 1, ret_set) < 0)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
     *ret_plugin = tg_plugin_find(*ret_set, name, err);

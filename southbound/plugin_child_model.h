@@ -20,7 +20,12 @@ struct tg_child_outline {
     uint64_t memory_limit_bytes;
     int64_t beat_ms;
     enum tg_log_level level;
-    char *paths[TG_CHILD_PATHS_MAX]; /* of PATH and SECRET_FILE options, each once */
+    /* Of PATH and SECRET_FILE options, and what TEXT options say that looks like one: such a path counts only while it is a
+     * device, because a port may be one of several things that a text can be. Each once. */
+    struct {
+        char *path;
+        bool device_only;
+    } paths[TG_CHILD_PATHS_MAX];
     uint32_t path_count;
 };
 

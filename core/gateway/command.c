@@ -12,6 +12,7 @@
 #include "northbound/cloud.h"
 #include "northbound/transport.h"
 #include "southbound/plugin_host.h"
+#include "southbound/plugin_process.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
 {
@@ -115,6 +116,20 @@ int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_se
     if (rc < 0)
         fprintf(stderr, "tidegate: out of memory\n");
     return rc;
+}
+
+void tg_command_use_processes(void)
+{
+    static char path[PATH_MAX + 32];
+    char exe[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (len > 0) {
+        exe[len] = '\0';
+        snprintf(path, sizeof path, "%s/" TG_PROCESS_PROGRAM, dirname(exe));
+    }
+    if (len <= 0 || access(path, X_OK) < 0)
+        snprintf(path, sizeof path, "%s/" TG_PROCESS_PROGRAM, TG_LIBEXEC_INSTALL_DIR);
+    tg_process_use(path);
 }
 
 static const struct tg_plugin *find_plugin(void *user, const char *name, struct tg_error *err)

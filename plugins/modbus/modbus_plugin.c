@@ -487,5 +487,6 @@ static const struct tg_plugin modbus_plugin = {
     .write = tg_modbus_write,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
+    .needs = TG_NEEDS_NETWORK | TG_NEEDS_STATED,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)
