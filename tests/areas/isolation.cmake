@@ -27,3 +27,8 @@ endforeach()
 # The same scenarios with every plugin in a process of its own.
 tg_scenario(scenario_field_faults_isolated b0114_field_faults.py ARGUMENTS isolated TIMEOUT 150)
 tg_scenario(scenario_commands_isolated b0104_commands.py ARGUMENTS isolated TIMEOUT 150)
+# For ./dev bench.
+add_executable(bench_isolation bench/bench_isolation.c)
+target_include_directories(bench_isolation PRIVATE "${CMAKE_SOURCE_DIR}/tests")
+target_link_libraries(bench_isolation PRIVATE tg_test_parts tg_plugins tg_flags)
+add_dependencies(bench_isolation fixture_trouble fixture_trouble-loop tidegate-plugin-host)
