@@ -38,6 +38,8 @@
 struct port {
     dev_t device;
     ino_t node;
+    struct timespec
+        changed; /* numbers of nodes are given again: a pty's, a port's that is unplugged for a moment */
     bool there;
 };
 
@@ -344,22 +346,35 @@ static void on_control(uv_poll_t *uv, int status, int events)
 
 /* --- alive ------------------------------------------------------------------------------------------------------ */
 
-static struct port look_at(const char *path)
+static struct port look_at(const struct tg_child_path *p)
 {
     struct stat st;
-    if (stat(path, &st) < 0 || !S_ISCHR(st.st_mode))
+    bool is_device;
+    if (stat(p->path, &st) < 0)
         return (struct port){.there = false};
-    return (struct port){.device = st.st_dev, .node = st.st_ino, .there = true};
+    is_device = S_ISCHR(st.st_mode);
+    if (p->device_only && !is_device)
+        return (struct port){.there = false};
+    return (struct port){.device = st.st_dev,
+                         .node = st.st_ino,
+                         .changed = is_device ? st.st_ctim : (struct timespec){0}, /* a file may be written */
+                         .there = true};
 }
 
-/* A port that was plugged in again is another file, which Landlock has not been told of. */
-static bool port_is_new(const struct child *c)
+static bool is_same_port(const struct port *a, const struct port *b)
+{
+    return a->there && b->there && a->device == b->device && a->node == b->node &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* A port that was plugged in again, a key that was replaced, is another file, which Landlock has not been told of. */
+static bool port_is_new(struct child *c)
 {
     for (uint32_t i = 0; i < c->outline.path_count && c->confined & TG_CONFINED_LANDLOCK; i++) {
-        struct port now = look_at(c->outline.paths[i].path);
-        if (now.there &&
-            (!c->ports[i].there || now.device != c->ports[i].device || now.node != c->ports[i].node))
+        const struct port now = look_at(&c->outline.paths[i]);
+        if (now.there && !is_same_port(&now, &c->ports[i]))
             return true;
+        c->ports[i].there = c->ports[i].there && now.there;
     }
     return false;
 }
@@ -488,7 +503,7 @@ static void confine(struct child *c, const char *folder)
                               .memory_limit_bytes = c->outline.memory_limit_bytes};
     (void)tg_confine_support(&abi);
     for (uint32_t i = 0; i < c->outline.path_count; i++) {
-        c->ports[i] = look_at(c->outline.paths[i].path);
+        c->ports[i] = look_at(&c->outline.paths[i]);
         if (c->ports[i].there || !c->outline.paths[i].device_only)
             paths[what.path_count++] = c->outline.paths[i].path;
     }

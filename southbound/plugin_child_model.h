@@ -14,18 +14,20 @@
 
 #define TG_CHILD_PATHS_MAX 256
 
+/* Of a PATH or SECRET_FILE option, or what a TEXT option says that looks like one: such a path counts only while it is a device,
+ * because a port may be one of several things that a text can be. */
+struct tg_child_path {
+    char *path;
+    bool device_only;
+};
+
 struct tg_child_outline {
     char *name, *file;
     uint32_t needs;
     uint64_t memory_limit_bytes;
     int64_t beat_ms;
     enum tg_log_level level;
-    /* Of PATH and SECRET_FILE options, and what TEXT options say that looks like one: such a path counts only while it is a
-     * device, because a port may be one of several things that a text can be. Each once. */
-    struct {
-        char *path;
-        bool device_only;
-    } paths[TG_CHILD_PATHS_MAX];
+    struct tg_child_path paths[TG_CHILD_PATHS_MAX]; /* each once */
     uint32_t path_count;
 };
 

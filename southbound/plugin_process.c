@@ -190,7 +190,7 @@ static void on_exit_status(uv_process_t *uv, int64_t status, int signal_number)
     atomic_store(&s->open_seen, false);
     describe_end(p, status, signal_number, p->last_end, sizeof p->last_end);
     if (again)
-        snprintf(p->last_end, sizeof p->last_end, "a port that it opens is there anew");
+        snprintf(p->last_end, sizeof p->last_end, "a port or file that its options name is there anew");
     else
         p->restarts++;
     wait = again ? FIRST_RESTART_MS : restart_wait_ms(p, now);

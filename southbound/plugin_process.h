@@ -24,7 +24,7 @@
 #define TG_SOUTHBOUND_PLUGIN_PROCESS_H
 
 #define TG_PROCESS_PROGRAM "tidegate-plugin-host"
-/* Exit code of a child whose port has come back as another file, which its confinement does not know: it wants a new start. */
+/* Exit code of a child one of whose files is another one now, which its confinement does not know: it wants a new start. */
 #define TG_PROCESS_EXIT_AGAIN 75
 
 #define TG_PROCESS_CONTROL_FD 3

@@ -1,7 +1,8 @@
 # What runs plugins, routes their samples and talks to people and clouds: host, simulator, router, control, identities, cloud types.
 add_library(tg_test_parts STATIC
   support/host_model.c support/talk_rig.c support/plugins/levers.c
-  "${CMAKE_SOURCE_DIR}/core/gateway/router.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_command.c"
+  "${CMAKE_SOURCE_DIR}/core/gateway/router.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_points.c"
+  "${CMAKE_SOURCE_DIR}/core/gateway/router_command.c"
   "${CMAKE_SOURCE_DIR}/config/config_fingerprint.c" "${CMAKE_SOURCE_DIR}/core/gateway/control.c"
   "${CMAKE_SOURCE_DIR}/core/gateway/control_client.c")
 target_include_directories(tg_test_parts PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
@@ -10,7 +11,9 @@ target_link_libraries(tg_test_parts PUBLIC tg_filter tg_cloud tg_net tg_base Pkg
 foreach(name plugin_host plugin_host_limits)
   tg_test(test_${name} SOURCES unit/test_${name}.c support/host_rig.c LINK tg_test_parts tg_plugins LABELS unit threads)
 endforeach()
-tg_test(test_router SOURCES unit/test_router.c support/fake_source.c LINK tg_test_parts tg_store LABELS unit threads)
+foreach(name router router_command)
+  tg_test(test_${name} SOURCES unit/test_${name}.c support/router_rig.c support/fake_source.c LINK tg_test_parts tg_store LABELS unit threads)
+endforeach()
 set(control_rig support/control_rig.c support/fake_source.c support/fake_store.c)
 foreach(name control control_socket)
   tg_test(test_${name} SOURCES unit/test_${name}.c support/control_peer.c ${control_rig} LINK tg_test_parts LABELS unit)
