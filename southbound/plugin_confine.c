@@ -189,6 +189,9 @@ static int filter_signals(scmp_filter_ctx f, uint32_t needs)
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, whole, UINT32_MAX));
+    if (rc == 0) /* its group */
+        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, whole, (uint32_t) - (int32_t)getppid()));
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, whole, parent));

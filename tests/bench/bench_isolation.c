@@ -17,13 +17,6 @@
 #define CRASHES   5
 #define PERIOD_MS 20
 
-static const char *const isolations[] = {"in-process", "process", NULL};
-static const struct tg_option common_options[] = {
-    {.name = "isolation", .type = TG_OPTION_ENUM, .choices = isolations, .default_text = "process"},
-    {.name = "hang_timeout", .type = TG_OPTION_DURATION, .default_text = "30s"},
-    {.name = "memory_limit", .type = TG_OPTION_SIZE, .default_text = "256MiB"},
-    {.name = NULL}};
-
 struct rig {
     struct tg_test_model model;
     struct tg_settings *common;
@@ -98,7 +91,7 @@ static void begin(struct rig *r, const struct tg_plugin *plugin, const char *iso
     tg_test_model_init(&r->model, plugin, 1, 1);
     if (every)
         tg_test_model_point(&r->model, 0, 0, "every", every);
-    r->model.source.common = r->common = tg_test_settings(common_options, pairs);
+    r->model.source.common = r->common = tg_test_settings(tg_config_source_options, pairs);
     if (tg_source_host_new(&loop, &r->model.source, &callbacks, r, &r->host, &err) < 0)
         fail(err.text);
     while (!r->opens)

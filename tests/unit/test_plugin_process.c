@@ -28,12 +28,6 @@
 
 static struct tg_plugin_set *plugins;
 
-static const char *const isolations[] = {"in-process", "process", NULL};
-static const struct tg_option common_options[] = {
-    {.name = "isolation", .type = TG_OPTION_ENUM, .choices = isolations, .default_text = "process"},
-    {.name = "hang_timeout", .type = TG_OPTION_DURATION, .default_text = "30s"},
-    {.name = "memory_limit", .type = TG_OPTION_SIZE, .default_text = "256MiB"},
-    {.name = NULL}};
 static const struct tg_option discover_options[] = {
     {.name = "allow", .type = TG_OPTION_TEXT_LIST, .default_text = "[new-*]"},
     {.name = "max", .type = TG_OPTION_INT, .default_text = "1"},
@@ -152,6 +146,7 @@ static void begin(struct rig *r, struct tg_loop *loop, const char *plugin, const
                   const char *const *pairs)
 {
     struct tg_error err = {0};
+    const char *all[8] = {"isolation", "process"};
     const struct tg_plugin *p = tg_plugin_find(plugins, plugin, &err);
     if (!p)
         fail_msg("%s", err.text);
@@ -161,7 +156,9 @@ static void begin(struct rig *r, struct tg_loop *loop, const char *plugin, const
     tg_test_model_init(&r->model, p, 1, 2);
     if (every)
         tg_test_model_point(&r->model, 0, 0, "every", every);
-    r->common = tg_test_settings(common_options, pairs);
+    for (size_t i = 0; pairs && pairs[i] && i < 4; i++)
+        all[2 + i] = pairs[i];
+    r->common = tg_test_settings(tg_config_source_options, all);
     r->model.source.common = r->common;
 }
 
