@@ -40,7 +40,7 @@ struct port {
     ino_t node;
     struct timespec
         changed; /* numbers of nodes are given again: a pty's, a port's that is unplugged for a moment */
-    bool there;
+    bool there, is_device;
 };
 
 struct child {
@@ -358,7 +358,8 @@ static struct port look_at(const struct tg_child_path *p)
     return (struct port){.device = st.st_dev,
                          .node = st.st_ino,
                          .changed = is_device ? st.st_ctim : (struct timespec){0}, /* a file may be written */
-                         .there = true};
+                         .there = true,
+                         .is_device = is_device};
 }
 
 static bool is_same_port(const struct port *a, const struct port *b)
@@ -506,6 +507,7 @@ static void confine(struct child *c, const char *folder)
         c->ports[i] = look_at(&c->outline.paths[i]);
         if (c->ports[i].there || !c->outline.paths[i].device_only)
             paths[what.path_count++] = c->outline.paths[i].path;
+        what.port_named |= c->ports[i].is_device;
     }
     c->confined = tg_confine_apply(&what, &err);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of capabilities may have cleared it */

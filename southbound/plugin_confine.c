@@ -177,8 +177,10 @@ static int filter_signals(scmp_filter_ctx f, uint32_t needs)
     if (!(needs & TG_NEEDS_PROGRAMS)) {
         static const char *const calls[] = {"kill", "tgkill"};
         for (size_t i = 0; i < 2; i++) {
-            rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(calls[i]), 1,
-                                  SCMP_A0(SCMP_CMP_NE, self));
+            /* signal 0 asks whether a process lives: lock files of ports need that; it is the last argument of both */
+            const struct scmp_arg_cmp is_signal = {.arg = i == 0 ? 1 : 2, .op = SCMP_CMP_NE, .datum_a = 0};
+            rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(calls[i]), 2,
+                                  SCMP_A0(SCMP_CMP_NE, self), is_signal);
             if (rc < 0)
                 return rc;
         }

@@ -15,6 +15,7 @@
 #ifndef TG_SOUTHBOUND_PLUGIN_CONFINE_H
 #define TG_SOUTHBOUND_PLUGIN_CONFINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -37,6 +38,7 @@ struct tg_confine {
     const char *plugin_folder; /* may be read */
     const char *const *paths;  /* of options; those that are not there are passed over */
     uint32_t path_count;
+    bool port_named; /* one of them is a device */
     uint64_t memory_limit_bytes;
 };
 

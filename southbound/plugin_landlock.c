@@ -31,6 +31,9 @@
 /* All of version 1. */
 #define ALL_1 (LANDLOCK_ACCESS_FS_MAKE_SYM * 2 - 1)
 
+/* An option names a device that is there: a serial port, and its lock file (southbound/serial_port.h). */
+#define PORT_NAMED (1u << 31)
+
 struct rule {
     const char *path;
     uint64_t access;
@@ -66,7 +69,9 @@ static const struct rule rules[] = {
     {"/etc/protocols", READ_FILE, TG_NEEDS_NETWORK},
     {"/dev", READ_WRITE, TG_NEEDS_SERIAL},
     {"/sys", READ, TG_NEEDS_SERIAL},
-    {"/run/lock", READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE, TG_NEEDS_SERIAL},
+    {"/sys/devices", READ, PORT_NAMED}, /* an adapter's latency_timer */
+    {"/run/lock", READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE,
+     TG_NEEDS_SERIAL | PORT_NAMED},
     {"/dev/rfkill", READ_FILE, TG_NEEDS_BLUETOOTH},
     {"/sys/class/bluetooth", READ, TG_NEEDS_BLUETOOTH},
     {"/bin", RUN, TG_NEEDS_PROGRAMS},
@@ -104,11 +109,12 @@ int tg_landlock_apply(const struct tg_confine *c, uint32_t abi)
 {
     uint64_t handled = ALL_1 | (abi >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0);
     const struct landlock_ruleset_attr attr = {.handled_access_fs = handled};
+    const uint32_t needs = c->needs | (c->port_named ? PORT_NAMED : 0);
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0), rc = 0;
     if (ruleset < 0)
         return -errno;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && rc == 0; i++)
-        if (rules[i].needs == 0 || rules[i].needs & c->needs)
+        if (rules[i].needs == 0 || rules[i].needs & needs)
             rc = allow(ruleset, rules[i].path, rules[i].access & handled);
     if (rc == 0)
         rc = allow(ruleset, c->plugin_folder, RUN & handled);

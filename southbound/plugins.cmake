@@ -5,7 +5,7 @@ tg_library(tg_plugins SOURCES plugin_loader.c plugin_trust.c plugin_host.c plugi
   plugin_process.c plugin_process_send.c plugin_process_receive.c plugin_confine_support.c
   LINK tg_plugin_wire tg_base tg_net ${CMAKE_DL_LIBS})
 # Not pure: opens ports. Linked by the plugins that have one, and by `tidegate module`.
-tg_library(tg_serial SOURCES serial_port.c LINK tg_base)
+tg_library(tg_serial SOURCES serial_port.c serial_lock.c LINK tg_base)
 
 # The process of an isolated plugin. Without one of these libraries it is less confined, and says so (tidegate check, status).
 add_executable(tidegate-plugin-host plugin_child.c plugin_child_model.c plugin_confine.c plugin_landlock.c)
