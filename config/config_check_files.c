@@ -101,6 +101,20 @@ static void check_settings(struct tg_config_load *l, struct tg_config_pos fallba
     }
 }
 
+/* What is in the files is the plugin's to judge; that they can be read was. */
+static void ask_plugin(struct tg_config_load *l, const struct tg_config_source *s,
+                       const struct tg_config_device *d)
+{
+    const char *option = NULL;
+    char text[256] = "";
+    if (!s->plugin || !s->plugin->check_device ||
+        s->plugin->check_device(l->lookups->check_host, d->id, d->settings, &option, text, sizeof text) >= 0)
+        return;
+    text[sizeof text - 1] = '\0';
+    tg_config_error(l, option ? tg_config_option_pos(d->pos, d->settings, option) : d->pos, "%s%s%s",
+                    option ? option : "", option ? ": " : "", text);
+}
+
 void tg_config_check_files(struct tg_config_load *l)
 {
     const struct tg_config *c = &l->model->config;
@@ -120,7 +134,10 @@ void tg_config_check_files(struct tg_config_load *l)
         const struct tg_config_source *s = &c->sources[i];
         check_settings(l, s->pos, s->settings);
         for (uint32_t d = 0; d < s->device_count; d++) {
+            const uint32_t errors = l->error_count;
             check_settings(l, s->devices[d].pos, s->devices[d].settings);
+            if (l->error_count == errors)
+                ask_plugin(l, s, &s->devices[d]);
             for (uint32_t p = 0; p < s->devices[d].point_count; p++)
                 check_settings(l, s->devices[d].points[p].pos, s->devices[d].points[p].settings);
         }

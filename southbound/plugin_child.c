@@ -497,7 +497,7 @@ static void confine(struct child *c, const char *folder)
 {
     struct tg_error err = {0};
     uint32_t abi;
-    const char *paths[TG_CHILD_PATHS_MAX];
+    struct tg_confine_path paths[TG_CHILD_PATHS_MAX];
     struct tg_confine what = {.needs = tg_confine_needs(c->outline.needs),
                               .plugin_folder = folder,
                               .paths = paths,
@@ -506,7 +506,8 @@ static void confine(struct child *c, const char *folder)
     for (uint32_t i = 0; i < c->outline.path_count; i++) {
         c->ports[i] = look_at(&c->outline.paths[i]);
         if (c->ports[i].there || !c->outline.paths[i].device_only)
-            paths[what.path_count++] = c->outline.paths[i].path;
+            paths[what.path_count++] =
+                (struct tg_confine_path){c->outline.paths[i].path, c->outline.paths[i].read_only};
         what.port_named |= c->ports[i].is_device;
     }
     c->confined = tg_confine_apply(&what, &err);

@@ -36,26 +36,29 @@ static int next(struct tg_bytes *raw, struct tg_wire_message *ret)
 
 /* --- outline --------------------------------------------------------------------------------------------- */
 
-static int add_path(struct tg_child_outline *o, struct tg_bytes path, bool device_only)
+/* Named twice, it may be what either allows. */
+static int add_path(struct tg_child_outline *o, struct tg_bytes path, bool device_only, bool read_only)
 {
     for (uint32_t i = 0; i < o->path_count; i++)
         if (tg_bytes_eq_str(path, o->paths[i].path)) {
             o->paths[i].device_only = o->paths[i].device_only && device_only;
+            o->paths[i].read_only = o->paths[i].read_only && read_only;
             return TG_OK;
         }
     if (o->path_count == TG_CHILD_PATHS_MAX)
         return TG_ETOOBIG;
     o->paths[o->path_count].path = copy(path);
     o->paths[o->path_count].device_only = device_only;
+    o->paths[o->path_count].read_only = read_only;
     return o->paths[o->path_count].path ? (o->path_count++, TG_OK) : TG_ENOMEM;
 }
 
 static int take_outline(struct tg_child_outline *o, const struct tg_wire_message *m)
 {
     if (m->type == TG_WIRE_OPTION && (m->state == TG_OPTION_PATH || m->state == TG_OPTION_SECRET_FILE))
-        return add_path(o, m->text, false);
+        return add_path(o, m->text, false, m->state == TG_OPTION_SECRET_FILE || m->flags & TG_WIRE_READ_ONLY);
     if (m->type == TG_WIRE_OPTION && m->state == TG_OPTION_TEXT && tg_bytes_starts(m->text, "/"))
-        return add_path(o, m->text, true);
+        return add_path(o, m->text, true, false);
     if (m->type != TG_WIRE_SOURCE)
         return TG_OK;
     if (o->name || m->state != TG_WIRE_VERSION || !m->has_text || m->time_ms < 1 || m->at_ms < 0 ||

@@ -19,6 +19,7 @@
 struct tg_child_path {
     char *path;
     bool device_only;
+    bool read_only; /* a secret, or TG_OPTION_READ_ONLY */
 };
 
 struct tg_child_outline {

@@ -33,10 +33,16 @@ const char *tg_confined_text(char ret_text[TG_CONFINED_TEXT_BYTES], uint32_t con
 /* What a plugin is taken to need: one from before `needs` gets NETWORK and SERIAL. */
 uint32_t tg_confine_needs(uint32_t declared);
 
+/* What an option names. A file or a port may be read and written, a folder's files also be made and removed; `read_only`: only read. */
+struct tg_confine_path {
+    const char *path;
+    bool read_only;
+};
+
 struct tg_confine {
-    uint32_t needs;            /* tg_confine_needs() */
-    const char *plugin_folder; /* may be read */
-    const char *const *paths;  /* of options; those that are not there are passed over */
+    uint32_t needs;                      /* tg_confine_needs() */
+    const char *plugin_folder;           /* may be read */
+    const struct tg_confine_path *paths; /* of options; those that are not there are passed over */
     uint32_t path_count;
     bool port_named; /* one of them is a device */
     uint64_t memory_limit_bytes;

@@ -24,6 +24,7 @@
 #define READ       (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define RUN        (READ | LANDLOCK_ACCESS_FS_EXECUTE)
 #define READ_WRITE (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define FOLDER     (READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 /* What may be asked of a file that is no folder. */
 #define OF_A_FILE                                                                                            \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |             \
@@ -70,10 +71,13 @@ static const struct rule rules[] = {
     {"/dev", READ_WRITE, TG_NEEDS_SERIAL},
     {"/sys", READ, TG_NEEDS_SERIAL},
     {"/sys/devices", READ, PORT_NAMED}, /* an adapter's latency_timer */
-    {"/run/lock", READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE,
-     TG_NEEDS_SERIAL | PORT_NAMED},
+    {"/run/lock", FOLDER, TG_NEEDS_SERIAL | PORT_NAMED},
     {"/dev/rfkill", READ_FILE, TG_NEEDS_BLUETOOTH},
     {"/sys/class/bluetooth", READ, TG_NEEDS_BLUETOOTH},
+    {"/sys/devices", READ,
+     TG_NEEDS_BLUETOOTH}, /* where the links of that folder lead: rfkill, the USB device */
+    {"/proc/sys/kernel/random/boot_id", READ_FILE,
+     TG_NEEDS_BLUETOOTH}, /* what outlives a process, not a boot */
     {"/bin", RUN, TG_NEEDS_PROGRAMS},
     {"/sbin", RUN, TG_NEEDS_PROGRAMS},
     {"/usr", RUN, TG_NEEDS_PROGRAMS},
@@ -83,9 +87,8 @@ static const struct rule rules[] = {
     {"/dev", READ_WRITE, TG_NEEDS_PROGRAMS},
     {"/proc", READ_WRITE, TG_NEEDS_PROGRAMS},
     {"/sys", READ, TG_NEEDS_PROGRAMS},
-    {"/run", READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE, TG_NEEDS_PROGRAMS},
-    {"/var/run", READ_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE,
-     TG_NEEDS_PROGRAMS},
+    {"/run", FOLDER, TG_NEEDS_PROGRAMS},
+    {"/var/run", FOLDER, TG_NEEDS_PROGRAMS},
 };
 
 /* A path that is not there is no error: what cannot be opened need not be allowed. */
@@ -119,7 +122,7 @@ int tg_landlock_apply(const struct tg_confine *c, uint32_t abi)
     if (rc == 0)
         rc = allow(ruleset, c->plugin_folder, RUN & handled);
     for (uint32_t i = 0; i < c->path_count && rc == 0; i++)
-        rc = allow(ruleset, c->paths[i], READ_WRITE & handled);
+        rc = allow(ruleset, c->paths[i].path, (c->paths[i].read_only ? READ : FOLDER) & handled);
     if (rc == 0 &&
         (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0))
         rc = -errno;

@@ -43,6 +43,7 @@ static struct tg_wire_message option(const struct tg_option *o, const char *text
 {
     return (struct tg_wire_message){.type = TG_WIRE_OPTION,
                                     .state = o->type,
+                                    .flags = o->flags & TG_OPTION_READ_ONLY ? TG_WIRE_READ_ONLY : 0,
                                     .name = tg_bytes_str(o->name),
                                     .has_text = true,
                                     .text = tg_bytes_str(text)};

@@ -24,7 +24,7 @@
 #include "core/base/bytes.h"
 #include "core/base/sample.h"
 
-#define TG_WIRE_VERSION    1u
+#define TG_WIRE_VERSION    2u
 #define TG_WIRE_HEAD_BYTES 5u
 #define TG_WIRE_FRAME_MAX_BYTES                                                                              \
     (1024u * 1024u) /* 512 values with 1 KiB of text each, and an answer of any sense, fit */
@@ -61,6 +61,7 @@ enum tg_wire_type {
 /* flags of an OPTION */
 #define TG_WIRE_ITEM       1u /* one more item of a list */
 #define TG_WIRE_EMPTY_LIST 2u
+#define TG_WIRE_READ_ONLY  4u /* a path: TG_OPTION_READ_ONLY */
 
 struct tg_wire_message {
     uint8_t type; /* enum tg_wire_type */

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/secret.h"
-#include "plugins/ble/ble_crypto.h"
+#include "plugins/ble/ble_keys.h"
 #include "plugins/ble/gatt_set.h"
 
 #define SWEEP_MS      1000
@@ -16,30 +15,31 @@
 
 /* --- from settings --- */
 
-static int read_key(struct ble_device *device, const char *path, char *error, size_t error_size)
+/* Of the file that the device names, else of the folder. One in the folder that cannot be used is no reason to open nothing: the device says
+ * that its key is missing, the log says why. */
+static int find_key(const struct ble_devices *d, struct ble_device *device, const char *path,
+                    const char *key_folder, char *error, size_t error_size)
 {
-    struct tg_secret secret;
-    struct tg_error err = {0};
-    bool ok;
-    if (tg_secret_read(path, TG_SECRET_PRIVATE, &secret, &err) < 0) {
-        snprintf(error, error_size, "bind_key_file: %s", err.text);
-        return TG_PLUGIN_EINVAL;
+    char text[256];
+    if (path) {
+        device->has_key = ble_key_read(path, &device->key, text, sizeof text);
+        if (!device->has_key)
+            snprintf(error, error_size, "bind_key_file: %s", text);
+        return device->has_key ? TG_PLUGIN_OK : TG_PLUGIN_EINVAL;
     }
-    ok = tg_ble_key_parse((const char *)secret.data, secret.len, &tg_ble_wolfcrypt, &device->key);
-    tg_secret_free(&secret);
-    device->has_key = ok;
-    if (!ok)
-        snprintf(error, error_size, "bind_key_file: %s: a key is 32 or 24 hexadecimal digits", path);
-    return ok ? TG_PLUGIN_OK : TG_PLUGIN_EINVAL;
+    device->has_key = ble_key_of(key_folder, &device->address, &device->key, text, sizeof text);
+    if (text[0])
+        d->host->log(d->host->source, TG_LOG_ERROR, "bind_keys: %s; %s has no key", text,
+                     d->source->devices[device->index].id);
+    return TG_PLUGIN_OK;
 }
 
-static int init_device(struct ble_devices *d, struct ble_device *device, uint32_t formats, char *error,
-                       size_t error_size)
+static int init_device(struct ble_devices *d, struct ble_device *device, uint32_t formats,
+                       const char *key_folder, char *error, size_t error_size)
 {
     const struct tg_host *h = d->host;
     const struct tg_device *from = &d->source->devices[device->index];
     const char *address = h->get_text(from->settings, "address");
-    const char *key = h->get_text(from->settings, "bind_key_file");
     device->formats =
         h->has(from->settings, "format") ? TG_BLE_FORMAT_BIT(h->get_int(from->settings, "format")) : formats;
     device->stale_given = h->has(from->settings, "stale_after");
@@ -56,7 +56,7 @@ static int init_device(struct ble_devices *d, struct ble_device *device, uint32_
                  address ? "" : ", and it has no `address`");
         return TG_PLUGIN_EINVAL;
     }
-    if (key && read_key(device, key, error, error_size) < 0)
+    if (find_key(d, device, h->get_text(from->settings, "bind_key_file"), key_folder, error, error_size) < 0)
         return TG_PLUGIN_EINVAL;
     return ble_points_init(&device->points, h, from);
 }
@@ -86,7 +86,7 @@ static int index_device(struct ble_devices *d, uint32_t index, char *error, size
 }
 
 int ble_devices_init(struct ble_devices *d, const struct tg_host *host, const struct tg_source *source,
-                     uint32_t formats, char *error, size_t error_size)
+                     uint32_t formats, const char *key_folder, char *error, size_t error_size)
 {
     uint32_t slots = 16, points = 0;
     memset(d, 0, sizeof *d);
@@ -108,7 +108,7 @@ int ble_devices_init(struct ble_devices *d, const struct tg_host *host, const st
         int rc;
         d->items[i].index = i;
         d->count = i + 1;
-        rc = init_device(d, &d->items[i], formats, error, error_size);
+        rc = init_device(d, &d->items[i], formats, key_folder, error, error_size);
         if (rc == TG_PLUGIN_OK)
             rc = index_device(d, i, error, error_size);
         if (rc < 0)

@@ -60,9 +60,9 @@ struct ble_devices {
     int64_t sweep_ms;
 };
 
-/* TG_PLUGIN_EINVAL with text, TG_PLUGIN_ENOMEM. `formats`: the source's. After an error ble_devices_fini() is due as well. */
+/* TG_PLUGIN_EINVAL with text, TG_PLUGIN_ENOMEM. `formats`: the source's; key_folder: for devices that name no key, may be NULL. After an error ble_devices_fini() is due as well. */
 int ble_devices_init(struct ble_devices *d, const struct tg_host *host, const struct tg_source *source,
-                     uint32_t formats, char *error, size_t error_size);
+                     uint32_t formats, const char *key_folder, char *error, size_t error_size);
 /* Wipes the keys. */
 void ble_devices_fini(struct ble_devices *d);
 

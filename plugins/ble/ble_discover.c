@@ -191,9 +191,10 @@ static void print_yaml(const struct search *s)
         json_t *name = json_string(f->name);
         char *quoted = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
         tg_ble_address_id(&f->address, id);
-        print(s, "      - id: \"%s\"  # %s%s%d dBm, %llu adverts%s%s%s\n", id, f->model,
-              f->model[0] ? ", " : "", f->rssi, (unsigned long long)f->adverts,
-              quoted && f->name[0] ? ", calls itself " : "", quoted && f->name[0] ? quoted : "",
+        print(s, "      - id: \"%s\"  # %s%s%s%d dBm, %llu adverts%s%s%s\n", id, f->model,
+              f->model[0] ? ", " : "", key ? "encrypted, needs a key, " : "", f->rssi,
+              (unsigned long long)f->adverts, quoted && f->name[0] ? ", calls itself " : "",
+              quoted && f->name[0] ? quoted : "",
               ble_address_lasts(&f->address) ? "" : ", an address that it will change");
         print(s, "        settings: {profile: %s%s%s%s}\n", ble_profile_of(f->best),
               key ? ", bind_key_file: keys/" : "", key ? id : "", key ? ".key" : "");

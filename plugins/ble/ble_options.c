@@ -53,6 +53,13 @@ const struct tg_option ble_source_options[] = {
      .default_text = "/run/tidegate",
      .doc = "A folder for a note of the advertisement monitor that was added, so that one that a killed "
             "gateway left is removed."},
+    {.name = "bind_keys",
+     .type = TG_OPTION_PATH,
+     .flags = TG_OPTION_READ_ONLY,
+     .doc =
+         "A folder with the keys of encrypted sensors, each in a file such as a4c138000001.key: for devices "
+         "without bind_key_file, "
+         "and for those that discovery lets in."},
     TG_GATT_SOURCE_OPTIONS,
     {0}};
 

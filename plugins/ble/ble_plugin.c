@@ -13,6 +13,7 @@
 #include "plugins/ble/ble_decode_cmd.h"
 #include "plugins/ble/ble_device.h"
 #include "plugins/ble/ble_discover.h"
+#include "plugins/ble/ble_keys.h"
 #include "plugins/ble/ble_options.h"
 #include "plugins/ble/ble_strangers.h"
 #include "plugins/ble/gatt_set.h"
@@ -24,6 +25,7 @@ struct ble {
     const struct tg_host *host;
     const struct tg_source *source;
     uint32_t formats;
+    const char *key_folder; /* or NULL */
     struct ble_devices devices;
     struct ble_strangers strangers;
     struct tg_ble_readings stranger_readings;
@@ -33,16 +35,39 @@ struct ble {
 
 /* --- what the radio tells --- */
 
-/* A sensor that speaks an accepted format, in the open, under an address that it keeps, is announced. One whose key is not known is not: it would
- * give no value. */
+/* What `bind_keys` makes of an encrypted advertisement. */
+static enum tg_ble_verdict stranger_decrypted(struct ble *b, struct ble_stranger *entry,
+                                              const struct tg_ble_advert *advert)
+{
+    enum tg_ble_verdict verdict = TG_BLE_NEEDS_KEY;
+    struct tg_ble_key key;
+    char text[256], id[TG_BLE_ADDRESS_BYTES];
+    if (ble_key_of(b->key_folder, &advert->address, &key, text, sizeof text)) {
+        verdict = tg_ble_decode(b->formats, advert, &key, NULL, &b->stranger_readings);
+        explicit_bzero(&key, sizeof key);
+        if (verdict != TG_BLE_OK && verdict != TG_BLE_EMPTY) {
+            tg_ble_address_id(&advert->address, id);
+            snprintf(text, sizeof text, "%s is not let in: %s", id, tg_ble_verdict_text(verdict));
+        }
+    }
+    if (text[0] && !entry->told)
+        b->host->log(b->host->source, TG_LOG_WARN, "bind_keys: %s", text);
+    entry->told |= text[0] != '\0';
+    return verdict;
+}
+
+/* A sensor that speaks an accepted format, under an address that it keeps, is announced. One whose key is not known is not: it would give no
+ * value. */
 static void stranger(struct ble *b, const struct tg_ble_advert *advert)
 {
     char id[TG_BLE_ADDRESS_BYTES];
     enum tg_ble_verdict verdict;
-    if (!ble_stranger_heard(&b->strangers, advert) || !ble_address_lasts(&advert->address) ||
-        !TG_HOST_HAS(b->host, discovered))
+    struct ble_stranger *entry = ble_stranger_heard(&b->strangers, advert);
+    if (!entry || !ble_address_lasts(&advert->address) || !TG_HOST_HAS(b->host, discovered))
         return;
     verdict = tg_ble_decode(b->formats, advert, NULL, NULL, &b->stranger_readings);
+    if (verdict == TG_BLE_NEEDS_KEY)
+        verdict = stranger_decrypted(b, entry, advert);
     if (verdict != TG_BLE_OK && verdict != TG_BLE_EMPTY)
         return;
     tg_ble_address_id(&advert->address, id);
@@ -166,6 +191,7 @@ static int open_parts(struct ble *b, char *error, size_t error_size)
     const uint32_t count = b->host->get_list(b->source->settings, "accept", &names);
     int rc;
     b->formats = BLE_SENSOR_FORMATS;
+    b->key_folder = b->host->get_text(b->source->settings, "bind_keys");
     if (count && !ble_formats_parse(names, count, &b->formats, &wrong)) {
         snprintf(error, error_size,
                  "accept: \"%s\" is no format; there are bthome, ruuvi, mibeacon, atc, pvvx, govee, "
@@ -173,7 +199,7 @@ static int open_parts(struct ble *b, char *error, size_t error_size)
                  wrong);
         return TG_PLUGIN_EINVAL;
     }
-    rc = ble_devices_init(&b->devices, b->host, b->source, b->formats, error, error_size);
+    rc = ble_devices_init(&b->devices, b->host, b->source, b->formats, b->key_folder, error, error_size);
     if (rc == TG_PLUGIN_OK)
         rc = open_radio(b, error, error_size);
     return rc == TG_PLUGIN_OK ? open_gatt(b, error, error_size) : rc;
@@ -268,5 +294,6 @@ static const struct tg_plugin ble = {
     .decode = tg_ble_decode_cmd,
     .needs = TG_NEEDS_BLUETOOTH | TG_NEEDS_STATED,
     .discover = ble_discover,
+    .check_device = ble_check_device,
 };
 TG_PLUGIN_EXPORT(ble)

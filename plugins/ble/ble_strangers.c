@@ -11,7 +11,7 @@ static uint32_t group_of(const uint8_t address[6])
     return (hash ^ hash >> 16) % BLE_STRANGER_GROUPS;
 }
 
-bool ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *advert)
+struct ble_stranger *ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *advert)
 {
     struct ble_stranger *group = s->groups[group_of(advert->address.bytes)], *place = &group[0];
     for (int i = 0; i < BLE_STRANGER_WAYS; i++) {
@@ -20,7 +20,7 @@ bool ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *adv
             group[i].heard_ms = advert->time_ms;
             if (look)
                 group[i].looked_ms = advert->time_ms;
-            return look;
+            return look ? &group[i] : NULL;
         }
         if (group[i].heard_ms < place->heard_ms)
             place = &group[i];
@@ -29,7 +29,8 @@ bool ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *adv
     s->displaced += place->heard_ms != 0;
     memcpy(place->address, advert->address.bytes, 6);
     place->heard_ms = place->looked_ms = advert->time_ms ? advert->time_ms : 1;
-    return true;
+    place->told = false;
+    return place;
 }
 
 bool ble_address_lasts(const struct tg_ble_address *address)

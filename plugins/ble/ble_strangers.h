@@ -18,6 +18,7 @@
 struct ble_stranger {
     int64_t heard_ms, looked_ms; /* heard_ms 0: free */
     uint8_t address[6];
+    bool told; /* something about it was logged: once is enough */
 };
 
 struct ble_strangers {
@@ -25,8 +26,8 @@ struct ble_strangers {
     uint64_t seen, displaced; /* addresses that came in, and that made room */
 };
 
-/* True when this advertisement is worth being looked at. */
-bool ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *advert);
+/* The entry when this advertisement is worth being looked at, else NULL; good until the next call. */
+struct ble_stranger *ble_stranger_heard(struct ble_strangers *s, const struct tg_ble_advert *advert);
 
 /* An address that a device keeps: public or static random. The others change, so no device can be known by them. */
 bool ble_address_lasts(const struct tg_ble_address *address);

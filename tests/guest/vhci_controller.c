@@ -11,7 +11,8 @@
  *     empty 0|1                     adverts have no data
  *     hang N                        nothing is heard any more, until the N-th reset (power cycle)
  *     busy 0|1                      scanning is refused with status 0x0C, as when somebody else scans
- *     advert ADDRESS HEX            one advertisement, from a random address
+ *     advert ADDRESS HEX [RSSI]     one advertisement, from a random address; from a public one: public/ADDRESS
+ *     event HEX                     a packet as it is, while it scans: 043e…, whatever it says
  *     fragments ADDRESS HEX         the same in two extended reports (--extended)
  *     drop REASON                   all links break, with this HCI reason
  *     unreachable 0|1               peripherals neither advertise nor take connections
@@ -333,16 +334,47 @@ static bool parse_address(const char *text, uint8_t ret[6])
     return true;
 }
 
+static size_t parse_hex(const char *hex, uint8_t *ret, size_t room)
+{
+    size_t n = 0;
+    for (const char *p = hex; p[0] && p[1] && n < room; p += 2) {
+        const char byte[3] = {p[0], p[1], 0};
+        ret[n++] = (uint8_t)strtoul(byte, NULL, 16);
+    }
+    return n;
+}
+
+/* Not what a controller says of an advertisement, but what this packet says. */
+static bool event_line(struct controller *c, const char *rest)
+{
+    char hex[2 * 258 + 1];
+    uint8_t packet[258];
+    size_t n;
+    if (sscanf(rest, "%516s", hex) != 1 || (n = parse_hex(hex, packet, sizeof packet)) < 3)
+        return false;
+    if (hears(c)) {
+        vhci_send(c, packet, n);
+        c->adverts++;
+    }
+    return true;
+}
+
 static bool advert_line(struct controller *c, const char *rest, bool fragments)
 {
-    struct air_advert a = {.address_type = 1, .type = 3, .rssi = -60};
-    char address[18], hex[2 * AIR_DATA_MAX + 1];
-    if (sscanf(rest, "%17s %458s", address, hex) != 2 || !parse_address(address, a.address))
+    struct air_advert a = {.address_type = 1, .type = 3};
+    char address[25], hex[2 * AIR_DATA_MAX + 1];
+    const char *bare = address;
+    int rssi = -60;
+    if (sscanf(rest, "%24s %458s %d", address, hex, &rssi) < 2)
         return false;
-    for (const char *p = hex; p[0] && p[1]; p += 2) {
-        const char byte[3] = {p[0], p[1], 0};
-        a.data[a.length++] = (uint8_t)strtoul(byte, NULL, 16);
+    if (strncmp(address, "public/", 7) == 0) {
+        a.address_type = 0;
+        bare += 7;
     }
+    if (!parse_address(bare, a.address))
+        return false;
+    a.rssi = (int8_t)rssi;
+    a.length = (uint8_t)parse_hex(hex, a.data, sizeof a.data);
     if (fragments && hears(c)) {
         const uint8_t half = a.length / 2;
         report_extended(c, &a, 0x20, a.data, half);
@@ -412,6 +444,11 @@ static bool test_line(struct controller *c, const char *line)
         if (c->fd < 0 && !plug_in(c))
             return false;
         return true; /* the kernel's answer is the line */
+    } else if (strcmp(word, "event") == 0) {
+        if (!event_line(c, line + at)) {
+            printf("wrong\n");
+            return true;
+        }
     } else if (strcmp(word, "advert") == 0 || strcmp(word, "fragments") == 0) {
         if (!advert_line(c, line + at, word[0] == 'f')) {
             printf("wrong\n");

@@ -21,8 +21,13 @@ def capabilities(pid):
 
 with Stage() as stage:
     named, other = stage.write("named.txt", "for the plugin\n"), stage.write("key.txt", "not for the plugin\n")
+    secret, folder, reads = stage.write("plugin.key", "its own\n"), stage.path("notes"), stage.path("reads")
+    os.chmod(secret, 0o600)
+    for made in folder, reads:
+        os.mkdir(made)
+        stage.write(f"{os.path.basename(made)}/there", "")
     config = configuration(stage, [broker_cloud(free_port())], [
-        troubled("bare", "quiet", ["broker"], every="1s", settings={"path": named}),
+        troubled("bare", "quiet", ["broker"], every="1s", settings={"path": named, "folder": folder, "reads": reads, "secret": secret}),
         troubled("net", "talker", ["broker"], plugin="trouble-loop", every="1s"),
         troubled("shell", "starter", ["broker"], plugin="trouble-programs", every="1s")], gateway=GATEWAY)
     listed = run("plugin", "list", "-c", config).stdout
@@ -75,6 +80,12 @@ with Stage() as stage:
         granted("talker", "open:/etc/hosts")
         granted("quiet", f"open:{named}")
         granted("quiet", f"write:{named}")
+        for what in f"write:{folder}/there", f"make:{folder}/new", f"open:{folder}/new", f"remove:{folder}/new", f"open:{reads}/there", f"open:{secret}":
+            granted("quiet", what)
+        for what in f"write:{reads}/there", f"make:{reads}/new", f"remove:{reads}/there", f"write:{secret}":
+            refused("quiet", what, errno.EACCES)
+        for what in f"make:{folder}/new", f"open:{folder}/there", f"open:{reads}/there", f"open:{secret}":
+            refused("talker", what, errno.EACCES)
         refused("starter", "open:/etc/shadow", errno.EACCES)
     assert all(source(gateway, name)["process"]["restarts"] == 0 for name in ("bare", "net", "shell")), gateway.errors()
     shown = run("status", "-c", config, check=0).stdout

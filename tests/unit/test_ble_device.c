@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/settings.h"
 #include "plugins/ble/ble_device.h"
+#include "plugins/ble/ble_keys.h"
 #include "plugins/ble/ble_options.h"
 #include "plugins/ble/ble_strangers.h"
 
@@ -75,6 +77,7 @@ struct stage {
     struct tg_device device[2];
     struct tg_source source;
     struct ble_devices devices;
+    const char *key_folder;
     char error[200];
 };
 
@@ -103,7 +106,8 @@ static int build(struct stage *t, const char *id, const char *option, const char
 
 static int open_stage(struct stage *t)
 {
-    return ble_devices_init(&t->devices, &host, &t->source, BLE_SENSOR_FORMATS, t->error, sizeof t->error);
+    return ble_devices_init(&t->devices, &host, &t->source, BLE_SENSOR_FORMATS, t->key_folder, t->error,
+                            sizeof t->error);
 }
 
 static void end(struct stage *t)
@@ -252,11 +256,97 @@ static void wrong_settings_are_said(void **state)
     close(fd);
     build(&t, "a4c138000001", "bind_key_file", path);
     assert_int_equal(open_stage(&t), TG_PLUGIN_EINVAL);
-    assert_non_null(strstr(t.error, "32 or 24 hexadecimal digits"));
+    assert_non_null(strstr(t.error, "a key is 32 hexadecimal digits"));
     assert_null(strstr(t.error, "secret\""));
     assert_null(strstr(t.error, "not a key"));
     end(&t);
     unlink(path);
+}
+
+static void write_file(const char *folder, const char *name, const char *text, mode_t mode)
+{
+    char path[200];
+    FILE *file;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void a_folder_has_keys_by_address(void **state)
+{
+    static const char *const names[] = {"a4c138000001.key", "a4c138000002.key", "a4c138000003.key"};
+    const struct tg_ble_address first = {{0xa4, 0xc1, 0x38, 0, 0, 1}, 1},
+                                open = {{0xa4, 0xc1, 0x38, 0, 0, 2}, 1},
+                                text = {{0xa4, 0xc1, 0x38, 0, 0, 3}, 1},
+                                none = {{0xa4, 0xc1, 0x38, 0, 0, 4}, 1};
+    char folder[] = "/tmp/ble-keys-XXXXXX", path[200], error[256];
+    struct tg_ble_key key;
+    struct stage t;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, names[0], "231d39c1d7cc1ab1aee224cd096db932\n", 0600);
+    write_file(folder, names[1], "231d39c1d7cc1ab1aee224cd096db932\n", 0644);
+    write_file(folder, names[2], "hush\n", 0600);
+    assert_true(ble_key_of(folder, &first, &key, error, sizeof error) && key.bytes[0] == 0x23 && !error[0]);
+    assert_false(ble_key_of(folder, &open, &key, error, sizeof error));
+    assert_non_null(strstr(error, "chmod 600"));
+    assert_false(ble_key_of(folder, &text, &key, error, sizeof error));
+    assert_true(strstr(error, "a key is 32 hexadecimal digits") && !strstr(error, "hush"));
+    assert_false(ble_key_of(folder, &none, &key, error, sizeof error) || error[0]);
+    assert_false(ble_key_of(NULL, &first, &key, error, sizeof error) || error[0]);
+    build(&t, "a4c138000001", NULL, NULL);
+    t.key_folder = folder;
+    assert_int_equal(open_stage(&t), TG_PLUGIN_OK);
+    assert_true(t.devices.items[0].has_key);
+    hear(&t, 1, 1000); /* in the open: anybody could have sent it */
+    assert_int_equal(seen.samples, 0);
+    assert_int_equal(t.devices.items[0].verdicts[TG_BLE_PLAINTEXT], 1);
+    end(&t);
+    build(&t, "a4c138000003", NULL, NULL); /* one that cannot be used takes nothing but the key */
+    t.key_folder = folder;
+    assert_int_equal(open_stage(&t), TG_PLUGIN_OK);
+    assert_false(t.devices.items[0].has_key);
+    end(&t);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+/* What `tidegate check` is told. */
+static void a_device_is_checked_with_its_file(void **state)
+{
+    char folder[] = "/tmp/ble-keys-XXXXXX", path[200], error[256] = "";
+    const char *option = NULL;
+    struct stage t;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "key", "hush\n", 0600);
+    snprintf(path, sizeof path, "%s/key", folder);
+    build(&t, "a4c138000001", "bind_key_file", path);
+    assert_int_equal(ble_check_device(&host, "a4c138000001", t.device_settings, &option, error, sizeof error),
+                     TG_PLUGIN_EINVAL);
+    assert_string_equal(option, "bind_key_file");
+    assert_true(strstr(error, path) && !strstr(error, "hush"));
+    write_file(folder, "key", "b853075158487ca39a5b5ea9", 0600);
+    assert_int_equal(ble_check_device(&host, "a4c138000001", t.device_settings, &option, error, sizeof error),
+                     0);
+    assert_int_equal(ble_check_device(&host, "attic", t.device_settings, &option, error, sizeof error),
+                     TG_PLUGIN_EINVAL);
+    assert_null(option);
+    assert_non_null(strstr(error, "\"attic\" is no Bluetooth address"));
+    end(&t);
+    build(&t, "attic", "address", "a4:c1:38");
+    assert_int_equal(ble_check_device(&host, "attic", t.device_settings, &option, error, sizeof error),
+                     TG_PLUGIN_EINVAL);
+    assert_string_equal(option, "address");
+    end(&t);
+    unlink(path);
+    rmdir(folder);
 }
 
 static void strangers_have_a_fixed_table(void **state)
@@ -267,14 +357,14 @@ static void strangers_have_a_fixed_table(void **state)
     (void)state;
     for (uint32_t i = 0; i < 10000; i++) {
         memcpy(advert.address.bytes, &i, sizeof i);
-        looked += ble_stranger_heard(&strangers, &advert);
+        looked += ble_stranger_heard(&strangers, &advert) != NULL;
     }
     assert_int_equal(looked, 10000);
     assert_in_range(strangers.displaced, 10000 - BLE_STRANGER_GROUPS * BLE_STRANGER_WAYS, 7000);
-    assert_false(ble_stranger_heard(&strangers, &advert));
+    assert_null(ble_stranger_heard(&strangers, &advert));
     advert.time_ms += BLE_STRANGER_AGAIN_MS;
-    assert_true(ble_stranger_heard(&strangers, &advert));
-    assert_false(ble_stranger_heard(&strangers, &advert));
+    assert_non_null(ble_stranger_heard(&strangers, &advert));
+    assert_null(ble_stranger_heard(&strangers, &advert));
 }
 
 static void only_lasting_addresses_are_ids(void **state)
@@ -296,6 +386,8 @@ int main(void)
         cmocka_unit_test(never_stale_when_told_so),
         cmocka_unit_test(an_encrypted_one_without_key_is_suspect),
         cmocka_unit_test(wrong_settings_are_said),
+        cmocka_unit_test(a_folder_has_keys_by_address),
+        cmocka_unit_test(a_device_is_checked_with_its_file),
         cmocka_unit_test(strangers_have_a_fixed_table),
         cmocka_unit_test(only_lasting_addresses_are_ids),
     };

@@ -219,11 +219,13 @@ enum tg_option_type {
 
 #define TG_OPTION_REQUIRED 1u
 #define TG_OPTION_PAIRS    2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* PATH: the plugin only reads what it names. With `isolation: process` it may not write there; a SECRET_FILE is never written. */
+#define TG_OPTION_READ_ONLY 4u
 
 struct tg_option {
     const char *name;           /* NULL ends a table */
     uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS */
+    uint32_t flags;             /* TG_OPTION_REQUIRED, … */
     int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
@@ -436,6 +438,12 @@ struct tg_plugin {
      * anything there. Runs in a process of its own and may block, but looks at stopping() between steps. 0 = found something,
      * 1 = found nothing, 2 = wrong usage (text through `note`). May be NULL. */
     int (*discover)(const struct tg_discover *request);
+
+    /* What a device's settings say together, and the content of the files that they name: asked by `tidegate check` and before each
+     * start, once what the tables say is satisfied. May read those files and do nothing else; a secret is never in `error`.
+     * Otherwise as check_point. May be NULL. */
+    int (*check_device)(const struct tg_host *host, const char *id, const struct tg_settings *device,
+                        const char **ret_option, char *error, size_t error_size);
 };
 
 #define TG_PLUGIN_INIT(model)                                                                                \

@@ -134,6 +134,10 @@ static long attempt(const char *what)
         rc = fd = open(what + 5, O_RDONLY | O_CLOEXEC);
     else if (strncmp(what, "write:", 6) == 0)
         rc = fd = open(what + 6, O_WRONLY | O_CLOEXEC);
+    else if (strncmp(what, "make:", 5) == 0)
+        rc = fd = open(what + 5, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    else if (strncmp(what, "remove:", 7) == 0)
+        rc = unlink(what + 7);
     else if (strncmp(what, "socket:", 7) == 0)
         rc = fd = socket(atoi(what + 7), SOCK_STREAM | SOCK_CLOEXEC, 0);
     else if (strncmp(what, "raw:", 4) == 0)
@@ -327,6 +331,12 @@ static const struct tg_option options[] = {
      .default_text = "two",
      .doc = "for getters"},
     {.name = "path", .type = TG_OPTION_PATH, .doc = "a file that it may open"},
+    {.name = "folder", .type = TG_OPTION_PATH, .doc = "a folder that it may use"},
+    {.name = "reads",
+     .type = TG_OPTION_PATH,
+     .flags = TG_OPTION_READ_ONLY,
+     .doc = "a file or folder that it may read"},
+    {.name = "secret", .type = TG_OPTION_SECRET_FILE, .doc = "a secret that it may read"},
     {.name = "absent", .type = TG_OPTION_INT, .doc = "for getters"},
     {.name = NULL}};
 
