@@ -190,6 +190,16 @@ static void begin(struct tg_ble_readings *r, enum tg_ble_format format)
     r->text_len = 0;
 }
 
+/* What stands in the structure that reaches beyond the data is not known: it may have been what was looked for. */
+static bool is_cut(const struct tg_ble_advert *advert)
+{
+    struct tg_ble_ad_iter i = tg_ble_ad_begin(advert->data, advert->len);
+    struct tg_ble_ad ad;
+    while (tg_ble_ad_next(&i, &ad))
+        ;
+    return i.malformed;
+}
+
 enum tg_ble_verdict tg_ble_decode(uint32_t formats, const struct tg_ble_advert *advert,
                                   const struct tg_ble_key *key, struct tg_ble_guard *g,
                                   struct tg_ble_readings *ret_readings)
@@ -200,7 +210,7 @@ enum tg_ble_verdict tg_ble_decode(uint32_t formats, const struct tg_ble_advert *
     while (f < TG_BLE_FORMATS && !((formats & TG_BLE_FORMAT_BIT(f)) && decoders[f]->find(advert, &content)))
         f++;
     if (f == TG_BLE_FORMATS)
-        return TG_BLE_NOT_MINE;
+        return is_cut(advert) ? TG_BLE_MALFORMED : TG_BLE_NOT_MINE;
     ret_readings->format = (enum tg_ble_format)f;
     enum tg_ble_verdict verdict =
         decoders[f]->decode(advert, content, decoders[f]->takes_key ? key : NULL, ret_readings);

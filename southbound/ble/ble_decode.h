@@ -177,7 +177,7 @@ struct tg_ble_guard {
 
 /* One advertisement. Of the formats in the mask, the first that the advertisement has decides; when its verdict is OK,
  * *ret_readings is filled, else nothing of it may be used but `format`, `version`, `product`, `encrypted` and `model`, as
- * far as they were known (format is TG_BLE_FORMATS when NOT_MINE).
+ * far as they were known (format is TG_BLE_FORMATS when NOT_MINE, or when what is MALFORMED is the advertisement itself).
  *   key    NULL: none
  *   guard  NULL: no repeats and replays are looked for. It changes only when OK is returned. */
 enum tg_ble_verdict tg_ble_decode(uint32_t formats, const struct tg_ble_advert *advert,

@@ -340,7 +340,7 @@ static void a_device_is_checked_with_its_file(void **state)
     assert_null(option);
     assert_non_null(strstr(error, "\"attic\" is no Bluetooth address"));
     end(&t);
-    build(&t, "attic", "address", "a4:c1:38");
+    build(&t, "attic", "address", "a4:c1:38:00:00:0g");
     assert_int_equal(ble_check_device(&host, "attic", t.device_settings, &option, error, sizeof error),
                      TG_PLUGIN_EINVAL);
     assert_string_equal(option, "address");
