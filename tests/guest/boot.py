@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""boot - one boot of the test guest with all checks in it, or the verdict on one of them.
+"""boot - the test guest with all checks in it, or the verdict on one of them. Checks wait more than they work, so two guests share them.
 
     boot.py                     boots, runs every check of tests/guest/checks, leaves results and logs in BUILD/guest
     boot.py --only NAME…        these only, with their logs on the terminal: for work on a check
@@ -16,11 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import image
 
 SKIP = 77
-LIMIT_S = 700        # the boot as a whole; a minute or two is usual, most of it waiting
+LIMIT_S = 700        # the boots as a whole; a minute is usual, most of it waiting
+GUESTS = 2
 CHECK_LIMIT_S = 120  # one check
 LINE = re.compile(r"@@ check (\S+) (\d+) s (passed|skipped|failed.*)")
 
@@ -58,29 +60,49 @@ def qemu_command(kernel, first, results):
             "-virtfs", f"local,path={results.replace(',', ',,')},mount_tag=results,{share}"]
 
 
+def start(kernel, names, number):
+    """A guest; its console is in a file."""
+    environment = "".join(f"{name}={quoted(value)}\n" for name, value in {
+        "TIDEGATE_SOURCE": os.path.abspath(SOURCE), "TIDEGATE_BUILD": os.path.abspath(BUILD), "GUEST_KERNEL": os.path.abspath(kernel),
+        "GUEST_CHECKS": " ".join(names), "GUEST_LIMIT": str(CHECK_LIMIT_S), "GUEST_NUMBER": str(number)}.items())
+    first, console = tempfile.NamedTemporaryFile(), tempfile.TemporaryFile()  # pylint: disable=consider-using-with
+    first.write(image.first_files(kernel, os.path.join(SOURCE, "tests", "guest", "init"), environment))
+    first.flush()
+    process = subprocess.Popen(qemu_command(kernel, first.name, RESULTS), stdin=subprocess.DEVNULL, stdout=console,  # pylint: disable=consider-using-with
+                               stderr=subprocess.STDOUT)
+    return process, first, console
+
+
+def end(guest, until):
+    """What its console said, once it is done."""
+    process, first, console = guest
+    try:
+        code = process.wait(max(0, until - time.monotonic()))
+        ending = "" if code == 3 else f"\nqemu ended with status {code}\n"
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        ending = f"\nthe guest was not done in {LIMIT_S} s\n"
+    console.seek(0)
+    text = console.read().decode("utf-8", "replace").replace("\r", "") + ending
+    first.close()
+    console.close()
+    return text
+
+
 def boot(names):
-    """Runs the checks; the console's text."""
+    """Runs the checks; the consoles' text."""
     if platform.machine() != "x86_64":
         raise image.NotToBeHad(f"the guest is an x86_64 one and shares the host's programs, which are for {platform.machine()}")
     if not shutil.which("qemu-system-x86_64"):
         raise image.NotToBeHad("qemu-system-x86_64 is not installed (Debian: qemu-system-x86)")
     with image.locked(CACHE):
         kernel = image.build_kernel(CACHE)
-    environment = "".join(f"{name}={quoted(value)}\n" for name, value in {
-        "TIDEGATE_SOURCE": os.path.abspath(SOURCE), "TIDEGATE_BUILD": os.path.abspath(BUILD), "GUEST_KERNEL": os.path.abspath(kernel),
-        "GUEST_CHECKS": " ".join(names), "GUEST_LIMIT": str(CHECK_LIMIT_S)}.items())
     shutil.rmtree(RESULTS, ignore_errors=True)
     os.makedirs(RESULTS)
-    with tempfile.NamedTemporaryFile() as first:
-        first.write(image.first_files(kernel, os.path.join(SOURCE, "tests", "guest", "init"), environment))
-        first.flush()
-        try:
-            done = subprocess.run(qemu_command(kernel, first.name, RESULTS), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
-            console, ending = done.stdout, "" if done.returncode == 3 else f"\nqemu ended with status {done.returncode}\n"
-        except subprocess.TimeoutExpired as late:
-            console, ending = late.stdout or b"", f"\nthe guest was not done in {LIMIT_S} s\n"
-    text = console.decode("utf-8", "replace").replace("\r", "") + ending
+    until = time.monotonic() + LIMIT_S
+    guests = [start(kernel, names, number) for number in range(min(GUESTS, len(names), os.cpu_count() or 1))]
+    text = "".join([end(guest, until) for guest in guests])
     with open(os.path.join(RESULTS, "console.log"), "w", encoding="utf-8") as file:
         file.write(text)
     return text
