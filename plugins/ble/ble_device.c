@@ -257,11 +257,14 @@ static void all_points(struct ble_devices *d, struct ble_device *device, uint32_
 
 void ble_devices_adapter(struct ble_devices *d, bool up, const char *text, int64_t now_ms)
 {
+    const bool was_up = d->since_ms != 0;
     d->since_ms = up ? (now_ms ? now_ms : 1) : 0;
     for (uint32_t i = 0; i < d->count; i++) {
         struct ble_device *device = &d->items[i];
         if (up && device->state == TG_DEVICE_DOWN)
             set_state(d, device, TG_DEVICE_UNKNOWN, "not heard yet");
+        if (!up && !was_up && device->state == TG_DEVICE_DOWN && !device->gatt) /* another reason */
+            d->host->device_state(d->host->source, device->index, TG_DEVICE_DOWN, text);
         if (up || device->state == TG_DEVICE_DOWN)
             continue;
         all_points(d, device, TG_QUALITY_COMM);

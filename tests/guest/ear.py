@@ -32,9 +32,11 @@ class Ear:
                     found += body if isinstance(body, list) else [body]
         return found
 
-    def more(self, device, count, what):
-        had = len(self.samples(device))
-        wait_until(lambda: len(self.samples(device)) > had + count, 60, f"{device}: {what}")
+    def more(self, devices, count, what):
+        """So many more samples of each of them, from now on."""
+        had = {device: len(self.samples(device)) for device in devices}
+        for device in devices:
+            wait_until(lambda d=device: len(self.samples(d)) >= had[d] + count, 60, f"{device}: {what}")
 
     def complete(self, gateway):
         """Every sequence number that the gateway has accepted of each device is here."""
