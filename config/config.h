@@ -163,6 +163,10 @@ struct tg_config_lookups {
      * option's name and a colon. May be NULL. */
     int (*check_cloud)(void *user, const struct tg_config_cloud *cloud, struct tg_error *err);
     bool without_files; /* the files that it names are not looked at: they are about to be made */
+    /* Only the sources of this plugin are read (at least one must be there), and of everything else the gateway section: the
+     * clouds, and which devices go to them with which identities, are passed over and may be missing, so devices have no routes.
+     * For trying a plugin by itself. NULL: the whole file. */
+    const char *only_plugin;
     /* Each is read as if the file had it in that source, with the same checks; those that come first have the first claim on
      * `max`. One that does not fit (or not any more) is no error: it is left out and told to `left_out`, which may be NULL. */
     const struct tg_config_discovered *discovered;
@@ -180,6 +184,12 @@ void tg_config_free(struct tg_config *config);
  * are, for commands that need no more. The rest of the file is not looked at beyond its YAML syntax. tg_settings_free(). */
 int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway,
                            struct tg_error *err) TG_CHECKED;
+
+/* The file of a device profile that the integrator has written: PLUGIN/NAME.yaml in one of the `profile_dirs`, or in `profiles`
+ * beside the configuration (base_dir). False: there is none. */
+#define TG_PROFILE_NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                            const char *name, char *ret_path, size_t size);
 
 /* Worst-case memory and disk that the file implies, as lines for people (`tidegate check`). */
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user);

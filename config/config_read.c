@@ -127,7 +127,7 @@ static bool looks_like_a_secret(const char *text)
     return strstr(text, "-----BEGIN") || strstr(text, "SharedAccessKey=") || (n >= 40 && text[n] == '=');
 }
 
-/* Folders of plugins are paths, although a list has only texts. */
+/* Folders are paths, although a list has only texts. */
 static const char *folder(struct tg_config_load *l, const char *text)
 {
     size_t bytes = strlen(l->base_dir) + strlen(text) + 2;
@@ -141,7 +141,8 @@ static const char *folder(struct tg_config_load *l, const char *text)
 static void read_list(struct tg_config_load *l, const char *file, const struct tg_yaml_node *value,
                       const char *key, struct tg_settings *s, struct tg_settings_position where)
 {
-    bool folders = tg_settings_table(s) == tg_config_gateway_options && strcmp(key, "plugin_dirs") == 0;
+    bool folders = tg_settings_table(s) == tg_config_gateway_options &&
+                   (strcmp(key, "plugin_dirs") == 0 || strcmp(key, "profile_dirs") == 0);
     struct tg_error err = {0};
     tg_settings_set_empty_list(s, key, where);
     for (const struct tg_yaml_node *i = value->as.first; i; i = i->next) {

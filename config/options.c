@@ -55,6 +55,10 @@ const struct tg_option tg_config_gateway_options[] = {
     {.name = "plugin_dirs",
      .type = TG_OPTION_TEXT_LIST,
      .doc = "Folders searched for plugins before the installed one."},
+    {.name = "profile_dirs",
+     .type = TG_OPTION_TEXT_LIST,
+     .doc = "Folders searched for device profiles, PLUGIN/NAME.yaml, before `profiles` beside the file and "
+            "the plugin's own."},
     {.name = NULL},
 };
 
