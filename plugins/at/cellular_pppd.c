@@ -31,9 +31,12 @@ static void add(struct arguments *a, const char *text)
 
 static void make_arguments(const struct at_pppd_options *o, struct arguments *a)
 {
-    static const char *const always[] = {"nodetach",          "local", "noipdefault",      "usepeerdns",
-                                         "lcp-echo-interval", "30",    "lcp-echo-failure", "4",
-                                         "maxfail",           "1"};
+    static const char *const always[] = {"nodetach",   "lock",
+                                         "local",      "noipdefault",
+                                         "usepeerdns", "lcp-echo-interval",
+                                         "30",         "lcp-echo-failure",
+                                         "4",          "maxfail",
+                                         "1"};
     snprintf(a->baud, sizeof a->baud, "%lld", (long long)o->baud);
     add(a, o->program);
     add(a, o->port);
