@@ -115,7 +115,7 @@ static void put_source(struct tg_process *p)
     int64_t beat = p->hang_timeout_ms / 4;
     const struct tg_wire_message m = {.type = TG_WIRE_SOURCE,
                                       .state = TG_WIRE_VERSION,
-                                      .flags = s->plugin->needs,
+                                      .flags = tg_confine_source_needs(s->plugin, s->config->settings),
                                       .device = s->model.device_count,
                                       .number = (uint64_t)p->memory_limit_bytes,
                                       .time_ms = beat > 1000 ? 1000 : beat,

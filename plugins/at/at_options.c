@@ -58,7 +58,7 @@ const struct tg_option tg_at_source_options[] = {
     {"time", TG_OPTION_ENUM, 0, 0, 0, "local", times,
      "cellular: whether the modem's clock is offered to the gateway, and what it shows: local time with its "
      "zone, or UTC."},
-    {"ppp", TG_OPTION_BOOL, 0, 0, 0, "false", NULL,
+    {"ppp", TG_OPTION_BOOL, TG_OPTION_NEEDS(TG_NEEDS_PROGRAMS | TG_NEEDS_NETWORK), 0, 0, "false", NULL,
      "cellular: whether the data link is brought up with pppd."},
     {"data_port", TG_OPTION_PATH, 0, 0, 0, NULL, NULL,
      "cellular: the modem's second port, for the data link; `port` stays free for commands."},

@@ -375,6 +375,6 @@ static const struct tg_plugin at = {
     .command = at_command,
     .fd_ready = at_fd_ready,
     .decode = tg_at_decode,
-    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_PROGRAMS, /* pppd; ports are named by options */
+    .needs = TG_NEEDS_STATED, /* ports are named by options, and `ppp` says what it needs itself */
 };
 TG_PLUGIN_EXPORT(at)

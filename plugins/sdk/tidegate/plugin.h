@@ -218,12 +218,14 @@ enum tg_option_type {
 };
 
 #define TG_OPTION_REQUIRED 1u
-#define TG_OPTION_PAIRS    2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* A source's option: what `needs` would say (TG_NEEDS_…), but only of a source that has the option, a BOOL being true. */
+#define TG_OPTION_NEEDS(needs) ((uint32_t)(needs) << 8)
+#define TG_OPTION_PAIRS        2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
 
 struct tg_option {
     const char *name;           /* NULL ends a table */
     uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS */
+    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS, TG_OPTION_NEEDS(…) */
     int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
