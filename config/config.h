@@ -73,8 +73,9 @@ struct tg_config_point {
     struct tg_config_pos pos;
     const char *name, *unit;          /* unit may be NULL */
     const struct tg_settings *common; /* tg_config_point_options: every, deadband, min_interval, max_interval,
-                                         scale, offset, writable, priority */
-    const struct tg_settings *settings; /* the plugin's point options */
+                                         scale, offset, enum, writable, sum, difference, rate … */
+    const struct tg_settings *settings; /* the plugin's point options; empty for a derived point */
+    bool derived;                       /* has sum, difference or rate: the plugin does not know of it */
 };
 
 struct tg_config_device {
@@ -82,7 +83,8 @@ struct tg_config_device {
     const char *id;
     const struct tg_settings *settings;
     const struct tg_config_point *points;
-    uint32_t point_count;
+    uint32_t point_count;   /* those that are read, then the derived ones */
+    uint32_t derived_count; /* the last so many */
     const struct tg_config_route *routes;
     uint32_t route_count;
     bool discovered; /* not named in the file: the source's `discover` section lets it in */
@@ -178,6 +180,12 @@ void tg_config_free(struct tg_config *config);
  * are, for commands that need no more. The rest of the file is not looked at beyond its YAML syntax. tg_settings_free(). */
 int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway,
                            struct tg_error *err) TG_CHECKED;
+
+/* The file of a device profile that the integrator has written: PLUGIN/NAME.yaml in one of the `profile_dirs`, or in `profiles`
+ * beside the configuration (base_dir). False: there is none. */
+#define TG_PROFILE_NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                            const char *name, char *ret_path, size_t size);
 
 /* Worst-case memory and disk that the file implies, as lines for people (`tidegate check`). */
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user);

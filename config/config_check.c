@@ -405,45 +405,6 @@ void tg_config_check_route(struct tg_config_load *l, const char *who, const stru
         tg_config_error(l, r->pos, "%s", err.text);
 }
 
-/* --- points --- */
-
-static void check_deadband(struct tg_config_load *l, const struct tg_config_point *p)
-{
-    const char *text = tg_settings_text(p->common, "deadband");
-    char number[40], quoted[TG_QUOTE_BYTES];
-    double v = 0;
-    size_t n;
-    if (!text)
-        return;
-    n = strlen(text);
-    if (n > 0 && text[n - 1] == '%')
-        n--;
-    snprintf(number, sizeof number, "%.*s", (int)n, text);
-    if (tg_parse_real(number, &v, NULL) < 0 || v < 0)
-        tg_config_error(
-            l, tg_config_option_pos(p->pos, p->common, "deadband"),
-            "deadband: %s is neither a number in the point's unit, such as 0.5, nor a percentage such as 2%%",
-            tg_quote(quoted, text, strlen(text)));
-}
-
-static void check_point(struct tg_config_load *l, const struct tg_config_point *p)
-{
-    const struct tg_settings *s = p->common;
-    check_deadband(l, p);
-    /* scale 0 would make every value the offset and no write possible */
-    if (tg_settings_has(s, "scale") &&
-        !(tg_settings_real(s, "scale") < 0 || tg_settings_real(s, "scale") > 0))
-        tg_config_error(l, tg_config_option_pos(p->pos, s, "scale"),
-                        "scale: 0 would make every value the same");
-    if (tg_settings_has(s, "min") && tg_settings_has(s, "max") &&
-        tg_settings_real(s, "min") > tg_settings_real(s, "max"))
-        tg_config_error(l, tg_config_option_pos(p->pos, s, "min"), "min is larger than max");
-    if (tg_settings_has(s, "max_interval") && tg_settings_int(s, "max_interval") != 0 &&
-        tg_settings_int(s, "min_interval") > tg_settings_int(s, "max_interval"))
-        tg_config_error(l, tg_config_option_pos(p->pos, s, "min_interval"),
-                        "min_interval is longer than max_interval");
-}
-
 static void check_device(struct tg_config_load *l, const struct tg_config_device *d, struct entry *e)
 {
     char who[96];
@@ -451,8 +412,7 @@ static void check_device(struct tg_config_load *l, const struct tg_config_device
     for (uint32_t r = 0; r < d->route_count; r++)
         tg_config_check_route(l, who, &d->routes[r]);
     check_point_names(l, d, e);
-    for (uint32_t p = 0; p < d->point_count; p++)
-        check_point(l, &d->points[p]);
+    tg_config_check_points(l, d);
 }
 
 void tg_config_check_device(struct tg_config_load *l, const struct tg_config_device *d)

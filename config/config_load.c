@@ -17,9 +17,23 @@
 
 /* --- errors --- */
 
+/* A profile's mistake is found by every device that has the profile. */
+static bool is_told(const struct tg_config_load *l, const struct tg_config_report *r)
+{
+    for (uint32_t i = 0; i < l->report_count; i++) {
+        const struct tg_config_report *o = &l->reports[i];
+        if (o->line == r->line && o->column == r->column && strcmp(o->file, r->file) == 0 &&
+            strcmp(o->text, r->text) == 0)
+            return true;
+    }
+    return false;
+}
+
 void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const char *fmt, ...)
 {
-    struct tg_config_report *r;
+    struct tg_config_report r = {.file = pos.file,
+                                 .line = pos.line > 0 ? (uint32_t)pos.line : 0,
+                                 .column = pos.column > 0 ? (uint32_t)pos.column : 0};
     va_list ap;
     if (l->aside) {
         va_start(ap, fmt);
@@ -29,15 +43,16 @@ void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const c
         l->error_count++; /* readers look whether there was one */
         return;
     }
-    if (l->error_count++ >= TG_CONFIG_MAX_ERRORS)
-        return;
-    r = &l->reports[l->error_count - 1];
-    r->file = pos.file;
-    r->line = pos.line > 0 ? (uint32_t)pos.line : 0;
-    r->column = pos.column > 0 ? (uint32_t)pos.column : 0;
+    l->error_count++;
     va_start(ap, fmt);
-    vsnprintf(r->text, sizeof r->text, fmt, ap);
+    vsnprintf(r.text, sizeof r.text, fmt, ap);
     va_end(ap);
+    if (is_told(l, &r))
+        return;
+    if (l->report_count < TG_CONFIG_MAX_ERRORS)
+        l->reports[l->report_count++] = r;
+    else
+        l->left_out_count++;
 }
 
 void tg_config_no_memory(struct tg_config_load *l)
@@ -95,7 +110,7 @@ static void say_escaped(const char *text, void (*say)(void *user, const char *li
 static void say_reports(struct tg_config_load *l, const char *main_label,
                         void (*say)(void *user, const char *line), void *user)
 {
-    uint32_t count = l->error_count < TG_CONFIG_MAX_ERRORS ? l->error_count : TG_CONFIG_MAX_ERRORS;
+    const uint32_t count = l->report_count;
     char line[1024];
     sort_reports(l, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -106,9 +121,8 @@ static void say_reports(struct tg_config_load *l, const char *main_label,
             snprintf(line, sizeof line, "%.500s: %s", r->file, r->text);
         say_escaped(line, say, user);
     }
-    if (l->error_count > count) {
-        snprintf(line, sizeof line, "%.500s: %u more errors are not shown", main_label,
-                 l->error_count - count);
+    if (l->left_out_count > 0) {
+        snprintf(line, sizeof line, "%.500s: %u more errors are not shown", main_label, l->left_out_count);
         say_escaped(line, say, user);
     }
 }
@@ -206,15 +220,15 @@ done:
     return text;
 }
 
-static void add_path(struct tg_config_load *l, const char *path)
+struct tg_config_file *tg_config_add_path(struct tg_config_load *l, const char *path)
 {
     size_t len = 0;
     const char *label = tg_config_text(l, path); /* a report about reading keeps its label alive */
     TG_CLEANUP_FREE char *text = label ? read_file(l, label, &len) : NULL;
     if (text)
-        (void)tg_config_add_file(l, path, text, len);
-    else
-        l->incomplete = true;
+        return tg_config_add_file(l, path, text, len);
+    l->incomplete = true;
+    return NULL;
 }
 
 static int is_fragment(const struct dirent *e)
@@ -262,7 +276,7 @@ static void add_fragments(struct tg_config_load *l)
         if (!file)
             return;
         snprintf(file, bytes, "%s/conf.d/%s", l->base_dir, names[i]);
-        add_path(l, file);
+        (void)tg_config_add_path(l, file);
     }
 }
 
@@ -418,7 +432,7 @@ int tg_config_load(const char *path, const struct tg_config_lookups *lookups,
 {
     struct tg_config_load *l = begin(path, lookups, !lookups->without_files);
     if (l && !l->out_of_memory)
-        add_path(l, path);
+        (void)tg_config_add_path(l, path);
     if (l && !l->out_of_memory && l->files)
         add_fragments(l);
     return finish(l, say, user, ret_config);
@@ -429,6 +443,8 @@ int tg_config_load_text(const char *label, const char *text, size_t len,
                         void *user, struct tg_config **ret_config)
 {
     struct tg_config_load *l = begin(label, lookups, false);
+    if (l)
+        l->from_memory = true;
     if (l && !l->out_of_memory && !tg_config_add_file(l, label, text, len))
         l->out_of_memory = true;
     return finish(l, say, user, ret_config);
@@ -447,7 +463,7 @@ int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway, s
     struct tg_error first = {0};
     int rc = TG_ENOMEM;
     if (l && !l->out_of_memory)
-        add_path(l, path);
+        (void)tg_config_add_path(l, path);
     if (l && !l->out_of_memory && l->files && !l->incomplete)
         tg_config_read_gateway(l, l->files->label, l->files->yaml.root);
     if (l && !l->out_of_memory) {

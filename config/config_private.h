@@ -36,10 +36,11 @@ struct tg_config_report {
     char text[TG_CONFIG_REPORT_BYTES];
 };
 
-/* A parsed file, or a profile's text (then `plugin` and `profile` say which). */
+/* A parsed file, or a profile's text (then `plugin` and `profile` say which; of one from a folder only the name counts). */
 struct tg_config_file {
     struct tg_config_file *next;
     const char *label;
+    const struct tg_plugin *plugin;
     const struct tg_profile *profile;
     struct tg_yaml yaml;
 };
@@ -63,11 +64,13 @@ struct tg_config_load {
     uint32_t cloud_fill, source_fill; /* entries read so far */
     uint32_t point_count;
     bool check_files; /* false: no file named by the text is looked at */
+    bool from_memory; /* the text is all there is: no folder is searched for profiles */
     bool incomplete;  /* a file could not be taken apart: what it would have held is not missed */
     bool out_of_memory;
     char *
         aside; /* where the first error goes while something is read that may be wrong; NULL: errors are reported */
-    uint32_t error_count;
+    uint32_t error_count;                  /* repeated ones too: readers look whether it has grown */
+    uint32_t report_count, left_out_count; /* different ones: kept, and beyond what is kept */
     struct tg_config_report reports[TG_CONFIG_MAX_ERRORS];
 };
 
@@ -82,6 +85,8 @@ const char *tg_config_text(struct tg_config_load *l, const char *text);
 /* Parses and keeps it; without a root what is wrong is reported. NULL: out of memory. */
 struct tg_config_file *tg_config_add_file(struct tg_config_load *l, const char *label, const char *text,
                                           size_t len);
+/* The same with a file's text; NULL: reported. */
+struct tg_config_file *tg_config_add_path(struct tg_config_load *l, const char *path);
 /* The whole loader on one text, without looking at any file; conf.d is not read. `label` stands for the
  * file's name. */
 int tg_config_load_text(const char *label, const char *text, size_t len,
@@ -147,6 +152,12 @@ void tg_config_check_discover(struct tg_config_load *l, const struct tg_config_s
 /* The profile's text as a tree, parsed once; NULL: reported. `pos` is where it is named. */
 struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct tg_plugin *plugin,
                                          const char *name, struct tg_config_pos pos);
+
+/* --- config_check_points.c --- */
+
+/* An entry of `points` that is worked out, not read. */
+bool tg_config_map_is_derived(const struct tg_yaml_node *map);
+void tg_config_check_points(struct tg_config_load *l, const struct tg_config_device *d);
 
 /* --- config_check.c --- */
 /* Where an option was given, or `fallback` when it came from a default or a profile. */

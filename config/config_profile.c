@@ -1,12 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * config_profile - a plugin's ready-made sets of settings and points, parsed on first use.
+ * config_profile - ready-made sets of settings and points, parsed on first use: files of the integrator's, then the plugin's own.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "config/config_private.h"
 
-static const char *const profile_keys[] = {"settings", "points", NULL};
+static const char *const profile_keys[] = {"about", "settings", "points", NULL};
+
+/* What may stand in a file name, so that no name leads out of its folder. */
+static bool is_file_name(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && n <= 64 && name[0] != '.' && strspn(name, TG_PROFILE_NAME_CHARACTERS) == n;
+}
+
+static bool file_in(const char *folder, const char *plugin, const char *name, char *ret_path, size_t size)
+{
+    int n = snprintf(ret_path, size, "%s/%s/%s.yaml", folder, plugin, name);
+    return n > 0 && (size_t)n < size && access(ret_path, F_OK) == 0;
+}
+
+bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                            const char *name, char *ret_path, size_t size)
+{
+    const char *const *folders = NULL;
+    uint32_t n = tg_settings_list(gateway, "profile_dirs", &folders);
+    char beside[PATH_MAX];
+    if (!is_file_name(name))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (file_in(folders[i], plugin, name, ret_path, size))
+            return true;
+    return (size_t)snprintf(beside, sizeof beside, "%s/profiles", base_dir) < sizeof beside &&
+           file_in(beside, plugin, name, ret_path, size);
+}
 
 static const struct tg_profile *find(struct tg_config_load *l, const struct tg_plugin *plugin,
                                      const char *name, struct tg_config_pos pos)
@@ -28,28 +58,70 @@ static const struct tg_profile *find(struct tg_config_load *l, const struct tg_p
         tg_config_error(l, pos, "profile: plugin %.64s has no profile %s: did you mean \"%s\"?", plugin->name,
                         quoted, near);
     else
-        tg_config_error(l, pos, "profile: plugin %.64s has no profile %s; it has %s", plugin->name, quoted,
-                        list);
+        tg_config_error(l, pos,
+                        "profile: plugin %.64s has no profile %s; it has %s, and there is no file "
+                        "profiles/%.64s/NAME.yaml of that name beside the configuration",
+                        plugin->name, quoted, list, plugin->name);
     return NULL;
+}
+
+static struct tg_config_file *known(struct tg_config_load *l, const struct tg_plugin *plugin,
+                                    const char *name)
+{
+    struct tg_config_file *f = l->files;
+    while (f && (f->plugin != plugin || strcmp(f->profile->name, name) != 0))
+        f = f->next;
+    return f;
+}
+
+/* A profile that the integrator has written; NULL: there is none, or it is reported. */
+static struct tg_config_file *from_folder(struct tg_config_load *l, const struct tg_plugin *plugin,
+                                          const char *name)
+{
+    struct tg_profile *profile;
+    struct tg_config_file *f;
+    char path[PATH_MAX];
+    if (l->from_memory || !l->model->config.gateway ||
+        !tg_config_profile_file(l->model->config.gateway, l->base_dir, plugin->name, name, path, sizeof path))
+        return NULL;
+    profile = tg_config_alloc(l, 1, sizeof *profile);
+    if (!profile || !(profile->name = tg_config_text(l, name)))
+        return NULL;
+    f = tg_config_add_path(l, path);
+    if (!f)
+        return NULL;
+    f->profile = profile;
+    return f;
+}
+
+static struct tg_config_file *from_plugin(struct tg_config_load *l, const struct tg_plugin *plugin,
+                                          const struct tg_profile *p)
+{
+    char label[200];
+    struct tg_config_file *f;
+    snprintf(label, sizeof label, "plugin %.64s, profile %.64s", plugin->name, p->name);
+    f = tg_config_add_file(l, label, p->yaml ? p->yaml : "", p->yaml ? strlen(p->yaml) : 0);
+    if (f)
+        f->profile = p;
+    return f;
 }
 
 struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct tg_plugin *plugin,
                                          const char *name, struct tg_config_pos pos)
 {
-    const struct tg_profile *p = find(l, plugin, name, pos);
     const struct tg_config_section section = {.what = "a profile", .own_keys = profile_keys};
-    struct tg_config_file *f;
-    char label[200];
-    if (!p)
-        return NULL;
-    for (f = l->files; f; f = f->next)
-        if (f->profile == p)
-            return f->yaml.root ? f : NULL;
-    snprintf(label, sizeof label, "plugin %.64s, profile %.64s", plugin->name, p->name);
-    f = tg_config_add_file(l, label, p->yaml ? p->yaml : "", p->yaml ? strlen(p->yaml) : 0);
+    struct tg_config_file *f = known(l, plugin, name);
+    uint32_t errors = l->error_count;
+    if (f)
+        return f->yaml.root ? f : NULL;
+    f = from_folder(l, plugin, name);
+    if (!f && l->error_count == errors && !l->out_of_memory) {
+        const struct tg_profile *p = find(l, plugin, name, pos);
+        f = p ? from_plugin(l, plugin, p) : NULL;
+    }
     if (!f)
         return NULL;
-    f->profile = p;
+    f->plugin = plugin;
     if (f->yaml.root && f->yaml.root->kind != TG_YAML_MAP) {
         tg_config_error(l, tg_config_pos_of(f->label, f->yaml.root),
                         "a profile is a mapping with settings and points, not %s",

@@ -7,6 +7,8 @@
 
 #include "config/config_private.h"
 
+#define PAIR_BYTES 512 /* a key and a value of a mapping that becomes a list */
+
 #define QUOTE(buf, text) tg_quote((buf), (text), strlen(text))
 
 /* --- one mapping --- */
@@ -125,7 +127,7 @@ static bool looks_like_a_secret(const char *text)
     return strstr(text, "-----BEGIN") || strstr(text, "SharedAccessKey=") || (n >= 40 && text[n] == '=');
 }
 
-/* Folders of plugins are paths, although a list has only texts. */
+/* Folders are paths, although a list has only texts. */
 static const char *folder(struct tg_config_load *l, const char *text)
 {
     size_t bytes = strlen(l->base_dir) + strlen(text) + 2;
@@ -139,7 +141,8 @@ static const char *folder(struct tg_config_load *l, const char *text)
 static void read_list(struct tg_config_load *l, const char *file, const struct tg_yaml_node *value,
                       const char *key, struct tg_settings *s, struct tg_settings_position where)
 {
-    bool folders = tg_settings_table(s) == tg_config_gateway_options && strcmp(key, "plugin_dirs") == 0;
+    bool folders = tg_settings_table(s) == tg_config_gateway_options &&
+                   (strcmp(key, "plugin_dirs") == 0 || strcmp(key, "profile_dirs") == 0);
     struct tg_error err = {0};
     tg_settings_set_empty_list(s, key, where);
     for (const struct tg_yaml_node *i = value->as.first; i; i = i->next) {
@@ -151,6 +154,36 @@ static void read_list(struct tg_config_load *l, const char *file, const struct t
             continue;
         }
         rc = tg_settings_append(s, key, folders ? folder(l, item->as.text) : item->as.text, where, &err);
+        if (rc == TG_ENOMEM)
+            l->out_of_memory = true;
+        else if (rc < 0)
+            tg_config_error(l, pos, "%s: %s", key, err.text);
+        if (rc < 0)
+            return;
+    }
+}
+
+/* A mapping as the list of its pairs. */
+static void read_pairs(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                       const char *key, struct tg_settings *s, struct tg_settings_position where)
+{
+    for (const struct tg_yaml_node *k = map->as.first; k; k = k->next->next) {
+        const struct tg_yaml_node *value = tg_yaml_resolve(k->next);
+        struct tg_config_pos pos = tg_config_pos_of(file, k);
+        struct tg_error err = {0};
+        char pair[PAIR_BYTES];
+        int rc, n;
+        if (value->kind != TG_YAML_TEXT) {
+            tg_config_error(l, pos, "%s: %.64s: takes one text, not %s", key, k->as.text,
+                            tg_yaml_kind_text(value));
+            return;
+        }
+        n = snprintf(pair, sizeof pair, "%s=%s", k->as.text, value->as.text);
+        if (n < 0 || (size_t)n >= sizeof pair) {
+            tg_config_error(l, pos, "%s: %.64s: longer than %d bytes", key, k->as.text, PAIR_BYTES - 1);
+            return;
+        }
+        rc = tg_settings_append(s, key, pair, where, &err);
         if (rc == TG_ENOMEM)
             l->out_of_memory = true;
         else if (rc < 0)
@@ -176,9 +209,15 @@ static void read_option(struct tg_config_load *l, const char *file, const struct
         read_list(l, file, target, o->name, s, where);
         return;
     }
+    if ((o->flags & TG_OPTION_PAIRS) && target->kind == TG_YAML_MAP) {
+        read_pairs(l, file, target, o->name, s, where);
+        return;
+    }
     if (target->kind != TG_YAML_TEXT || o->type == TG_OPTION_TEXT_LIST) {
         tg_config_error(l, pos, "%s: takes %s, not %s", o->name,
-                        o->type == TG_OPTION_TEXT_LIST ? "a sequence ([a, b])" : "one value",
+                        o->flags & TG_OPTION_PAIRS       ? "a mapping ({0: a, 1: b})"
+                        : o->type == TG_OPTION_TEXT_LIST ? "a sequence ([a, b])"
+                                                         : "one value",
                         tg_yaml_kind_text(target));
         return;
     }

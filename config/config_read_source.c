@@ -3,7 +3,8 @@
  * config_read_source - tree → model: sources, their devices, routes and points.
  *
  * A device's points are its profile's, in the profile's order, then the file's. An entry of the file with the
- * name of a profile's point takes that one's place as a whole: what it does not say has its default.
+ * name of a profile's point takes that one's place as a whole: what it does not say has its default. Derived points come
+ * last, so that a plugin's points are the first ones.
  */
 #include "config/config_private.h"
 
@@ -57,10 +58,16 @@ static void read_point(struct tg_config_load *l, const struct place *at, const s
     p->unit = tg_config_read_text(l, at->file, map, "unit");
     if (!tg_yaml_get(map, "name"))
         tg_config_error(l, p->pos, "missing \"name\" in the point");
+    p->derived = tg_config_map_is_derived(map);
     p->common = common = tg_config_new_settings(l, tg_config_point_options);
-    p->settings = settings = tg_config_new_settings(l, at->plugin ? at->plugin->point_options : NULL);
+    p->settings = settings =
+        tg_config_new_settings(l, at->plugin && !p->derived ? at->plugin->point_options : NULL);
     if (!common || !settings)
         return;
+    if (p->derived) {
+        section.what = "a derived point";
+        section.open = false;
+    }
     section.settings[0] = common;
     section.settings[1] = settings;
     tg_config_read_section(l, at->file, map, &section);
@@ -69,7 +76,8 @@ static void read_point(struct tg_config_load *l, const struct place *at, const s
                      replaces
                          ? " (this entry takes the place of the profile's point, none of whose keys it keeps)"
                          : NULL);
-    if (at->checked && at->plugin->check_point && p->name && l->error_count == errors && !l->out_of_memory)
+    if (at->checked && at->plugin->check_point && p->name && !p->derived && l->error_count == errors &&
+        !l->out_of_memory)
         ask_plugin(l, at, p);
 }
 
@@ -103,6 +111,20 @@ static bool is_point(struct tg_config_load *l, const char *file, const struct tg
     return false;
 }
 
+/* Keeps the order on both sides. `memory` has room for the device's points. */
+static void derived_last(struct tg_config_device *d, struct tg_config_point *points,
+                         struct tg_config_point *memory)
+{
+    uint32_t read = 0, derived = 0;
+    for (uint32_t i = 0; i < d->point_count; i++)
+        if (points[i].derived)
+            memory[derived++] = points[i];
+        else
+            points[read++] = points[i];
+    memcpy(points + read, memory, derived * sizeof *points);
+    d->derived_count = derived;
+}
+
 static void read_points(struct tg_config_load *l, const struct place *at,
                         const struct tg_yaml_node *device_map, const struct tg_config_file *profile,
                         struct tg_config_device *d)
@@ -113,7 +135,7 @@ static void read_points(struct tg_config_load *l, const struct place *at,
         profile ? tg_config_read_node(l, profile->label, profile->yaml.root, "points", TG_YAML_LIST) : NULL;
     uint32_t most = count_points(own) + count_points(base), fill = 0, from_profile;
     bool *replaced;
-    struct tg_config_point *points;
+    struct tg_config_point *points, *order;
     if (most == 0)
         return;
     if (most > TG_CONFIG_MAX_POINTS - l->point_count) {
@@ -157,6 +179,9 @@ static void read_points(struct tg_config_load *l, const struct place *at,
         read_point(l, at, map, &points[fill++], false);
     }
     d->point_count = fill;
+    order = tg_config_alloc(l, fill, sizeof *order);
+    if (order)
+        derived_last(d, points, order);
 }
 
 /* --- routes --- */

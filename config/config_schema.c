@@ -131,7 +131,12 @@ static void option_type(struct out *o, const struct tg_option *opt)
         number_member(o, "minLength", 1);
         break;
     case TG_OPTION_TEXT_LIST:
-        text_member(o, "type", "array");
+        if (opt->flags & TG_OPTION_PAIRS) {
+            raw_member(o, "type", "[\"array\",\"object\"]");
+            raw_member(o, "additionalProperties", "{\"type\":" TEXT_TYPES "}");
+        } else {
+            text_member(o, "type", "array");
+        }
         raw_member(o, "items", "{\"type\":" TEXT_TYPES "}");
         number_member(o, "maxItems", TG_SETTINGS_MAX_ITEMS);
         break;
@@ -189,9 +194,9 @@ static void begin_object(struct out *o)
     open_brace(o, '{');
 }
 
-/* Ends it; `names` are required beside what the tables require. */
-static void end_object(struct out *o, const char *const *names, const struct tg_option *a,
-                       const struct tg_option *b)
+/* Ends the properties; `names` are required beside what the tables require. More members may follow. */
+static void end_object_open(struct out *o, const char *const *names, const struct tg_option *a,
+                            const struct tg_option *b)
 {
     close_brace(o, '}');
     key(o, "required");
@@ -203,6 +208,12 @@ static void end_object(struct out *o, const char *const *names, const struct tg_
     required_of(o, a);
     required_of(o, b);
     close_brace(o, ']');
+}
+
+static void end_object(struct out *o, const char *const *names, const struct tg_option *a,
+                       const struct tg_option *b)
+{
+    end_object_open(o, names, a, b);
     close_brace(o, '}');
 }
 
@@ -319,7 +330,20 @@ static void point_schema(struct out *o, const struct tg_plugin *p)
     for (const struct tg_option *opt = p->point_options; opt && opt->name; opt++)
         if (!has_option(tg_config_point_options, opt->name))
             option(o, opt);
-    end_object(o, point_required, tg_config_point_options, p->point_options);
+    end_object_open(o, point_required, tg_config_point_options, NULL);
+    if (any_required(p->point_options)) { /* a derived point is not read and has none of them */
+        raw_member(o, "if",
+                   "{\"not\":{\"anyOf\":[{\"required\":[\"sum\"]},{\"required\":[\"difference\"]},"
+                   "{\"required\":[\"rate\"]}]}}");
+        key(o, "then");
+        open_brace(o, '{');
+        key(o, "required");
+        open_brace(o, '[');
+        required_of(o, p->point_options);
+        close_brace(o, ']');
+        close_brace(o, '}');
+    }
+    close_brace(o, '}');
 }
 
 static void device_schema(struct out *o, const struct tg_plugin *p)

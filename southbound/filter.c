@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "southbound/filter.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,24 @@ static void scale_and_check(const struct tg_filter_options *o, struct tg_point_v
     }
 }
 
+static void name_number(const struct tg_filter_options *o, struct tg_point_value *v)
+{
+    double x;
+    if (v->quality != TG_QUALITY_GOOD || v->value.type == TG_VALUE_TEXT)
+        return;
+    if (v->value.type == TG_VALUE_BOOL)
+        x = v->value.as.boolean ? 1 : 0;
+    else if (!as_number(&v->value, &x))
+        return;
+    for (uint32_t i = 0; i < o->word_count; i++)
+        if ((double)o->words[i].number == x) {
+            v->value = tg_value_text(o->words[i].text, strlen(o->words[i].text));
+            return;
+        }
+    v->quality = TG_QUALITY_RANGE;
+    v->value = (struct tg_value){.type = TG_VALUE_NONE};
+}
+
 static bool differs(const struct tg_filter_options *o, const struct tg_filter_state *s,
                     const struct tg_value *v)
 {
@@ -74,6 +93,8 @@ enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct
     int64_t since = now_ms - s->sent_ms;
     bool send, due, too_soon;
     scale_and_check(o, v);
+    if (o->words)
+        name_number(o, v);
     due = o->max_interval_ms > 0 && since >= o->max_interval_ms;
     too_soon = o->min_interval_ms > 0 && since < o->min_interval_ms;
     if (!s->has_last || v->quality != s->last_quality || due)
@@ -95,9 +116,28 @@ enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct
     return send ? TG_FILTER_SEND : TG_FILTER_HOLD;
 }
 
+/* A text of the enumeration becomes its number; a number must be one of its. */
+static int number_of_word(const struct tg_filter_options *o, struct tg_value *v)
+{
+    for (uint32_t i = 0; i < o->word_count; i++) {
+        const struct tg_filter_word *w = &o->words[i];
+        double x;
+        bool same = v->type == TG_VALUE_TEXT
+                        ? strlen(w->text) == v->text_len && memcmp(w->text, v->as.text, v->text_len) == 0
+                        : as_number(v, &x) && (double)w->number == x;
+        if (same) {
+            *v = tg_value_int(w->number);
+            return TG_OK;
+        }
+    }
+    return TG_ENOTFOUND;
+}
+
 int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v)
 {
     double x;
+    if (o->words)
+        return number_of_word(o, v);
     if (v->type == TG_VALUE_REAL && !isfinite(v->as.real))
         return TG_ERANGE;
     if (!as_number(v, &x))
@@ -124,5 +164,20 @@ int tg_filter_parse_deadband(const char *text, double *ret_deadband, bool *ret_p
         return TG_EINVAL;
     *ret_deadband = d;
     *ret_percent = *end == '%';
+    return TG_OK;
+}
+
+int tg_filter_parse_word(const char *item, struct tg_filter_word *ret_word)
+{
+    const char *equals = strchr(item, '=');
+    char *end;
+    long long number;
+    if (!equals || equals == item || !equals[1] || strlen(equals + 1) > TG_TEXT_MAX_BYTES)
+        return TG_EINVAL;
+    errno = 0;
+    number = strtoll(item, &end, 10);
+    if (errno || end != equals || !strchr("-0123456789", item[0]))
+        return TG_EINVAL;
+    *ret_word = (struct tg_filter_word){number, equals + 1};
     return TG_OK;
 }

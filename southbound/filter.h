@@ -3,7 +3,8 @@
  * filter - report by exception: scale, range, deadband, minimum and maximum interval of one point. Pure.
  *
  * Order: the raw value is scaled (value × scale + offset), checked against [min, max] and for NaN and infinity
- * (then it has quality `range` and no value), and is passed on when one of these holds:
+ * (then it has quality `range` and no value); where the point is an enumeration its number becomes the text for it (a number that
+ * has none: quality `range`, no value; what is a text already stays). It is passed on when one of these holds:
  *   - it is the first, or its quality changed;
  *   - max_interval_ms is set and that much time has passed since the last one;
  *   - it differs from the last one sent by more than the deadband (no deadband: always), and min_interval_ms has
@@ -19,12 +20,20 @@
 
 #include "core/base/error.h"
 
+/* A member of an enumeration; a boolean counts as 0 or 1. */
+struct tg_filter_word {
+    int64_t number;
+    const char *text; /* borrowed */
+};
+
 struct tg_filter_options {
     double scale, offset; /* 1 and 0 = unchanged, integers stay integers */
     double min, max;      /* after scaling; -inf and +inf = no limit */
     double deadband;      /* < 0 = none; absolute, or a percentage of the last value sent */
     bool deadband_is_percent;
     int64_t min_interval_ms, max_interval_ms; /* 0 = none */
+    const struct tg_filter_word *words;       /* borrowed; NULL = no enumeration */
+    uint32_t word_count;
 };
 
 struct tg_filter_state {
@@ -45,9 +54,12 @@ enum tg_filter_verdict {
 enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct tg_filter_state *state,
                                        int64_t now_ms, struct tg_point_value *v);
 
-/* The raw value to write for a scaled one: (value − offset) / scale; TG_ERANGE outside [min, max], TG_EINVAL for a
- * value without number where scale or offset are set. */
+/* The raw value to write for a scaled one: (value − offset) / scale, or the number of an enumeration's text; TG_ERANGE outside
+ * [min, max], TG_EINVAL for a value without number where scale or offset are set, TG_ENOTFOUND for what the enumeration does not have. */
 int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v) TG_CHECKED;
+
+/* "3=running" → 3 and the text behind the sign, within `item`; TG_EINVAL. */
+int tg_filter_parse_word(const char *item, struct tg_filter_word *ret_word) TG_CHECKED;
 
 /* "0.5" or "2%"; empty or NULL = none. */
 int tg_filter_parse_deadband(const char *text, double *ret_deadband, bool *ret_percent) TG_CHECKED;

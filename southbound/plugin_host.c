@@ -394,15 +394,16 @@ static int build_model(struct tg_host_source *s)
     const struct tg_config_source *c = s->config;
     size_t points = 0, p = 0;
     for (uint32_t d = 0; d < c->device_count; d++)
-        points += c->devices[d].point_count;
+        points += c->devices[d].point_count - c->devices[d].derived_count;
     s->devices = tg_calloc(c->device_count, sizeof *s->devices);
     s->points = tg_calloc(points, sizeof *s->points);
     if (!s->devices || !s->points)
         return TG_ENOMEM;
     for (uint32_t d = 0; d < c->device_count; d++) {
         const struct tg_config_device *from = &c->devices[d];
-        s->devices[d] = (struct tg_device){from->id, from->settings, s->points + p, from->point_count};
-        for (uint32_t i = 0; i < from->point_count; i++, p++) {
+        const uint32_t count = from->point_count - from->derived_count;
+        s->devices[d] = (struct tg_device){from->id, from->settings, s->points + p, count};
+        for (uint32_t i = 0; i < count; i++, p++) {
             const struct tg_config_point *fp = &from->points[i];
             s->points[p] = (struct tg_point){.name = fp->name, .settings = fp->settings};
             if (tg_settings_has(fp->common, "every"))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,11 +85,47 @@ static json_t *options_json(const struct tg_option *o)
     return all;
 }
 
-static int describe_profile(const struct tg_plugin *p, const char *name)
+static int print_file(const char *path)
 {
+    char buffer[4096];
+    size_t n;
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        fprintf(stderr, "tidegate plugin describe: %s: %s\n", path, strerror(errno));
+        return TG_EXIT_NO;
+    }
+    printf("# %s\n", path);
+    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0)
+        fwrite(buffer, 1, n, stdout);
+    fclose(f);
+    return TG_EXIT_OK;
+}
+
+/* A file of the configuration's folders takes the place of the plugin's own profile, here too. */
+static bool profile_file(const struct tg_args *a, const struct tg_plugin *p, const char *name,
+                         char path[PATH_MAX])
+{
+    struct tg_settings *gateway = NULL;
+    char copy[PATH_MAX];
+    bool found;
+    if (!a->config || tg_config_peek_gateway(a->config, &gateway, NULL) < 0)
+        return false;
+    snprintf(copy, sizeof copy, "%s", a->config);
+    found = tg_config_profile_file(gateway, dirname(copy), p->name, name, path, PATH_MAX);
+    tg_settings_free(gateway);
+    return found;
+}
+
+static int describe_profile(const struct tg_args *a, const struct tg_plugin *p, const char *name)
+{
+    char path[PATH_MAX];
+    if (profile_file(a, p, name, path))
+        return print_file(path);
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
         if (strcmp(f->name, name) == 0) {
-            printf("# %s: %s\n%s\n", f->name, f->doc ? f->doc : "", f->yaml);
+            printf("# profile %s of plugin %s; a file profiles/%s/%s.yaml beside the configuration takes its "
+                   "place\n%s",
+                   f->name, p->name, p->name, f->name, f->yaml);
             return TG_EXIT_OK;
         }
     fprintf(stderr,
@@ -146,7 +185,7 @@ static int describe(struct tg_plugin_set *set, const struct tg_args *a)
         return TG_EXIT_NO;
     }
     if (profile)
-        return describe_profile(p, profile);
+        return describe_profile(a, p, profile);
     if (a->json)
         describe_json(p);
     else
@@ -168,7 +207,7 @@ int tg_cmd_plugin(int argc, char **argv)
     if (a.help || !known) {
         fprintf(a.help ? stdout : stderr,
                 "usage: tidegate plugin list [--json]\n"
-                "       tidegate plugin describe NAME [--profile P] [--json]\n\n"
+                "       tidegate plugin describe NAME [--profile P] [-c FILE] [--json]\n\n"
                 "Lists the installed plugins, or the options, points and profiles of one.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }

@@ -32,15 +32,21 @@ int tg_router_new(struct tg_loop *loop, struct tg_store *store, struct tg_router
     return TG_OK;
 }
 
+static void free_device(struct tg_router_device *d)
+{
+    if (!d)
+        return;
+    tg_router_free_points(d);
+    tg_free(d);
+}
+
 static void on_deadline_closed(void *user)
 {
     struct tg_router *r = TG_OBJECT(user, struct tg_router, TG_ROUTER_MAGIC);
     void (*closed)(void *user) = r->closed;
     void *closed_user = r->closed_user;
-    for (uint32_t i = 0; i < r->device_count; i++) {
-        tg_free(r->devices[i]->points);
-        tg_free(r->devices[i]);
-    }
+    for (uint32_t i = 0; i < r->device_count; i++)
+        free_device(r->devices[i]);
     tg_free(r->devices);
     tg_free(r->body);
     tg_free(r->watch_json);
@@ -59,82 +65,6 @@ void tg_router_close(struct tg_router *r, void (*closed)(void *user), void *user
 }
 
 /* --- devices ------------------------------------------------------------------------------------- */
-
-static double real_or(const struct tg_settings *s, const char *name, double otherwise)
-{
-    return tg_settings_has(s, name) ? tg_settings_real(s, name) : otherwise;
-}
-
-static int64_t int_or_zero(const struct tg_settings *s, const char *name)
-{
-    return tg_settings_has(s, name) ? tg_settings_int(s, name) : 0;
-}
-
-static int build_filter(const struct tg_config_point *p, struct tg_filter_options *o, struct tg_error *err)
-{
-    const struct tg_settings *c = p->common;
-    const char *deadband = tg_settings_has(c, "deadband") ? tg_settings_text(c, "deadband") : NULL;
-    *o = (struct tg_filter_options){.scale = real_or(c, "scale", 1.0),
-                                    .offset = real_or(c, "offset", 0.0),
-                                    .min = real_or(c, "min", -INFINITY),
-                                    .max = real_or(c, "max", INFINITY),
-                                    .min_interval_ms = int_or_zero(c, "min_interval"),
-                                    .max_interval_ms = int_or_zero(c, "max_interval")};
-    if (tg_filter_parse_deadband(deadband, &o->deadband, &o->deadband_is_percent) < 0)
-        return tg_error_set(err, TG_EINVAL, "point %s: deadband \"%s\" is neither a number nor a percentage",
-                            p->name, deadband);
-    return TG_OK;
-}
-
-/* What counts for a point: the cloud's options where it gave some, else the file's. */
-static int merge_options(const struct tg_router_device *d, uint32_t point, const struct tg_settings *given,
-                         struct tg_filter_options *o, struct tg_error *err)
-{
-    int rc = build_filter(&d->config->points[point], o, err);
-    if (rc < 0 || !given)
-        return rc;
-    if (tg_settings_has(given, "min_interval"))
-        o->min_interval_ms = tg_settings_int(given, "min_interval");
-    if (tg_settings_has(given, "max_interval"))
-        o->max_interval_ms = tg_settings_int(given, "max_interval");
-    if (tg_settings_has(given, "deadband") &&
-        tg_filter_parse_deadband(tg_settings_text(given, "deadband"), &o->deadband, &o->deadband_is_percent) <
-            0)
-        return tg_error_set(err, TG_EINVAL,
-                            "point %s: deadband \"%.32s\" is neither a number nor a percentage",
-                            d->config->points[point].name, tg_settings_text(given, "deadband"));
-    return TG_OK;
-}
-
-int tg_router_check_options(const struct tg_router_device *d, uint32_t point, const struct tg_settings *given,
-                            struct tg_error *err)
-{
-    struct tg_filter_options o;
-    return merge_options(d, point, given, &o, err);
-}
-
-void tg_router_use_options(struct tg_router_device *d, uint32_t point, const struct tg_settings *given)
-{
-    const struct tg_settings *file = d->config->points[point].common;
-    struct tg_filter_options o;
-    struct tg_error err = {0};
-    int64_t every_ms = d->points[point].every_ms;
-    int rc = merge_options(d, point, given, &o, &err);
-    TG_ASSERT(rc == TG_OK); /* they were checked */
-    d->points[point].options = o;
-    d->points[point].every_ms = given && tg_settings_has(given, "every") ? tg_settings_int(given, "every")
-                                                                         : int_or_zero(file, "every");
-    if (d->source && d->points[point].every_ms != every_ms)
-        tg_source_host_set_interval(d->source, d->index, point, d->points[point].every_ms);
-}
-
-void tg_router_attach_source(struct tg_router_device *d, struct tg_source_host *source)
-{
-    d->source = source;
-    for (uint32_t i = 0; source && i < d->config->point_count; i++)
-        if (d->points[i].every_ms != int_or_zero(d->config->points[i].common, "every"))
-            tg_source_host_set_interval(source, d->index, i, d->points[i].every_ms);
-}
 
 static int grow(struct tg_router *r)
 {
@@ -155,20 +85,15 @@ int tg_router_add_device(struct tg_router *r, const struct tg_config_device *con
 {
     struct tg_router_device *d = tg_calloc(1, sizeof *d);
     int rc = TG_ENOMEM;
-    if (d)
-        d->points = tg_calloc(config->point_count, sizeof *d->points);
-    if (!d || !d->points || grow(r) < 0) {
+    if (!d || grow(r) < 0) {
         tg_error_set(err, rc, "device %s: out of memory", config->id);
         goto fail;
     }
     d->config = config;
     d->index = index;
-    for (uint32_t i = 0; i < config->point_count; i++) {
-        d->points[i].every_ms = int_or_zero(config->points[i].common, "every");
-        rc = build_filter(&config->points[i], &d->points[i].options, err);
-        if (rc < 0)
-            goto fail;
-    }
+    rc = tg_router_build_points(d, err);
+    if (rc < 0)
+        goto fail;
     rc = tg_store_device(r->store, config->id, &d->store_device, err);
     if (rc < 0)
         goto fail;
@@ -177,9 +102,7 @@ int tg_router_add_device(struct tg_router *r, const struct tg_config_device *con
     *ret_device = d;
     return TG_OK;
 fail:
-    if (d)
-        tg_free(d->points);
-    tg_free(d);
+    free_device(d);
     return rc;
 }
 
@@ -190,8 +113,7 @@ void tg_router_remove_device(struct tg_router *r, struct tg_router_device *d)
             memmove(&r->devices[i], &r->devices[i + 1], (r->device_count - i - 1) * sizeof r->devices[0]);
             r->device_count--;
             tg_router_abandon(r, d->config->id);
-            tg_free(d->points);
-            tg_free(d);
+            free_device(d);
             return;
         }
 }
@@ -213,6 +135,12 @@ struct tg_router_device *tg_router_device_at(struct tg_router *r, uint32_t i)
 {
     TG_ASSERT(i < r->device_count);
     return r->devices[i];
+}
+
+static void keep_derived(const struct tg_router *r, struct tg_router_device *d)
+{
+    for (uint32_t i = 0; i < d->config->derived_count; i++)
+        d->derived[i].state = r->derived[i];
 }
 
 /* --- samples --------------------------------------------------------------------------------------- */
@@ -237,19 +165,38 @@ static void tell_watchers(struct tg_router *r, const struct tg_router_device *d,
     r->telling = false;
 }
 
-/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The state of the filters is changed
- * only in a copy until the store has taken the sample, so that a refused one can be offered again. */
-static uint32_t filter(struct tg_router *r, struct tg_router_device *d, struct tg_point_value *values,
-                       uint32_t count, int64_t now)
+/* Adds what follows from the sample's values for the device's derived points; the new count. */
+static uint32_t derive(struct tg_router *r, const struct tg_router_device *d, int64_t time_ms,
+                       struct tg_point_value *values, uint32_t count)
+{
+    const uint32_t read = count, n = d->config->derived_count, first = d->config->point_count - n;
+    for (uint32_t i = 0; i < n; i++) {
+        r->derived[i] = d->derived[i].state;
+        if (count < TG_SAMPLE_MAX_VALUES &&
+            tg_derive_apply(&d->derived[i].rule, &r->derived[i], time_ms, values, read, &values[count]))
+            values[count++].point = first + i;
+    }
+    return count;
+}
+
+/* Applies the filters; returns how many values go into the sample, 0 = nothing to send. The states of filters and derived points
+ * are changed only in copies until the store has taken the sample, so that a refused one can be offered again. */
+static uint32_t filter(struct tg_router *r, struct tg_router_device *d, int64_t time_ms,
+                       struct tg_point_value *values, uint32_t count, int64_t now)
 {
     struct tg_filter_state *ret_states = r->states;
     enum tg_filter_verdict *verdicts = r->verdicts;
     uint32_t sent = 0, kept = 0;
+    bool derived = false;
     for (uint32_t i = 0; i < count; i++) {
         struct tg_router_point *p = &d->points[values[i].point];
         ret_states[i] = p->state;
         verdicts[i] = tg_filter_apply(&p->options, &ret_states[i], now, &values[i]);
         sent += verdicts[i] == TG_FILTER_SEND;
+        if (i + 1 == count && !derived && d->config->derived_count > 0) {
+            derived = true; /* what was added is filtered like the rest */
+            count = derive(r, d, time_ms, values, count);
+        }
     }
     if (sent == 0)
         return 0;
@@ -274,8 +221,9 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     int rc;
     TG_ASSERT(count > 0 && count <= TG_SAMPLE_MAX_VALUES);
     memcpy(raw, values, count * sizeof raw[0]); /* the offered values stay as they are for a second offer */
-    kept = filter(r, d, raw, count, now);
+    kept = filter(r, d, time_ms, raw, count, now);
     if (kept == 0) {
+        keep_derived(r, d);
         d->filtered++;
         return TG_OK;
     }
@@ -302,6 +250,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     }
     for (uint32_t i = 0; i < kept; i++)
         d->points[raw[i].point].state = states[i];
+    keep_derived(r, d);
     d->accepted++;
     d->last_seq = seq;
     d->last_sample_ms = now;

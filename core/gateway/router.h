@@ -3,7 +3,7 @@
  * router - the middle of the data path: samples from sources through the filters into the store, commands from the
  * clouds and from `tidegate send` to the devices, and live readings to whoever watches.
  *
- *   source ─► filter (scale, range, deadband, intervals) ─► body ─► store (number, commit) ─► feeds ─► sessions
+ *   source ─► filter (scale, range, deadband, intervals) ─► derived points (filtered too) ─► body ─► store (number, commit) ─► feeds ─► sessions
  *   session, control ─► command {name, arguments} ─► `set`: one write per point │ other names: the plugin ─► answer
  *
  * COMMANDS  `set` takes an object {"point": value, …}: every point must be writable and every value of a number, boolean or
@@ -16,6 +16,7 @@
 #define TG_GATEWAY_ROUTER_H
 
 #include "config/config.h"
+#include "southbound/derive.h"
 #include "southbound/filter.h"
 #include "southbound/plugin_host.h"
 #include "store/store.h"
@@ -27,7 +28,14 @@
 struct tg_router_point {
     struct tg_filter_options options;
     struct tg_filter_state state;
-    int64_t every_ms; /* 0 = as it comes */
+    struct tg_filter_word *words; /* of options.words; owned */
+    int64_t every_ms;             /* 0 = as it comes */
+};
+
+/* A point that is worked out from others of its device; point config->point_count - derived_count + its place. */
+struct tg_router_derived {
+    struct tg_derive rule;
+    struct tg_derive_state state;
 };
 
 /* One child device at run time. */
@@ -37,6 +45,7 @@ struct tg_router_device {
     uint32_t index;                /* in its source */
     uint32_t store_device;
     struct tg_router_point *points;
+    struct tg_router_derived *derived; /* config->derived_count of them */
     enum tg_device_state state;
     char state_text[160];
     int64_t state_since_ms;

@@ -185,6 +185,8 @@ static const char *check_entry(const struct tg_router_device *d, const char *nam
         break;
     case TG_ERANGE:
         return "the value is outside the point's range";
+    case TG_ENOTFOUND:
+        return "the point is an enumeration, and the value is none of its texts";
     default:
         return "the point is scaled, so the value must be a number";
     }

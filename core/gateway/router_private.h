@@ -44,10 +44,15 @@ struct tg_router {
     struct tg_filter_state states[TG_SAMPLE_MAX_VALUES];
     struct tg_point_value values[TG_SAMPLE_MAX_VALUES];
     enum tg_filter_verdict verdicts[TG_SAMPLE_MAX_VALUES];
+    struct tg_derive_state derived[TG_DERIVE_MAX_POINTS];
     bool telling;
     void (*closed)(void *user);
     void *closed_user;
 };
+
+/* router_points.c: d->points and d->derived; after a failure too they are freed by tg_router_free_points(). */
+int tg_router_build_points(struct tg_router_device *d, struct tg_error *err) TG_CHECKED;
+void tg_router_free_points(struct tg_router_device *d);
 
 void tg_router_expire(void *router);
 /* Ends the commands of a device that goes (NULL = of all): their outcome is not known. */

@@ -1,5 +1,8 @@
+include(Purity)
 tg_test(test_histogram SOURCES unit/test_histogram.c LINK tg_base LABELS unit)
 tg_test(vector_cloud SOURCES unit/test_vector_cloud.c support/vectors.c LINK tg_cloud PkgConfig::JANSSON LABELS vector)
 tg_test(test_format_json SOURCES unit/test_format_json.c LINK tg_cloud LABELS unit)
 tg_test(test_filter SOURCES unit/test_filter.c LINK tg_filter LABELS unit)
+tg_test(test_derive SOURCES unit/test_derive.c LINK tg_filter LABELS unit)
+tg_purity_test(lint_purity_filter LIBRARY tg_filter ALLOW strchr strtod strtoll __errno_location nearbyint)
 tg_test(test_real32 SOURCES unit/test_real32.c LINK tg_modbus m LABELS unit)

@@ -21,7 +21,13 @@ const struct tg_option tg_test_point_options[] = {
     {.name = "offset", .type = TG_OPTION_REAL},
     {.name = "min", .type = TG_OPTION_REAL},
     {.name = "max", .type = TG_OPTION_REAL},
+    {.name = "enum", .type = TG_OPTION_TEXT_LIST, .flags = TG_OPTION_PAIRS},
     {.name = "writable", .type = TG_OPTION_BOOL, .default_text = "false"},
+    {.name = "sum", .type = TG_OPTION_TEXT_LIST},
+    {.name = "difference", .type = TG_OPTION_TEXT_LIST},
+    {.name = "rate", .type = TG_OPTION_TEXT},
+    {.name = "per", .type = TG_OPTION_DURATION, .default_text = "1s"},
+    {.name = "counter", .type = TG_OPTION_BOOL, .default_text = "false"},
     {0}};
 
 static void set(struct tg_settings *s, const char *name, const char *text)
@@ -90,6 +96,15 @@ void tg_test_model_point(struct tg_test_model *m, uint32_t device, uint32_t poin
                          const char *text)
 {
     set(m->common[device][point], name, text);
+}
+
+void tg_test_model_append(struct tg_test_model *m, uint32_t device, uint32_t point, const char *name,
+                          const char *text)
+{
+    struct tg_error err = {0};
+    REQUIRE(tg_settings_append(m->common[device][point], name, text, (struct tg_settings_position){1, 1},
+                               &err) == TG_OK,
+            err.text);
 }
 
 void tg_test_model_own(struct tg_test_model *m, uint32_t device, uint32_t point, const char *name,

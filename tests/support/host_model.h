@@ -35,6 +35,9 @@ void tg_test_model_fini(struct tg_test_model *m);
 /* Sets a common option of a point, an option of the plugin's for a point, for a device. */
 void tg_test_model_point(struct tg_test_model *m, uint32_t device, uint32_t point, const char *name,
                          const char *text);
+/* One more item of a common option that is a list. */
+void tg_test_model_append(struct tg_test_model *m, uint32_t device, uint32_t point, const char *name,
+                          const char *text);
 void tg_test_model_own(struct tg_test_model *m, uint32_t device, uint32_t point, const char *name,
                        const char *text);
 void tg_test_model_device(struct tg_test_model *m, uint32_t device, const char *name, const char *text);

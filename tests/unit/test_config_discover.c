@@ -151,7 +151,7 @@ static void what_does_not_fit_is_left_out(void **state)
         "yard/c01: no pattern of the source's allow list has it any more\n"
         "yard/a4c1-named: a device of the file, or one that another source has found, has this id\n"
         "yard/a4c1-taken: another device has this id in the cloud\n"
-        "yard/a4c102: profile: plugin ble has no profile \"no-such\"; it has thermo, twice\n"
+        "yard/a4c102: profile: plugin ble has no profile \"no-such\"; it has thermo, twice, and there is no file profiles/ble/NAME.yaml of that name beside the configuration\n"
         "yard/a4c103: point name \"a\" is given twice: the first is in line 1 of the same device\n"
         "yard/a4c1/4: device id \"a4c1/4\": letters, digits and - _ . : @ are allowed, the first a letter, a "
         "digit or _\n"

@@ -315,9 +315,69 @@ static void every_allocation_may_fail_with_files(void **state)
     assert_true(nth > 20);
 }
 
+/* --- profiles --- */
+
+static const char with_profile[] = "gateway: {profile_dirs: [shared, /nowhere]}\n"
+                                   "clouds: [{name: hub, type: mqtt, host: h}]\n"
+                                   "sources:\n"
+                                   "  - name: s\n"
+                                   "    plugin: modbus\n"
+                                   "    settings: {transport: tcp}\n"
+                                   "    devices:\n"
+                                   "      - {id: a, clouds: [hub], profile: %s, settings: {unit: 1}}\n"
+                                   "      - {id: b, clouds: [hub], profile: %s, settings: {unit: 2}}\n";
+
+static void name_profile(const char *a, const char *b)
+{
+    char text[1024];
+    snprintf(text, sizeof text, with_profile, a, b);
+    tg_fixture_write(dir, "tidegate.yaml", text, 0644);
+}
+
+static void profiles_in_files(void **state)
+{
+    (void)state;
+    name_profile("own-meter", "own-meter");
+    assert_non_null(strstr(load(TG_EINVAL),
+                           "DIR/tidegate.yaml:8:41: profile: plugin modbus has no profile \"own-meter\""));
+    tg_fixture_write(dir, "profiles/modbus/own-meter.yaml",
+                     "about: a meter\npoints: [{name: p, address: 'input:1'}]\n", 0644);
+    assert_string_equal(load(TG_OK), "");
+    /* A folder that is named is searched first; what is wrong is said once, where it stands. */
+    tg_fixture_write(dir, "shared/modbus/own-meter.yaml", "points: [{name: p, adress: 1}]\n", 0644);
+    assert_string_equal(
+        load(TG_EINVAL),
+        "DIR/shared/modbus/own-meter.yaml:1:10: missing \"address\" in the point: Where it is.\n"
+        "DIR/shared/modbus/own-meter.yaml:1:20: unknown key \"adress\" in a point: did you mean "
+        "\"address\"?\n");
+}
+
+static void a_profile_file_takes_the_place_of_the_plugins(void **state)
+{
+    (void)state;
+    name_profile("eastron-sdm630", "broken");
+    tg_fixture_write(dir, "profiles/modbus/eastron-sdm630.yaml", "points: [{name: p, address: 'input:1'}]\n",
+                     0644);
+    tg_fixture_write(dir, "profiles/modbus/broken.yaml", "points: [\n", 0644);
+    assert_string_equal(
+        load(TG_EINVAL),
+        "DIR/profiles/modbus/broken.yaml:2:1: not valid YAML: flow sequence without a closing bracket\n");
+    tg_fixture_write(dir, "profiles/modbus/broken.yaml", "just words\n", 0644);
+    assert_string_equal(load(TG_EINVAL), "DIR/profiles/modbus/broken.yaml:1:1: a profile is a mapping with "
+                                         "settings and points, not one value\n");
+    tg_fixture_write(dir, "profiles/modbus/broken.yaml", "sources: []\n", 0644);
+    assert_non_null(strstr(load(TG_EINVAL), "broken.yaml:1:1: unknown key \"sources\" in a profile"));
+    name_profile("../../secret", "..");
+    tg_fixture_write(dir, "secret.yaml", "points: []\n", 0644);
+    assert_non_null(
+        strstr(load(TG_EINVAL), "has no profile \"../../secret\"")); /* no name leads out of the folder */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(profiles_in_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_profile_file_takes_the_place_of_the_plugins, setup, teardown),
         cmocka_unit_test_setup_teardown(the_file_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets_must_be_there_and_private, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_above_a_secret, setup, teardown),

@@ -140,6 +140,51 @@ static void test_texts_and_booleans(void **state)
     assert_int_equal(tg_filter_apply(&o, &s, 5, &p), TG_FILTER_SEND);
 }
 
+static void test_enumeration(void **state)
+{
+    static const struct tg_filter_word words[] = {{0, "stopped"}, {1, "running"}, {-2, "fault"}};
+    struct tg_filter_options o = plain();
+    struct tg_filter_state s = {0};
+    struct tg_point_value p = {.value = tg_value_uint(1)};
+    struct tg_value v = tg_value_text("fault", 5);
+    (void)state;
+    o.words = words;
+    o.word_count = 3;
+    assert_int_equal(tg_filter_apply(&o, &s, 0, &p), TG_FILTER_SEND);
+    assert_int_equal(p.value.type, TG_VALUE_TEXT);
+    assert_string_equal(p.value.as.text, "running");
+    p.value = tg_value_bool(false);
+    assert_int_equal(tg_filter_apply(&o, &s, 1, &p), TG_FILTER_SEND);
+    assert_string_equal(p.value.as.text, "stopped");
+    p.value = tg_value_int(7);
+    assert_int_equal(tg_filter_apply(&o, &s, 2, &p), TG_FILTER_SEND);
+    assert_int_equal(p.quality, TG_QUALITY_RANGE);
+    assert_int_equal(p.value.type, TG_VALUE_NONE);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_OK);
+    assert_int_equal(v.type, TG_VALUE_INT);
+    assert_int_equal(v.as.integer, -2);
+    v = tg_value_real(1);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_OK);
+    assert_int_equal(v.as.integer, 1);
+    v = tg_value_text("run", 3);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_ENOTFOUND);
+    v = tg_value_int(5);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_ENOTFOUND);
+}
+
+static void test_parse_word(void **state)
+{
+    static const char *const bad[] = {"",     "=",     "1",     "1=",     "=on",
+                                      "x=on", " 1=on", "+1=on", "1.5=on", "99999999999999999999=on"};
+    struct tg_filter_word w;
+    (void)state;
+    assert_int_equal(tg_filter_parse_word("-12=a=b", &w), 0);
+    assert_int_equal(w.number, -12);
+    assert_string_equal(w.text, "a=b");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(tg_filter_parse_word(bad[i], &w), TG_EINVAL);
+}
+
 static void test_parse_deadband(void **state)
 {
     double d;
@@ -165,6 +210,8 @@ int main(void)
                                        cmocka_unit_test(test_scale_and_range),
                                        cmocka_unit_test(test_not_a_number),
                                        cmocka_unit_test(test_texts_and_booleans),
+                                       cmocka_unit_test(test_enumeration),
+                                       cmocka_unit_test(test_parse_word),
                                        cmocka_unit_test(test_parse_deadband)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,15 @@ static int sample(struct rig *r, struct tg_router_device *d, uint32_t point, str
     return tg_router_sample(r->router, d, 1000, values, 1);
 }
 
+static void on_reading(void *user, const char *device, const char *json, size_t len)
+{
+    struct rig *r = user;
+    r->told++;
+    snprintf(r->told_device, sizeof r->told_device, "%s", device);
+    free(r->told_json);
+    r->told_json = strndup(json, len);
+}
+
 /* --- samples ----------------------------------------------------------------------------------------- */
 
 static void test_samples_are_numbered_filtered_and_committed(void **state)
@@ -141,6 +150,79 @@ static void test_samples_are_numbered_filtered_and_committed(void **state)
     assert_int_equal(r->d1->last_seq, 1);
     RUN_UNTIL(r, r->committed == 3);
     assert_int_equal(tg_store_last_seq(r->store, r->d0->store_device), 2);
+    end(r);
+}
+
+/* p2 = p0 + p1, p3 = the rate of p0 a second; both pass filters of their own. */
+static void derive_two_points(struct rig *r)
+{
+    tg_test_model_point(&r->model, 0, 0, "scale", "0.5");
+    tg_test_model_append(&r->model, 0, 2, "sum", "p0");
+    tg_test_model_append(&r->model, 0, 2, "sum", "p1");
+    tg_test_model_point(&r->model, 0, 2, "deadband", "5");
+    tg_test_model_point(&r->model, 0, 3, "rate", "p0");
+    tg_test_model_point(&r->model, 0, 3, "max", "100");
+    r->model.devices[0].derived_count = 2;
+    add_devices(r);
+}
+
+static void test_derived_points(void **state)
+{
+    struct rig *r = begin(0, 1);
+    struct tg_point_value both[] = {{.point = 0, .value = tg_value_int(100)},
+                                    {.point = 1, .value = tg_value_int(5)}};
+    (void)state;
+    derive_two_points(r);
+    assert_true(tg_router_watch(r->router, NULL, on_reading, r) > 0);
+    assert_int_equal(tg_router_sample(r->router, r->d0, 1000, both, 2), TG_OK);
+    assert_non_null(strstr(r->told_json, "{\"p0\":50,\"p1\":5,\"p2\":55}")); /* scaled first; no rate yet */
+    both[0].value = tg_value_int(104);
+    assert_int_equal(tg_router_sample(r->router, r->d0, 3000, both, 1), TG_OK);
+    assert_non_null(strstr(r->told_json, "{\"p0\":52,\"p3\":1}")); /* 57 is within the deadband */
+    both[0].value = tg_value_int(9998);
+    assert_int_equal(tg_router_sample(r->router, r->d0, 4000, both, 1), TG_OK);
+    assert_non_null(strstr(r->told_json, "{\"p0\":4999,\"p2\":5004},\"quality\":{\"p3\":\"range\"}"));
+    both[0] = (struct tg_point_value){.point = 0, .quality = TG_QUALITY_TIMEOUT};
+    assert_int_equal(tg_router_sample(r->router, r->d0, 5000, both, 1), TG_OK);
+    assert_non_null(strstr(r->told_json, "\"p2\":\"timeout\",\"p3\":\"timeout\""));
+    end(r);
+}
+
+/* The rate of a sample that the store had no room for is that of the same sample offered again. */
+static void test_a_rate_of_a_sample_offered_again(void **state)
+{
+    struct rig *r = begin(8192, 60000);
+    struct tg_point_value v = {.point = 0, .value = tg_value_int(0)};
+    int64_t time_ms = 1000;
+    (void)state;
+    derive_two_points(r);
+    assert_true(tg_router_watch(r->router, NULL, on_reading, r) > 0);
+    for (; tg_router_sample(r->router, r->d0, time_ms, &v, 1) == TG_OK; time_ms += 1000)
+        assert_in_range(v.value.as.integer += 20, 0, 20000);
+    tg_store_flush(r->store);
+    RUN_UNTIL(r, r->committed == r->d0->accepted);
+    assert_int_equal(tg_router_sample(r->router, r->d0, time_ms, &v, 1), TG_OK);
+    assert_non_null(strstr(r->told_json, "\"p3\":10}"));
+    end(r);
+}
+
+static void test_an_enumeration_is_text_both_ways(void **state)
+{
+    struct rig *r = begin(0, 1);
+    (void)state;
+    tg_test_model_append(&r->model, 0, 0, "enum", "0=off");
+    tg_test_model_append(&r->model, 0, 0, "enum", "3=boost");
+    tg_test_model_point(&r->model, 0, 0, "writable", "true");
+    add_devices(r);
+    assert_true(tg_router_watch(r->router, NULL, on_reading, r) > 0);
+    assert_int_equal(sample(r, r->d0, 0, tg_value_uint(3)), TG_OK);
+    assert_non_null(strstr(r->told_json, "{\"p0\":\"boost\"}"));
+    tg_router_command(r->router, "d0", "set", tg_bytes_str("{\"p0\":\"high\"}"), on_done, r);
+    assert_string_equal(r->status, "invalid");
+    assert_non_null(strstr(r->json, "none of its texts"));
+    tg_router_command(r->router, "d0", "set", tg_bytes_str("{\"p0\":\"boost\"}"), on_done, r);
+    assert_int_equal(r->source.count, 1);
+    assert_int_equal(r->source.requests[0].value.as.integer, 3);
     end(r);
 }
 
@@ -206,15 +288,6 @@ static void test_device_states(void **state)
 }
 
 /* --- watching ------------------------------------------------------------------------------------------- */
-
-static void on_reading(void *user, const char *device, const char *json, size_t len)
-{
-    struct rig *r = user;
-    r->told++;
-    snprintf(r->told_device, sizeof r->told_device, "%s", device);
-    free(r->told_json);
-    r->told_json = strndup(json, len);
-}
 
 static void on_reading_once(void *user, const char *device, const char *json, size_t len)
 {
@@ -558,6 +631,9 @@ static void test_wrong_deadband(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples_are_numbered_filtered_and_committed),
+                                       cmocka_unit_test(test_derived_points),
+                                       cmocka_unit_test(test_a_rate_of_a_sample_offered_again),
+                                       cmocka_unit_test(test_an_enumeration_is_text_both_ways),
                                        cmocka_unit_test(test_a_refused_sample_can_be_offered_again),
                                        cmocka_unit_test(test_what_the_outbox_can_never_take_is_left_out),
                                        cmocka_unit_test(test_device_states),
