@@ -70,7 +70,8 @@ static bool take_number(const char **p, unsigned max, unsigned *ret)
 }
 
 static const char allowed[] =
-    "allowed is coil:N, discrete:N, input:N or holding:N with N from 0 to 65535 (or 0x0 to 0xFFFF; from 1 with "
+    "allowed is coil:N, discrete:N, input:N or holding:N with N from 0 to 65535 (or 0x0 to 0xFFFF; from 1 "
+    "with "
     "address_base: 1), .BIT or .LOW-HIGH from 0 to 15 behind a register, and the traditional 40001 or 400001";
 
 /* The first digit of a traditional number. */
@@ -122,12 +123,12 @@ static int check_ambiguous(const char *text, unsigned table, unsigned n, struct 
         [TG_MODBUS_DISCRETE] = 10000, [TG_MODBUS_INPUT] = 30000, [TG_MODBUS_HOLDING] = 40000};
     if (table == TG_MODBUS_COIL || n <= first[table] || n > first[table] + 9999)
         return 0;
-    return tg_error_set(err, TG_EINVAL,
-                        "address \"%.40s\" is ambiguous: address %u of the protocol (then say address_base: 0, "
-                        "or 1 where the manual counts from 1) or the traditional number %u, which is %s:%u (then "
-                        "write %u without %s:)",
-                        text, n, n, tg_modbus_table_names[table], n - first[table] - 1, n,
-                        tg_modbus_table_names[table]);
+    return tg_error_set(
+        err, TG_EINVAL,
+        "address \"%.40s\" is ambiguous: address %u of the protocol (then say address_base: 0, "
+        "or 1 where the manual counts from 1) or the traditional number %u, which is %s:%u (then "
+        "write %u without %s:)",
+        text, n, n, tg_modbus_table_names[table], n - first[table] - 1, n, tg_modbus_table_names[table]);
 }
 
 /* TABLE:N, with N moved to the protocol's count. */
@@ -161,7 +162,7 @@ static int take_table_number(const char **rest, int base, unsigned *ret_table, u
 int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, int base, struct tg_error *err)
 {
     const char *rest = text;
-    unsigned table, number, bit = 0, last = 0;
+    unsigned table = 0, number = 0, bit = 0, last = 0;
     bool has_bit = false;
     int rc = text[0] >= '0' && text[0] <= '9' ? take_traditional(&rest, base, &table, &number, err)
                                               : take_table_number(&rest, base, &table, &number, err);

@@ -41,8 +41,9 @@ static uint16_t swap_bytes(uint16_t w)
 static unsigned word_swap(unsigned order)
 {
     static const uint8_t swaps[TG_MODBUS_ORDERS] = {
-        [TG_MODBUS_CDAB] = 3,     [TG_MODBUS_DCBA] = 3,     [TG_MODBUS_GHEFCDAB] = 3, [TG_MODBUS_HGFEDCBA] = 3,
-        [TG_MODBUS_CDABGHEF] = 1, [TG_MODBUS_DCBAHGFE] = 1, [TG_MODBUS_EFGHABCD] = 2, [TG_MODBUS_FEHGBADC] = 2};
+        [TG_MODBUS_CDAB] = 3,     [TG_MODBUS_DCBA] = 3,     [TG_MODBUS_GHEFCDAB] = 3,
+        [TG_MODBUS_HGFEDCBA] = 3, [TG_MODBUS_CDABGHEF] = 1, [TG_MODBUS_DCBAHGFE] = 1,
+        [TG_MODBUS_EFGHABCD] = 2, [TG_MODBUS_FEHGBADC] = 2};
     return swaps[order];
 }
 
@@ -398,7 +399,11 @@ int tg_modbus_point_encode(const struct tg_modbus_point *p, const struct tg_valu
             rc = to_float(p, value, &raw, err);
         else if ((rc = to_integer(p, value, &n, err)) == 0)
             rc = bcd ? to_bcd(p, n, 4u * p->count, &raw, err)
-                     : fit(p, n, p->bits > 0 ? p->bits : half ? 8 : 16u * p->count, is_signed, &raw, err);
+                     : fit(p, n,
+                           p->bits > 0 ? p->bits
+                           : half      ? 8
+                                       : 16u * p->count,
+                           is_signed, &raw, err);
         w.kind = half || p->bits > 0 ? TG_MODBUS_WRITE_MASK : TG_MODBUS_WRITE_WORDS;
         w.count = p->count;
         if (half) {

@@ -31,11 +31,12 @@ static int parse_read(struct tg_modbus_instance *m, uint32_t device, const char 
                           why.text);
         goto out;
     }
-    rc = tg_modbus_point_address(p, address, tg_modbus_address_base(m->host, m->devices[device].config->settings), err);
+    rc = tg_modbus_point_address(p, address,
+                                 tg_modbus_address_base(m->host, m->devices[device].config->settings), err);
     if (rc < 0)
         goto out;
     bool bit = p->bit >= 0 || p->table == TG_MODBUS_COIL || p->table == TG_MODBUS_DISCRETE;
-    n = type                    ? tg_modbus_name_index(tg_modbus_type_names, type)
+    n = type                  ? tg_modbus_name_index(tg_modbus_type_names, type)
         : bit && p->bits == 0 ? TG_MODBUS_BOOL
                               : TG_MODBUS_UINT16;
     p->type = (uint8_t)n;
@@ -83,7 +84,8 @@ static void run_read(struct tg_modbus_instance *m, uint64_t request, uint32_t de
         .unit = m->units[device].id, .function = functions[p.table], .address = p.address, .count = p.count};
     if ((r.unit == 0 && !tg_modbus_link_has_ids(m->link)) || m->units[device].out_of_step) {
         tg_modbus_answer_error(m, request, r.unit == 0 ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EIO,
-                     r.unit == 0 ? "a broadcast cannot be read" : "the unit does not answer reliably now");
+                               r.unit == 0 ? "a broadcast cannot be read"
+                                           : "the unit does not answer reliably now");
         return;
     }
     switch (tg_modbus_ask(m, device, &r, &a)) {
@@ -130,11 +132,11 @@ static void run_stats(struct tg_modbus_instance *m, uint64_t request, uint32_t d
             worst = m->devices[i].counts.worst_late_ms;
     tg_write_fmt(&w,
                  "{\"unit\":%u,\"state\":\"%s\",\"requests\":%" PRIu64 ",\"answers\":%" PRIu64
-                 ",\"exceptions\":%" PRIu64 ",\"busy\":%" PRIu64 ",\"writes\":%" PRIu64 ",\"verified\":%" PRIu64
-                 ",\"forgotten\":%" PRIu64 ",\"missed_turns\":%" PRIu64 ",\"late_ms\":%" PRId64
-                 ",\"worst_late_ms\":%" PRId64 ",\"errors\":",
-                 u->id, states[u->state], c->requests, c->answers, c->exceptions, c->busy, c->writes, c->verified,
-                 c->forgotten, u->plan.missed, c->late_ms, c->worst_late_ms);
+                 ",\"exceptions\":%" PRIu64 ",\"busy\":%" PRIu64 ",\"writes\":%" PRIu64
+                 ",\"verified\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"missed_turns\":%" PRIu64
+                 ",\"late_ms\":%" PRId64 ",\"worst_late_ms\":%" PRId64 ",\"errors\":",
+                 u->id, states[u->state], c->requests, c->answers, c->exceptions, c->busy, c->writes,
+                 c->verified, c->forgotten, u->plan.missed, c->late_ms, c->worst_late_ms);
     write_faults(&w, c->faults);
     tg_write_fmt(&w, ",\"bus\":{\"worst_cycle_ms\":%" PRId64 ",\"errors\":", worst);
     write_faults(&w, tg_modbus_link_faults(m->link));

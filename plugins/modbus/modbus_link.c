@@ -24,7 +24,8 @@
     10                  /* behind a serial server: time for a second answer to show before the next request */
 #define SPURIOUS_MAX 64 /* frames of others that one exchange skips */
 #define FLOOD_BYTES  4096 /* in front of one request: more than any answer that comes late */
-#define BREATH_MS    10   /* between two reads of a line that is only listened to: noise does not keep the CPU busy */
+#define BREATH_MS                                                                                            \
+    10 /* between two reads of a line that is only listened to: noise does not keep the CPU busy */
 
 struct tg_modbus_link {
     const struct tg_host *host;
@@ -236,7 +237,15 @@ static bool send_all(struct tg_modbus_link *l, const uint8_t *data, size_t len, 
     return true;
 }
 
-/* Puts the request on the line. */
+/* Puts a whole frame on the line. */
+static bool put_frame(struct tg_modbus_link *l, const uint8_t *frame, size_t len, int64_t until_ms)
+{
+    if (!serial(l))
+        return send_all(l, frame, len, until_ms);
+    return modbus_send_raw_request(l->context, frame, (int)len - 2) ==
+           (int)len; /* it appends the CRC itself */
+}
+
 static bool put_request(struct tg_modbus_link *l, const struct tg_modbus_request *r, int64_t until_ms)
 {
     uint8_t frame[TG_MODBUS_TCP_MAX_BYTES];
@@ -246,9 +255,7 @@ static bool put_request(struct tg_modbus_link *l, const struct tg_modbus_request
         errno = EINVAL;
         return false;
     }
-    if (!serial(l))
-        return send_all(l, frame, (size_t)n, until_ms);
-    return modbus_send_raw_request(l->context, frame, n - 2) == n; /* it appends the CRC itself */
+    return put_frame(l, frame, (size_t)n, until_ms);
 }
 
 /* --- what came back --------------------------------------------------------------------------- */
@@ -330,6 +337,22 @@ static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_
     return TG_MODBUS_GOT_NOTHING;
 }
 
+/* Waits for bytes and takes them. ANSWER: look at them. */
+static enum tg_modbus_outcome more_bytes(struct tg_modbus_link *l, int64_t timeout_ms, int64_t until_ms)
+{
+    int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+    if (events == TG_ECANCELED)
+        return TG_MODBUS_STOPPED;
+    if (events == 0)
+        return nothing(l, timeout_ms);
+    int n = events < 0 ? -1 : receive(l);
+    if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
+        return lost(l, TG_MODBUS_LINK_LOST,
+                    n < 0 && errno == 0 ? "the device closed the connection" : "link lost",
+                    n < 0 ? errno : EIO);
+    return TG_MODBUS_GOT_ANSWER;
+}
+
 static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                            int64_t timeout_ms, int64_t until_ms, struct tg_modbus_answer *ret)
 {
@@ -350,29 +373,36 @@ static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struc
         if (v != TG_MODBUS_INCOMPLETE)
             return garbage(l, v);
         pause_for_bytes(l);
-        int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
-        if (events == TG_ECANCELED)
-            return TG_MODBUS_STOPPED;
-        if (events == 0)
-            return nothing(l, timeout_ms);
-        int n = events < 0 ? -1 : receive(l);
-        if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
-            return lost(l, TG_MODBUS_LINK_LOST,
-                        n < 0 && errno == 0 ? "the device closed the connection" : "link lost",
-                        n < 0 ? errno : EIO);
+        enum tg_modbus_outcome o = more_bytes(l, timeout_ms, until_ms);
+        if (o != TG_MODBUS_GOT_ANSWER)
+            return o;
     }
+}
+
+/* What is there before the request is sent is no answer to it, whatever transaction id it has guessed. */
+static void drop_early(struct tg_modbus_link *l)
+{
+    for (size_t need; (need = tg_modbus_tcp_need(l->buf, l->len)) > 0 && need <= l->len;) {
+        l->faults[TG_MODBUS_FAULT_UNSOLICITED]++;
+        drop(l, need);
+    }
+    if (l->len >= 2 && (l->buf[0] << 8 | l->buf[1]) == (uint16_t)(l->tid + 1))
+        l->tid++; /* half of such a frame: this id is not used */
 }
 
 /* Makes the line ready for a request: nothing old in the buffer, and the peer still there. On a line without
  * transaction ids an intact frame of the unit that is asked now (it answers twice, or late) or a stream without
  * end is *ret_fault. Another unit's frame is counted only: its unit gives it away. Single bytes of noise, as
  * RS-485 drivers make them when they switch, are dropped. */
-static bool clear_line(struct tg_modbus_link *l, unsigned unit, int64_t now_ms, enum tg_modbus_fault *ret_fault)
+static bool clear_line(struct tg_modbus_link *l, unsigned unit, int64_t now_ms,
+                       enum tg_modbus_fault *ret_fault)
 {
     bool ids = tg_modbus_link_has_ids(l);
     int n = 0;
     drop(l, l->taken);
     l->taken = 0;
+    if (ids)
+        drop_early(l);
     if (ids && now_ms - l->answered_ms < FRESH_MS)
         return true;
     for (size_t total = 0, first = 1; first || n > 0; first = 0) {
@@ -402,25 +432,33 @@ static bool clear_line(struct tg_modbus_link *l, unsigned unit, int64_t now_ms, 
     return n >= 0;
 }
 
-enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
-                                               int64_t timeout_ms, struct tg_modbus_answer *ret)
+/* What comes before every request. ANSWER: it may be sent. */
+static enum tg_modbus_outcome begin_exchange(struct tg_modbus_link *l, unsigned unit)
 {
     enum tg_modbus_fault stray = TG_MODBUS_FAULT_NONE;
-    memset(ret, 0, sizeof *ret);
     l->problem[0] = 0;
     l->fault = TG_MODBUS_FAULT_NONE;
     if (l->fd < 0)
         return lost(l, TG_MODBUS_NOT_SENT, "the link is closed", 0);
-    int64_t begin = now(l);
-    if (!clear_line(l, r->unit, begin, &stray))
+    if (!clear_line(l, unit, now(l), &stray))
         return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
-    if (stray != TG_MODBUS_FAULT_NONE) {
-        fail(l, stray);
-        snprintf(l->problem, sizeof l->problem, "%s",
-                 stray == TG_MODBUS_FAULT_NOISE ? "the line is full of bytes that nobody asked for"
-                                                : "an answer came that nobody had asked for");
-        return TG_MODBUS_GOT_GARBAGE;
-    }
+    if (stray == TG_MODBUS_FAULT_NONE)
+        return TG_MODBUS_GOT_ANSWER;
+    fail(l, stray);
+    snprintf(l->problem, sizeof l->problem, "%s",
+             stray == TG_MODBUS_FAULT_NOISE ? "the line is full of bytes that nobody asked for"
+                                            : "an answer came that nobody had asked for");
+    return TG_MODBUS_GOT_GARBAGE;
+}
+
+enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
+                                               int64_t timeout_ms, struct tg_modbus_answer *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    enum tg_modbus_outcome o = begin_exchange(l, r->unit);
+    if (o != TG_MODBUS_GOT_ANSWER)
+        return o;
+    int64_t begin = now(l);
     bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(l);
     int64_t until_ms = begin + timeout_ms + wire_ms(l, 8 + 2u * r->count + tg_modbus_rtu_answer_bytes(r));
     if (!put_request(l, r, until_ms))
@@ -436,6 +474,37 @@ enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const s
         return rc == TG_ECANCELED ? TG_MODBUS_STOPPED : lost(l, TG_MODBUS_LINK_LOST, "link lost", EIO);
     }
     return await_answer(l, r, timeout_ms, until_ms, ret);
+}
+
+enum tg_modbus_outcome tg_modbus_link_identify(struct tg_modbus_link *l, enum tg_modbus_identity_kind kind,
+                                               uint8_t unit, int64_t timeout_ms,
+                                               struct tg_modbus_identity *ret)
+{
+    uint8_t frame[16];
+    bool ids = tg_modbus_link_has_ids(l);
+    enum tg_modbus_outcome o = begin_exchange(l, unit);
+    if (o != TG_MODBUS_GOT_ANSWER)
+        return o;
+    int64_t until_ms = now(l) + timeout_ms + wire_ms(l, 16 + TG_MODBUS_RTU_MAX_BYTES);
+    size_t n = tg_modbus_identity_request(kind, unit, ids, ++l->tid, frame);
+    if (!put_frame(l, frame, n, until_ms))
+        return lost(l, TG_MODBUS_LINK_LOST, "sending failed", errno);
+    for (unsigned skipped = 0; o == TG_MODBUS_GOT_ANSWER; o = more_bytes(l, timeout_ms, until_ms)) {
+        size_t need = tg_modbus_identity_need(ids, l->buf, l->len);
+        if (need > l->len)
+            continue;
+        enum tg_modbus_verdict v = need == 0
+                                       ? TG_MODBUS_WRONG_FUNCTION
+                                       : tg_modbus_identity_check(kind, unit, ids, l->tid, l->buf, need, ret);
+        if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
+            l->taken = need;
+            return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
+        }
+        if (v != TG_MODBUS_STALE_TID || ++skipped > SPURIOUS_MAX)
+            return garbage(l, v);
+        drop(l, need);
+    }
+    return o;
 }
 
 bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms)

@@ -24,6 +24,7 @@
 
 #include "core/base/error.h"
 #include "southbound/modbus_frame.h"
+#include "southbound/modbus_identity.h"
 
 enum tg_modbus_transport { TG_MODBUS_TCP, TG_MODBUS_RTU, TG_MODBUS_RTU_OVER_TCP };
 
@@ -94,6 +95,10 @@ int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l);
  * *ret is valid until the next call. */
 enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                                int64_t timeout_ms, struct tg_modbus_answer *ret);
+/* The same for "what are you?"; adds what the unit says to *ret. */
+enum tg_modbus_outcome tg_modbus_link_identify(struct tg_modbus_link *l, enum tg_modbus_identity_kind kind,
+                                               uint8_t unit, int64_t timeout_ms,
+                                               struct tg_modbus_identity *ret);
 /* What went wrong in the last exchange, for people: "no answer in 1000 ms", "damaged frame (bad_crc)". */
 const char *tg_modbus_link_problem(const struct tg_modbus_link *l);
 

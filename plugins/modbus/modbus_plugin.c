@@ -78,8 +78,9 @@ static const struct tg_option source_options[] = {
      .type = TG_OPTION_DURATION,
      .max = 10000,
      .default_text = "0s",
-     .doc = "Least silence between requests to different units, for devices on a line that need it (10ms); not "
-            "less than gap."},
+     .doc =
+         "Least silence between requests to different units, for devices on a line that need it (10ms); not "
+         "less than gap."},
     {.name = "turnaround",
      .type = TG_OPTION_DURATION,
      .min = 1,
@@ -143,8 +144,9 @@ static const struct tg_option device_options[] = {
      .type = TG_OPTION_INT,
      .min = 0,
      .max = 1,
-     .doc = "From where the addresses of this device's points count: 0 as in the protocol (taken when absent), "
-            "1 as in many manuals."},
+     .doc =
+         "From where the addresses of this device's points count: 0 as in the protocol (taken when absent), "
+         "1 as in many manuals."},
     {.name = "only_multiple",
      .type = TG_OPTION_BOOL,
      .default_text = "false",
@@ -152,8 +154,9 @@ static const struct tg_option device_options[] = {
     {.name = "only_single",
      .type = TG_OPTION_BOOL,
      .default_text = "false",
-     .doc = "Writes values of several registers with function 6, one register after the other, for devices that "
-            "refuse 16."},
+     .doc =
+         "Writes values of several registers with function 6, one register after the other, for devices that "
+         "refuse 16."},
     {.name = "forget_holes",
      .type = TG_OPTION_DURATION,
      .min = 1000,

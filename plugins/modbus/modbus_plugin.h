@@ -77,7 +77,8 @@ struct tg_modbus_instance {
     int64_t retry_ms;          /* when a closed link is opened again */
     int64_t opened_ms;
     bool outage; /* the link does not open, and that was reported */
-    bool noisy;  /* the line is never silent, and that was reported */
+    bool latency_told;
+    bool noisy;             /* the line is never silent, and that was reported */
     int64_t quiet_since_ms; /* since when silence is waited for; 0 = it is not */
     uint16_t words[TG_MODBUS_MAX_READ_BITS];
 };

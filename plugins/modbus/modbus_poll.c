@@ -12,10 +12,12 @@
 #include "core/base/random.h"
 #include "plugins/modbus/modbus_plugin.h"
 #include "southbound/real32.h"
+#include "southbound/serial_port.h"
 
-#define POLL_BUDGET_MS 20  /* then the host gets its turn: a waiting write goes before the next read */
-#define LISTEN_MS      200 /* at a time */
-#define NOISE_MS       5000 /* a line that is never silent for so long is reported */
+#define POLL_BUDGET_MS  20   /* then the host gets its turn: a waiting write goes before the next read */
+#define LISTEN_MS       200  /* at a time */
+#define SLOW_LATENCY_MS 4    /* of a USB adapter; FTDI's default is 16 */
+#define NOISE_MS        5000 /* a line that is never silent for so long is reported */
 
 /* --- what the host is told --------------------------------------------------------------------- */
 
@@ -83,6 +85,20 @@ static void report_outage(struct tg_modbus_instance *m, const char *why, int64_t
     m->outage = true;
 }
 
+/* Such an adapter adds its wait to every answer that does not fill its buffer. */
+static void warn_of_latency(struct tg_modbus_instance *m)
+{
+    const char *path = m->link_config.path;
+    int ms = path && !m->latency_told ? tg_serial_latency_ms(path, "/sys/bus/usb-serial/devices") : -1;
+    if (ms < SLOW_LATENCY_MS)
+        return;
+    m->latency_told = true;
+    m->host->log(m->host->source, TG_LOG_WARN,
+                 "%s waits %d ms before it hands over an answer: write 1 into its latency_timer "
+                 "(/sys/bus/usb-serial/devices/…/latency_timer) and every request is that much faster",
+                 path, ms);
+}
+
 int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
 {
     struct tg_error err = {0};
@@ -111,6 +127,7 @@ int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
     m->retry_ms = now + (m->backoff.attempt > 0 ? tg_backoff_next(&m->backoff, tg_random_u32()) : 0);
     m->backoff.attempt += m->backoff.attempt == 0;
     m->opened_ms = now;
+    warn_of_latency(m);
     if (m->outage)
         m->host->log(m->host->source, TG_LOG_INFO, "the link is open again");
     for (uint32_t i = 0; m->outage && i < m->source->device_count; i++)
@@ -402,7 +419,8 @@ static void listen_turn(struct tg_modbus_instance *m, int64_t until_ms, int64_t 
         return;
     m->noisy = true;
     m->host->log(m->host->source, TG_LOG_WARN,
-                 "the line is never silent: somebody sends what nobody asked for (noise); nothing is asked until it ends");
+                 "the line is never silent: somebody sends what nobody asked for (noise); nothing is asked "
+                 "until it ends");
     for (uint32_t i = 0; i < m->source->device_count; i++) {
         report_state(m, i, TG_DEVICE_DOWN, "the line is never silent (noise); unit %u is asked when it is",
                      m->units[i].id);

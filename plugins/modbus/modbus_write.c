@@ -42,7 +42,7 @@ static bool claim_bus(struct tg_modbus_instance *m, uint32_t device)
 }
 
 enum tg_modbus_outcome tg_modbus_ask(struct tg_modbus_instance *m, uint32_t device,
-                                  const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
+                                     const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
 {
     if (!claim_bus(m, device))
         return TG_MODBUS_NOT_SENT;
@@ -183,7 +183,8 @@ static void answer_taken(struct tg_modbus_instance *m, uint64_t request, const s
     struct tg_writer out = tg_writer_init(json, sizeof json);
     tg_write_fmt(&out, "{\"function\":%u,\"address\":%u,\"count\":%u,", r->function, r->address, w->count);
     if (r->function == TG_MODBUS_MASK_WRITE || w->kind == TG_MODBUS_WRITE_MASK) {
-        tg_write_fmt(&out, "\"and\":\"%04X\",\"or\":\"%04X\"", w->and_mask, w->or_mask & ~w->and_mask & 0xFFFF);
+        tg_write_fmt(&out, "\"and\":\"%04X\",\"or\":\"%04X\"", w->and_mask,
+                     w->or_mask & ~w->and_mask & 0xFFFF);
     } else {
         tg_write_str(&out, "\"words\":[");
         for (unsigned i = 0; i < w->count; i++)
@@ -208,9 +209,10 @@ static void answer_unknown(struct tg_modbus_instance *m, uint64_t request, uint3
         m->devices[device].counts.verified++;
         answer_taken(m, request, r, w, true);
     } else if (taken == NOT_TAKEN) {
-        snprintf(text, sizeof text,
-                 "%s: %s; read back, the device has %04X%s there, not what was written, which it may still take",
-                 what, why, words[0], w->kind == TG_MODBUS_WRITE_WORDS && w->count > 1 ? "…" : "");
+        snprintf(
+            text, sizeof text,
+            "%s: %s; read back, the device has %04X%s there, not what was written, which it may still take",
+            what, why, words[0], w->kind == TG_MODBUS_WRITE_WORDS && w->count > 1 ? "…" : "");
         tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN, text);
     } else {
         snprintf(text, sizeof text,
