@@ -5,7 +5,7 @@ foreach(name values coalesce frames)
   tg_test(vector_modbus_${name} SOURCES unit/vector_modbus_${name}.c support/vectors.c
     LINK tg_modbus PkgConfig::JANSSON m LABELS vector modbus)
 endforeach()
-foreach(name points frame plan bus)
+foreach(name points frame plan bus identity)
   tg_test(test_modbus_${name} SOURCES unit/test_modbus_${name}.c LINK tg_modbus m LABELS unit modbus)
 endforeach()
 
@@ -28,7 +28,7 @@ tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
 
 # The plugin itself, loaded as the gateway loads it, against peers over TCP, RTU on a pty, and RTU over TCP.
 set(modbus_stage support/vectors.c support/fake_host.c support/peer_process.c support/modbus_stage.c)
-foreach(name liar traps writes meter)
+foreach(name liar traps writes meter flood)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
     LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 120)
   if(TARGET scenario_modbus_${name})
@@ -37,6 +37,7 @@ foreach(name liar traps writes meter)
 endforeach()
 
 tg_fuzz(fuzz_modbus_frame SOURCES fuzz/fuzz_modbus_frame.c LINK tg_modbus SEEDS modbus_frame)
+tg_fuzz(fuzz_modbus_identity SOURCES fuzz/fuzz_modbus_identity.c LINK tg_modbus SEEDS modbus_identity)
 tg_fuzz(fuzz_modbus_points SOURCES fuzz/fuzz_modbus_points.c LINK tg_modbus SEEDS modbus_points)
 
 # Run by ./dev bench.

@@ -58,7 +58,7 @@ static struct tg_modbus_turn turn(struct world *w)
 static void answer(struct world *w, struct tg_modbus_turn t)
 {
     w->now += 10;
-    tg_modbus_bus_freed(&w->bus, w->now);
+    tg_modbus_bus_freed(&w->bus, t.unit, w->now);
     (void)tg_modbus_bus_answered(&w->bus, t.unit, t.kind == TG_MODBUS_TURN_SYNC, false, w->now);
     if (t.kind == TG_MODBUS_TURN_READ)
         tg_modbus_bus_served(&w->bus, t.unit, 1, w->now);
@@ -67,7 +67,7 @@ static void answer(struct world *w, struct tg_modbus_turn t)
 static enum tg_modbus_consequence lose(struct world *w, struct tg_modbus_turn t)
 {
     w->now += TIMEOUT;
-    tg_modbus_bus_freed(&w->bus, w->now);
+    tg_modbus_bus_freed(&w->bus, t.unit, w->now);
     enum tg_modbus_consequence c =
         tg_modbus_bus_failed(&w->bus, t.unit, TG_MODBUS_SILENT, 3, 7, TIMEOUT, w->now, UINT32_C(1) << 31);
     if (c == TG_MODBUS_REPORT || c == TG_MODBUS_WENT_DOWN)
