@@ -15,7 +15,7 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
+enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL, TG_DOWN_KEPT };
 enum tg_mail_kind {
     TG_MAIL_SAMPLE,
     TG_MAIL_STATE,
@@ -24,7 +24,8 @@ enum tg_mail_kind {
     TG_MAIL_FACT,
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
-    TG_MAIL_TIME
+    TG_MAIL_TIME,
+    TG_MAIL_NOTE
 };
 
 struct tg_up_mail {
@@ -72,6 +73,19 @@ struct tg_discovery {
     uint32_t told_count;
 };
 
+#define TG_NOTES_MAX           16
+#define TG_NOTE_KEY_MAX_BYTES  64
+#define TG_NOTE_TEXT_MAX_BYTES 256
+
+/* A source's notes, the instance's own copy: read and written on its thread, but for `kept`. */
+struct tg_source_notes {
+    struct tg_source_note {
+        char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
+    } notes[TG_NOTES_MAX];
+    uint64_t set;
+    atomic_uint_fast64_t kept; /* up to which number they are on disk */
+};
+
 struct tg_host_source {
     uint32_t magic;
     struct tg_source_host handle;
@@ -96,6 +110,7 @@ struct tg_host_source {
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
     struct tg_discovery discovery;
+    struct tg_source_notes notes;
 
     /* own thread */
     pthread_t thread;
@@ -119,6 +134,12 @@ void tg_instance_close(struct tg_host_source *s);
 void tg_discovery_init(struct tg_host_source *s);
 void tg_discovery_fini(struct tg_host_source *s);
 int tg_service_discovered(struct tg_host_source *source, const char *id, const char *profile);
+
+/* plugin_notes.c */
+void tg_source_notes_recall(struct tg_host_source *s);
+int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text);
+int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size);
+bool tg_service_notes_kept(struct tg_host_source *source);
 
 /* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;

@@ -8,6 +8,7 @@
 #include "plugins/at/at_instance.h"
 #include "plugins/at/at_options.h"
 #include "plugins/at/at_scripts.h"
+#include "plugins/at/cellular.h"
 #include "southbound/serial_port.h"
 
 static int no_memory(char *error, size_t error_size)
@@ -111,6 +112,7 @@ static int build_point(struct at_source *s, uint32_t device, uint32_t index, cha
     p->reader.null_count = h->get_list(set, "null", &p->reader.nulls);
     p->timeout_ms = h->has(set, "timeout") ? h->get_int(set, "timeout") : s->timeout_ms;
     p->exchange = TG_AT_SCRIPT_NONE;
+    p->cellular = h->has(set, "cellular") ? (int32_t)h->get_int(set, "cellular") : -1;
     if (h->has(set, "write")) {
         p->has_write = true;
         p->write.text = h->get_text(set, "write");
@@ -181,6 +183,8 @@ int at_source_build(struct at_source *s, char *error, size_t error_size)
         rc = build_urcs(s, script, &chat.urc_count, error, error_size);
     if (rc == TG_PLUGIN_OK)
         rc = build_points(s, error, error_size);
+    if (rc == TG_PLUGIN_OK)
+        rc = at_cellular_build(s, error, error_size);
     if (rc < 0)
         return rc;
     chat.urcs = s->urcs;
@@ -193,6 +197,7 @@ int at_source_build(struct at_source *s, char *error, size_t error_size)
 
 void at_source_free(struct at_source *s)
 {
+    at_cellular_free(s);
     for (uint32_t i = 0; i < s->point_count; i++) {
         tg_at_pattern_fini(&s->points[i].match);
         tg_at_pattern_fini(&s->points[i].urc);

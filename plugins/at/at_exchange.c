@@ -9,6 +9,7 @@
 #include "plugins/at/at_instance.h"
 #include "plugins/at/at_options.h"
 #include "plugins/at/at_text.h"
+#include "plugins/at/cellular.h"
 
 #define COMMAND_TIMEOUT_MAX_MS 600000
 
@@ -27,7 +28,7 @@ void at_emit_all(struct at_source *s, uint32_t quality)
     for (uint32_t d = 0; d < s->config->device_count; d++) {
         uint32_t n = 0;
         for (; i < s->point_count && s->points[i].device == d; i++) {
-            if (s->points[i].has_match || s->points[i].has_urc)
+            if (s->points[i].has_match || s->points[i].has_urc || s->points[i].cellular >= 0)
                 s->values[n++] = (struct tg_point_value){.point = s->points[i].index, .quality = quality};
         }
         emit(s, d, n);
@@ -257,6 +258,11 @@ void at_fail_requests(struct at_source *s)
 static struct at_request *new_request(struct at_source *s, uint64_t id)
 {
     struct at_request *q;
+    if (s->lent) {
+        answer_error(s, id, TG_PLUGIN_EIO,
+                     "the data link has the port, nothing was sent; with `data_port` it would have its own");
+        return NULL;
+    }
     if (s->phase == AT_CLOSED) {
         answer_error(s, id, TG_PLUGIN_EIO, "the device does not answer; nothing was sent");
         return NULL;
@@ -308,8 +314,16 @@ void at_command(void *instance, uint64_t request, uint32_t device, const char *n
     json_t *timeout = json_object_get(args, "timeout_ms");
     const char *fault = text ? tg_at_command_fault(text) : "is missing";
     struct at_request *q;
-    if (strcmp(name, "at") != 0) {
-        answer_error(s, request, TG_PLUGIN_EUNSUPPORTED, "this plugin knows one command: at");
+    if (strcmp(name, "enter_pin") == 0) {
+        const char *why = at_cellular_enter_pin(s, s->host->now_ms(s->host->source));
+        if (why)
+            answer_error(s, request, TG_PLUGIN_EINVAL, why);
+        else
+            answer(s, request, TG_PLUGIN_OK,
+                   json_pack("{s:s}", "status", "the SIM is being looked at; the log says what comes of it"));
+    } else if (strcmp(name, "at") != 0) {
+        answer_error(s, request, TG_PLUGIN_EUNSUPPORTED,
+                     "this plugin knows the commands at and, with `script: cellular`, enter_pin");
     } else if (fault || (timeout && (!json_is_integer(timeout) || json_integer_value(timeout) < 1 ||
                                      json_integer_value(timeout) > COMMAND_TIMEOUT_MAX_MS))) {
         char why[200];
@@ -339,6 +353,7 @@ static void send(struct at_source *s, enum at_job_kind kind, struct tg_at_comman
 
 bool at_start_job(struct at_source *s, int64_t now_ms)
 {
+    struct tg_at_command cellular;
     uint32_t x;
     if (s->job != AT_JOB_NONE || tg_at_chat_state(&s->chat) != TG_AT_IDLE)
         return false;
@@ -351,6 +366,8 @@ bool at_start_job(struct at_source *s, int64_t now_ms)
         s->request_count--;
         send(s, s->job_request.kind,
              (struct tg_at_command){.text = s->job_request.text, .timeout_ms = s->job_request.timeout_ms});
+    } else if (s->phase == AT_RUN && at_cellular_next(s, now_ms, &cellular)) {
+        send(s, AT_JOB_CELLULAR, cellular);
     } else if (s->phase == AT_RUN && (x = tg_at_script_next(&s->script, now_ms)) != TG_AT_SCRIPT_NONE) {
         s->job_exchange = x;
         send(s, AT_JOB_POLL,
@@ -368,6 +385,8 @@ void at_job_done(struct at_source *s, const struct tg_at_result *r, int64_t now_
     enum at_job_kind kind = s->job;
     if (kind == AT_JOB_POLL) {
         poll_done(s, r, now_ms);
+    } else if (kind == AT_JOB_CELLULAR) {
+        at_cellular_result(s, r, now_ms);
     } else if (kind == AT_JOB_WRITE || kind == AT_JOB_RAW) {
         request_done(s, r, now_ms);
     } else if (kind == AT_JOB_INIT && r->status != TG_AT_TIMEOUT && r->status != TG_AT_HANGUP) {

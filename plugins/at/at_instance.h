@@ -7,6 +7,8 @@
  *     ▲                        ▲                                                 │ timeout: SYNCING, then RUN
  *     └─ unplugged, or no answer to three probes, or down ◄─────────────────────┘ restart of the device: INIT
  *
+ * With `script: cellular` and `ppp` on the same port the port is lent to the data link: CLOSED, and not opened before it comes back.
+ *
  * One job is with the conversation at a time; writes and commands wait in a bounded ring and go before polls.
  */
 #ifndef TG_PLUGINS_AT_INSTANCE_H
@@ -27,7 +29,7 @@
 #define AT_STABLE_MS     30000
 
 enum at_phase { AT_CLOSED, AT_SYNCING, AT_INIT, AT_RUN };
-enum at_job_kind { AT_JOB_NONE, AT_JOB_INIT, AT_JOB_POLL, AT_JOB_WRITE, AT_JOB_RAW };
+enum at_job_kind { AT_JOB_NONE, AT_JOB_INIT, AT_JOB_POLL, AT_JOB_WRITE, AT_JOB_RAW, AT_JOB_CELLULAR };
 
 struct at_point {
     const char *name;
@@ -38,7 +40,10 @@ struct at_point {
     uint32_t group;
     struct tg_at_write write;
     int64_t timeout_ms;
-    uint32_t exchange; /* TG_AT_SCRIPT_NONE without a command */
+    uint32_t exchange;  /* TG_AT_SCRIPT_NONE without a command */
+    int32_t cellular;   /* which value of the cellular script it is; -1 = none */
+    uint64_t told_mark; /* cellular: what was told last, and when */
+    int64_t told_ms;
 };
 
 struct at_exchange {
@@ -55,6 +60,8 @@ struct at_request {
     int64_t timeout_ms;
     char text[TG_AT_COMMAND_MAX_BYTES + 1];
 };
+
+struct at_cellular;
 
 struct at_source {
     const struct tg_host *host;
@@ -92,7 +99,9 @@ struct at_source {
     uint32_t silent; /* commands and probes in a row without an answer */
     uint32_t state;  /* enum tg_device_state, the same for all devices of the port */
     bool outage;     /* not answering: due polls are not sent */
+    bool lent;       /* the data link has the port */
     char last_error[256];
+    struct at_cellular *cellular; /* NULL = another script */
 };
 
 /* --- at_build.c --- */
@@ -115,6 +124,8 @@ void at_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
 void at_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
 
 /* --- at_plugin.c --- */
+/* The port goes to the data link, or comes back. */
+void at_port_lend(struct at_source *s, bool lend, int64_t now_ms);
 void at_set_state(struct at_source *s, uint32_t state, const char *text);
 /* A command or probe was answered, or `count` of them were not. */
 void at_answered(struct at_source *s, int64_t now_ms);

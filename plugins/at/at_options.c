@@ -11,6 +11,9 @@
 
 static const char *const flows[] = {"none", "rtscts", NULL};
 static const char *const types[] = {"auto", "int", "real", "text", "bool", "hex", NULL}; /* enum tg_at_type */
+static const char *const pdp_types[] = {"IP", "IPV6", "IPV4V6", NULL};
+static const char *const auths[] = {"none", "pap", "chap", NULL}; /* enum tg_cell_auth */
+static const char *const times[] = {"off", "local", "utc", NULL};
 static const char *const decimals[] = {"point", "comma", NULL};
 
 const struct tg_option tg_at_source_options[] = {
@@ -35,6 +38,40 @@ const struct tg_option tg_at_source_options[] = {
      "How lines begin that say that the device has restarted; it is then initialised again."},
     {"numeric_results", TG_OPTION_BOOL, 0, 0, 0, "false", NULL,
      "Whether the device answers 0 for OK and 4 for ERROR (ATV0)."},
+    {"pin_file", TG_OPTION_SECRET_FILE, 0, 0, 0, NULL, NULL,
+     "cellular: the file with the SIM's PIN (4 to 8 digits); a refused one is never tried again."},
+    {"apn", TG_OPTION_TEXT, 0, 0, 63, NULL, NULL,
+     "cellular: the access point; what the modem has stays as it is if absent."},
+    {"pdp_type", TG_OPTION_ENUM, 0, 0, 0, "IP", pdp_types, "cellular: the addresses that the context has."},
+    {"cid", TG_OPTION_INT, 0, 1, 16, "1", NULL, "cellular: the number of the context."},
+    {"apn_auth", TG_OPTION_ENUM, 0, 0, 0, "none", auths, "cellular: how the access point is logged in to."},
+    {"apn_user", TG_OPTION_TEXT, 0, 1, 127, NULL, NULL, "cellular: the access point's user."},
+    {"apn_password_file", TG_OPTION_SECRET_FILE, 0, 0, 0, NULL, NULL,
+     "cellular: the file with the access point's password."},
+    {"attach", TG_OPTION_BOOL, 0, 0, 0, "true", NULL,
+     "cellular: whether the modem is told to attach when it is registered and has not attached by itself."},
+    {"show_identifiers", TG_OPTION_BOOL, 0, 0, 0, "false", NULL,
+     "cellular: whether IMEI, IMSI and ICCID are told as they are; else as a keyed hash."},
+    {"uplink", TG_OPTION_BOOL, 0, 0, 0, "true", NULL,
+     "cellular: whether this modem is the site's way to the network, so that sessions follow its coming and "
+     "going."},
+    {"time", TG_OPTION_ENUM, 0, 0, 0, "local", times,
+     "cellular: whether the modem's clock is offered to the gateway, and what it shows: local time with its "
+     "zone, or UTC."},
+    {"ppp", TG_OPTION_BOOL, 0, 0, 0, "false", NULL,
+     "cellular: whether the data link is brought up with pppd."},
+    {"data_port", TG_OPTION_PATH, 0, 0, 0, NULL, NULL,
+     "cellular: the modem's second port, for the data link; `port` stays free for commands."},
+    {"ppp_dial", TG_OPTION_TEXT, 0, 1, TG_AT_COMMAND_MAX_BYTES, "ATD*99***1#", NULL,
+     "cellular: the command that goes online."},
+    {"ppp_program", TG_OPTION_PATH, 0, 0, 0, "/usr/sbin/pppd", NULL, "cellular: pppd."},
+    {"ppp_options", TG_OPTION_TEXT_LIST, 0, 0, 0, NULL, NULL,
+     "cellular: further arguments of pppd, one each, behind the fixed ones."},
+    {"ppp_user", TG_OPTION_TEXT, 0, 1, 127, NULL, NULL, "cellular: the user for PAP or CHAP."},
+    {"ppp_password_file", TG_OPTION_SECRET_FILE, 0, 0, 0, NULL, NULL,
+     "cellular: the file with that user's password; pppd gets it through a pipe."},
+    {"ppp_default_route", TG_OPTION_BOOL, 0, 0, 0, "true", NULL,
+     "cellular: whether the data link becomes the default route."},
     {0},
 };
 
@@ -46,6 +83,8 @@ const struct tg_option tg_at_point_options[] = {
     {"urc", TG_OPTION_TEXT, 0, 1, 1024, NULL, NULL,
      "A Perl-compatible pattern of an unasked line that brings the value, instead of `command` or beside "
      "it."},
+    {"cellular", TG_OPTION_ENUM, 0, 0, 0, NULL, tg_at_cellular_values,
+     "What `script: cellular` knows: told when it has changed, and every `every`."},
     {"group", TG_OPTION_INT, 0, 0, 99, "1", NULL,
      "The group of the pattern that is the value; 0 is all of the match."},
     {"null", TG_OPTION_TEXT_LIST, 0, 0, 0, NULL, NULL,
@@ -146,8 +185,12 @@ int tg_at_check_point(const struct tg_host *host, const struct tg_settings *devi
     struct fault f = {ret_option ? ret_option : &unused, error, error_size};
     const char *fault;
     (void)device;
-    if (!host->has(s, "command") && !host->has(s, "urc") && !host->has(s, "write"))
-        return wrong(&f, "command", "a point needs `command` (asked for), `urc` (told unasked) or `write`");
+    if (host->has(s, "cellular") && (host->has(s, "command") || host->has(s, "urc") || host->has(s, "write")))
+        return wrong(&f, "cellular", "a point with `cellular` takes neither `command` nor `urc` nor `write`");
+    if (!host->has(s, "command") && !host->has(s, "urc") && !host->has(s, "write") &&
+        !host->has(s, "cellular"))
+        return wrong(&f, "command",
+                     "a point needs `command` (asked for), `urc` (told unasked), `cellular` or `write`");
     if (point->writable && !host->has(s, "write"))
         return wrong(&f, "write", "a writable point needs `write`: the command with {value}");
     if (host->has(s, "write")) {

@@ -14,6 +14,9 @@
 #include "plugins/at/at_options.h"
 #include "plugins/at/at_scripts.h"
 #include "plugins/at/at_text.h"
+#include "plugins/at/cellular.h"
+#include "plugins/at/cellular_ppp.h"
+#include "plugins/at/cellular_pppd.h"
 #include "southbound/serial_port.h"
 
 #define READ_BYTES    1024
@@ -60,6 +63,18 @@ static void port_close(struct at_source *s, int64_t now_ms)
             at_job_done(s, &ev.result, now_ms);
     }
     at_fail_requests(s);
+    at_cellular_end(s);
+}
+
+void at_port_lend(struct at_source *s, bool lend, int64_t now_ms)
+{
+    if (lend == s->lent)
+        return;
+    if (lend)
+        port_close(s, now_ms);
+    s->lent = lend;
+    s->outage = false;
+    s->reopen_ms = lend ? INT64_MAX : now_ms;
 }
 
 /* The port is gone: nothing can be asked, which all points say once. */
@@ -82,7 +97,12 @@ static void unplugged(struct at_source *s, const char *why, int64_t now_ms)
 static void port_open(struct at_source *s, int64_t now_ms)
 {
     char why[200];
-    int fd = tg_serial_open(s->port, s->baud, s->rtscts, why, sizeof why);
+    int fd;
+    if (at_pppd_has(s->port, now_ms)) {
+        s->reopen_ms = now_ms + AT_REOPEN_MIN_MS; /* of the instance before this one: it is ending */
+        return;
+    }
+    fd = tg_serial_open(s->port, s->baud, s->rtscts, why, sizeof why);
     if (fd < 0) {
         s->reopen_ms = now_ms + tg_backoff_next(&s->backoff, tg_random_u32());
         unplugged(s, why, now_ms);
@@ -111,7 +131,7 @@ void at_answered(struct at_source *s, int64_t now_ms)
         s->ok_since_ms = now_ms;
     s->outage = false;
     s->last_error[0] = 0;
-    at_set_state(s, TG_DEVICE_OK, NULL);
+    at_set_state(s, at_cellular_trouble(s) ? TG_DEVICE_SUSPECT : TG_DEVICE_OK, at_cellular_trouble(s));
 }
 
 void at_unanswered(struct at_source *s, uint32_t count, const char *what, int64_t timeout_ms)
@@ -137,6 +157,7 @@ static void initialised(struct at_source *s, int64_t now_ms)
 {
     s->phase = AT_RUN;
     s->need_init = false;
+    at_cellular_begin(s, now_ms);
     if (s->exchange_count == 0)
         at_answered(s, now_ms); /* nothing will be asked: answering the probe is what there is */
 }
@@ -168,6 +189,7 @@ static void handle(struct at_source *s, const struct tg_at_event *ev, int64_t no
         break;
     case TG_AT_EVENT_URC:
         at_on_urc(s, ev);
+        at_cellular_urc(s, ev->lines[0], now_ms);
         if (ev->reboot) {
             s->host->log(s->host->source, TG_LOG_INFO,
                          "%s: the device has restarted (\"%s\"); initialising it", s->port,
@@ -279,6 +301,8 @@ static int64_t next_due(const struct at_source *s)
     bool asks = s->phase == AT_RUN && s->job == AT_JOB_NONE && tg_at_chat_state(&s->chat) == TG_AT_IDLE;
     bool tells = s->outage && s->phase != AT_RUN && s->state != TG_DEVICE_DOWN;
     polls = asks || tells ? tg_at_script_deadline(&s->script) : INT64_MAX;
+    if (at_cellular_deadline(s) < at)
+        at = at_cellular_deadline(s);
     return polls < at ? polls : at;
 }
 
@@ -288,6 +312,8 @@ static int32_t at_poll(void *instance, int64_t now_ms)
     int64_t at, wait;
     if (s->phase == AT_CLOSED && now_ms >= s->reopen_ms)
         port_open(s, now_ms);
+    run(s, tg_bytes(NULL, 0), now_ms);
+    at_cellular_tick(s, now_ms);
     run(s, tg_bytes(NULL, 0), now_ms);
     flush(s, now_ms);
     if (s->outage && s->phase != AT_RUN)
@@ -304,6 +330,8 @@ static void at_fd_ready(void *instance, int fd, uint32_t events)
     struct at_source *s = instance;
     int64_t now_ms = s->host->now_ms(s->host->source);
     char why[200];
+    if (at_ppp_fd_ready(s, fd, events, now_ms))
+        return;
     for (int i = 0; fd == s->fd && i < READS_AT_ONCE; i++) {
         uint8_t buf[READ_BYTES];
         ssize_t n = read(fd, buf, sizeof buf);
@@ -343,5 +371,7 @@ static const struct tg_plugin at = {
     .command = at_command,
     .fd_ready = at_fd_ready,
     .decode = tg_at_decode,
+    .needs = TG_NEEDS_STATED | TG_NEEDS_SERIAL | TG_NEEDS_PROGRAMS |
+             TG_NEEDS_NETWORK, /* pppd, which makes an interface */
 };
 TG_PLUGIN_EXPORT(at)

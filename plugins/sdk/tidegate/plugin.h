@@ -318,6 +318,15 @@ struct tg_host {
     /* Offers the time that a device has from elsewhere (a modem's from its network): Unix milliseconds, right within
      * uncertainty_ms at the moment of the call. The host takes it while the system's own clock has no valid time. */
     void (*offer_time)(struct tg_host_source *, int64_t wall_ms, uint32_t uncertainty_ms);
+
+    /* Remembers a small text of this source over restarts, such as that a PIN was refused. At most 16, `key` 1 to 64 bytes, the text 1
+     * to 256; NULL or "" forgets it. It counts at once, and is on disk when notes_kept() says so, after which poll() is called. 0,
+     * TG_PLUGIN_EINVAL, _EFULL (16 are remembered, or the queue to the loop is full), _ENOMEM. */
+    int (*note_set)(struct tg_host_source *, const char *key, const char *text);
+    /* The text, NUL-terminated, into ret_text[size]: its length; 0 = none; TG_PLUGIN_EINVAL: it does not fit. */
+    int (*note_get)(struct tg_host_source *, const char *key, char *ret_text, size_t size);
+    /* Whether all that was set so far is on disk. False too while the disk cannot be written. */
+    bool (*notes_kept)(struct tg_host_source *);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \
