@@ -568,13 +568,12 @@ int64_t tg_cellular_deadline(const struct tg_cellular *c)
 {
     int64_t at = c->down_at_ms;
     if (c->phase == TG_CELL_RUN && c->unregistered_since_ms != INT64_MAX && tg_cellular_all_asked_(c)) {
-        int64_t patience = c->unregistered_since_ms + TG_CELL_SEARCHING_MS;
-        if (strncmp(c->trouble, "looking", 7) == 0 && patience < at)
-            at = patience;
+        int64_t since = c->unregistered_since_ms, text = since + TG_CELL_DOWN_MS;
+        if (c->trouble[0] != '\0')
+            text = strncmp(c->trouble, "looking", 7) == 0 ? since + TG_CELL_SEARCHING_MS : INT64_MAX;
+        at = text < at ? text : at;
     }
-    if (c->busy)
-        return at;
-    if (c->phase == TG_CELL_ASK)
+    if (c->busy || c->phase == TG_CELL_ASK)
         return at;
     if (c->phase != TG_CELL_RUN)
         return c->due_ms < at ? c->due_ms : at;

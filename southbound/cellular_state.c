@@ -91,7 +91,7 @@ static void judge_registration(struct tg_cellular *c, int64_t now_ms)
     else if (tg_cellular_all_asked_(c) && now_ms - c->unregistered_since_ms >= TG_CELL_SEARCHING_MS)
         tg_cellular_set_trouble_(
             c, "no network: check the antenna, the coverage at this place, and that the modem has its bands");
-    else if (tg_cellular_all_asked_(c))
+    else if (tg_cellular_all_asked_(c) && now_ms - c->unregistered_since_ms >= TG_CELL_DOWN_MS)
         tg_cellular_set_trouble_(c, "looking for a network");
 }
 

@@ -23,6 +23,7 @@
 #define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 300000
 #define PASSWORD_MAX 256
+#define LAST_READS   8 /* of its output, when it has ended */
 
 enum ppp_phase { PPP_WAIT, PPP_DIAL, PPP_RUN, PPP_HANGUP };
 
