@@ -99,7 +99,7 @@ static int add_file(struct decode *d, const char *path)
 
 static int set_type(struct decode *d, const char *text)
 {
-    static const char *const types[] = {"auto", "int", "real", "text", "bool", "hex"};
+    static const char *const types[] = {"auto", "int", "real", "text", "bool", "hex", "bytes"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i], text) == 0) {
             d->reader.type = (enum tg_at_type)i;
@@ -193,10 +193,11 @@ static json_t *reading(struct decode *d, struct tg_bytes line)
 {
     struct tg_point_value v = {.quality = TG_QUALITY_SENSOR};
     struct tg_bytes text;
+    char hex[TG_TEXT_MAX_BYTES];
     if (tg_at_pattern_match(&d->pattern, line) != TG_AT_MATCH ||
         !tg_at_pattern_group(&d->pattern, d->group, line, &text))
         return NULL;
-    (void)tg_at_read_value(&d->reader, text, &v);
+    (void)tg_at_read_value(&d->reader, text, hex, &v);
     switch (v.value.type) {
     case TG_VALUE_BOOL:
         return json_boolean(v.value.as.boolean);

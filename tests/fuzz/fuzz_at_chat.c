@@ -39,7 +39,7 @@ static const struct tg_at_command commands[] = {
      .data = {text, sizeof text},
      .data_delay_ms = 50,
      .timeout_ms = 2000},
-    {.text = "AT+QIRD=0,16", .prefix = "+QIRD:", .payload_after_line = true, .timeout_ms = 500},
+    {.text = "AT+QIRD=0,16", .prefix = "+QIRD:", .announce = {.prefix = "+QIRD:"}, .timeout_ms = 500},
     {.text = "ATD*99#", .timeout_ms = 1000},
     {.text = "AT+CIMI", .timeout_ms = 1000},
 };
