@@ -36,8 +36,12 @@ static void try_next(struct tg_at_baud *b)
 enum tg_at_baud_step tg_at_baud_next(struct tg_at_baud *b, int64_t now_ms, int64_t *ret_rate)
 {
     enum tg_at_baud_step step;
-    if (b->step == TG_AT_BAUD_WAIT && now_ms >= b->deadline_ms)
-        try_next(b);
+    if (b->step == TG_AT_BAUD_WAIT && now_ms >= b->deadline_ms) {
+        tg_at_lines_release(&b->lines); /* a quote in the noise */
+        tg_at_baud_input(b, tg_bytes(NULL, 0));
+        if (b->step == TG_AT_BAUD_WAIT)
+            try_next(b);
+    }
     step = b->step;
     if (step != TG_AT_BAUD_NONE)
         *ret_rate = b->rates[b->index];
@@ -45,8 +49,6 @@ enum tg_at_baud_step tg_at_baud_next(struct tg_at_baud *b, int64_t now_ms, int64
         tg_at_lines_init(&b->lines); /* what came at another rate is noise */
         b->step = TG_AT_BAUD_SEND;
     } else if (step == TG_AT_BAUD_SEND) {
-        if (tg_at_lines_held(&b->lines))
-            tg_at_lines_reset(&b->lines); /* a quote in the noise */
         b->tries++;
         b->deadline_ms = now_ms + TG_AT_BAUD_WAIT_MS;
         b->step = TG_AT_BAUD_WAIT;
@@ -63,7 +65,7 @@ void tg_at_baud_skip(struct tg_at_baud *b)
 void tg_at_baud_input(struct tg_at_baud *b, struct tg_bytes in)
 {
     struct tg_at_item item;
-    while (in.len > 0 && b->step == TG_AT_BAUD_WAIT) {
+    while ((in.len > 0 || tg_at_lines_more(&b->lines)) && b->step == TG_AT_BAUD_WAIT) {
         in = tg_at_rest(in, tg_at_lines_input(&b->lines, in, &item));
         if (item.kind == TG_AT_ITEM_LINE &&
             (tg_bytes_eq_str(item.bytes, "OK") || tg_bytes_eq_str(item.bytes, "ERROR") ||

@@ -12,6 +12,7 @@
 #include "plugins/at/cellular.h"
 
 #define COMMAND_TIMEOUT_MAX_MS 600000
+#define REQUESTS_IN_A_ROW      4 /* then a poll that is due has its turn */
 #define ANSWER_MAX_BYTES       (TG_AT_RESPONSE_MAX_BYTES + TG_AT_RESPONSE_MAX_LINES)
 
 /* --- samples --- */
@@ -483,7 +484,9 @@ bool at_start_job(struct at_source *s, int64_t now_ms)
         send(s, AT_JOB_INIT,
              (struct tg_at_command){.text = s->init[s->init_next].text,
                                     .timeout_ms = s->init[s->init_next].timeout_ms});
-    } else if (s->phase == AT_RUN && s->request_count > 0) {
+    } else if (s->phase == AT_RUN && s->request_count > 0 &&
+               !(s->requests_in_a_row >= REQUESTS_IN_A_ROW && tg_at_script_deadline(&s->script) <= now_ms)) {
+        s->requests_in_a_row++;
         s->job_request = s->requests[s->request_head];
         s->request_head = (s->request_head + 1) % AT_REQUESTS_MAX;
         s->request_count--;
@@ -491,6 +494,7 @@ bool at_start_job(struct at_source *s, int64_t now_ms)
     } else if (s->phase == AT_RUN && at_cellular_next(s, now_ms, &cellular)) {
         send(s, AT_JOB_CELLULAR, cellular);
     } else if (s->phase == AT_RUN && (x = tg_at_script_next(&s->script, now_ms)) != TG_AT_SCRIPT_NONE) {
+        s->requests_in_a_row = 0;
         s->job_exchange = x;
         send(s, AT_JOB_POLL,
              (struct tg_at_command){.text = s->exchanges[x].command,

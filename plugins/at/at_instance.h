@@ -9,7 +9,8 @@
  *
  * With `script: cellular` and `ppp` on the same port the port is lent to the data link: CLOSED, and not opened before it comes back.
  *
- * One job is with the conversation at a time; writes and commands wait in a bounded ring and go before polls.
+ * One job is with the conversation at a time; writes and commands wait in a bounded ring and go before polls, four in a row when a
+ * poll is due.
  */
 #ifndef TG_PLUGINS_AT_INSTANCE_H
 #define TG_PLUGINS_AT_INSTANCE_H
@@ -122,7 +123,7 @@ struct at_source {
     uint32_t job_exchange;
     struct at_request job_request;
     struct at_request requests[AT_REQUESTS_MAX];
-    uint32_t request_head, request_count;
+    uint32_t request_head, request_count, requests_in_a_row;
 
     struct tg_backoff backoff;
     int64_t reopen_ms, ok_since_ms;

@@ -239,8 +239,6 @@ static void test_data_behind_a_prompt(void **state)
     assert_int_equal(sent(raw, text("4100"))[0], '!');
     assert_int_equal(sent(raw, text("410"))[0], '!');
     assert_int_equal(sent(raw, text("4x"))[0], '!');
-    memset(digits, '4', sizeof digits);
-    assert_int_equal(sent(block, tg_value_text(digits, sizeof digits))[0], '!');
     memset(digits, 'x', sizeof digits);
     assert_int_equal(sent(sms, tg_value_text(digits, TG_TEXT_MAX_BYTES))[0], '!');
 }
