@@ -166,14 +166,16 @@ static void write_yaml(struct plan *p, const char *path, const struct at_identit
                          at_kind_names[id->kind], what, id->kind == AT_KIND_UCX ? "ucx" : "at", path,
                          (long long)id->baud, id->kind == AT_KIND_MODEM ? ", script: cellular" : "");
     if (id->kind == AT_KIND_MODEM)
-        snprintf(text + n, sizeof text - n, "    devices:\n      - id: modem-1\n        profile: modem\n");
+        snprintf(text + n, sizeof text - n,
+                 "    devices:\n      - id: modem-1\n        clouds: [hub]  # the name of one of yours\n     "
+                 "   profile: modem\n");
     else if (id->kind == AT_KIND_UCX)
         snprintf(text + n, sizeof text - n, "    devices: []  # its peers: docs/plugins/ucx.md\n");
     else
-        snprintf(
-            text + n, sizeof text - n,
-            "    devices:\n      - id: device-1\n        points:  # its manual says which commands it has\n"
-            "          - {name: information, command: ATI, match: '^(.+)$', type: text, every: 1h}\n");
+        snprintf(text + n, sizeof text - n,
+                 "    devices:\n      - id: device-1\n        clouds: [hub]  # the name of one of yours\n    "
+                 "    points:  # its manual says which commands it has\n"
+                 "          - {name: information, command: ATI, match: '^(.+)$', type: text, every: 1h}\n");
     r->out(r->user, text);
 }
 

@@ -30,7 +30,8 @@ if(TG_TESTS)
   add_test(NAME at_exchanges COMMAND bench_at 5000)
   add_test(NAME at_exchanges_late COMMAND bench_at 5000 late)
   set_tests_properties(at_exchanges at_exchanges_late PROPERTIES TIMEOUT 120 LABELS "unit")
-  foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual)
+  foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual
+      b0831_at_script b0832_at_baud b0833_at_bad_input b0834_at_discover b0835_at_profile)
     add_test(NAME scenario_${scenario}
       COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${scenario}.py")
     set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 120 LABELS "scenario"
