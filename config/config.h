@@ -163,6 +163,10 @@ struct tg_config_lookups {
      * option's name and a colon. May be NULL. */
     int (*check_cloud)(void *user, const struct tg_config_cloud *cloud, struct tg_error *err);
     bool without_files; /* the files that it names are not looked at: they are about to be made */
+    /* Only the sources of this plugin are read (at least one must be there), and of everything else the gateway section: the
+     * clouds, and which devices go to them with which identities, are passed over and may be missing, so devices have no routes.
+     * For trying a plugin by itself. NULL: the whole file. */
+    const char *only_plugin;
     /* Each is read as if the file had it in that source, with the same checks; those that come first have the first claim on
      * `max`. One that does not fit (or not any more) is no error: it is left out and told to `left_out`, which may be NULL. */
     const struct tg_config_discovered *discovered;

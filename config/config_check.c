@@ -220,7 +220,9 @@ static void check_gateway(struct tg_config_load *l)
         strcmp(tg_settings_text(c->outbox, "durability"), "lazy") == 0)
         tg_config_error(l, tg_config_option_pos(top, c->outbox, "durability"),
                         "durability: \"lazy\" is not in this version: use full or normal");
-    if (c->cloud_count == 0 && c->source_count == 0 && l->error_count == 0)
+    if (l->lookups->only_plugin && c->source_count == 0 && l->error_count == 0)
+        tg_config_error(l, top, "no entry of sources has plugin: %.64s", l->lookups->only_plugin);
+    else if (c->cloud_count == 0 && c->source_count == 0 && l->error_count == 0)
         tg_config_error(
             l, top, "there is nothing to do: the file needs at least one entry of clouds and one of sources");
 }

@@ -282,6 +282,16 @@ static void add_fragments(struct tg_config_load *l)
 
 /* --- from trees to the model --- */
 
+/* What `only_plugin` passes over. */
+static bool of_interest(const struct tg_config_load *l, const char *key, const struct tg_yaml_node *entry)
+{
+    const struct tg_yaml_node *plugin;
+    if (!l->lookups->only_plugin)
+        return true;
+    plugin = strcmp(key, "sources") == 0 ? tg_yaml_get(entry, "plugin") : NULL;
+    return plugin && plugin->kind == TG_YAML_TEXT && strcmp(plugin->as.text, l->lookups->only_plugin) == 0;
+}
+
 static const char *const main_keys[] = {"gateway", "outbox", "clouds", "sources", NULL};
 static const char *const fragment_keys[] = {"clouds", "sources", NULL};
 static const char *const fragment_later[] = {"gateway", "belongs into the main file only", "outbox",
@@ -301,9 +311,9 @@ static void read_entries(struct tg_config_load *l, const struct tg_config_file *
     const struct tg_yaml_node *list = tg_config_read_node(l, f->label, f->yaml.root, key, TG_YAML_LIST);
     for (const struct tg_yaml_node *i = list ? list->as.first : NULL; i && !l->out_of_memory; i = i->next) {
         const struct tg_yaml_node *entry = tg_yaml_resolve(i);
-        if (entry->kind == TG_YAML_MAP)
+        if (entry->kind == TG_YAML_MAP && of_interest(l, key, entry))
             read(l, f->label, entry);
-        else
+        else if (entry->kind != TG_YAML_MAP)
             tg_config_error(l, tg_config_pos_of(f->label, i),
                             "an entry of \"%s\" is a mapping (- name: …), not %s", key,
                             tg_yaml_kind_text(entry));

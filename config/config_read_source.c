@@ -257,7 +257,7 @@ void tg_config_read_routes(struct tg_config_load *l, const char *file, const str
     struct tg_config_identity *own = tg_config_alloc(l, 1, sizeof *own);
     struct tg_config_route *routes;
     uint32_t n = 0;
-    if (!own)
+    if (!own || l->lookups->only_plugin)
         return;
     tg_config_read_identity(l, file, map, own);
     if (!tg_yaml_get(map, "clouds") || (list && list->count == 0))

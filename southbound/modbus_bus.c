@@ -122,6 +122,7 @@ bool tg_modbus_bus_answered(struct tg_modbus_bus *b, uint32_t unit, bool sync, b
     if (u->state == TG_MODBUS_UNIT_DOWN)
         tg_poll_plan_hasten(&u->plan, UINT32_MAX, now_ms);
     u->state = TG_MODBUS_UNIT_OK;
+    u->heard = true;
     u->failures = u->probes = 0;
     if (sync && u->out_of_step) {
         /* A refusal has no length of its own: it may be a late one, with the real answer right behind. */
@@ -165,10 +166,9 @@ enum tg_modbus_consequence tg_modbus_bus_failed(struct tg_modbus_bus *b, uint32_
 {
     struct tg_modbus_unit *u = &b->units[unit];
     if (!b->has_ids && failure != TG_MODBUS_TARGET_SILENT) {
-        if (failure == TG_MODBUS_GARBLED || u->state != TG_MODBUS_UNIT_DOWN) {
-            b->quiet_ms = timeout_ms;
+        b->quiet_ms = timeout_ms;
+        if (failure == TG_MODBUS_GARBLED || (u->heard && u->state != TG_MODBUS_UNIT_DOWN))
             b->quiet_until_ms = now_ms + timeout_ms;
-        }
         if (answer_bytes > 0)
             remember(b, u->id, function, answer_bytes);
         for (uint32_t i = 0; i < b->count; i++)

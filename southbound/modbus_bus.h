@@ -22,8 +22,9 @@
  *   driver drops what it hears and calls heard()); (2) the unit is out of step: its next turn is SYNC, a
  *   read whose answer has another length than any answer still outstanding and whose value is not used.
  *   Units answer in order: once SYNC is answered nothing older can follow. A late answer of any age is
- *   thus refused by its length or its unit, never taken for a value. A probe of a unit that is DOWN is not
- *   followed by silence: its answer would carry its own unit id, and only its own SYNC could take it.
+ *   thus refused by its length or its unit, never taken for a value. A unit that is DOWN, or has never been
+ *   heard, does not cost the others that silence: its answer would carry its own id, and only its own SYNC
+ *   could take it.
  *
  * Pure: time (monotonic ms) and randomness are passed in; the caller lends the units. One thread.
  */
@@ -42,6 +43,7 @@ struct tg_modbus_unit {
     uint8_t id;    /* on the wire; several entries may share one */
     uint8_t state; /* enum tg_modbus_unit_state */
     bool out_of_step;
+    bool heard;         /* it has answered since start */
     uint16_t failures;  /* in a row */
     uint16_t busy;      /* "busy" answers in a row */
     uint16_t probes;    /* since it went down */

@@ -23,7 +23,7 @@
  *
  *   Word order: ABCD is big endian; CDAB has its words reversed; BADC has the bytes of each word swapped;
  *   DCBA both. The same rule holds over four words. Names of eight letters say it for 64 bits, in all orders that
- *   swapping bytes, words and halves makes; for 32 bits they mean what their first half does. Single bits and halves take the register as it is.
+ *   swapping bytes, words and halves makes; for 32 bits they mean what their first half does. Bits, fields and halves take the register as it is.
  *
  * Shifting is done here, on words, never through a library's float helpers, and 64-bit integers never pass
  * through a double. Values are raw: scale and offset are the host's.

@@ -197,7 +197,8 @@ static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, con
     double d;
     uint8_t half;
     bool scaled = p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF;
-    bool as_it_is = p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8;
+    bool as_it_is =
+        p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8 || p->bits > 0;
     uint64_t raw = gather(words, scaled ? 1 : p->count, as_it_is ? TG_MODBUS_ABCD : p->order);
     if (p->bits > 0)
         raw = raw >> p->bit & ((1u << p->bits) - 1);

@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
 #include "core/base/settings.h"
+#include "southbound/plugin_trust.h"
 
 #define NAME_MAX_BYTES 64
+#define OPTIONS_MAX    256 /* of one table */
 /* Up to and including `close`: without it there is nothing to run. */
 #define LEAST_SIZE (offsetof(struct tg_plugin, close) + sizeof(void (*)(void *)))
 
@@ -67,35 +68,47 @@ void tg_plugin_set_free(struct tg_plugin_set *set)
     tg_free(set);
 }
 
-static int check_trusted(const char *path, int is_dir, struct tg_error *err)
+/* The texts and flags of a table are used without another look, so it must be one that this host understands. */
+static int check_table(const struct tg_option *o, const char *of, const char *path, struct tg_error *err)
 {
-    struct stat st;
-    if (lstat(path, &st) < 0)
-        return tg_error_set(err, tg_code_from_errno(errno), "%s: %s", path, strerror(errno));
-    if (!is_dir && !S_ISREG(st.st_mode))
-        return tg_error_set(
-            err, TG_EPERM,
-            "%s is not a regular file; a plugin is loaded only from a file itself, not through a link", path);
-    if (st.st_uid != 0 && st.st_uid != geteuid())
-        return tg_error_set(
-            err, TG_EPERM,
-            "%s belongs to user %u; a plugin and its folder must belong to root or to the gateway's user",
-            path, (unsigned)st.st_uid);
-    if (st.st_mode & (S_IWGRP | S_IWOTH))
-        return tg_error_set(err, TG_EPERM, "%s can be written by others (mode %04o); run: chmod go-w '%s'",
-                            path, (unsigned)(st.st_mode & 07777), path);
+    for (size_t n = 0; o && o->name; o++, n++) {
+        if (n == OPTIONS_MAX)
+            return tg_error_set(err, TG_EINVAL,
+                                "%s: the table of %s options does not end within %d entries; the last one "
+                                "must be {0}",
+                                path, of, OPTIONS_MAX);
+        if (o->type < TG_OPTION_BOOL || o->type > TG_OPTION_TEXT_LIST)
+            return tg_error_set(err, TG_EVERSION,
+                                "%s: %s option \"%s\" has type %u, this tidegate knows %d to %d; is it built "
+                                "for a newer one?",
+                                path, of, o->name, o->type, TG_OPTION_BOOL, TG_OPTION_TEXT_LIST);
+        if (o->type == TG_OPTION_ENUM && (!o->choices || !o->choices[0]))
+            return tg_error_set(err, TG_EINVAL, "%s: %s option \"%s\" is one of several, and names none",
+                                path, of, o->name);
+    }
     return TG_OK;
+}
+
+static int refuse_version(uint32_t theirs, const char *path, struct tg_error *err)
+{
+    return tg_error_set(
+        err, TG_EVERSION, "%s is built for plugin API %u, this tidegate has %u; %s", path, theirs,
+        TG_PLUGIN_API_VERSION,
+        theirs > TG_PLUGIN_API_VERSION
+            ? "install a newer tidegate, or build the plugin again against this one's plugin.h"
+            : "build the plugin again against this one's plugin.h");
 }
 
 static int copy_description(const struct tg_plugin *theirs, const char *path, struct tg_plugin *ours,
                             struct tg_error *err)
 {
-    size_t size = theirs->struct_size;
+    size_t size;
+    int rc;
+    if (!theirs)
+        return tg_error_set(err, TG_EINVAL, "%s: " TG_PLUGIN_SYMBOL "() gives no description", path);
+    size = theirs->struct_size;
     if (theirs->api_version != TG_PLUGIN_API_VERSION)
-        return tg_error_set(
-            err, TG_EVERSION,
-            "%s is built for plugin API %u, this tidegate has %u; build it against this version's plugin.h",
-            path, theirs->api_version, TG_PLUGIN_API_VERSION);
+        return refuse_version(theirs->api_version, path, err);
     if (size < LEAST_SIZE)
         return tg_error_set(
             err, TG_EVERSION,
@@ -109,7 +122,19 @@ static int copy_description(const struct tg_plugin *theirs, const char *path, st
         return tg_error_set(err, TG_EVERSION,
                             "%s asks for thread model %u, which this tidegate does not have", path,
                             ours->thread_model);
-    return TG_OK;
+    rc = check_table(ours->source_options, "source", path, err);
+    if (rc == TG_OK)
+        rc = check_table(ours->device_options, "device", path, err);
+    return rc == TG_OK ? check_table(ours->point_options, "point", path, err) : rc;
+}
+
+static const char *running_program(char *memory, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", memory, size - 1);
+    if (n < 0)
+        return NULL;
+    memory[n] = '\0';
+    return memory;
 }
 
 static const struct tg_plugin *load(struct tg_plugin_set *set, const char *name, const char *dir,
@@ -118,12 +143,13 @@ static const struct tg_plugin *load(struct tg_plugin_set *set, const char *name,
     const struct tg_plugin *(*describe)(void) = NULL;
     struct loaded *l = NULL;
     void *handle = NULL, *symbol;
+    char program[PATH_MAX];
     if (set->loaded_count == TG_PLUGIN_SET_MAX) {
         tg_error_set(err, TG_EFULL, "%d plugins are loaded already, the most there can be",
                      TG_PLUGIN_SET_MAX);
         return NULL;
     }
-    if (check_trusted(dir, 1, err) < 0 || check_trusted(path, 0, err) < 0)
+    if (tg_plugin_trust(dir, path, running_program(program, sizeof program), err) < 0)
         return NULL;
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {

@@ -3,10 +3,10 @@
  * plugin_loader - finds and loads source plugins (`NAME.so`).
  *
  * Folders are searched in order; the first that has the file is used, by absolute path, with RTLD_NOW and
- * RTLD_LOCAL. A plugin shares the gateway's memory: it is trusted code, so a file or folder that others could
- * have written is refused (owner root or the gateway's user, no write bit for group and others, no symbolic
- * link as the file). The description is copied by the smaller of both sizes and the rest zeroed, so an older
- * plugin loads; another API version is refused with both numbers in the text.
+ * RTLD_LOCAL. A plugin shares the gateway's memory: it is trusted code, so a file that others could have written
+ * or exchanged is refused (plugin_trust.h). The description is copied by the smaller of both sizes and the rest
+ * zeroed, so an older plugin loads, and so does one that is built with a longer struct of the same API; another
+ * API version is refused with both numbers in the text, and so are option tables that this host cannot read.
  *
  * Loaded plugins stay loaded until tg_plugin_set_free(): no code is unmapped while an instance lives.
  * Threads: the loop thread (or the main thread of a command).

@@ -134,10 +134,49 @@ static int describe_profile(const struct tg_args *a, const struct tg_plugin *p, 
     return TG_EXIT_NO;
 }
 
+/* --- needs ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t bit;
+    const char *name, *text;
+} needs[] = {{TG_NEEDS_NETWORK, "network", "the network"},
+             {TG_NEEDS_BLUETOOTH, "bluetooth", "Bluetooth"},
+             {TG_NEEDS_PROGRAMS, "programs", "starting programs"},
+             {TG_NEEDS_SERIAL, "serial", "serial ports beyond those that its options name"}};
+
+/* A plugin that does not say has what plugin.h gives it. */
+static uint32_t needs_of(const struct tg_plugin *p)
+{
+    return p->needs & TG_NEEDS_STATED ? p->needs : TG_NEEDS_NETWORK | TG_NEEDS_SERIAL;
+}
+
+static void print_needs(const struct tg_plugin *p)
+{
+    const char *before = "needs ";
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (needs_of(p) & needs[i].bit) {
+            printf("%s%s", before, needs[i].text);
+            before = ", ";
+        }
+    if (before[0] == 'n')
+        printf("needs nothing but the files and ports that its options name");
+    printf(p->needs & TG_NEEDS_STATED ? "\n" : " (it does not say: this is what such a plugin gets)\n");
+}
+
+static json_t *needs_json(const struct tg_plugin *p)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (needs_of(p) & needs[i].bit)
+            json_array_append_new(all, json_string(needs[i].name));
+    return all;
+}
+
 static void describe_text(const struct tg_plugin *p)
 {
     printf("%s %s: %s\nAPI %u, %s\n", p->name, p->version, p->summary, p->api_version,
            p->thread_model == TG_THREAD_OWN ? "a thread of its own" : "runs on the loop");
+    print_needs(p);
     print_options("settings of a source:", p->source_options);
     print_options("settings of a device:", p->device_options);
     print_options("a point, besides name, unit, every, scale and the others that all have:",
@@ -154,10 +193,12 @@ static void describe_json(const struct tg_plugin *p)
     char *text;
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
         json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", f->name, "doc", f->doc ? f->doc : ""));
-    j = json_pack("{s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version, "summary",
-                  p->summary, "api_version", (int)p->api_version, "source_options",
-                  options_json(p->source_options), "device_options", options_json(p->device_options),
-                  "point_options", options_json(p->point_options), "profiles", profiles);
+    j = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version,
+                  "summary", p->summary, "api_version", (int)p->api_version, "threads",
+                  p->thread_model == TG_THREAD_OWN ? "own" : "loop", "needs", needs_json(p), "needs_stated",
+                  (p->needs & TG_NEEDS_STATED) != 0, "source_options", options_json(p->source_options),
+                  "device_options", options_json(p->device_options), "point_options",
+                  options_json(p->point_options), "profiles", profiles);
     text = json_dumps(j, JSON_INDENT(2));
     printf("%s\n", text ? text : "{}");
     free(text);
@@ -198,17 +239,27 @@ int tg_cmd_plugin(int argc, char **argv)
     struct tg_plugin_set *set;
     struct list l = {NULL};
     struct tg_args a;
-    int rc = tg_args_parse(argc, argv, no_more, &a);
     bool list, known;
+    int rc;
+    if (argc > 1 && strcmp(argv[1], "new") == 0)
+        return tg_cmd_plugin_new(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return tg_cmd_plugin_test(argc - 1, argv + 1);
+    rc = tg_args_parse(argc, argv, no_more, &a);
     if (rc)
         return rc;
     list = a.count == 1 && strcmp(a.args[0], "list") == 0;
     known = list || (a.count >= 1 && strcmp(a.args[0], "describe") == 0);
     if (a.help || !known) {
-        fprintf(a.help ? stdout : stderr,
-                "usage: tidegate plugin list [--json]\n"
-                "       tidegate plugin describe NAME [--profile P] [-c FILE] [--json]\n\n"
-                "Lists the installed plugins, or the options, points and profiles of one.\n");
+        fprintf(
+            a.help ? stdout : stderr,
+            "usage: tidegate plugin list [--json]\n"
+            "       tidegate plugin describe NAME [--profile P] [-c FILE] [--json]\n"
+            "       tidegate plugin new NAME [--dir DIR]\n"
+            "       tidegate plugin test X.so -c FILE [OPTIONS]\n\n"
+            "Lists the installed plugins, or the options, points, profiles and needs of one; begins one of "
+            "your own; runs\n"
+            "one by itself. tidegate plugin new --help and tidegate plugin test --help say more.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (tg_command_plugins(&a, &set) < 0)

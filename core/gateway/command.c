@@ -86,7 +86,7 @@ int tg_args_rest(int argc, char **argv, struct tg_args *ret_args, const char *re
 
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set)
 {
-    char exe[PATH_MAX], beside[PATH_MAX + 16];
+    char exe[PATH_MAX], beside[PATH_MAX + 16], moved[PATH_MAX + 200], installed[PATH_MAX];
     const char *dirs[40], *env = getenv("TIDEGATE_PLUGIN_DIR");
     struct tg_settings *gateway = NULL;
     struct tg_error err = {0};
@@ -106,8 +106,13 @@ int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_se
     }
     if (len > 0) {
         exe[len] = '\0';
-        snprintf(beside, sizeof beside, "%s/plugins", dirname(exe));
+        (void)dirname(exe); /* shortens it where it is */
+        snprintf(beside, sizeof beside, "%s/plugins", exe);
         dirs[n++] = beside;
+        /* Where `cmake --install --prefix` or a moved tree has them. */
+        snprintf(moved, sizeof moved, "%s/" TG_PLUGIN_FROM_PROGRAM, exe);
+        if (realpath(moved, installed) && strcmp(installed, TG_PLUGIN_INSTALL_DIR) != 0)
+            dirs[n++] = installed;
     }
     dirs[n++] = TG_PLUGIN_INSTALL_DIR;
     rc = tg_plugin_set_new(dirs, n, ret_set);
@@ -178,6 +183,14 @@ int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugin
 {
     struct tg_config_lookups lookups = lookups_of(plugins);
     lookups.without_files = true;
+    return tg_config_load(path, &lookups, say, NULL, ret_config);
+}
+
+int tg_command_load_only_plugin(const char *path, struct tg_plugin_set *plugins, const char *name,
+                                struct tg_config **ret_config)
+{
+    struct tg_config_lookups lookups = lookups_of(plugins);
+    lookups.only_plugin = name;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
 

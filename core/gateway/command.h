@@ -33,6 +33,8 @@ int tg_cmd_send(int argc, char **argv);
 int tg_cmd_outbox(int argc, char **argv);
 int tg_cmd_device(int argc, char **argv);
 int tg_cmd_plugin(int argc, char **argv);
+int tg_cmd_plugin_new(int argc, char **argv); /* argv[0] is "plugin new" and so on: for messages */
+int tg_cmd_plugin_test(int argc, char **argv);
 int tg_cmd_decode(int argc, char **argv);
 int tg_cmd_discover(int argc, char **argv);
 int tg_cmd_identity(int argc, char **argv);
@@ -56,7 +58,8 @@ int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args
 int tg_args_rest(int argc, char **argv, struct tg_args *ret_args, const char *ret_rest[TG_ARGS_REST_MAX],
                  int *ret_count);
 
-/* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed. */
+/* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed
+ * (as seen from the program, then as the build was configured). */
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set) TG_CHECKED;
 /* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
 int tg_command_load(const char *path, struct tg_plugin_set *plugins,
@@ -68,6 +71,9 @@ int tg_command_load_discovered(const char *path, struct tg_plugin_set *plugins,
 /* The same without a look at the files that it names: for verbs that make them. */
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config) TG_CHECKED;
+/* Only the sources of this plugin; the clouds of the file, if it has any, are passed over. */
+int tg_command_load_only_plugin(const char *path, struct tg_plugin_set *plugins, const char *name,
+                                struct tg_config **ret_config) TG_CHECKED;
 /* The control socket: --socket, the file given with -c, or the default. Lives in `memory`. */
 int tg_command_socket(const struct tg_args *args, char *memory, size_t size) TG_CHECKED;
 

@@ -100,6 +100,11 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
 void tg_router_command_body(struct tg_router *r, const char *device, struct tg_bytes name,
                             struct tg_bytes body, tg_command_done_fn done, void *user);
 void tg_router_answer(struct tg_router *r, uint64_t request, int status, const char *json);
+/* The word for a status of an answer (docs/commands.md), and a value of a `set` as the JSON has it (false: an object, an array, null,
+ * or a text that is too long; the text is borrowed). */
+const char *tg_router_status_name(int status);
+struct json_t;
+bool tg_router_value_of(const struct json_t *j, struct tg_value *ret);
 /* Commands whose `user` this is are finished without calling back: their caller is gone. */
 void tg_router_forget(struct tg_router *r, void *user);
 

@@ -21,7 +21,7 @@ static uint64_t request_of(const struct tg_router *r, const struct tg_pending *p
     return p->serial * TG_COMMANDS_MAX + (uint64_t)(p - r->pending);
 }
 
-static const char *status_name(int status)
+const char *tg_router_status_name(int status)
 {
     switch (status) {
     case TG_PLUGIN_OK:
@@ -94,7 +94,7 @@ void tg_router_answer(struct tg_router *r, uint64_t request, int status, const c
         snprintf(p->json, sizeof p->json, "%s",
                  strlen(json) < sizeof p->json ? json : "{\"note\":\"answer longer than 2 KiB left out\"}");
     if (p->open > 0 && --p->open == 0)
-        finish(r, p, status_name(p->worst), p->json);
+        finish(r, p, tg_router_status_name(p->worst), p->json);
 }
 
 void tg_router_forget(struct tg_router *r, void *user)
@@ -144,7 +144,7 @@ static void refuse(tg_command_done_fn done, void *user, const char *status, cons
 
 /* --- set --------------------------------------------------------------------------------------------- */
 
-static bool value_of(const json_t *j, struct tg_value *ret)
+bool tg_router_value_of(const json_t *j, struct tg_value *ret)
 {
     if (json_is_boolean(j))
         *ret = tg_value_bool(json_is_true(j));
@@ -178,7 +178,7 @@ static const char *check_entry(const struct tg_router_device *d, const char *nam
     common = d->config->points[i].common;
     if (!tg_settings_has(common, "writable") || !tg_settings_int(common, "writable"))
         return "the point is not writable (writable: true in the configuration)";
-    if (!value_of(given, ret_value))
+    if (!tg_router_value_of(given, ret_value))
         return "a value must be a number, a boolean or a text of at most 1024 bytes";
     switch (tg_filter_unscale(&d->points[i].options, ret_value)) {
     case TG_OK:

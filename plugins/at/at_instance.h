@@ -169,8 +169,9 @@ void at_tell_troubles(struct at_source *s, int64_t now_ms);
 struct json_t *at_stats(const struct at_source *s);
 
 /* --- at_plugin.c --- */
-/* The port goes to the data link, or comes back. */
-void at_port_lend(struct at_source *s, bool lend, int64_t now_ms);
+/* The port goes to the data link; or comes back and is opened at at_ms. */
+void at_port_lend(struct at_source *s, int64_t now_ms);
+void at_port_return(struct at_source *s, int64_t at_ms);
 void at_set_state(struct at_source *s, uint32_t state, const char *text);
 /* A command or probe was answered, or `count` of them were not. */
 void at_answered(struct at_source *s, int64_t now_ms);

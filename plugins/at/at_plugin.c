@@ -80,15 +80,18 @@ static void port_close(struct at_source *s, int64_t now_ms)
     at_cellular_end(s);
 }
 
-void at_port_lend(struct at_source *s, bool lend, int64_t now_ms)
+void at_port_lend(struct at_source *s, int64_t now_ms)
 {
-    if (lend == s->lent)
-        return;
-    if (lend)
-        port_close(s, now_ms);
-    s->lent = lend;
+    port_close(s, now_ms);
+    s->lent = true;
     s->outage = false;
-    s->reopen_ms = lend ? INT64_MAX : now_ms;
+    s->reopen_ms = INT64_MAX;
+}
+
+void at_port_return(struct at_source *s, int64_t at_ms)
+{
+    s->lent = false;
+    s->reopen_ms = at_ms;
 }
 
 /* The port is gone: nothing can be asked, which all points say once. */
@@ -251,6 +254,7 @@ static void handle(struct at_source *s, const struct tg_at_event *ev, int64_t no
         break;
     case TG_AT_EVENT_LOST:
         lost(s, AT_LOST_COUNTS, "AT", now_ms);
+        at_ppp_rescue(s, now_ms);
         break;
     }
 }

@@ -16,14 +16,15 @@
 #include "plugins/at/cellular_pppd.h"
 #include "southbound/serial_port.h"
 
-#define GUARD_MS     1200
-#define LOOK_MS      500 /* whether pppd has ended */
-#define TERM_MS      10000
-#define STABLE_MS    60000
-#define RETRY_MIN_MS 2000
-#define RETRY_MAX_MS 300000
-#define PASSWORD_MAX 256
-#define LAST_READS   8 /* of its output, when it has ended */
+#define GUARD_MS        1200
+#define LOOK_MS         500 /* whether pppd has ended */
+#define TERM_MS         10000
+#define STABLE_MS       60000
+#define RETRY_MIN_MS    2000
+#define RETRY_MAX_MS    300000
+#define PASSWORD_MAX    256
+#define RESCUE_PAUSE_MS 3000
+#define LAST_READS      8 /* of its output, when it has ended */
 
 enum ppp_phase { PPP_WAIT, PPP_DIAL, PPP_RUN, PPP_HANGUP };
 
@@ -42,6 +43,7 @@ struct at_ppp {
     bool queued;      /* the command of this phase is with the conversation */
     int64_t guard_ms; /* HANGUP: end of the silence; 0 = over */
     bool plus_sent;
+    bool rescues;          /* hangs up because nothing answers */
     int64_t due_ms, up_ms; /* WAIT: not before; RUN: up since, 0 = not up */
     struct tg_backoff backoff;
 
@@ -99,7 +101,7 @@ static void rest(struct at_ppp *p, int64_t now_ms)
     p->phase = PPP_WAIT;
     p->due_ms = now_ms + tg_backoff_next(&p->backoff, tg_random_u32());
     if (p->shared)
-        at_port_lend(p->source, false, now_ms);
+        at_port_return(p->source, now_ms + (p->rescues ? RESCUE_PAUSE_MS : 0));
     at_cellular_tell_uplink(p->cellular);
 }
 
@@ -115,8 +117,9 @@ static void failed(struct at_ppp *p, int64_t now_ms)
 static void begin_dial(struct at_ppp *p, int64_t now_ms)
 {
     if (p->shared)
-        at_port_lend(p->source, true, now_ms);
+        at_port_lend(p->source, now_ms);
     p->phase = PPP_DIAL;
+    p->rescues = false;
     if (!open_port(p)) {
         failed(p, now_ms);
         return;
@@ -184,6 +187,9 @@ static void start_pppd(struct at_ppp *p, int64_t now_ms)
     tg_secret_free(&password);
     if (rc < 0) {
         p->pid = 0;
+        logged(p, p->told_failure ? TG_LOG_DEBUG : TG_LOG_WARN, "no data link", p->why);
+        p->told_failure = true;
+        at_cellular_tell_uplink(p->cellular);
         begin_hangup(p, now_ms);
         return;
     }
@@ -297,10 +303,12 @@ static bool handle(struct at_ppp *p, const struct tg_at_event *ev, int64_t now_m
     } else if (ev->kind == TG_AT_EVENT_LOST) {
         if (p->phase == PPP_DIAL)
             snprintf(p->why, sizeof p->why, "no answer to AT on %.150s", p->port);
-        if (p->phase == PPP_DIAL)
-            failed(p, now_ms);
-        else
+        if (p->phase == PPP_DIAL && !p->rescues) {
+            p->rescues = true; /* it may be online still */
+            begin_hangup(p, now_ms);
+        } else {
             rest(p, now_ms);
+        }
         return false;
     }
     return true;
@@ -400,6 +408,16 @@ void at_ppp_tick(struct at_cellular *c, int64_t now_ms)
         guard(p, now_ms);
     if (converses(p) && !(p->phase == PPP_HANGUP && p->guard_ms))
         converse(p, tg_bytes(NULL, 0), now_ms);
+}
+
+void at_ppp_rescue(struct at_source *s, int64_t now_ms)
+{
+    struct at_ppp *p = s->cellular ? s->cellular->ppp : NULL;
+    if (!p || !p->shared || p->phase != PPP_WAIT)
+        return;
+    p->rescues = true;
+    at_port_lend(s, now_ms);
+    begin_hangup(p, now_ms);
 }
 
 bool at_ppp_fd_ready(struct at_source *s, int fd, uint32_t events, int64_t now_ms)

@@ -8,6 +8,8 @@
  *   RUN      pppd has the port; its end                                                     → HANGUP
  *   HANGUP   silence, "+++", silence, ATH, so that the modem hears commands again           → WAIT
  *
+ * A modem that does not answer when its port is opened may be online still, left so by a crash: it is hung up first.
+ *
  * With one port nothing is asked from DIAL to WAIT: points keep their last values, and the signal is not known. With `data_port` AT goes on
  * over `port`.
  *
@@ -26,6 +28,8 @@ void at_ppp_free(struct at_cellular *c);
 void at_ppp_tick(struct at_cellular *c, int64_t now_ms);
 /* True: the descriptor was one of its own. */
 bool at_ppp_fd_ready(struct at_source *s, int fd, uint32_t events, int64_t now_ms);
+/* The modem does not answer on the port that is the data link's too: it may be online still, from before a restart. Hangs up. */
+void at_ppp_rescue(struct at_source *s, int64_t now_ms);
 int64_t at_ppp_deadline(const struct at_cellular *c);
 /* The uplink as the data link makes it: up while it is up, down when it has ended or the modem has no network. `modem`: what the modem
  * says; may replace the text. */

@@ -43,6 +43,8 @@ static void make_arguments(const struct at_pppd_options *o, struct arguments *a)
     add(a, o->rtscts ? "crtscts" : "nocrtscts");
     if (geteuid() == 0)
         add(a, "noauth"); /* the network does not log in here; only root may say so */
+    if (access("/var/lock", F_OK) == 0)
+        add(a, "lock"); /* where there is no such folder pppd would not start */
     if (o->default_route)
         add(a, "defaultroute");
     if (o->user) {
@@ -159,7 +161,7 @@ bool at_pppd_describe(int status, char *ret_text, size_t size)
         "/etc/ppp/peers",
         "the kernel has no PPP: load the module ppp_async",
         "ended on a signal",
-        "the port cannot be locked: another program has it",
+        "the port cannot be locked: another program has it, or /var/lock cannot be written",
         "the port cannot be opened",
         "the connect script failed",
         "its pty program cannot be run",

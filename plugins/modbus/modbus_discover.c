@@ -308,6 +308,8 @@ static bool scan_all(struct plan *p)
     struct tg_error err = {0};
     bool serial = s->config.transport == TG_MODBUS_RTU;
     unsigned units = 0;
+    if (s->config.transport != TG_MODBUS_TCP)
+        s->wanted[0] = false; /* a broadcast there, which nobody answers */
     for (unsigned u = 0; u < TG_MODBUS_SCAN_UNITS; u++)
         units += s->wanted[u];
     tg_modbus_scan_note(r, "asking %u unit ids, at most %" PRId64 " s%s", units,
@@ -370,7 +372,7 @@ int tg_modbus_discover(const struct tg_discover *request)
     (void)take_list("none,even", tg_modbus_parity_names, p->parities, &p->parity_count);
     int rc = 2;
     if (!take_arguments(p, request))
-        tg_modbus_scan_note(request, "%s", usage);
+        request->note(request->user, usage);
     else
         rc = scan_all(p) ? report(p) : 1;
     tg_free(p);

@@ -35,6 +35,7 @@ struct tg_modbus_link {
     uint16_t tid;
     unsigned timeouts;   /* in a row */
     int64_t answered_ms; /* when the last answer came */
+    int64_t slowest_ms;  /* the slowest unit so far, without the time on the wire */
     size_t len, taken;   /* bytes in buf; those of the last answer, dropped by the next call */
     uint8_t buf[BUFFER_BYTES];
     enum tg_modbus_fault fault; /* of the last exchange */
@@ -65,6 +66,11 @@ enum tg_modbus_fault tg_modbus_link_fault(const struct tg_modbus_link *l)
     return l->fault;
 }
 
+int64_t tg_modbus_link_slowest_ms(const struct tg_modbus_link *l)
+{
+    return l->slowest_ms;
+}
+
 const uint64_t *tg_modbus_link_faults(const struct tg_modbus_link *l)
 {
     return l->faults;
@@ -86,6 +92,7 @@ int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_c
     l->host = host;
     l->config = config;
     l->fd = l->lock = -1;
+    l->slowest_ms = -1;
     *ret_link = l;
     return TG_OK;
 }
@@ -353,6 +360,13 @@ static enum tg_modbus_outcome more_bytes(struct tg_modbus_link *l, int64_t timeo
     return TG_MODBUS_GOT_ANSWER;
 }
 
+static void note_pace(struct tg_modbus_link *l, int64_t took_ms)
+{
+    took_ms = took_ms < 0 ? 0 : took_ms;
+    if (took_ms > l->slowest_ms)
+        l->slowest_ms = took_ms;
+}
+
 static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                            int64_t timeout_ms, int64_t until_ms, struct tg_modbus_answer *ret)
 {
@@ -363,6 +377,8 @@ static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struc
         if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
             l->timeouts = 0;
             l->answered_ms = now(l);
+            note_pace(l,
+                      l->answered_ms - (until_ms - timeout_ms)); /* until_ms has the time on the wire in it */
             return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
         }
         if (skip > 0 && ++skipped <= SPURIOUS_MAX) {
@@ -432,6 +448,12 @@ static bool clear_line(struct tg_modbus_link *l, unsigned unit, int64_t now_ms,
     return n >= 0;
 }
 
+/* Of the RTU frame, rounded up for coils. */
+static size_t request_bytes(const struct tg_modbus_request *r)
+{
+    return r->function <= TG_MODBUS_READ_INPUT ? 8 : 11 + 2u * r->count;
+}
+
 /* What comes before every request. ANSWER: it may be sent. */
 static enum tg_modbus_outcome begin_exchange(struct tg_modbus_link *l, unsigned unit)
 {
@@ -460,11 +482,11 @@ enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const s
         return o;
     int64_t begin = now(l);
     bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(l);
-    int64_t until_ms = begin + timeout_ms + wire_ms(l, 8 + 2u * r->count + tg_modbus_rtu_answer_bytes(r));
+    int64_t until_ms = begin + timeout_ms + wire_ms(l, request_bytes(r) + tg_modbus_rtu_answer_bytes(r));
     if (!put_request(l, r, until_ms))
         return lost(l, TG_MODBUS_LINK_LOST, "sending failed", errno);
     if (broadcast) {
-        int64_t end = begin + wire_ms(l, 9 + 2u * r->count) + l->config->turnaround_ms;
+        int64_t end = begin + wire_ms(l, request_bytes(r)) + l->config->turnaround_ms;
         int rc;
         do {
             rc = tg_modbus_wait(l->host, l->fd, 0, end);

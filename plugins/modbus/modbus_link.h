@@ -108,6 +108,9 @@ enum tg_modbus_fault tg_modbus_link_fault(const struct tg_modbus_link *l);
  * TG_MODBUS_FAULTS. */
 const uint64_t *tg_modbus_link_faults(const struct tg_modbus_link *l);
 
+/* How long the slowest answer took since new(), without its time on the wire; -1 while none has come. */
+int64_t tg_modbus_link_slowest_ms(const struct tg_modbus_link *l);
+
 /* Drops what comes in until until_ms (host->now_ms time) or the first byte. True when something was heard. A
  * lost link is closed. */
 bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms);

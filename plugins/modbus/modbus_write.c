@@ -12,6 +12,7 @@
 
 #define ANSWER_BYTES 1536 /* 123 words and what stands around them */
 #define LISTEN_MS    200
+#define VERDICT_MS   25000 /* the caller waits 30 s for the outcome: a unit so slow is not asked for more */
 #define CLAIM_MS     10000 /* a line that is never idle is given up */
 
 void tg_modbus_answer_error(struct tg_modbus_instance *m, uint64_t request, int status, const char *text)
@@ -162,6 +163,9 @@ static enum taken read_back(struct tg_modbus_instance *m, uint32_t device, uint1
                                     .function = coil ? TG_MODBUS_READ_COILS : TG_MODBUS_READ_HOLDING,
                                     .address = address,
                                     .count = w->kind == TG_MODBUS_WRITE_WORDS ? w->count : 1};
+    int64_t waits = tg_modbus_link_has_ids(m->link) ? 2 : 4; /* the write; silence, SYNC; this read */
+    if (waits * m->devices[device].timeout_ms > VERDICT_MS)
+        return NOT_READ;
     if (m->units[device].out_of_step) {
         if (!claim_bus(m, device))
             return NOT_READ;

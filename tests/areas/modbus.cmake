@@ -23,6 +23,8 @@ foreach(name vector_modbus_profiles vector_modbus_decode test_modbus_config)
   endif()
 endforeach()
 
+tg_test(test_serial_lock SOURCES unit/test_serial_lock.c LINK tg_serial LABELS unit modbus)
+
 tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
   ALLOW "tg_write_(u8|u16be|u32be|bytes)" tg_utf8_valid tg_error_set tg_error_wrap)
 
@@ -39,6 +41,14 @@ endforeach()
 tg_fuzz(fuzz_modbus_frame SOURCES fuzz/fuzz_modbus_frame.c LINK tg_modbus SEEDS modbus_frame)
 tg_fuzz(fuzz_modbus_identity SOURCES fuzz/fuzz_modbus_identity.c LINK tg_modbus SEEDS modbus_identity)
 tg_fuzz(fuzz_modbus_points SOURCES fuzz/fuzz_modbus_points.c LINK tg_modbus SEEDS modbus_points)
+
+# The whole gateway, against implementations of other origin.
+if(TG_TESTS)
+  tg_scenario(scenario_modbus_transports b0821_modbus_transports.py TIMEOUT 120)
+  tg_scenario(scenario_modbus_jsmodbus   b0822_modbus_jsmodbus.py TIMEOUT 120)
+  tg_scenario(scenario_modbus_paced      b0823_modbus_paced.py TIMEOUT 180)
+  tg_scenario(scenario_modbus_discover   b0824_modbus_discover.py TIMEOUT 120)
+endif()
 
 # Run by ./dev bench.
 if(TG_TESTS)

@@ -209,8 +209,6 @@ class Modem:
             "AT+WS46?": lambda: ["+WS46: 28"],
             "AT+CGDCONT=?": lambda: ['+CGDCONT: (1-16),"IP",,,(0),(0)', '+CGDCONT: (1-16),"IPV6",,,(0),(0)',
                                      '+CGDCONT: (1-16),"IPV4V6",,,(0),(0)'],
-            "AT+CIND=?": lambda: ['+CIND: ("signal",(0-5)),("service",(0,1)),("roam",(0,1))'],
-            "AT+CIND?": lambda: ["+CIND: 4,1,0"],
             "AT+CSQ": lambda: self.ready([f"+CSQ: {16 + round(6 * math.sin(elapsed)) if self.still is None else self.still[0]},99"]),
             "AT+CESQ": lambda: self.ready([f"+CESQ: 99,99,255,255,{20 if self.still is None else self.still[1]},"
                                            f"{50 + round(10 * math.sin(elapsed)) if self.still is None else self.still[2]}"]),

@@ -9,6 +9,7 @@ that is taken from another answer shows. It knows functions 1 to 6, 15, 16 and 2
 
     lie UNIT HOW [TIMES]   the next TIMES answers of the unit (default: all) are not honest; `lie UNIT honest` ends it
     left UNIT              {"left": lies still to tell}
+    put UNIT REGISTER N    the register holds N
     hole FROM TO           reading any of these registers is exception 2
     log                    {"log": [[unit, function, address, count], …]} of all requests
     connections            {"connections": how many there were}
@@ -58,7 +59,7 @@ class Liar:
 
     def honest(self, body):
         """The body (unit, function, …) of the right answer; None = a broadcast."""
-        unit, function, address, count = struct.unpack(">BBHH", body[:6])
+        unit, function, address, count = struct.unpack(">BBHH", body[:6].ljust(6, b"\0"))
         self.requests.append([unit, function, address, count if function not in (5, 6, 22) else 1])
         units = range(1, 248) if unit == 0 and not self.tcp else [unit]
         if function in (1, 2):
@@ -70,6 +71,8 @@ class Liar:
                 return bytes([unit, function | 0x80, 2])
             data = b"".join(struct.pack(">H", self.register(unit, address + i)) for i in range(count))
             return bytes([unit, function, len(data)]) + data
+        if function not in (5, 6, 15, 16, 22):
+            return bytes([unit, function | 0x80, 1])
         for each in units:
             if function == 5:
                 self.bits[each, address] = int(count == 0xFF00)
@@ -84,8 +87,6 @@ class Liar:
             elif function == 22:
                 old, other = self.register(each, address), struct.unpack(">H", body[6:8])[0]
                 self.written[each, address] = (old & count) | (other & ~count & 0xFFFF)
-            else:
-                return bytes([unit, function | 0x80, 1])
         if unit == 0 and not self.tcp:
             return None
         return body[:8] if function == 22 else body[:6]
@@ -223,6 +224,9 @@ class Liar:
         how, left = self.lies.get(int(unit), ("honest", 0))
         return {"left": 0 if how == "honest" else left if left is not None else -1}
 
+    def put(self, unit, address, value):
+        self.written[int(unit), int(address)] = int(value)
+
     def hole(self, first, last):
         self.holes.append((int(first), int(last)))
 
@@ -246,7 +250,7 @@ class Liar:
         asyncio.get_running_loop().call_later(0.01, self.pour)
 
     def commands(self):
-        return {"drop": self.drop, "stream": self.stream, "lie": self.set_lie, "left": self.left, "hole": self.hole,
+        return {"drop": self.drop, "stream": self.stream, "lie": self.set_lie, "left": self.left, "hole": self.hole, "put": self.put,
                 "log": lambda: {"log": self.requests}, "connections": lambda: {"connections": self.connections}}
 
 

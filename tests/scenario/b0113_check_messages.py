@@ -65,7 +65,7 @@ WRONG = (
     ("ca.pem", "no.pem", ["10:14: ca_file: FOLDER/no.pem cannot be read: No such file or directory"]),
     ("port: 1\n", "port: 70000\n", ["14:11: port: 70000 is out of range: 1 to 65535 is allowed"]),
     ("plugin: simulator", "plugin: nextabi", [
-        "18:13: plugin: FIXTURES/nextabi.so is built for plugin API 2, this tidegate has 1; build it against this version's plugin.h"]),
+        "18:13: plugin: FIXTURES/nextabi.so is built for plugin API 2, this tidegate has 1; install a newer tidegate, or build the plugin again against this one's plugin.h"]),
     ("plugin: simulator", "plugin: nosymbol", ["18:13: plugin: FIXTURES/nosymbol.so does not export tidegate_plugin: not a tidegate plugin"]),
     ("plugin: simulator", "plugin: stunted", ["18:13: plugin: FIXTURES/stunted.so describes itself in 16 bytes, at least "]),
     ("plugin: simulator", "plugin: misnamed", ['18:13: plugin: FIXTURES/misnamed.so calls itself "other": file and name must agree']),

@@ -194,6 +194,61 @@ static void verified_rtu(void **state)
     verified(STAGE_RTU);
 }
 
+/* A device without function 22: the register is read, changed in the one place, and written; it is asked for 22 once. */
+static void no_mask_write(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = stage_device(s.host, 1, 0, 0, 1, 0);
+    uint32_t p = fake_point(s.host, d, "field", 3600000);
+    fake_point_set(s.host, d, p, "address", "holding:30.4-7"); /* 1030 = 0x0406 */
+    fake_point_writable(s.host, d, p);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, p, TG_QUALITY_GOOD);
+    for (uint64_t i = 1; i <= 2; i++) {
+        size_t mark = fake_mark(s.host);
+        if (i == 1)
+            peer_do(&s.peer, "lie 1 exception:1 1");
+        fake_write(s.host, i, d, p, tg_value_uint(9 + i));
+        assert_int_equal(fake_expect_answer(s.host, i).status, TG_PLUGIN_OK);
+        assert_int_equal(fake_expect_value(s.host, mark, d, p, TG_QUALITY_GOOD).value.as.uinteger, 9 + i);
+    }
+    assert_int_equal(stage_requests(&s, 1, 22), 1);
+    assert_int_equal(stage_requests(&s, 1, 6), 2);
+    fake_command(s.host, 9, d, "read", "{\"address\":\"holding:30\"}");
+    assert_non_null(
+        strstr(fake_expect_answer(s.host, 9).text, "\"04B6\"")); /* the other bits are as they were */
+    stage_end(&s);
+}
+
+/* A turn of many slow requests does not hold up a write: it goes after the request that is on the line. */
+static void writes_go_first(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "5s");
+    uint32_t d = stage_device(s.host, 1, 20, 10, 7, 20);
+    fake_point_writable(s.host, d, 0);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, 19, TG_QUALITY_GOOD);
+    peer_do(&s.peer, "lie 1 late:0.1");
+    size_t before = stage_requests(&s, 1, 3);
+    fake_write(s.host, 1, d, 0, tg_value_int(7));
+    assert_int_equal(fake_expect_answer(s.host, 1).status, TG_PLUGIN_OK);
+    json_t *log = peer_say(&s.peer, "log"), *entry;
+    size_t i, reads = 0;
+    json_array_foreach(json_object_get(log, "log"), i, entry)
+    {
+        if (json_integer_value(json_array_get(entry, 1)) == 6)
+            break;
+        reads += json_integer_value(json_array_get(entry, 1)) == 3;
+    }
+    json_decref(log);
+    assert_in_range(reads, before, before + 10); /* far less than the rest of a turn and the next */
+    stage_end(&s);
+}
+
 /* A device without function 16: one register after the other, in order. */
 static void only_single(void **state)
 {
@@ -279,10 +334,10 @@ static void read_command(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tcp),          cmocka_unit_test(rtu),          cmocka_unit_test(refusals),
-        cmocka_unit_test(unknown_tcp),  cmocka_unit_test(unknown_rtu),  cmocka_unit_test(broadcast),
-        cmocka_unit_test(read_command), cmocka_unit_test(verified_tcp), cmocka_unit_test(verified_rtu),
-        cmocka_unit_test(only_single),
+        cmocka_unit_test(tcp),          cmocka_unit_test(rtu),           cmocka_unit_test(refusals),
+        cmocka_unit_test(unknown_tcp),  cmocka_unit_test(unknown_rtu),   cmocka_unit_test(broadcast),
+        cmocka_unit_test(read_command), cmocka_unit_test(verified_tcp),  cmocka_unit_test(verified_rtu),
+        cmocka_unit_test(only_single),  cmocka_unit_test(no_mask_write), cmocka_unit_test(writes_go_first),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -443,6 +443,34 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* For a plugin by itself: what its devices do not need is passed over, right or wrong. */
+static void the_sources_of_one_plugin(void **state)
+{
+    struct tg_config_lookups only = tg_fixture_lookups;
+    struct tg_config *c = NULL;
+    const char text[] = "clouds: [{name: hub, type: no-such, colour: red}]\n"
+                        "sources:\n"
+                        "  - {name: other, plugin: no-such, settings: {odd: 1}}\n"
+                        "  - {name: rehearsal, plugin: simulator, devices: [\n"
+                        "      {id: a}, {id: b, clouds: [nowhere], identity: {odd: 1}}]}\n";
+    const char none[] = "sources: [{name: other, plugin: no-such}]\n";
+    (void)state;
+    only.only_plugin = "simulator";
+    said = (struct tg_said){.len = 0};
+    assert_int_equal(tg_config_load_text("t.yaml", text, sizeof text - 1, &only, tg_fixture_say, &said, &c),
+                     TG_OK);
+    assert_int_equal(said.lines, 0);
+    assert_int_equal(c->cloud_count, 0);
+    assert_int_equal(c->source_count, 1);
+    assert_string_equal(c->sources[0].name, "rehearsal");
+    assert_int_equal(c->sources[0].device_count, 2);
+    assert_int_equal(c->sources[0].devices[1].route_count, 0);
+    tg_config_free(c);
+    assert_int_equal(tg_config_load_text("t.yaml", none, sizeof none - 1, &only, tg_fixture_say, &said, &c),
+                     TG_EINVAL);
+    assert_string_equal(said.text, "t.yaml:1:1: no entry of sources has plugin: simulator\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +486,7 @@ int main(void)
         cmocka_unit_test(utf8_and_windows_lines_are_fine),
         cmocka_unit_test(budget_shows_its_arithmetic),
         cmocka_unit_test(a_big_file_loads),
+        cmocka_unit_test(the_sources_of_one_plugin),
         cmocka_unit_test(the_manual_has_every_option),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -378,6 +378,9 @@ static void bit_fields(void **state)
     assert_int_equal((word & w.and_mask) | w.or_mask, 0xA6A3);
     v = tg_value_uint(0x40); /* six bits hold 63 */
     assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_ERANGE);
+    p.order = TG_MODBUS_DCBA; /* a field takes the register as it is */
+    assert_int_equal(tg_modbus_point_decode(&p, &word, text, &v), TG_MODBUS_READING_GOOD);
+    assert_int_equal(v.as.uinteger, 0x1C);
     p.type = TG_MODBUS_INT16;
     assert_int_equal(tg_modbus_point_finish(&p, NULL, &err), TG_EINVAL);
 }

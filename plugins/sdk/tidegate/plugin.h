@@ -7,7 +7,8 @@
  *   describes it: who it is, which options a source, a device and a point take (tables, from which the
  *   host derives validation with line and column, `tidegate plugin describe`, the JSON Schema and the
  *   manual), and its functions. The host lends it services through `struct tg_host`. Plain C11; no type
- *   of libuv, wolfSSL or SQLite appears here.
+ *   of libuv, wolfSSL or SQLite appears here. The header can be included from C++ as well; the
+ *   description itself (TG_PLUGIN_INIT) is written in C, or in C++20.
  *
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
@@ -21,7 +22,9 @@
  *   poll() does what is due and returns in how many milliseconds it wants to be called again (0 = as
  *   soon as possible, after pending writes and commands; TG_POLL_IDLE = only on events). It is also
  *   called after every fd_ready(), write() and command(), so that what is due next is worked out in one place.
- *   close() releases everything. It is called once after every successful open().
+ *   close() releases everything. It is called once after every successful open(). The same process may
+ *   open the instance again: when a point gets another interval, when a device is discovered, after a
+ *   reload. Nothing may be kept in static variables that a second instance would not share gladly.
  *
  * THREADS
  *   TG_THREAD_OWN: the instance has a thread of its own; its functions may block (a bus read with its
@@ -29,21 +32,52 @@
  *   TG_THREAD_LOOP: all functions run on the gateway's loop and never block, not even for a
  *   millisecond: they use watch_fd() and the return value of poll().
  *   Either way no two functions of one instance run at the same time, and host services are called
- *   only from inside them (exceptions are marked "any thread").
+ *   only from inside them (exceptions are marked "any thread"). Two instances run at the same time.
+ *   Signals, the locale, the working folder and the standard streams are the gateway's: leave them alone.
  *
  * MEMORY
- *   Everything passed in is borrowed until the call returns, except `struct tg_source` and what it
- *   points to, which live until close() returns. What is passed to a service is copied before it
- *   returns.
+ *   Everything passed in is borrowed until the call returns, except `struct tg_host` and `struct tg_source`
+ *   with what they point to, which live until close() returns. What is passed to a service is copied
+ *   before it returns. The tables and texts of `struct tg_plugin` live as long as the plugin is loaded:
+ *   they are static.
  *
  * ERRORS
  *   Functions return 0 or a negative number from enum tg_plugin_error, with a text where a buffer is
- *   lent. A point that cannot be read is no error: it is emitted with a quality.
+ *   lent. A point that cannot be read is no error: it is emitted with a quality. Texts are for the person
+ *   at the site: what, where, and what to do ("no answer from unit 3 in 500 ms: is it powered?"). Never
+ *   end the process; an assertion that fails takes every device of the gateway with it.
+ *
+ * DEVICES
+ *   Tell host->device_state when it changes: OK once the device has answered, SUSPECT after a first miss,
+ *   DOWN when it is given up for now, with a text that says why. Telling the same again is cheap. A device
+ *   that is down is asked less often, and must not hold up its neighbours on the same line. What it is
+ *   (model, firmware, serial) goes to host->device_fact, what it measures to host->emit.
  *
  * VERSIONS
  *   `struct_size` and `api_version` are stamped by TG_PLUGIN_INIT. Fields are only ever appended; the
- *   host copies the smaller size and zeroes the rest, so an older .so loads in a newer host. A plugin
- *   must treat host services beyond host->struct_size as absent.
+ *   host copies the smaller size and zeroes the rest, so an older .so loads in a newer host, and a newer
+ *   .so in an older host as long as the API version is the same. A plugin must treat host services beyond
+ *   host->struct_size as absent: TG_HOST_HAS(host, member) asks. Another api_version is refused with both
+ *   numbers in the text.
+ *
+ * DISCOVERY
+ *   A device that is heard and not configured (a beacon, a bus address) is told with host->discovered; the
+ *   operator's `discover` section decides whether it comes in. For people at a new site there is
+ *   tg_plugin.discover: `tidegate discover NAME` prints what is there as YAML to paste.
+ *
+ * NEEDS
+ *   tg_plugin.needs states what an instance has to be able to do; with `isolation: process` everything else
+ *   is taken away from it. Say TG_NEEDS_STATED and no more when the files and ports that the options name
+ *   are all that is opened.
+ *
+ * FROM SOURCE TO RUNNING
+ *     tidegate plugin new NAME            a folder with a plugin that works, to be changed
+ *     cmake -B build && cmake --build build              find_package(tidegate-plugin 1), tidegate_add_plugin()
+ *     cc $(pkg-config --cflags tidegate-plugin) -fPIC -shared -fvisibility=hidden -o NAME.so NAME.c     or without CMake
+ *     tidegate plugin test build/NAME.so -c NAME.yaml    runs it alone and shows what it gives
+ *     cmake --install build               into the folder that the gateway searches; or name the folder under plugin_dirs
+ *   The file is called NAME.so, and neither it nor a folder on the way to it may be writable by others. More in
+ *   docs/plugins/writing.md of the product.
  *
  * EXAMPLE (whole)
  *
@@ -60,7 +94,7 @@
  *     static void dice_close(void *self) { (void)self; }
  *     static const struct tg_plugin dice = {
  *         TG_PLUGIN_INIT(TG_THREAD_LOOP), .name = "dice", .version = "1.0", .summary = "throws a die",
- *         .open = dice_open, .poll = dice_poll, .close = dice_close};
+ *         .open = dice_open, .poll = dice_poll, .close = dice_close, .needs = TG_NEEDS_STATED};
  *     TG_PLUGIN_EXPORT(dice)
  */
 #ifndef TIDEGATE_PLUGIN_H
@@ -120,31 +154,31 @@ struct tg_value {
 
 static inline struct tg_value tg_value_bool(bool v)
 {
-    struct tg_value x = {.type = TG_VALUE_BOOL};
+    struct tg_value x = {TG_VALUE_BOOL, 0, {false}};
     x.as.boolean = v;
     return x;
 }
 static inline struct tg_value tg_value_int(int64_t v)
 {
-    struct tg_value x = {.type = TG_VALUE_INT};
+    struct tg_value x = {TG_VALUE_INT, 0, {false}};
     x.as.integer = v;
     return x;
 }
 static inline struct tg_value tg_value_uint(uint64_t v)
 {
-    struct tg_value x = {.type = TG_VALUE_UINT};
+    struct tg_value x = {TG_VALUE_UINT, 0, {false}};
     x.as.uinteger = v;
     return x;
 }
 static inline struct tg_value tg_value_real(double v)
 {
-    struct tg_value x = {.type = TG_VALUE_REAL};
+    struct tg_value x = {TG_VALUE_REAL, 0, {false}};
     x.as.real = v;
     return x;
 }
 static inline struct tg_value tg_value_text(const char *text, size_t len)
 {
-    struct tg_value x = {.type = TG_VALUE_TEXT};
+    struct tg_value x = {TG_VALUE_TEXT, 0, {false}};
     x.text_len = (uint32_t)(len > TG_TEXT_MAX_BYTES ? TG_TEXT_MAX_BYTES : len);
     x.as.text = text;
     return x;
@@ -164,6 +198,11 @@ enum tg_quality {
 };
 
 /* --- option tables --------------------------------------------------------------------------- */
+
+/* What the tables say is checked before any of the plugin's functions sees it: unknown keys, types, ranges, missing ones. Options of
+ * a point stand beside those that every point has (name, unit, every, writable, scale, offset, deadband, min, max …; all in
+ * docs/configuration.md), so they need other names; a device's and a source's stand under `settings`, where `profile` and `discover`
+ * are taken. A table has at most 256 options. */
 
 enum tg_option_type {
     TG_OPTION_BOOL = 1,

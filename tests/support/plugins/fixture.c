@@ -46,6 +46,38 @@ static int fixture_decode(int argc, const char *const *argv, bool json, void (*o
     return 0;
 }
 
+/* A table of 257 options that nothing ends, for FIXTURE_OPTIONS. */
+#define FIXTURE_AGAIN                                                                                        \
+    {                                                                                                        \
+        .name = "again", .type = TG_OPTION_INT                                                               \
+    }
+#define FIXTURE_4(x)    x, x, x, x
+#define FIXTURE_ENDLESS FIXTURE_4(FIXTURE_4(FIXTURE_4(FIXTURE_4(FIXTURE_AGAIN)))), FIXTURE_AGAIN
+
+#ifdef FIXTURE_OPTIONS
+static const struct tg_option fixture_options[] = {FIXTURE_OPTIONS};
+#endif
+
+#ifdef FIXTURE_LATER /* as a header that has more fields would make it */
+static const struct {
+    struct tg_plugin description;
+    int (*later)(void *instance);
+    uint64_t more[8];
+} fixture_later = {{.struct_size = (uint32_t)sizeof fixture_later,
+                    .api_version = TG_PLUGIN_API_VERSION,
+                    .thread_model = TG_THREAD_LOOP,
+                    .name = FIXTURE_NAME,
+                    .version = "9",
+                    .summary = "of a later day",
+                    .open = fixture_open,
+                    .poll = fixture_poll,
+                    .close = fixture_close,
+                    .decode = fixture_decode,
+                    .needs = TG_NEEDS_STATED},
+                   NULL,
+                   {1, 2, 3}};
+#define fixture fixture_later.description
+#else
 static const struct tg_plugin fixture = {.struct_size = (uint32_t)(FIXTURE_SIZE),
                                          .api_version = FIXTURE_API,
                                          .thread_model = TG_THREAD_LOOP,
@@ -55,8 +87,20 @@ static const struct tg_plugin fixture = {.struct_size = (uint32_t)(FIXTURE_SIZE)
                                          .open = fixture_open,
                                          .poll = fixture_poll,
                                          .close = fixture_close,
+#ifdef FIXTURE_OPTIONS
+                                         .point_options = fixture_options,
+#endif
                                          .decode = fixture_decode};
-#ifdef FIXTURE_NO_SYMBOL
+#endif
+
+#if defined(FIXTURE_NULL)
+__attribute__((visibility("default"))) const struct tg_plugin *tidegate_plugin(void);
+const struct tg_plugin *tidegate_plugin(void)
+{
+    (void)fixture;
+    return NULL;
+}
+#elif defined(FIXTURE_NO_SYMBOL)
 const struct tg_plugin *fixture_hidden(void);
 const struct tg_plugin *fixture_hidden(void)
 {

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tidegate plugin SDK, API version 1: the one header a source plugin includes.
+ *
+ * WHAT A PLUGIN IS
+ *   A shared object that reads field devices. It exports one symbol, made by TG_PLUGIN_EXPORT, which
+ *   describes it: who it is, which options a source, a device and a point take (tables, from which the
+ *   host derives validation with line and column, `tidegate plugin describe`, the JSON Schema and the
+ *   manual), and its functions. The host lends it services through `struct tg_host`. Plain C11; no type
+ *   of libuv, wolfSSL or SQLite appears here.
+ *
+ * LIFECYCLE (one instance per entry of `sources:` in the configuration)
+ *
+ *     check_point() …                any thread, before open, also from `tidegate check`: pure
+ *     open() ──► poll() ⇄ poll() … ──► close()
+ *                  ▲    write(), command(), fd_ready()
+ *
+ *   open() builds the instance and must not block for long; a device that is not there is no error:
+ *   report it with host->device_state and try again from poll(). A negative return from open() means
+ *   the configuration cannot work; its text is shown and the source is opened again with back-off.
+ *   poll() does what is due and returns in how many milliseconds it wants to be called again (0 = as
+ *   soon as possible, after pending writes and commands; TG_POLL_IDLE = only on events).
+ *   close() releases everything. It is called once after every successful open().
+ *
+ * THREADS
+ *   TG_THREAD_OWN: the instance has a thread of its own; its functions may block (a bus read with its
+ *   timeout), but must look at host->stopping() between steps and return within about a second of it.
+ *   TG_THREAD_LOOP: all functions run on the gateway's loop and never block, not even for a
+ *   millisecond: they use watch_fd() and the return value of poll().
+ *   Either way no two functions of one instance run at the same time, and host services are called
+ *   only from inside them (exceptions are marked "any thread").
+ *
+ * MEMORY
+ *   Everything passed in is borrowed until the call returns, except `struct tg_source` and what it
+ *   points to, which live until close() returns. What is passed to a service is copied before it
+ *   returns.
+ *
+ * ERRORS
+ *   Functions return 0 or a negative number from enum tg_plugin_error, with a text where a buffer is
+ *   lent. A point that cannot be read is no error: it is emitted with a quality.
+ *
+ * VERSIONS
+ *   `struct_size` and `api_version` are stamped by TG_PLUGIN_INIT. Fields are only ever appended; the
+ *   host copies the smaller size and zeroes the rest, so an older .so loads in a newer host. A plugin
+ *   must treat host services beyond host->struct_size as absent.
+ *
+ * EXAMPLE (whole)
+ *
+ *     #include <tidegate/plugin.h>
+ *     static int dice_open(const struct tg_host *h, const struct tg_source *s, void **ret, char *e, size_t n)
+ *     { (void)s; (void)e; (void)n; *ret = (void *)h; return 0; }
+ *     static int32_t dice_poll(void *self, int64_t now_ms)
+ *     {
+ *         const struct tg_host *h = self;
+ *         struct tg_point_value v = {.point = 0, .value = tg_value_int(1 + now_ms % 6)};
+ *         h->emit(h->source, 0, 0, &v, 1);
+ *         return 1000;
+ *     }
+ *     static void dice_close(void *self) { (void)self; }
+ *     static const struct tg_plugin dice = {
+ *         TG_PLUGIN_INIT(TG_THREAD_LOOP), .name = "dice", .version = "1.0", .summary = "throws a die",
+ *         .open = dice_open, .poll = dice_poll, .close = dice_close};
+ *     TG_PLUGIN_EXPORT(dice)
+ */
+#ifndef TIDEGATE_PLUGIN_H
+#define TIDEGATE_PLUGIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TG_PLUGIN_API_VERSION 1
+#define TG_PLUGIN_SYMBOL      "tidegate_plugin"
+#define TG_POLL_IDLE          (-1)
+
+enum tg_thread_model { TG_THREAD_LOOP = 1, TG_THREAD_OWN = 2 };
+
+enum tg_plugin_error {
+    TG_PLUGIN_OK = 0,
+    TG_PLUGIN_EINVAL = -1,       /* an option, an address or a value is wrong; text says which */
+    TG_PLUGIN_ENOMEM = -2,
+    TG_PLUGIN_EFULL = -3,        /* the host's queue is full: the sample was rejected and counted */
+    TG_PLUGIN_EIO = -4,          /* port, socket or bus failed */
+    TG_PLUGIN_ETIMEOUT = -5,
+    TG_PLUGIN_EDEVICE = -6,      /* the device refused (a Modbus exception, an AT ERROR) */
+    TG_PLUGIN_EUNSUPPORTED = -7, /* no such service in this host, or no such command */
+    TG_PLUGIN_EUNKNOWN = -8      /* a write was sent, its outcome is not known */
+};
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+enum tg_value_type {
+    TG_VALUE_NONE = 0, /* no value: only with a quality other than good */
+    TG_VALUE_BOOL = 1,
+    TG_VALUE_INT = 2,
+    TG_VALUE_UINT = 3,
+    TG_VALUE_REAL = 4,
+    TG_VALUE_TEXT = 5 /* UTF-8, at most TG_TEXT_MAX_BYTES */
+};
+
+#define TG_TEXT_MAX_BYTES 1024
+
+struct tg_value {
+    uint32_t type; /* enum tg_value_type */
+    uint32_t text_len;
+    union {
+        bool boolean;
+        int64_t integer;
+        uint64_t uinteger;
+        double real;
+        const char *text; /* text_len bytes, no NUL needed */
+    } as;
+};
+
+static inline struct tg_value tg_value_bool(bool v)
+{
+    struct tg_value x = {.type = TG_VALUE_BOOL};
+    x.as.boolean = v;
+    return x;
+}
+static inline struct tg_value tg_value_int(int64_t v)
+{
+    struct tg_value x = {.type = TG_VALUE_INT};
+    x.as.integer = v;
+    return x;
+}
+static inline struct tg_value tg_value_uint(uint64_t v)
+{
+    struct tg_value x = {.type = TG_VALUE_UINT};
+    x.as.uinteger = v;
+    return x;
+}
+static inline struct tg_value tg_value_real(double v)
+{
+    struct tg_value x = {.type = TG_VALUE_REAL};
+    x.as.real = v;
+    return x;
+}
+static inline struct tg_value tg_value_text(const char *text, size_t len)
+{
+    struct tg_value x = {.type = TG_VALUE_TEXT};
+    x.text_len = (uint32_t)(len > TG_TEXT_MAX_BYTES ? TG_TEXT_MAX_BYTES : len);
+    x.as.text = text;
+    return x;
+}
+
+/* Why a point has no (trustworthy) value. The word after each is what the cloud sees in "quality". */
+enum tg_quality {
+    TG_QUALITY_GOOD = 0,
+    TG_QUALITY_TIMEOUT = 1,       /* "timeout": asked, no answer */
+    TG_QUALITY_COMM = 2,          /* "comm": port or bus unusable, frame damaged */
+    TG_QUALITY_DEVICE = 3,        /* "device": the device reports a failure (Modbus exception 4, AT ERROR) */
+    TG_QUALITY_CONFIG = 4,        /* "config": the device has no such point (Modbus exception 2, 3) */
+    TG_QUALITY_RANGE = 5,         /* "range": value outside its stated range, NaN, infinity */
+    TG_QUALITY_SENSOR = 6,        /* "sensor": the device's own "no value" marker */
+    TG_QUALITY_STALE = 7,         /* "stale": nothing heard for too long */
+    TG_QUALITY_DOWN = 8           /* "down": device is considered down, not asked */
+};
+
+/* --- option tables --------------------------------------------------------------------------- */
+
+enum tg_option_type {
+    TG_OPTION_BOOL = 1,
+    TG_OPTION_INT = 2,         /* int64 within [min, max] */
+    TG_OPTION_REAL = 3,
+    TG_OPTION_TEXT = 4,
+    TG_OPTION_ENUM = 5,        /* one of `choices`; read with get_int: its index */
+    TG_OPTION_DURATION = 6,    /* "500ms", "2s", "1h": a unit is required; get_int gives milliseconds */
+    TG_OPTION_SIZE = 7,        /* "64KiB", "512MiB"; get_int gives bytes */
+    TG_OPTION_PATH = 8,        /* relative paths are resolved against the configuration file */
+    TG_OPTION_SECRET_FILE = 9, /* a path whose mode is checked (no access for group or others) */
+    TG_OPTION_TEXT_LIST = 10   /* a sequence of texts */
+};
+
+#define TG_OPTION_REQUIRED 1u
+
+struct tg_option {
+    const char *name;           /* NULL ends a table */
+    uint32_t type;              /* enum tg_option_type */
+    uint32_t flags;             /* TG_OPTION_REQUIRED */
+    int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
+    const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
+    const char *const *choices; /* ENUM: NULL-terminated */
+    const char *doc;            /* one sentence for people, in the present tense */
+};
+
+/* A ready-made set of points that a device names with `profile:`. `yaml` is text in the form of a
+ * device entry: optional `settings:` and `points:`; entries in the file are added to or replace them. */
+struct tg_profile {
+    const char *name; /* NULL ends a table */
+    const char *doc;
+    const char *yaml;
+};
+
+/* Values of one options table after validation; opaque, read through the host's get_… services. */
+struct tg_settings;
+
+/* --- what the configuration says ------------------------------------------------------------- */
+
+struct tg_point {
+    const char *name;                   /* unique within the device */
+    const struct tg_settings *settings; /* the plugin's point options */
+    int64_t every_ms;                   /* how often to read; 0 = as it comes */
+    bool writable;
+};
+
+struct tg_device {
+    const char *id;
+    const struct tg_settings *settings;
+    const struct tg_point *points;
+    uint32_t point_count;
+};
+
+struct tg_source {
+    const char *name;
+    const struct tg_settings *settings;
+    const struct tg_device *devices;
+    uint32_t device_count;
+};
+
+/* --- what the host lends --------------------------------------------------------------------- */
+
+struct tg_point_value {
+    uint32_t point;   /* index into the device's points */
+    uint32_t quality; /* enum tg_quality */
+    struct tg_value value;
+};
+
+enum tg_device_state { TG_DEVICE_UNKNOWN = 0, TG_DEVICE_OK = 1, TG_DEVICE_SUSPECT = 2, TG_DEVICE_DOWN = 3 };
+enum tg_log_level { TG_LOG_ERROR = 0, TG_LOG_WARN = 1, TG_LOG_INFO = 2, TG_LOG_DEBUG = 3 };
+
+#define TG_FD_READ   1u
+#define TG_FD_WRITE  2u
+#define TG_FD_HANGUP 4u /* only reported */
+
+struct tg_host_source; /* the host's side of an instance; first argument of every service */
+
+struct tg_host {
+    uint32_t struct_size;
+    uint32_t api_version;
+    struct tg_host_source *source;
+
+    /* Hands over one sample: values of one device read together. time_ms is wall time in Unix
+     * milliseconds, 0 = now. The host applies scale, deadband and intervals, numbers it and stores it.
+     * 0, or TG_PLUGIN_EFULL when the bounded queue to the loop is full: the sample is rejected and
+     * counted against the device; a polling plugin goes on, one that can wait tries again from poll(). */
+    int (*emit)(struct tg_host_source *, uint32_t device, int64_t time_ms, const struct tg_point_value *values,
+                uint32_t count);
+
+    /* Tells how a device is; text (may be NULL) is for people: "no answer from unit 3 in 500 ms". */
+    void (*device_state)(struct tg_host_source *, uint32_t device, uint32_t state, const char *text);
+
+    /* One line for people, printf style. Never log secrets. Rate-limited by the host. Any thread. */
+    void (*log)(struct tg_host_source *, uint32_t level, const char *fmt, ...)
+#if defined(__GNUC__)
+        __attribute__((format(printf, 3, 4)))
+#endif
+        ;
+
+    /* Answers a write() or command(), once each, at once or later: status 0 or a tg_plugin_error, and
+     * a JSON text (may be NULL) for the caller. */
+    void (*answer)(struct tg_host_source *, uint64_t request, int status, const char *json);
+
+    /* Calls fd_ready() while one of `events` is pending; events 0 ends the watch. At most 16 at a time.
+     * The plugin owns the descriptor and ends the watch before it closes it. */
+    int (*watch_fd)(struct tg_host_source *, int fd, uint32_t events);
+
+    int64_t (*now_ms)(struct tg_host_source *);  /* monotonic, counts through suspend. Any thread. */
+    int64_t (*wall_ms)(struct tg_host_source *); /* Unix time. Any thread. */
+    bool (*stopping)(struct tg_host_source *);   /* close() will follow: return soon. Any thread. */
+
+    /* Typed reading of validated settings; a name that is not in the table is a defect and aborts.
+     * has: given in the file or by default. get_int: BOOL, INT, ENUM (index), DURATION (ms), SIZE.
+     * get_text: TEXT, ENUM, PATH, SECRET_FILE; NULL when absent. Lists: *ret_items of the returned count. */
+    bool (*has)(const struct tg_settings *, const char *name);
+    int64_t (*get_int)(const struct tg_settings *, const char *name);
+    double (*get_real)(const struct tg_settings *, const char *name);
+    const char *(*get_text)(const struct tg_settings *, const char *name);
+    uint32_t (*get_list)(const struct tg_settings *, const char *name, const char *const **ret_items);
+};
+
+/* --- what a plugin is ------------------------------------------------------------------------ */
+
+struct tg_plugin {
+    uint32_t struct_size;
+    uint32_t api_version;
+    uint32_t thread_model;
+    uint32_t reserved;
+    const char *name; /* the file is <name>.so */
+    const char *version;
+    const char *summary;
+    const struct tg_option *source_options; /* tables may be NULL: no options */
+    const struct tg_option *device_options;
+    const struct tg_option *point_options;
+    const struct tg_profile *profiles;
+
+    /* Pure check of what tables cannot say (address syntax, type against address). `host` lends only the
+     * has/get_… services. 0, or a negative number with the reason in `error`; `ret_option` may name the
+     * option at fault, for the column. May be NULL. */
+    int (*check_point)(const struct tg_host *host, const struct tg_settings *device, const struct tg_point *point,
+                       const char **ret_option, char *error, size_t error_size);
+
+    int (*open)(const struct tg_host *host, const struct tg_source *source, void **ret_instance, char *error,
+                size_t error_size);
+    int32_t (*poll)(void *instance, int64_t now_ms);
+    void (*close)(void *instance);
+
+    /* Sets a writable point; answer with host->answer(request). May be NULL. */
+    void (*write)(void *instance, uint64_t request, uint32_t device, uint32_t point, const struct tg_value *value);
+    /* A command of the plugin's own, arguments as a JSON text. May be NULL. */
+    void (*command)(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
+    /* A watched descriptor is ready. May be NULL when watch_fd is not used. */
+    void (*fd_ready)(void *instance, int fd, uint32_t events);
+
+    /* `tidegate decode <name> ARGS…`: turns bytes given as text into readings, without hardware. Writes
+     * UTF-8 text or JSON through `out`. 0, 1 = "the answer is no", 2 = wrong usage (text through `out`).
+     * May be NULL. */
+    int (*decode)(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
+                  void *user);
+};
+
+#define TG_PLUGIN_INIT(model)                                                                                \
+    .struct_size = (uint32_t)sizeof(struct tg_plugin), .api_version = TG_PLUGIN_API_VERSION,                 \
+    .thread_model = (model)
+
+#define TG_PLUGIN_EXPORT(object)                                                                             \
+    __attribute__((visibility("default"))) const struct tg_plugin *tidegate_plugin(void);                    \
+    const struct tg_plugin *tidegate_plugin(void)                                                            \
+    {                                                                                                        \
+        return &(object);                                                                                    \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+#endif
