@@ -148,6 +148,8 @@ void tg_at_chat_finish_(struct tg_at_chat *c, const struct tg_at_final *final, s
     c->payload_own = false;
     c->data_at_ms = INT64_MAX;
     c->out = tg_bytes(NULL, 0);
+    if (r->connected && tg_at_lines_more(&c->lines))
+        tg_at_lines_reset(&c->lines); /* text that was held back is no data */
     c->state = r->connected ? TG_AT_DATA : TG_AT_IDLE;
 }
 

@@ -155,6 +155,7 @@ static void probe_unanswered(struct tg_at_chat *c, int64_t now_ms)
         return;
     }
     if (c->config.escape && !c->escaping) {
+        tg_at_lines_reset(&c->lines); /* what is held back would not be looked at */
         c->state = TG_AT_GUARD;
         c->escaping = true;
         c->plus_sent = false;

@@ -21,6 +21,8 @@ if(TG_TESTS)
   add_executable(at_probe support/at_probe.c)
   target_include_directories(at_probe PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
   target_link_libraries(at_probe PRIVATE tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} tg_flags)
+  add_library(modem_lines SHARED support/modem_lines.c)
+  target_link_libraries(modem_lines PRIVATE ${CMAKE_DL_LIBS} tg_flags)
   # 5,000 exchanges in ctest, 100,000 in ./dev bench.
   add_executable(bench_at bench/bench_at.c)
   target_include_directories(bench_at PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk")
@@ -31,7 +33,7 @@ if(TG_TESTS)
   add_test(NAME at_exchanges_late COMMAND bench_at 5000 late)
   set_tests_properties(at_exchanges at_exchanges_late PROPERTIES TIMEOUT 120 LABELS "unit")
   foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual
-      b0831_at_script b0832_at_baud b0833_at_bad_input b0834_at_discover b0835_at_profile)
+      b0831_at_script b0832_at_baud b0833_at_bad_input b0834_at_discover b0835_at_profile b0836_at_last_resorts)
     add_test(NAME scenario_${scenario}
       COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${scenario}.py")
     set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 120 LABELS "scenario"

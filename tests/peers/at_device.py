@@ -16,13 +16,15 @@ AT+USORD=n,len in quotes, AT+USORB=n as a block (01, u16). Data: AT+CMGS="n" wit
     flood N             N KiB of unasked lines as fast as the port takes them
     say TEXT            with \\r, \\n
     state WORD | fail on|off | slow SECONDS | boot | baud N | unplug | plug
-    stats               {"commands": {…}, "data": [hex, …], "echo": bool}
+    online on|off       it is in data mode: nothing is answered, until "+++" between half seconds of silence; escape off: not even then
+    stats               {"commands": {…}, "data": [hex, …], "echo": bool, "online": hex}
 """
 import argparse
 import asyncio
 import re
 import sys
 import termios
+import time
 
 import control
 
@@ -39,6 +41,8 @@ class Device:
         self.taken = bytearray()
         self.cut = None
         self.flooding = 0
+        self.online, self.escapes, self.heard_online = False, True, bytearray()
+        self.silent_since, self.guard = time.monotonic(), None
         self.port = control.Port(self.receive, arguments.link)
 
     # --- the line -------------------------------------------------------------------------------
@@ -49,6 +53,9 @@ class Device:
     def receive(self, data):
         if not self.hears():
             self.port.write(b"\xff\x80\xfe"[:1 + len(data) % 3])
+            return
+        if self.online:
+            self.hear_online(data)
             return
         for byte in data:
             if self.taking:
@@ -65,6 +72,19 @@ class Device:
                     self.run(command)
             elif byte not in (10, 27) and len(self.line) < 1024:
                 self.line.append(byte)
+
+    def hear_online(self, data):
+        quiet = time.monotonic() - self.silent_since > 0.5
+        self.silent_since = time.monotonic()
+        self.heard_online += data
+        if self.guard:
+            self.guard.cancel()
+        if data == b"+++" and quiet and self.escapes:
+            self.guard = asyncio.get_running_loop().call_later(0.5, self.leave_online)
+
+    def leave_online(self):
+        self.online = False
+        self.write(b"\r\nOK\r\n")
 
     def take(self, byte):
         how, answer = self.taking
@@ -165,7 +185,9 @@ class Device:
                 "state": lambda word: self.set("word", word), "fail": lambda word: self.set("failing", on[word]),
                 "slow": lambda text: self.set("delay", float(text)), "boot": self.boot,
                 "baud": lambda n: self.set("rate", int(n)), "unplug": self.port.unplug, "plug": self.port.plug,
-                "stats": lambda: {"commands": self.commands, "data": self.received, "echo": self.echo}}
+                "stats": lambda: {"commands": self.commands, "data": self.received, "echo": self.echo,
+                                  "online": bytes(self.heard_online).hex()},
+                "online": lambda word: self.set("online", on[word]), "escape": lambda word: self.set("escapes", on[word])}
 
 
 async def main():

@@ -330,6 +330,8 @@ static void test_lengths_that_lie(void **state)
     }
 }
 
+#define RX(literal) tg_at_wire_rx(&w, literal, sizeof(literal) - 1)
+
 /* Second generation of u-connectXpress: 01, u16, bytes, in an answer and in what is sent. */
 static void test_blocks(void **state)
 {
@@ -345,14 +347,14 @@ static void test_blocks(void **state)
     tg_at_wire_init(&w, &config);
     assert_int_equal(tg_at_chat_queue(&w.chat, &c), 0);
     sent("AT+USORB=0,9\r");
-    tg_at_wire_rx(&w, "\r\n+CREG:5\x01\x00\x02zz\r\n", 15); /* a block of a URC is not the answer's */
-    tg_at_wire_rx(&w, "\r\n+USORB:0,\x01\x00\x05\r\nOK\r\r\nOK\r\n", 26);
+    RX("\r\n+CREG:5\x01\x00\x02zz\r\n"); /* a block of a URC is not the answer's */
+    RX("\r\n+USORB:0,\x01\x00\x05\r\nOK\r\r\nOK\r\n");
     assert_string_equal(payload_of_last(), "0d0a4f4b0d");
     assert_string_equal(results(), "AT+USORB=0,9=ok[+USORB:0,]");
     assert_int_equal(w.chat.counters.stray_bytes, 2);
     assert_int_equal(tg_at_chat_queue(&w.chat, &c), 0);
     sent("AT+USORB=0,9\r");
-    tg_at_wire_rx(&w, "\r\n\x01\x00\x01z\r\n+USORB:0\r\nOK\r\n", 24); /* a block of nothing */
+    RX("\r\n\x01\x00\x01z\r\n+USORB:0\r\nOK\r\n"); /* a block of nothing */
     assert_true(json_is_true(json_object_get(json_array_get(w.results, 0), "payload_lied")));
     (void)results();
     assert_int_equal(tg_at_chat_queue(&w.chat, &out), 0);
