@@ -149,6 +149,7 @@ void tg_cellular_begin(struct tg_cellular *c, int64_t now_ms)
     c->busy = false;
     c->imsi[0] = c->iccid[0] = c->sim_text[0] = '\0';
     c->pin_waits = 0;
+    c->verdict = TG_CELL_NO_VERDICT;
     enter(c, TG_CELL_IDENT, now_ms);
 }
 

@@ -60,33 +60,58 @@ static int tell_loop(struct tg_host_source *s, const char *key, const char *text
     return TG_PLUGIN_EFULL;
 }
 
+/* Where the text goes, NULL = no room; *ret_same: it is there already, or there is nothing to forget. */
+static struct tg_source_note *place_for(struct tg_source_notes *n, const char *key, const char *text,
+                                        bool *ret_same)
+{
+    struct tg_source_note *note = find(n, key);
+    *ret_same = note ? strcmp(note->text, text) == 0 : text[0] == '\0';
+    return note ? note : find(n, "");
+}
+
+static void put_note(struct tg_source_notes *n, struct tg_source_note *note, const char *key,
+                     const char *text)
+{
+    n->set++;
+    memset(note, 0, sizeof *note);
+    if (text[0] == '\0')
+        return;
+    memcpy(note->key, key, strlen(key));
+    memcpy(note->text, text, strlen(text));
+}
+
+int tg_source_note_put(struct tg_host_source *s, const char *key, const char *text)
+{
+    bool same;
+    struct tg_source_note *note = place_for(&s->notes, key, text, &same);
+    if (!note && !same)
+        return TG_EFULL;
+    if (same)
+        s->notes.set++; /* the process has counted it */
+    else
+        put_note(&s->notes, note, key, text);
+    return TG_OK;
+}
+
 int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text)
 {
     struct tg_host_source *s = checked(source);
-    size_t key_len = key ? strlen(key) : 0, text_len = text ? strlen(text) : 0;
+    size_t key_len = key ? strlen(key) : 0;
+    const char *put = text ? text : "";
     struct tg_source_note *note;
+    bool same;
     int rc;
-    if (key_len == 0 || key_len > TG_NOTE_KEY_MAX_BYTES || text_len > TG_NOTE_TEXT_MAX_BYTES)
+    if (key_len == 0 || key_len > TG_NOTE_KEY_MAX_BYTES || strlen(put) > TG_NOTE_TEXT_MAX_BYTES)
         return TG_PLUGIN_EINVAL;
-    note = find(&s->notes, key);
-    if (!note && text_len == 0)
+    note = place_for(&s->notes, key, put, &same);
+    if (same)
         return TG_PLUGIN_OK;
-    if (note && text_len > 0 && strcmp(note->text, text) == 0)
-        return TG_PLUGIN_OK;
-    if (!note)
-        note = find(&s->notes, "");
     if (!note)
         return TG_PLUGIN_EFULL;
-    rc = tell_loop(s, key, text_len ? text : "", s->notes.set + 1);
-    if (rc < 0)
-        return rc;
-    s->notes.set++;
-    memset(note, 0, sizeof *note);
-    if (text_len > 0) {
-        memcpy(note->key, key, key_len);
-        memcpy(note->text, text, text_len);
-    }
-    return TG_PLUGIN_OK;
+    rc = tell_loop(s, key, put, s->notes.set + 1);
+    if (rc == TG_PLUGIN_OK)
+        put_note(&s->notes, note, key, put);
+    return rc;
 }
 
 int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size)
@@ -108,15 +133,26 @@ bool tg_service_notes_kept(struct tg_host_source *source)
     return atomic_load(&s->notes.kept) >= s->notes.set;
 }
 
+static void put_news(struct tg_host_source *s, enum tg_down_kind kind, uint64_t number)
+{
+    struct tg_down_mail *m = tg_calloc(1, sizeof *m);
+    if (!m)
+        return; /* the instance looks when it is next polled */
+    *m = (struct tg_down_mail){.mail.cost = sizeof *m, .kind = kind, .request = number};
+    if (tg_mailbox_put(&s->down, &m->mail) < 0)
+        tg_free(m);
+}
+
 void tg_source_host_note_kept(struct tg_source_host *h, uint64_t number)
 {
     struct tg_host_source *s = h->source;
-    struct tg_down_mail *m = tg_calloc(1, sizeof *m);
     if (number > atomic_load(&s->notes.kept))
         atomic_store(&s->notes.kept, number);
-    if (!m)
-        return; /* the instance looks when it is next polled */
-    *m = (struct tg_down_mail){.mail.cost = sizeof *m, .kind = TG_DOWN_KEPT};
-    if (tg_mailbox_put(&s->down, &m->mail) < 0)
-        tg_free(m);
+    put_news(s, TG_DOWN_KEPT, number);
+}
+
+void tg_source_host_clock(struct tg_source_host *h)
+{
+    if (h->source->process)
+        put_news(h->source, TG_DOWN_CLOCK, 0);
 }

@@ -64,6 +64,18 @@ bool tg_clock_offer(int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms)
     return better;
 }
 
+bool tg_clock_offered(int64_t *ret_wall_ms, int64_t *ret_at_ms, uint32_t *ret_uncertainty_ms)
+{
+    int64_t offset_ms;
+    pthread_mutex_lock(&offer_lock);
+    offset_ms = atomic_load(&offered_offset_ms);
+    *ret_at_ms = offered_at_ms;
+    *ret_wall_ms = offered_at_ms + offset_ms;
+    *ret_uncertainty_ms = (uint32_t)offered_uncertainty_ms;
+    pthread_mutex_unlock(&offer_lock);
+    return offset_ms != 0;
+}
+
 enum tg_clock_source tg_clock_source(void)
 {
     if (tg_clock_plausible(tg_clock_system_ms()))

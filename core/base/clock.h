@@ -27,6 +27,9 @@ bool tg_clock_plausible(int64_t wall_ms);
  * (before 2026, or after 2045: modems without a network say 1980, which two digits make 2080), or less certain than the present one. */
 bool tg_clock_offer(int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
 
+/* What was offered and counts: false = nothing. */
+bool tg_clock_offered(int64_t *ret_wall_ms, int64_t *ret_at_ms, uint32_t *ret_uncertainty_ms);
+
 enum tg_clock_source { TG_CLOCK_SYSTEM, TG_CLOCK_OFFERED, TG_CLOCK_NONE };
 /* Where tg_clock_wall_ms() has its time from; NONE: from the system, which has none. */
 enum tg_clock_source tg_clock_source(void);

@@ -152,6 +152,9 @@ void tg_gateway_time(struct tg_running_source *rs, int64_t wall_ms, int64_t at_m
             compare(rs, wall_ms + now - at_ms, uncertainty_ms, now);
         return;
     }
+    for (struct tg_running_source *each = g->sources; each; each = each->next)
+        if (each->host)
+            tg_source_host_clock(each->host);
     snprintf(site->clock_by, sizeof site->clock_by, "%s", rs->config->name);
     site->uncertainty_ms = uncertainty_ms;
     site->clock = tg_clock_source();

@@ -465,7 +465,6 @@ static const struct tg_plugin at = {
     .fd_ready = at_fd_ready,
     .decode = tg_at_decode,
     .discover = tg_at_discover,
-    .needs = TG_NEEDS_STATED | TG_NEEDS_SERIAL | TG_NEEDS_PROGRAMS |
-             TG_NEEDS_NETWORK, /* pppd, which makes an interface */
+    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_PROGRAMS, /* pppd; ports are named by options */
 };
 TG_PLUGIN_EXPORT(at)

@@ -80,14 +80,21 @@ struct gatt_device {
     char failure[160]; /* why it was not reached, or lost, last */
 };
 
-enum gatt_slot_state { GATT_FREE = 0, GATT_CONNECTING, GATT_SECURING, GATT_OPEN };
+enum gatt_slot_state {
+    GATT_FREE = 0,
+    GATT_PREPARING, /* tg_gatt_connecting() says so, and the next poll connects: a raw scan must have ended by then, or the kernel's own
+                       search for the device is refused by the controller */
+    GATT_CONNECTING,
+    GATT_SECURING,
+    GATT_OPEN
+};
 
 struct gatt_slot {
     enum gatt_slot_state state;
     struct gatt_device *device;
     struct tg_gatt_link link;
     struct tg_att_client client;
-    int64_t deadline_ms; /* CONNECTING, SECURING */
+    int64_t deadline_ms; /* PREPARING: when it connects; CONNECTING, SECURING */
     uint32_t watched;    /* TG_FD_… */
     uint8_t security;
     bool blocked; /* the socket took no more */

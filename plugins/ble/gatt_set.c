@@ -241,7 +241,7 @@ void tg_gatt_advert(struct tg_gatt_set *set, uint32_t device, int rssi, int64_t 
 bool tg_gatt_connecting(const struct tg_gatt_set *set)
 {
     for (uint32_t i = 0; i < set->config.slots; i++) {
-        if (set->slots[i].state == GATT_CONNECTING)
+        if (set->slots[i].state == GATT_PREPARING || set->slots[i].state == GATT_CONNECTING)
             return true;
     }
     return false;

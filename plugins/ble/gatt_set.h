@@ -23,7 +23,7 @@
  *
  *     check_point:  if (tg_gatt_is_point(host, point->settings)) return tg_gatt_check_point(host, device, point, …);
  *     open:         tg_gatt_config_read(host, source->settings, &config); config.address = …; tg_gatt_new(host, source, &config, …)
- *     poll:         next = min(next, tg_gatt_poll(set, now_ms)); pause the raw scan while tg_gatt_connecting(set)
+ *     poll:         next = min(next, tg_gatt_poll(set, now_ms)); then pause the raw scan while tg_gatt_connecting(set)
  *     fd_ready:     if (tg_gatt_fd_ready(set, fd, events, now_ms)) return;
  *     write:        if (tg_gatt_write(set, request, device, point, value)) return;
  *     command:      if (tg_gatt_command(set, request, device, name, json)) return;
@@ -129,7 +129,8 @@ void tg_gatt_advert(struct tg_gatt_set *set, uint32_t device, int rssi, int64_t 
 /* Whether its address is a public (1) or a random one (2), from an advertisement: for a device whose configuration does not say. Until it
  * is known, or for ten seconds, such a device is not tried; then both are, in turn. */
 void tg_gatt_address_type(struct tg_gatt_set *set, uint32_t device, uint8_t type);
-/* A connection attempt is under way: a raw scan pauses meanwhile, or it goes silent for good. */
+/* A connection attempt is under way, or the next poll begins one: a raw scan pauses meanwhile. To be asked after every tg_gatt_poll(), which
+ * is called again at once when it has said so for the first time. */
 bool tg_gatt_connecting(const struct tg_gatt_set *set);
 /* The adapter is there (its own address, public as a rule), or has gone: then all connections are closed. The same again does nothing. */
 void tg_gatt_adapter(struct tg_gatt_set *set, bool up, const struct tg_ble_address *own);

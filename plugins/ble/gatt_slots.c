@@ -111,15 +111,22 @@ void gatt_slots_close_all(struct tg_gatt_set *set, const char *text, int64_t now
 
 /* --- one connection ----------------------------------------------------------------------------------------- */
 
-static void connect_to(struct tg_gatt_set *set, struct gatt_slot *s, struct gatt_device *d, int64_t now_ms)
+static void prepare(struct tg_gatt_set *set, struct gatt_slot *s, struct gatt_device *d, int64_t now_ms)
 {
     s->device = d;
     d->slot = s;
+    s->state = GATT_PREPARING;
+    s->watched = 0;
+    s->deadline_ms = now_ms;
+    tg_gatt_link_init(&s->link, set->config.sockets);
+}
+
+static void connect_now(struct tg_gatt_set *set, struct gatt_slot *s, int64_t now_ms)
+{
+    struct gatt_device *d = s->device;
     s->state = GATT_CONNECTING;
     s->security = d->security;
-    s->watched = 0;
     s->deadline_ms = now_ms + set->config.connect_timeout_ms;
-    tg_gatt_link_init(&s->link, set->config.sockets);
     if (tg_gatt_link_open(&s->link, &set->own, &d->address, (enum tg_gatt_security)s->security) < 0) {
         gatt_slot_failed(set, s, false, s->link.text, now_ms);
         return;
@@ -174,6 +181,9 @@ static void tick(struct tg_gatt_set *set, struct gatt_slot *s, int64_t now_ms)
 {
     char text[120];
     switch (s->state) {
+    case GATT_PREPARING:
+        connect_now(set, s, now_ms);
+        return;
     case GATT_CONNECTING:
         if (now_ms < s->deadline_ms)
             return;
@@ -323,9 +333,8 @@ void gatt_slots_schedule(struct tg_gatt_set *set, int64_t now_ms)
             return;
         struct gatt_slot *s = slot_for(set, best, now_ms);
         if (s) {
-            connect_to(set, s, best, now_ms);
-            if (tg_gatt_connecting(set))
-                return;
+            prepare(set, s, best, now_ms);
+            return;
         }
         after = best_at;
         after_index = best->index;

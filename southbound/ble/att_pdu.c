@@ -292,9 +292,9 @@ static void write_u16(struct tg_writer *w, uint16_t v)
 
 static void write_uuid(struct tg_writer *w, const struct tg_att_pdu *p)
 {
-    uint16_t v = tg_att_uuid_short(&p->uuid);
-    if (v && p->uuid_bytes != 16) {
-        write_u16(w, v);
+    bool is_short = p->uuid_bytes ? p->uuid_bytes == 2 : tg_att_uuid_short(&p->uuid) != 0;
+    if (is_short) {
+        write_u16(w, (uint16_t)(p->uuid.bytes[2] << 8 | p->uuid.bytes[3]));
         return;
     }
     for (size_t i = 16; i-- > 0;)

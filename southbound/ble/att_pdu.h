@@ -85,11 +85,12 @@ const char *tg_att_uuid_text(const struct tg_att_uuid *u, char ret_text[TG_ATT_U
 /* --- PDUs --------------------------------------------------------------------------------------- */
 
 struct tg_att_pdu {
-    uint8_t op;           /* enum tg_att_op */
-    uint8_t request;      /* ERROR: the opcode that failed */
-    uint8_t code;         /* ERROR: enum tg_att_code */
-    uint8_t flags;        /* EXECUTE_REQUEST: 0 drops what was prepared, 1 writes it */
-    uint8_t uuid_bytes;   /* READ_TYPE_REQUEST, READ_GROUP_REQUEST: 2 or 16; encoding: 0 = the shortest */
+    uint8_t op;      /* enum tg_att_op */
+    uint8_t request; /* ERROR: the opcode that failed */
+    uint8_t code;    /* ERROR: enum tg_att_code */
+    uint8_t flags;   /* EXECUTE_REQUEST: 0 drops what was prepared, 1 writes it */
+    uint8_t
+        uuid_bytes; /* READ_TYPE_REQUEST, READ_GROUP_REQUEST: 2 or 16; encoding: 0 = the shortest that its UUID has */
     uint8_t item_bytes;   /* FIND (4 or 18), READ_TYPE, READ_GROUP responses: bytes of an item of `value` */
     uint16_t mtu;         /* MTU: as sent, may be below 23 */
     uint16_t handle, end; /* a handle, or the range [handle, end] */

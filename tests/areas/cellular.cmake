@@ -10,6 +10,7 @@ foreach(scenario b0841_cellular b0842_cellular_pin b0843_uplink b0844_modem_time
   string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
   tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 180)
 endforeach()
+tg_scenario(scenario_cellular_pin_isolated b0842_cellular_pin.py ARGUMENTS isolated TIMEOUT 180)
 # The modem's double in the eyes of another AT client.
 tg_scenario(peers_modemmanager peers_modemmanager.py TIMEOUT 300)
 set_tests_properties(peers_modemmanager PROPERTIES SKIP_RETURN_CODE 77)

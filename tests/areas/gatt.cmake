@@ -6,8 +6,10 @@ tg_purity_test(lint_purity_gatt LIBRARY tg_gatt ALLOW "tg_read_(u8|bytes)" "tg_w
 
 set(gatt_set ../plugins/ble/gatt_set.c ../plugins/ble/gatt_slots.c ../plugins/ble/gatt_session.c
   ../plugins/ble/gatt_points.c ../plugins/ble/gatt_jobs.c ../plugins/ble/gatt_link.c)
-tg_test(test_gatt_set SOURCES unit/test_gatt_set.c support/gatt_rig.c support/att_server.c ${gatt_set}
-  LINK tg_gatt tg_base PkgConfig::JANSSON LABELS unit gatt)
+foreach(name gatt_set gatt_commands)
+  tg_test(test_${name} SOURCES unit/test_${name}.c support/gatt_rig.c support/att_server.c ${gatt_set}
+    LINK tg_gatt tg_base PkgConfig::JANSSON LABELS unit gatt)
+endforeach()
 tg_test(test_att_client SOURCES unit/test_att_client.c support/att_server.c LINK tg_gatt LABELS unit gatt)
 tg_test(test_gatt_plan SOURCES unit/test_gatt_plan.c support/att_server.c LINK tg_gatt LABELS unit gatt)
 tg_test(test_gatt_format SOURCES unit/test_gatt_format.c LINK tg_gatt LABELS unit gatt)

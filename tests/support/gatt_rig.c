@@ -270,6 +270,28 @@ void gatt_rig_set(struct gatt_rig *r, uint32_t device, uint32_t point, const cha
     set(r->points[device][point].settings, option, text);
 }
 
+uint32_t gatt_rig_reads(struct gatt_rig *r, uint32_t device, const char *name, int64_t every_ms,
+                        const char *characteristic, const char *format)
+{
+    uint32_t p = gatt_rig_point(r, device, name, every_ms, false);
+    gatt_rig_set(r, device, p, "characteristic", characteristic);
+    if (format)
+        gatt_rig_set(r, device, p, "format", format);
+    return p;
+}
+
+void gatt_rig_sensor(struct gatt_rig *r, uint32_t device)
+{
+    struct att_server *s = &r->peers[device].server;
+    att_server_service(s, "181a");
+    uint16_t temperature = att_server_characteristic(s, "2a6e", 0x12, "\x0a\x09", 2);
+    att_server_service(s, "180f");
+    uint16_t battery = att_server_characteristic(s, "2a19", 0x02, "\x57", 1);
+    uint16_t setpoint = att_server_characteristic(s, "6e400002b5a3f393e0a9e50e24dcca9e", 0x0A, "\0\0", 2);
+    if (temperature != RIG_TEMPERATURE || battery != RIG_BATTERY || setpoint != RIG_SETPOINT)
+        give_up("sensor", "its handles are not those of the header");
+}
+
 static void finish_all(struct gatt_rig *r)
 {
     finish(r->source.settings);
@@ -444,6 +466,12 @@ const struct rig_event *gatt_rig_last(const struct gatt_rig *r, int kind, int de
     }
     gatt_rig_print(r);
     give_up("last", "there is no such event; the record is above");
+}
+
+bool gatt_rig_is(const struct rig_event *e, double number)
+{
+    double v = e->value.type == TG_VALUE_REAL ? e->value.as.real : (double)e->value.as.integer;
+    return e->quality == TG_QUALITY_GOOD && v - number < 1e-9 && number - v < 1e-9;
 }
 
 const struct rig_event *gatt_rig_answer(const struct gatt_rig *r, uint64_t request)

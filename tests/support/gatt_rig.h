@@ -67,6 +67,17 @@ uint32_t gatt_rig_device(struct gatt_rig *r, const char *id);
 uint32_t gatt_rig_point(struct gatt_rig *r, uint32_t device, const char *name, int64_t every_ms,
                         bool writable);
 void gatt_rig_set(struct gatt_rig *r, uint32_t device, uint32_t point, const char *option, const char *text);
+/* The same with its characteristic, and a format unless NULL. */
+uint32_t gatt_rig_reads(struct gatt_rig *r, uint32_t device, const char *name, int64_t every_ms,
+                        const char *characteristic, const char *format);
+
+/* Gives the device's server: 181a with 2a6e (23.14, read and notify), 180f with 2a19 (87, read), and there too 6e400002-b5a3-f393-e0a9-e50e24dcca9e
+ * (two bytes, read and write). Handles of the values: */
+#define RIG_TEMPERATURE 3
+#define RIG_BATTERY     7
+#define RIG_SETPOINT    9
+void gatt_rig_sensor(struct gatt_rig *r, uint32_t device);
+
 /* tg_gatt_check_point of it. */
 int gatt_rig_check(struct gatt_rig *r, uint32_t device, uint32_t point, char error[RIG_TEXT]);
 /* tg_gatt_new; its status. */
@@ -85,6 +96,8 @@ void gatt_rig_tell(struct gatt_rig *r, uint32_t device, uint16_t handle);
 /* How many events of a kind (and device, point; −1: any) were recorded from `from` on; the last of them. */
 size_t gatt_rig_count(const struct gatt_rig *r, size_t from, int kind, int device, int point);
 const struct rig_event *gatt_rig_last(const struct gatt_rig *r, int kind, int device, int point);
+/* A good value that is this number. */
+bool gatt_rig_is(const struct rig_event *e, double number);
 /* The answer to a request, or NULL. */
 const struct rig_event *gatt_rig_answer(const struct gatt_rig *r, uint64_t request);
 void gatt_rig_print(const struct gatt_rig *r);

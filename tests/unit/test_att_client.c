@@ -66,6 +66,7 @@ static const struct sample samples[] = {
     {"\x0c\x20\x00\x16\x00", 5, 5, false},
     {"\x0d\x42", 2, 1, true},
     {"\x10\x01\x00\xff\xff\x00\x28", 7, 7, false},
+    {"\x10\x01\x00\xff\xff\x00\x00", 7, 7, false}, /* a type that is none */
     {"\x11\x06\x01\x00\x09\x00\x00\x18", 8, 8, false},
     {"\x12\x0d\x00\x01\x00", 5, 3, true},
     {"\x13", 1, 1, false},

@@ -391,6 +391,10 @@ static void test_pin_is_asked_for(void **state)
     set("AT+CPIN?", "+CPIN: READY");
     talk(&c, 24000);
     assert_int_equal(c.phase, TG_CELL_RUN);
+    set("AT+CPIN?", "+CPIN: SIM PIN"); /* it has started anew: asked at once */
+    tg_cellular_begin(&c, 30000);
+    talk(&c, 30000);
+    assert_int_equal(c.phase, TG_CELL_ASK);
 }
 
 /* --- the PIN ------------------------------------------------------------------------------------------------ */
