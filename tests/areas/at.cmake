@@ -6,6 +6,7 @@ tg_test(vector_at_transcripts SOURCES unit/test_vector_at_transcripts.c support/
   LINK at_test_support PkgConfig::PCRE2 LABELS unit vector)
 tg_test(at_lines SOURCES unit/test_at_lines.c LINK tg_at LABELS unit)
 tg_test(at_chat SOURCES unit/test_at_chat.c LINK at_test_support LABELS unit)
+tg_test(at_chat_raw SOURCES unit/test_at_chat_raw.c LINK at_test_support LABELS unit)
 tg_test(at_baud SOURCES unit/test_at_baud.c LINK tg_at LABELS unit)
 tg_test(at_trouble SOURCES unit/test_at_trouble.c ../plugins/at/at_trouble.c ../plugins/at/at_ports.c LINK tg_base LABELS unit)
 tg_test(at_script SOURCES unit/test_at_script.c LINK tg_at LABELS unit)
