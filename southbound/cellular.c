@@ -5,7 +5,6 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-#define DEFAULT_EVERY_MS  30000
 #define OPERATOR_EVERY_MS 300000
 #define CLOCK_SOON_MS     60000 /* until the modem has a time */
 #define CLOCK_EVERY_MS    3600000
@@ -121,26 +120,6 @@ static void enter(struct tg_cellular *c, enum tg_cell_phase phase, int64_t due_m
         c->poll_due_ms[i] = i == POLL_SIM ? due_ms + SIM_EVERY_MS : due_ms;
     c->asked = 0;
     c->unregistered_since_ms = due_ms;
-}
-
-void tg_cellular_init(struct tg_cellular *c, const struct tg_cellular_config *config)
-{
-    memset(c, 0, sizeof *c);
-    c->config = *config;
-    if (c->config.signal_every_ms <= 0)
-        c->config.signal_every_ms = DEFAULT_EVERY_MS;
-    if (c->config.status_every_ms <= 0)
-        c->config.status_every_ms = DEFAULT_EVERY_MS;
-    c->tries = TG_CELL_NONE;
-    tg_cellular_end(c);
-}
-
-void tg_cellular_end(struct tg_cellular *c)
-{
-    tg_cellular_forget_(c);
-    c->phase = TG_CELL_IDENT;
-    c->busy = false;
-    c->due_ms = c->down_at_ms = INT64_MAX;
 }
 
 void tg_cellular_begin(struct tg_cellular *c, int64_t now_ms)

@@ -5,6 +5,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
+#define DEFAULT_EVERY_MS 30000
+
 void tg_cellular_copy_(char *to, size_t size, const char *from)
 {
     size_t n = strnlen(from, size - 1);
@@ -25,6 +27,26 @@ void tg_cellular_forget_(struct tg_cellular *c)
     c->signal = (struct tg_cell_signal){TG_CELL_NONE, TG_CELL_NONE, TG_CELL_NONE, TG_CELL_NONE, TG_CELL_NONE};
     c->has_clock = false;
     c->asked = 0;
+}
+
+void tg_cellular_init(struct tg_cellular *c, const struct tg_cellular_config *config)
+{
+    memset(c, 0, sizeof *c);
+    c->config = *config;
+    if (c->config.signal_every_ms <= 0)
+        c->config.signal_every_ms = DEFAULT_EVERY_MS;
+    if (c->config.status_every_ms <= 0)
+        c->config.status_every_ms = DEFAULT_EVERY_MS;
+    c->tries = TG_CELL_NONE;
+    tg_cellular_end(c);
+}
+
+void tg_cellular_end(struct tg_cellular *c)
+{
+    tg_cellular_forget_(c);
+    c->phase = TG_CELL_IDENT;
+    c->busy = false;
+    c->due_ms = c->down_at_ms = INT64_MAX;
 }
 
 /* --- what is known ------------------------------------------------------------------------------------ */
