@@ -15,6 +15,8 @@
 #ifndef TG_SOUTHBOUND_PLUGIN_CONFINE_H
 #define TG_SOUTHBOUND_PLUGIN_CONFINE_H
 
+#include <tidegate/plugin.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 

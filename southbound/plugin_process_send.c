@@ -2,6 +2,7 @@
  *
  * plugin_process_send - what the child is told: its configuration, piece by piece as the socket takes it, then requests.
  */
+#include "southbound/plugin_confine.h"
 #include "southbound/plugin_process_private.h"
 
 #include <dlfcn.h>
