@@ -39,7 +39,7 @@ static const char help[] =
 int tg_identity_fail(const struct tg_identity_args *a, const char *fmt, ...)
 {
     va_list ap;
-    fprintf(stderr, "tidegate identity %s: ", a->verb);
+    fprintf(stderr, "tidegate %s %s: ", a->command ? a->command : "identity", a->verb);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
@@ -162,6 +162,24 @@ int tg_identity_find(const struct tg_identity_args *a, bool with_files, struct t
     }
     tg_identity_target_free(&t);
     return TG_EXIT_NO;
+}
+
+const struct tg_cloud_type *tg_identity_cloud(const struct tg_identity_target *t,
+                                              struct tg_cloud_target *ret_target, struct tg_error *err)
+{
+    const struct tg_config_cloud *cloud = t->route->cloud;
+    const struct tg_cloud_type *type = tg_cloud_type_of(cloud, err);
+    struct tg_cloud_target target = {.host = tg_settings_text(cloud->common, "host"),
+                                     .device_id = t->name,
+                                     .gateway = tg_settings_text(t->config->gateway, "name"),
+                                     .settings = cloud->settings,
+                                     .common = cloud->common,
+                                     .provisioning = cloud->provisioning,
+                                     .device = t->device};
+    if (!target.host && type)
+        target.host = type->default_host;
+    *ret_target = target;
+    return type;
 }
 
 void tg_identity_target_free(struct tg_identity_target *t)

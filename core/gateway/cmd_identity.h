@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * cmd_identity - what the parts of `tidegate identity` share: their options, and the device that they are about. Errors are
- * printed where they are found, with the verb before them.
+ * cmd_identity - what the parts of `tidegate identity` share (and `tidegate module`, which finds its device the same way): their
+ * options, and the device that they are about. Errors are printed where they are found, with the verb before them.
  */
 #ifndef TG_GATEWAY_CMD_IDENTITY_H
 #define TG_GATEWAY_CMD_IDENTITY_H
@@ -12,6 +12,7 @@
 
 struct tg_identity_args {
     struct tg_args common;
+    const char *command; /* "module"; NULL = "identity" */
     const char *verb, *device;
     const char *cloud, *key, *certificate, *pkcs12, *password_file, *out, *proof, *rsa, *days, *ttl;
     bool force;
@@ -30,6 +31,10 @@ struct tg_identity_target {
 /* Loads the configuration (unless the files are all given) and finds the one entry. 0, or an exit code: said already. */
 int tg_identity_find(const struct tg_identity_args *a, bool with_files, struct tg_identity_target *ret);
 void tg_identity_target_free(struct tg_identity_target *t);
+
+/* The profile of the target's cloud, and who connects there; both borrowed from the target. NULL with err: no such profile. */
+const struct tg_cloud_type *tg_identity_cloud(const struct tg_identity_target *t,
+                                              struct tg_cloud_target *ret_target, struct tg_error *err);
 
 /* Prints "tidegate identity VERB: …" and returns TG_EXIT_NO. */
 int tg_identity_fail(const struct tg_identity_args *a, const char *fmt, ...) TG_PRINTF(2, 3);

@@ -148,19 +148,11 @@ static int log_in(const struct tg_identity_target *t, const struct tg_identity *
                   struct tg_cloud_login *ret, struct tg_error *err)
 {
     const struct tg_config_cloud *cloud = t->route->cloud;
-    const struct tg_cloud_type *type = tg_cloud_type_of(cloud, err);
+    struct tg_cloud_target target;
+    const struct tg_cloud_type *type = tg_identity_cloud(t, &target, err);
     int64_t wall_s = tg_clock_wall_ms() / 1000;
     if (!type)
         return TG_EINVAL;
-    struct tg_cloud_target target = {.host = tg_settings_text(cloud->common, "host"),
-                                     .device_id = t->name,
-                                     .gateway = tg_settings_text(t->config->gateway, "name"),
-                                     .settings = cloud->settings,
-                                     .common = cloud->common,
-                                     .provisioning = cloud->provisioning,
-                                     .device = t->device};
-    if (!target.host)
-        target.host = type->default_host;
     if (type->errand && type->errand->wanted(&target))
         return type->errand->login(&target, &id->secret, wall_s, scratch, ret, err);
     if (!type->login)

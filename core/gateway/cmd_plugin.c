@@ -298,7 +298,7 @@ int tg_cmd_decode(int argc, char **argv)
     int n, rc;
     bool usage = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
     if (usage) {
-        fprintf(argc < 2 ? stderr : stdout, "usage: tidegate decode modbus|at ARGS… [--json]\n\n"
+        fprintf(argc < 2 ? stderr : stdout, "usage: tidegate decode modbus|at|edm ARGS… [--json]\n\n"
                                             "Turns bytes into readings, without hardware; tidegate decode "
                                             "KIND --help shows what each kind takes.\n");
         return argc < 2 ? TG_EXIT_USAGE : TG_EXIT_OK;
@@ -308,7 +308,8 @@ int tg_cmd_decode(int argc, char **argv)
         return rc;
     if (tg_command_plugins(&a, &set) < 0)
         return TG_EXIT_NO;
-    p = tg_plugin_find(set, argv[1], &err);
+    /* Frames of the extended data mode are known by that name, not by their modules'. */
+    p = tg_plugin_find(set, strcmp(argv[1], "edm") == 0 ? "ucx" : argv[1], &err);
     if (!p) {
         fprintf(stderr, "tidegate decode: %s\n", err.text);
         rc = TG_EXIT_USAGE;

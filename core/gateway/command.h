@@ -38,6 +38,7 @@ int tg_cmd_plugin_test(int argc, char **argv);
 int tg_cmd_decode(int argc, char **argv);
 int tg_cmd_discover(int argc, char **argv);
 int tg_cmd_identity(int argc, char **argv);
+int tg_cmd_module(int argc, char **argv);
 
 /* The options that most verbs share, taken out of argv; what is left stays in args. */
 struct tg_args {

@@ -19,6 +19,8 @@ static const struct tg_command commands[] = {
     {"device", "list|forget ID", "devices that were discovered, and what was heard and has not come in",
      tg_cmd_device},
     {"identity", "create|show|csr|… DEVICE", "keys, certificates and tokens of devices", tg_cmd_identity},
+    {"module", "provision|info|…", "makes a u-connectXpress module connect to a device's cloud by itself",
+     tg_cmd_module},
     {"plugin", "list|describe|new|test NAME", "what is installed, its options and points; your own",
      tg_cmd_plugin},
     {"schema", "", "JSON Schema of the configuration file, for editors", tg_cmd_schema},

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ucx_instance - one source of the ucx plugin: a port with a u-connectXpress module in extended data mode, the module itself as a
+ * device, and Bluetooth peers behind it, each a device with a connection (channel) of its own. Shared by ucx_plugin.c (port, link
+ * events), ucx_build.c (settings to tables), ucx_peer.c (connections and lines) and ucx_job.c (commands).
+ *
+ *   CLOSED ──port opened──► FINDING ──READY──► INIT ──`init`, ATO2──► RUN
+ *     ▲                                          ▲                    │ restarted: INIT, all connections are made anew
+ *     └──────── unplugged, or no answer ─────────┴────────────────────┘
+ *
+ * The peer's life: IDLE (waits for its turn, or to be called) ─AT+UDCP─► CONNECTING ─connect event─► CONNECTED ─disconnect─► IDLE
+ *
+ * Bounds: one command at a time, UCX_REQUESTS_MAX that wait; UCX_SENDS_MAX texts that wait for the line; a peer's line has at most
+ * UCX_LINE_MAX bytes: a longer one is dropped to its end and counted.
+ */
+#ifndef TG_PLUGINS_UCX_INSTANCE_H
+#define TG_PLUGINS_UCX_INSTANCE_H
+
+#include <tidegate/plugin.h>
+
+#include "core/base/backoff.h"
+#include "plugins/at/at_points.h"
+#include "plugins/at/at_write.h"
+#include "southbound/at_script.h"
+#include "southbound/ucx_link.h"
+
+#define UCX_REQUESTS_MAX   32
+#define UCX_SENDS_MAX      16
+#define UCX_SEND_MAX_BYTES 512
+#define UCX_LINE_MAX       1024
+#define UCX_ADDRESS_BYTES  13
+#define UCX_REOPEN_MIN_MS  1000
+#define UCX_REOPEN_MAX_MS  10000
+#define UCX_CONNECT_MIN_MS 1000
+#define UCX_CONNECT_MAX_MS 60000
+#define UCX_STABLE_MS      30000
+#define UCX_CONNECT_MS     20000
+
+enum ucx_phase { UCX_CLOSED, UCX_FINDING, UCX_INIT, UCX_RUN };
+enum ucx_peer_state { UCX_PEER_IDLE, UCX_PEER_CONNECTING, UCX_PEER_CONNECTED };
+enum ucx_job_kind {
+    UCX_JOB_NONE,
+    UCX_JOB_INIT,
+    UCX_JOB_EXTEND,
+    UCX_JOB_CONNECT,
+    UCX_JOB_POLL,
+    UCX_JOB_REQUEST
+};
+
+struct ucx_point {
+    const char *name;
+    uint32_t device, index;
+    bool has_match, has_write;
+    struct tg_at_pattern match;
+    struct tg_at_reader reader;
+    uint32_t group;
+    struct tg_at_write write;
+    int64_t timeout_ms;
+    uint32_t exchange; /* TG_AT_SCRIPT_NONE: what it matches comes by itself */
+};
+
+struct ucx_exchange {
+    uint32_t device;
+    const char *command;
+    int64_t timeout_ms;
+};
+
+struct ucx_device {
+    bool is_peer, module_connects;
+    const char *url, *line_end;
+    char address[UCX_ADDRESS_BYTES]; /* lower-case */
+    uint32_t first_point, point_count;
+    enum ucx_peer_state peer;
+    int32_t handle;
+    uint8_t channel;
+    uint16_t frame_size;
+    struct tg_backoff backoff;
+    int64_t due_ms, connected_ms, silence_ms, heard_ms;
+    bool stale;
+    uint8_t line[UCX_LINE_MAX];
+    size_t line_len;
+    bool dropping;
+    uint64_t overlong_lines;
+    uint32_t state; /* enum tg_device_state */
+};
+
+struct ucx_request {
+    uint64_t id;
+    bool is_write;
+    int64_t timeout_ms;
+    char text[TG_AT_COMMAND_MAX_BYTES + 1];
+};
+
+struct ucx_send {
+    uint64_t id;
+    uint32_t device;
+    size_t len, sent;
+    uint8_t bytes[UCX_SEND_MAX_BYTES];
+};
+
+struct ucx_source {
+    const struct tg_host *host;
+    const struct tg_source *config;
+    const char *port;
+    int64_t baud, timeout_ms;
+    bool rtscts;
+    int fd;
+    uint32_t watched;
+    const char *const *init;
+    uint32_t init_count, init_next;
+    struct ucx_device *devices;
+    struct ucx_point *points;
+    uint32_t point_count;
+    struct ucx_exchange *exchanges;
+    uint32_t exchange_count;
+    struct tg_at_poll *polls;
+    uint32_t *poll_points;
+    struct tg_point_value *values;
+    struct tg_at_script script;
+    struct tg_ucx_link link;
+    enum ucx_phase phase;
+    enum ucx_job_kind job;
+    uint32_t job_exchange, job_device;
+    struct ucx_request job_request;
+    struct ucx_request requests[UCX_REQUESTS_MAX];
+    uint32_t request_head, request_count;
+    struct ucx_send sends[UCX_SENDS_MAX];
+    uint32_t send_head, send_count;
+    char job_text[TG_AT_COMMAND_MAX_BYTES + 1];
+    bool ask_connections;
+    struct tg_backoff backoff;
+    int64_t reopen_ms, ok_since_ms;
+    char last_error[300];
+};
+
+/* --- ucx_options.c --- */
+extern const struct tg_option ucx_source_options[], ucx_device_options[], ucx_point_options[];
+int ucx_check_point(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const char **ret_option, char *error, size_t error_size);
+/* NULL, or what is wrong with `peer`; the address in lower case. */
+const char *ucx_peer_fault(const char *url, char ret_address[UCX_ADDRESS_BYTES]);
+
+/* --- ucx_build.c --- */
+int ucx_source_build(struct ucx_source *s, char *error, size_t error_size);
+void ucx_source_free(struct ucx_source *s);
+
+/* --- ucx_peer.c --- */
+void ucx_on_connect(struct ucx_source *s, const struct tg_edm_frame *f, int64_t now_ms);
+void ucx_on_disconnect(struct ucx_source *s, uint8_t channel, int64_t now_ms);
+void ucx_on_data(struct ucx_source *s, const struct tg_edm_frame *f, int64_t now_ms);
+void ucx_on_urc(struct ucx_source *s, struct tg_bytes line, int64_t now_ms);
+/* The connection is gone, or was not made. */
+void ucx_peer_lost(struct ucx_source *s, uint32_t device, const char *why, int64_t now_ms);
+/* All of them, when the module restarts or goes away. */
+void ucx_peers_lost(struct ucx_source *s, const char *why, int64_t now_ms);
+/* What is overdue: connecting, silence. */
+void ucx_peers_tick(struct ucx_source *s, int64_t now_ms);
+int64_t ucx_peers_deadline(const struct ucx_source *s);
+/* Gives every point with this line's value; true when one matched. */
+bool ucx_match_line(struct ucx_source *s, uint32_t device, struct tg_bytes line);
+void ucx_emit_all(struct ucx_source *s, uint32_t device, uint32_t quality);
+void ucx_set_state(struct ucx_source *s, uint32_t device, uint32_t state, const char *text);
+/* Hands waiting texts to the line. True when it did. */
+bool ucx_flush_sends(struct ucx_source *s);
+
+/* --- ucx_job.c --- */
+bool ucx_start_job(struct ucx_source *s, int64_t now_ms);
+void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t now_ms);
+void ucx_fail_requests(struct ucx_source *s, const char *why);
+void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
+               const struct tg_value *value);
+void ucx_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
+void ucx_answer_error(struct ucx_source *s, uint64_t id, int status, const char *why);
+
+/* --- ucx_decode.c --- */
+int ucx_decode(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
+               void *user);
+
+#endif
