@@ -46,6 +46,9 @@ struct tg_source_callbacks {
      * be NULL. The time is as of monotonic at_ms. */
     void (*on_uplink)(void *user, bool up, const char *text);
     void (*on_time)(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
+    /* Of a plugin that carries: tidegate/plugin.h, carrier and carried. May be NULL. */
+    void (*on_carrier)(void *user, uint32_t channel, bool up, const char *text);
+    void (*on_carried)(void *user, uint32_t channel, uint64_t message, int status);
 };
 
 struct tg_source_host;
@@ -64,6 +67,14 @@ void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t
 /* From now on the point is read every so often (0 = as the plugin does by itself): the instance is closed and opened again with that.
  * Commands that it was at work on end without an answer. Nothing happens when it is so already. */
 void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms);
+
+/* Channels of a plugin that carries (plugin_carry.c); on_carrier() answers. While the instance is not open a channel is told down.
+ * TG_EUNSUPPORTED: the plugin does not carry; TG_EFULL: too much waits for the instance; TG_ENOMEM. The copy of the address is
+ * wiped. */
+int tg_source_host_carry_open(struct tg_source_host *h, uint32_t channel, const char *address) TG_CHECKED;
+int tg_source_host_carry(struct tg_source_host *h, uint32_t channel, uint64_t message,
+                         struct tg_bytes body) TG_CHECKED;
+int tg_source_host_carry_close(struct tg_source_host *h, uint32_t channel) TG_CHECKED;
 
 struct tg_source_stats {
     uint64_t emitted, rejected; /* samples taken from, and refused to, the plugin */

@@ -15,7 +15,14 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
+enum tg_down_kind {
+    TG_DOWN_COMMAND,
+    TG_DOWN_WRITE,
+    TG_DOWN_INTERVAL,
+    TG_DOWN_CARRY_OPEN, /* device: the channel; name: the address */
+    TG_DOWN_CARRY,      /* device: the channel; request: the message; text: body_len bytes */
+    TG_DOWN_CARRY_CLOSE
+};
 enum tg_mail_kind {
     TG_MAIL_SAMPLE,
     TG_MAIL_STATE,
@@ -24,7 +31,9 @@ enum tg_mail_kind {
     TG_MAIL_FACT,
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
-    TG_MAIL_TIME
+    TG_MAIL_TIME,
+    TG_MAIL_CARRIER, /* device: the channel; state: 1 = up */
+    TG_MAIL_CARRIED  /* device: the channel; request: the message; status */
 };
 
 struct tg_up_mail {
@@ -43,7 +52,8 @@ struct tg_down_mail {
     uint64_t request;
     uint32_t device, point;
     enum tg_down_kind kind;
-    int64_t every_ms; /* INTERVAL */
+    int64_t every_ms;  /* INTERVAL */
+    uint32_t body_len; /* CARRY */
     struct tg_value value;
     const char *name, *json; /* into the same allocation */
     char text[];
@@ -114,6 +124,20 @@ struct tg_host_source {
  * instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
+
+/* Takes `head` with the text into the mailbox of news; what is lost is logged. */
+void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text);
+
+/* plugin_carry.c */
+void tg_service_carrier(struct tg_host_source *source, uint32_t channel, bool up, const char *text);
+void tg_service_carried(struct tg_host_source *source, uint32_t channel, uint64_t message, int status);
+static inline bool tg_down_is_carry(const struct tg_down_mail *m)
+{
+    return m->kind >= TG_DOWN_CARRY_OPEN;
+}
+void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m);
+/* Frees a request; an address is wiped. */
+void tg_down_free(struct tg_down_mail *m);
 
 /* plugin_discovered.c */
 void tg_discovery_init(struct tg_host_source *s);

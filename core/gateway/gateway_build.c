@@ -50,6 +50,9 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
 {
     struct tg_running_source *rs = checked(user);
     rs->open = open;
+    if (open && rs->opened)
+        tg_gateway_carrier_gone(rs, "the source that carries it was opened anew");
+    rs->opened = rs->opened || open;
     snprintf(rs->open_text, sizeof rs->open_text, "%s", text ? text : "");
     if (open)
         tg_log(TG_LOG_INFO, "source", "source=%s started (plugin %s %s)", rs->config->name,
@@ -66,6 +69,8 @@ static const struct tg_source_callbacks source_callbacks = {
     .on_open = on_open,
     .on_fact = on_fact,
     .on_discovered = on_discovered,
+    .on_carrier = tg_gateway_on_carrier,
+    .on_carried = tg_gateway_on_carried,
 };
 
 /* --- building one source ----------------------------------------------------------------------------------- */
@@ -183,6 +188,7 @@ static void close_host(struct tg_running_source *rs)
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
             tg_router_attach_source(rs->devices[d]->device, NULL);
+    tg_gateway_carrier_gone(rs, "the source that carries it has ended");
     rs->host = NULL;
     rs->open = false;
     rs->host_closing = true;

@@ -47,6 +47,7 @@ struct tg_running_source {
     struct tg_source_host *host;
     struct tg_running_device **devices; /* by index in the source */
     bool open, host_closing, closing;
+    bool opened; /* the instance was open before */
     char open_text[200];
     struct tg_running_source *next;
 };
@@ -120,6 +121,13 @@ int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct t
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
+
+/* gateway_carry.c: joins the plugins that carry with the sessions that are carried. */
+void tg_gateway_lend_carrier(struct tg_gateway *g);
+void tg_gateway_on_carrier(void *user, uint32_t channel, bool up, const char *text);
+void tg_gateway_on_carried(void *user, uint32_t channel, uint64_t message, int status);
+/* The instance was opened or closed: what it carried is gone. */
+void tg_gateway_carrier_gone(struct tg_running_source *rs, const char *text);
 
 /* gateway.c */
 /* False: samples wait for the disk and none was committed for long. */
