@@ -14,6 +14,7 @@ void tg_modbus_bus_init(struct tg_modbus_bus *b, struct tg_modbus_unit *units, u
     b->units = units;
     b->count = count;
     b->down_after = 3;
+    b->asked_id = -1;
 }
 
 void tg_modbus_bus_start(struct tg_modbus_bus *b, int64_t now_ms)
@@ -42,7 +43,11 @@ static int64_t probe_ms(const struct tg_modbus_unit *u)
 
 int64_t tg_modbus_bus_ready_ms(const struct tg_modbus_bus *b, uint32_t unit)
 {
-    return later(b->free_ms + later(b->gap_ms, b->units[unit].min_gap_ms), b->quiet_until_ms);
+    const struct tg_modbus_unit *u = &b->units[unit];
+    int64_t gap = later(b->gap_ms, u->min_gap_ms);
+    if (b->asked_id >= 0 && b->asked_id != u->id)
+        gap = later(gap, b->unit_gap_ms);
+    return later(b->free_ms + gap, b->quiet_until_ms);
 }
 
 struct tg_modbus_turn tg_modbus_bus_next(struct tg_modbus_bus *b, int64_t now_ms)
@@ -91,8 +96,9 @@ struct tg_modbus_turn tg_modbus_bus_next(struct tg_modbus_bus *b, int64_t now_ms
     return t;
 }
 
-void tg_modbus_bus_freed(struct tg_modbus_bus *b, int64_t now_ms)
+void tg_modbus_bus_freed(struct tg_modbus_bus *b, uint32_t unit, int64_t now_ms)
 {
+    b->asked_id = b->units[unit].id;
     b->free_ms = now_ms;
 }
 
@@ -116,6 +122,7 @@ bool tg_modbus_bus_answered(struct tg_modbus_bus *b, uint32_t unit, bool sync, b
     if (u->state == TG_MODBUS_UNIT_DOWN)
         tg_poll_plan_hasten(&u->plan, UINT32_MAX, now_ms);
     u->state = TG_MODBUS_UNIT_OK;
+    u->heard = true;
     u->failures = u->probes = 0;
     if (sync && u->out_of_step) {
         /* A refusal has no length of its own: it may be a late one, with the real answer right behind. */
@@ -160,7 +167,8 @@ enum tg_modbus_consequence tg_modbus_bus_failed(struct tg_modbus_bus *b, uint32_
     struct tg_modbus_unit *u = &b->units[unit];
     if (!b->has_ids && failure != TG_MODBUS_TARGET_SILENT) {
         b->quiet_ms = timeout_ms;
-        b->quiet_until_ms = now_ms + timeout_ms;
+        if (failure == TG_MODBUS_GARBLED || (u->heard && u->state != TG_MODBUS_UNIT_DOWN))
+            b->quiet_until_ms = now_ms + timeout_ms;
         if (answer_bytes > 0)
             remember(b, u->id, function, answer_bytes);
         for (uint32_t i = 0; i < b->count; i++)

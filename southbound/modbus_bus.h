@@ -22,7 +22,9 @@
  *   driver drops what it hears and calls heard()); (2) the unit is out of step: its next turn is SYNC, a
  *   read whose answer has another length than any answer still outstanding and whose value is not used.
  *   Units answer in order: once SYNC is answered nothing older can follow. A late answer of any age is
- *   thus refused by its length or its unit, never taken for a value.
+ *   thus refused by its length or its unit, never taken for a value. A unit that is DOWN, or has never been
+ *   heard, does not cost the others that silence: its answer would carry its own id, and only its own SYNC
+ *   could take it.
  *
  * Pure: time (monotonic ms) and randomness are passed in; the caller lends the units. One thread.
  */
@@ -41,6 +43,7 @@ struct tg_modbus_unit {
     uint8_t id;    /* on the wire; several entries may share one */
     uint8_t state; /* enum tg_modbus_unit_state */
     bool out_of_step;
+    bool heard;         /* it has answered since start */
     uint16_t failures;  /* in a row */
     uint16_t busy;      /* "busy" answers in a row */
     uint16_t probes;    /* since it went down */
@@ -58,6 +61,8 @@ struct tg_modbus_bus {
     bool has_ids;        /* the transport tells answers apart (TCP): no silence, no SYNC */
     uint16_t down_after; /* failures in a row until DOWN; at least 2 */
     int64_t gap_ms;      /* between two requests */
+    int64_t unit_gap_ms; /* between requests to different units */
+    int64_t asked_id;    /* of the last request; -1 = none yet */
     int64_t free_ms;     /* end of the last exchange */
     int64_t quiet_until_ms, quiet_ms;
     uint32_t cursor;     /* round-robin: who is looked at first */
@@ -103,8 +108,8 @@ struct tg_modbus_turn tg_modbus_bus_next(struct tg_modbus_bus *b, int64_t now_ms
 /* The earliest moment a request may be sent to this unit (writes, further requests of a turn). */
 int64_t tg_modbus_bus_ready_ms(const struct tg_modbus_bus *b, uint32_t unit);
 
-/* A request ended, one way or another. */
-void tg_modbus_bus_freed(struct tg_modbus_bus *b, int64_t now_ms);
+/* A request to this unit (index) ended, one way or another. */
+void tg_modbus_bus_freed(struct tg_modbus_bus *b, uint32_t unit, int64_t now_ms);
 /* The unit answered. `sync`: to a SYNC; `refused`: with an exception. True when it was not OK before. */
 bool tg_modbus_bus_answered(struct tg_modbus_bus *b, uint32_t unit, bool sync, bool refused, int64_t now_ms);
 /* It did not. function and answer_bytes describe the answer that may still come (0 = none can). */

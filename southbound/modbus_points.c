@@ -9,7 +9,9 @@ const char *const tg_modbus_table_names[] = {"coil", "discrete", "holding", "inp
 const char *const tg_modbus_type_names[] = {"bool",   "int8",     "uint8",     "int16",   "uint16",  "int32",
                                             "uint32", "int64",    "uint64",    "float32", "float64", "bcd16",
                                             "bcd32",  "int16+sf", "uint16+sf", "string",  NULL};
-const char *const tg_modbus_order_names[] = {"ABCD", "CDAB", "BADC", "DCBA", NULL};
+const char *const tg_modbus_order_names[] = {"ABCD",     "CDAB",     "BADC",     "DCBA",     "ABCDEFGH",
+                                             "GHEFCDAB", "BADCFEHG", "HGFEDCBA", "CDABGHEF", "EFGHABCD",
+                                             "DCBAHGFE", "FEHGBADC", NULL};
 const char *const tg_modbus_packing_names[] = {"high-first", "low-first", "one-low", "one-high", NULL};
 const char *const tg_modbus_half_names[] = {"low", "high", NULL};
 const char *const tg_modbus_encoding_names[] = {"utf-8", "latin1", NULL};
@@ -67,29 +69,114 @@ static bool take_number(const char **p, unsigned max, unsigned *ret)
     return true;
 }
 
-int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, struct tg_error *err)
+static const char allowed[] =
+    "allowed is coil:N, discrete:N, input:N or holding:N with N from 0 to 65535 (or 0x0 to 0xFFFF; from 1 "
+    "with "
+    "address_base: 1), .BIT or .LOW-HIGH from 0 to 15 behind a register, and the traditional 40001 or 400001";
+
+/* The first digit of a traditional number. */
+static int traditional_table(char digit)
 {
-    static const char allowed[] = "allowed is coil:N, discrete:N, input:N or holding:N with N from 0 to "
-                                  "65535 (or 0x0 to 0xFFFF), and .BIT "
-                                  "from 0 to 15 behind a register";
-    const char *rest = NULL;
-    unsigned table, number, bit = 0;
-    bool has_bit = false;
+    switch (digit) {
+    case '0':
+        return TG_MODBUS_COIL;
+    case '1':
+        return TG_MODBUS_DISCRETE;
+    case '3':
+        return TG_MODBUS_INPUT;
+    case '4':
+        return TG_MODBUS_HOLDING;
+    default:
+        return -1;
+    }
+}
+
+/* 40001 or 400001: the table's digit, then the number counted from 1. */
+static int take_traditional(const char **rest, int base, unsigned *ret_table, unsigned *ret_number,
+                            struct tg_error *err)
+{
+    const char *text = *rest;
+    unsigned n = 0;
+    size_t digits = 0;
+    for (; text[digits] >= '0' && text[digits] <= '9' && digits < 7; digits++)
+        n = digits == 0 ? 0 : 10 * n + (unsigned)(text[digits] - '0');
+    int table = traditional_table(text[0]);
+    if ((digits != 5 && digits != 6) || table < 0 || n == 0 || n > 65536)
+        return tg_error_set(err, TG_EINVAL, "address \"%.40s\" names no table: %s", text, allowed);
+    if (base == 0) {
+        const char *name = tg_modbus_table_names[table];
+        return tg_error_set(err, TG_EINVAL,
+                            "address \"%.40s\" is ambiguous: traditional numbers count from 1 (%s:%u), but "
+                            "address_base is 0 (%s:%u); write the one that is meant",
+                            text, name, n - 1, name, n);
+    }
+    *ret_table = (unsigned)table;
+    *ret_number = n - 1;
+    *rest = text + digits;
+    return 0;
+}
+
+/* Nobody has said from where addresses count, and the number looks like a traditional one of this table. */
+static int check_ambiguous(const char *text, unsigned table, unsigned n, struct tg_error *err)
+{
+    static const unsigned first[] = {
+        [TG_MODBUS_DISCRETE] = 10000, [TG_MODBUS_INPUT] = 30000, [TG_MODBUS_HOLDING] = 40000};
+    if (table == TG_MODBUS_COIL || n <= first[table] || n > first[table] + 9999)
+        return 0;
+    return tg_error_set(
+        err, TG_EINVAL,
+        "address \"%.40s\" is ambiguous: address %u of the protocol (then say address_base: 0, "
+        "or 1 where the manual counts from 1) or the traditional number %u, which is %s:%u (then "
+        "write %u without %s:)",
+        text, n, n, tg_modbus_table_names[table], n - first[table] - 1, n, tg_modbus_table_names[table]);
+}
+
+/* TABLE:N, with N moved to the protocol's count. */
+static int take_table_number(const char **rest, int base, unsigned *ret_table, unsigned *ret_number,
+                             struct tg_error *err)
+{
+    const char *text = *rest;
+    unsigned table;
+    int rc = 0;
+    *rest = NULL;
     for (table = 0; tg_modbus_table_names[table]; table++) {
         size_t n = strlen(tg_modbus_table_names[table]);
         if (strncmp(text, tg_modbus_table_names[table], n) == 0 && text[n] == ':') {
-            rest = text + n + 1;
+            *rest = text + n + 1;
             break;
         }
     }
-    if (!rest)
+    if (!*rest)
         return tg_error_set(err, TG_EINVAL, "address \"%.40s\" names no table: %s", text, allowed);
-    if (!take_number(&rest, 65535, &number))
+    bool hex = (*rest)[0] == '0' && ((*rest)[1] == 'x' || (*rest)[1] == 'X');
+    if (!take_number(rest, base == 1 ? 65536 : 65535, ret_number) || (base == 1 && *ret_number == 0))
         return tg_error_set(err, TG_EINVAL, "address \"%.40s\" has no valid number: %s", text, allowed);
+    if (base < 0 && !hex)
+        rc = check_ambiguous(text, table, *ret_number, err);
+    if (base == 1)
+        (*ret_number)--;
+    *ret_table = table;
+    return rc;
+}
+
+int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, int base, struct tg_error *err)
+{
+    const char *rest = text;
+    unsigned table = 0, number = 0, bit = 0, last = 0;
+    bool has_bit = false;
+    int rc = text[0] >= '0' && text[0] <= '9' ? take_traditional(&rest, base, &table, &number, err)
+                                              : take_table_number(&rest, base, &table, &number, err);
+    if (rc < 0)
+        return rc;
     if (*rest == '.') {
         rest++;
-        has_bit = true;
-        if (!take_number(&rest, 15, &bit))
+        has_bit = take_number(&rest, 15, &bit);
+        last = bit;
+        if (has_bit && *rest == '-') {
+            rest++;
+            has_bit = take_number(&rest, 15, &last) && last > bit;
+        }
+        if (!has_bit)
             return tg_error_set(err, TG_EINVAL, "address \"%.40s\" has no valid bit: %s", text, allowed);
     }
     if (*rest)
@@ -100,6 +187,7 @@ int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, struct 
     p->table = (uint8_t)table;
     p->address = (uint16_t)number;
     p->bit = (int8_t)(has_bit ? (int)bit : -1);
+    p->bits = (uint8_t)(last > bit ? last - bit + 1 : 0);
     return 0;
 }
 
@@ -152,7 +240,12 @@ int tg_modbus_point_finish(struct tg_modbus_point *p, const char **ret_field, st
     const char *ignored;
     const char **field = ret_field ? ret_field : &ignored;
     bool bits = p->table == TG_MODBUS_COIL || p->table == TG_MODBUS_DISCRETE;
-    if ((bits || p->bit >= 0) && p->type != TG_MODBUS_BOOL) {
+    if (p->bits > 0 && p->type != TG_MODBUS_UINT16) {
+        *field = "type";
+        return tg_error_set(err, TG_EINVAL, "a field of %u bits is a uint16, not %s", p->bits,
+                            tg_modbus_type_names[p->type]);
+    }
+    if ((bits || (p->bit >= 0 && p->bits == 0)) && p->type != TG_MODBUS_BOOL) {
         *field = "type";
         return tg_error_set(err, TG_EINVAL, "a %s is a bool, not %s",
                             bits ? tg_modbus_table_names[p->table] : "bit", tg_modbus_type_names[p->type]);

@@ -3,10 +3,14 @@
  * modbus_points - where a Modbus value lives and what its words mean.
  *
  * ADDRESS SYNTAX
- *     table ":" number [ "." bit ]        coil:0   discrete:5   input:0   holding:100   holding:10.3
- *   The number is the protocol address, 0 to 65535, decimal or 0x…; it is what stands in the request.
- *   Manuals that count from 1 ("register 40011", "3060") are one higher: write holding:10, holding:3059.
- *   A bit, 0 (least significant) to 15, makes the point a bool.
+ *     table ":" number [ "." bit [ "-" bit ] ]    coil:0   discrete:5   input:0   holding:100   holding:10.3
+ *     traditional [ "." bit [ "-" bit ] ]         40001   400001   30001.5   10001   00001
+ *   With a table the number is an address, decimal or 0x…: of the protocol, 0 to 65535, as it stands in the
+ *   request; with base 1 (manuals that count from 1) one more, 1 to 65536. A traditional number has five or six
+ *   digits, of which the first is the table (0 coil, 1 discrete, 3 input, 4 holding) and the others count from
+ *   1: 40001 and 400001 are both holding:0. What can be read in two ways is refused, with both readings:
+ *   holding:40001 unless the base is stated; 40001 with base 0.
+ *   A bit, 0 (least significant) to 15, makes the point a bool; LOW-HIGH makes it an unsigned field.
  *
  * TYPES
  *     bool                       a coil, a discrete input, a register that is not 0, or one bit of a register
@@ -18,7 +22,8 @@
  *     string                     `length` characters, packed as `packing` says
  *
  *   Word order: ABCD is big endian; CDAB has its words reversed; BADC has the bytes of each word swapped;
- *   DCBA both. The same rule holds over four words. Single bits and halves take the register as it is.
+ *   DCBA both. The same rule holds over four words. Names of eight letters say it for 64 bits, in all orders that
+ *   swapping bytes, words and halves makes; for 32 bits they mean what their first half does. Bits, fields and halves take the register as it is.
  *
  * Shifting is done here, on words, never through a library's float helpers, and 64-bit integers never pass
  * through a double. Values are raw: scale and offset are the host's.
@@ -59,7 +64,21 @@ enum tg_modbus_type {
     TG_MODBUS_STRING
 };
 
-enum tg_modbus_order { TG_MODBUS_ABCD, TG_MODBUS_CDAB, TG_MODBUS_BADC, TG_MODBUS_DCBA };
+enum tg_modbus_order {
+    TG_MODBUS_ABCD,
+    TG_MODBUS_CDAB,
+    TG_MODBUS_BADC,
+    TG_MODBUS_DCBA,
+    TG_MODBUS_ABCDEFGH, /* the first four once more, by their 64-bit names */
+    TG_MODBUS_GHEFCDAB,
+    TG_MODBUS_BADCFEHG,
+    TG_MODBUS_HGFEDCBA,
+    TG_MODBUS_CDABGHEF,
+    TG_MODBUS_EFGHABCD,
+    TG_MODBUS_DCBAHGFE,
+    TG_MODBUS_FEHGBADC,
+    TG_MODBUS_ORDERS
+};
 enum tg_modbus_packing {                       /* of characters in registers */
                          TG_MODBUS_HIGH_FIRST, /* two a register, high byte first */
                          TG_MODBUS_LOW_FIRST,
@@ -83,7 +102,8 @@ extern const char *const tg_modbus_encoding_names[];
 
 struct tg_modbus_point {
     uint8_t table, type, order, packing, half, encoding; /* the enums above */
-    int8_t bit;                                          /* 0 to 15, or -1 */
+    int8_t bit;                                          /* 0 to 15, or -1; of a field the lowest */
+    uint8_t bits;                                        /* width of a field, 2 to 16; else 0 */
     uint8_t sentinel_count;
     uint16_t address;
     uint16_t length; /* characters of a string */
@@ -93,8 +113,10 @@ struct tg_modbus_point {
 
 /* A zeroed point without a bit. */
 void tg_modbus_point_init(struct tg_modbus_point *p);
-/* Sets table, address and bit. TG_EINVAL with what is allowed. */
-int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, struct tg_error *err) TG_CHECKED;
+/* Sets table, address, bit and bits. base: from where addresses count, 0 or 1, or -1 when nobody has said (then
+ * 0). TG_EINVAL with what is allowed. */
+int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, int base,
+                            struct tg_error *err) TG_CHECKED;
 /* Adds a sentinel written as hexadecimal digits ("8000", "0xFFFFFFFF"). TG_EINVAL, TG_EFULL. */
 int tg_modbus_point_sentinel(struct tg_modbus_point *p, const char *hex, struct tg_error *err) TG_CHECKED;
 /* Checks table against type and fills `count`. ret_field (may be NULL) gets the name of the field at fault.

@@ -37,14 +37,22 @@ static uint16_t swap_bytes(uint16_t w)
     return (uint16_t)(w << 8 | w >> 8);
 }
 
-static bool words_reversed(unsigned order)
+/* How an order moves the words of a number: bit 0 swaps the words of each half, bit 1 the halves. */
+static unsigned word_swap(unsigned order)
 {
-    return order == TG_MODBUS_CDAB || order == TG_MODBUS_DCBA;
+    static const uint8_t swaps[TG_MODBUS_ORDERS] = {
+        [TG_MODBUS_CDAB] = 3,     [TG_MODBUS_DCBA] = 3,     [TG_MODBUS_GHEFCDAB] = 3,
+        [TG_MODBUS_HGFEDCBA] = 3, [TG_MODBUS_CDABGHEF] = 1, [TG_MODBUS_DCBAHGFE] = 1,
+        [TG_MODBUS_EFGHABCD] = 2, [TG_MODBUS_FEHGBADC] = 2};
+    return swaps[order];
 }
 
 static bool bytes_swapped(unsigned order)
 {
-    return order == TG_MODBUS_BADC || order == TG_MODBUS_DCBA;
+    static const bool swapped[TG_MODBUS_ORDERS] = {
+        [TG_MODBUS_BADC] = true,     [TG_MODBUS_DCBA] = true,     [TG_MODBUS_BADCFEHG] = true,
+        [TG_MODBUS_HGFEDCBA] = true, [TG_MODBUS_DCBAHGFE] = true, [TG_MODBUS_FEHGBADC] = true};
+    return swapped[order];
 }
 
 /* The words of a number as one integer, most significant first. count is 1, 2 or 4. */
@@ -52,7 +60,7 @@ static uint64_t gather(const uint16_t *words, unsigned count, unsigned order)
 {
     uint64_t v = 0;
     for (unsigned i = 0; i < count; i++) {
-        uint16_t w = words[words_reversed(order) ? count - 1 - i : i];
+        uint16_t w = words[i ^ (word_swap(order) & (count - 1))];
         v = v << 16 | (bytes_swapped(order) ? swap_bytes(w) : w);
     }
     return v;
@@ -62,7 +70,7 @@ static void scatter(uint64_t v, unsigned count, unsigned order, uint16_t *ret_wo
 {
     for (unsigned i = 0; i < count; i++) {
         uint16_t w = (uint16_t)(v >> (16 * (count - 1 - i)));
-        ret_words[words_reversed(order) ? count - 1 - i : i] = bytes_swapped(order) ? swap_bytes(w) : w;
+        ret_words[i ^ (word_swap(order) & (count - 1))] = bytes_swapped(order) ? swap_bytes(w) : w;
     }
 }
 
@@ -182,18 +190,18 @@ static enum tg_modbus_reading decode_scaled(double mantissa, uint16_t sf_word, s
     return decode_real(sf < 0 ? mantissa / power_of_ten(-sf) : mantissa * power_of_ten(sf), ret);
 }
 
-enum tg_modbus_reading tg_modbus_point_decode(const struct tg_modbus_point *p, const uint16_t *words,
-                                              char text[TG_MODBUS_TEXT_BYTES], struct tg_value *ret_value)
+static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, const uint16_t *words,
+                                            struct tg_value *ret_value)
 {
     float f;
     double d;
     uint8_t half;
-    memset(ret_value, 0, sizeof *ret_value);
-    if (p->type == TG_MODBUS_STRING)
-        return decode_text(p, words, text, ret_value);
     bool scaled = p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF;
-    bool as_it_is = p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8;
+    bool as_it_is =
+        p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8 || p->bits > 0;
     uint64_t raw = gather(words, scaled ? 1 : p->count, as_it_is ? TG_MODBUS_ABCD : p->order);
+    if (p->bits > 0)
+        raw = raw >> p->bit & ((1u << p->bits) - 1);
     if (is_sentinel(p, raw))
         return TG_MODBUS_READING_NULL;
     switch (p->type) {
@@ -238,6 +246,15 @@ enum tg_modbus_reading tg_modbus_point_decode(const struct tg_modbus_point *p, c
         return TG_MODBUS_READING_NULL;
     }
     return TG_MODBUS_READING_GOOD;
+}
+
+enum tg_modbus_reading tg_modbus_point_decode(const struct tg_modbus_point *p, const uint16_t *words,
+                                              char text[TG_MODBUS_TEXT_BYTES], struct tg_value *ret_value)
+{
+    memset(ret_value, 0, sizeof *ret_value);
+    if (p->type == TG_MODBUS_STRING)
+        return decode_text(p, words, text, ret_value);
+    return decode_number(p, words, ret_value);
 }
 
 /* --- writing ----------------------------------------------------------------------------------- */
@@ -383,13 +400,20 @@ int tg_modbus_point_encode(const struct tg_modbus_point *p, const struct tg_valu
             rc = to_float(p, value, &raw, err);
         else if ((rc = to_integer(p, value, &n, err)) == 0)
             rc = bcd ? to_bcd(p, n, 4u * p->count, &raw, err)
-                     : fit(p, n, half ? 8 : 16u * p->count, is_signed, &raw, err);
-        w.kind = half ? TG_MODBUS_WRITE_MASK : TG_MODBUS_WRITE_WORDS;
+                     : fit(p, n,
+                           p->bits > 0 ? p->bits
+                           : half      ? 8
+                                       : 16u * p->count,
+                           is_signed, &raw, err);
+        w.kind = half || p->bits > 0 ? TG_MODBUS_WRITE_MASK : TG_MODBUS_WRITE_WORDS;
         w.count = p->count;
         if (half) {
             unsigned shift = p->half == TG_MODBUS_HALF_HIGH ? 8 : 0;
             w.and_mask = (uint16_t)(0xFFu << (8 - shift));
             w.or_mask = (uint16_t)((raw & 0xFF) << shift);
+        } else if (p->bits > 0) {
+            w.and_mask = (uint16_t) ~(((1u << p->bits) - 1) << p->bit);
+            w.or_mask = (uint16_t)(raw << p->bit);
         } else {
             scatter(raw, p->count, p->order, w.words);
         }

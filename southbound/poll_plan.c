@@ -45,6 +45,15 @@ uint32_t tg_poll_plan_due(const struct tg_poll_plan *p, int64_t now_ms)
     return mask;
 }
 
+int64_t tg_poll_plan_since_ms(const struct tg_poll_plan *p, uint32_t mask)
+{
+    int64_t since = TG_POLL_NEVER;
+    for (uint32_t i = 0; i < p->count; i++)
+        if ((mask >> i & 1) && p->groups[i].due_ms < since)
+            since = p->groups[i].due_ms;
+    return since;
+}
+
 void tg_poll_plan_done(struct tg_poll_plan *p, uint32_t mask, int64_t now_ms)
 {
     for (uint32_t i = 0; i < p->count; i++) {

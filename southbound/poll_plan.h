@@ -37,6 +37,8 @@ void tg_poll_plan_start(struct tg_poll_plan *p, int64_t now_ms);
 int64_t tg_poll_plan_next_ms(const struct tg_poll_plan *p);
 /* The groups that are due, one bit each. */
 uint32_t tg_poll_plan_due(const struct tg_poll_plan *p, int64_t now_ms);
+/* Since when the longest waiting of the groups in `mask` has been due; TG_POLL_NEVER for none. */
+int64_t tg_poll_plan_since_ms(const struct tg_poll_plan *p, uint32_t mask);
 /* Moves the groups in `mask` to their next turn after now_ms. */
 void tg_poll_plan_done(struct tg_poll_plan *p, uint32_t mask, int64_t now_ms);
 /* Makes the groups in `mask` due at now_ms (none is put off); their grid stays. */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <tidegate/plugin.h>
@@ -48,20 +47,6 @@ static const char *advice(int errnum)
     default:
         return "";
     }
-}
-
-int tg_serial_claim(int fd, const char *path, char *error, size_t error_size)
-{
-    if (!isatty(fd)) {
-        snprintf(error, error_size, "%s is no serial port", path);
-        return TG_PLUGIN_EIO;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        snprintf(error, error_size, "%s is in use by another program", path);
-        return TG_PLUGIN_EIO;
-    }
-    (void)ioctl(fd, TIOCEXCL); /* a courtesy to programs that do not lock; flock is what decides */
-    return TG_PLUGIN_OK;
 }
 
 static int configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size)
@@ -127,6 +112,6 @@ uint32_t tg_serial_queued(int fd)
 
 void tg_serial_close(int fd)
 {
-    (void)ioctl(fd, TIOCNXCL);
+    tg_serial_release(fd);
     close(fd);
 }

@@ -100,10 +100,11 @@ bool tg_ucx_link_event(struct tg_ucx_link *l, int64_t now_ms, struct tg_ucx_even
 struct tg_bytes tg_ucx_link_output(struct tg_ucx_link *l, int64_t now_ms);
 void tg_ucx_link_output_ack(struct tg_ucx_link *l, size_t n, int64_t now_ms);
 
-/* A command may be queued and will be sent at once. */
+/* A command may be queued and will be sent at once: the result of the one before has been pulled. */
 static inline bool tg_ucx_link_idle(const struct tg_ucx_link *l)
 {
-    return (l->mode == TG_UCX_COMMAND || l->mode == TG_UCX_EXTENDED) && tg_at_chat_pending(&l->chat) == 0;
+    return (l->mode == TG_UCX_COMMAND || l->mode == TG_UCX_EXTENDED) && !l->event_waits &&
+           !l->chat.event_waits && tg_at_chat_pending(&l->chat) == 0;
 }
 
 #endif

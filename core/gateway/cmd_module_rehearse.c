@@ -163,8 +163,12 @@ static int rehearse(const struct tg_module_args *a, struct tg_module_plan *plan,
                     return rc;
             }
         } while (used < in.len);
-        if (out.len == 0 && tg_ucx_provision_deadline(&d->run) > now)
-            now = tg_ucx_provision_deadline(&d->run);
+        if (out.len > 0 || tg_ucx_provision_deadline(&d->run) <= now)
+            continue;
+        now = tg_ucx_provision_deadline(&d->run);
+        if (now == INT64_MAX)
+            return tg_identity_fail(
+                &a->identity, "the rehearsal waits for something that this module in memory does not say");
     }
 }
 

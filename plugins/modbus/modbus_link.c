@@ -23,6 +23,9 @@
 #define SERVER_GAP_MS                                                                                        \
     10                  /* behind a serial server: time for a second answer to show before the next request */
 #define SPURIOUS_MAX 64 /* frames of others that one exchange skips */
+#define FLOOD_BYTES  4096 /* in front of one request: more than any answer that comes late */
+#define BREATH_MS                                                                                            \
+    10 /* between two reads of a line that is only listened to: noise does not keep the CPU busy */
 
 struct tg_modbus_link {
     const struct tg_host *host;
@@ -32,10 +35,53 @@ struct tg_modbus_link {
     uint16_t tid;
     unsigned timeouts;   /* in a row */
     int64_t answered_ms; /* when the last answer came */
+    int64_t slowest_ms;  /* the slowest unit so far, without the time on the wire */
     size_t len, taken;   /* bytes in buf; those of the last answer, dropped by the next call */
     uint8_t buf[BUFFER_BYTES];
+    enum tg_modbus_fault fault; /* of the last exchange */
+    uint64_t faults[TG_MODBUS_FAULTS];
     char problem[160];
 };
+
+const char *tg_modbus_fault_name(enum tg_modbus_fault f)
+{
+    static const char *const names[TG_MODBUS_FAULTS] = {
+        "none",      "timeout",    "incomplete",     "bad_crc",    "length_mismatch", "bad_protocol_id",
+        "stale_tid", "wrong_unit", "wrong_function", "wrong_echo", "unsolicited",     "noise",
+        "link_lost"};
+    return names[f];
+}
+
+static enum tg_modbus_fault fault_of(enum tg_modbus_verdict v)
+{
+    return (enum tg_modbus_fault)(TG_MODBUS_FAULT_INCOMPLETE + (int)v - TG_MODBUS_INCOMPLETE);
+}
+
+_Static_assert(TG_MODBUS_FAULT_WRONG_ECHO - TG_MODBUS_FAULT_INCOMPLETE ==
+                   TG_MODBUS_WRONG_ECHO - TG_MODBUS_INCOMPLETE,
+               "faults follow the verdicts");
+
+enum tg_modbus_fault tg_modbus_link_fault(const struct tg_modbus_link *l)
+{
+    return l->fault;
+}
+
+int64_t tg_modbus_link_slowest_ms(const struct tg_modbus_link *l)
+{
+    return l->slowest_ms;
+}
+
+const uint64_t *tg_modbus_link_faults(const struct tg_modbus_link *l)
+{
+    return l->faults;
+}
+
+/* The exchange ends with this. */
+static void fail(struct tg_modbus_link *l, enum tg_modbus_fault fault)
+{
+    l->fault = fault;
+    l->faults[fault]++;
+}
 
 int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_config *config,
                        struct tg_modbus_link **ret_link)
@@ -46,6 +92,7 @@ int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_c
     l->host = host;
     l->config = config;
     l->fd = l->lock = -1;
+    l->slowest_ms = -1;
     *ret_link = l;
     return TG_OK;
 }
@@ -146,6 +193,7 @@ void tg_modbus_link_close(struct tg_modbus_link *l)
 static enum tg_modbus_outcome lost(struct tg_modbus_link *l, enum tg_modbus_outcome outcome, const char *what,
                                    int errnum)
 {
+    fail(l, TG_MODBUS_FAULT_LINK_LOST);
     snprintf(l->problem, sizeof l->problem, "%s%s%s", what, errnum ? ": " : "",
              errnum ? strerror(errnum) : "");
     tg_modbus_link_close(l);
@@ -196,7 +244,15 @@ static bool send_all(struct tg_modbus_link *l, const uint8_t *data, size_t len, 
     return true;
 }
 
-/* Puts the request on the line. */
+/* Puts a whole frame on the line. */
+static bool put_frame(struct tg_modbus_link *l, const uint8_t *frame, size_t len, int64_t until_ms)
+{
+    if (!serial(l))
+        return send_all(l, frame, len, until_ms);
+    return modbus_send_raw_request(l->context, frame, (int)len - 2) ==
+           (int)len; /* it appends the CRC itself */
+}
+
 static bool put_request(struct tg_modbus_link *l, const struct tg_modbus_request *r, int64_t until_ms)
 {
     uint8_t frame[TG_MODBUS_TCP_MAX_BYTES];
@@ -206,9 +262,7 @@ static bool put_request(struct tg_modbus_link *l, const struct tg_modbus_request
         errno = EINVAL;
         return false;
     }
-    if (!serial(l))
-        return send_all(l, frame, (size_t)n, until_ms);
-    return modbus_send_raw_request(l->context, frame, n - 2) == n; /* it appends the CRC itself */
+    return put_frame(l, frame, (size_t)n, until_ms);
 }
 
 /* --- what came back --------------------------------------------------------------------------- */
@@ -269,6 +323,7 @@ static void pause_for_bytes(const struct tg_modbus_link *l)
 
 static enum tg_modbus_outcome garbage(struct tg_modbus_link *l, enum tg_modbus_verdict v)
 {
+    fail(l, fault_of(v));
     snprintf(l->problem, sizeof l->problem, "damaged or foreign answer (%s)", tg_modbus_verdict_name(v));
     l->len = 0;
     if (l->config->transport == TG_MODBUS_TCP)
@@ -280,12 +335,36 @@ static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_
 {
     if (l->len > 0) /* half a frame: on TCP too the rest cannot be told from the next one */
         return garbage(l, TG_MODBUS_INCOMPLETE);
+    fail(l, TG_MODBUS_FAULT_TIMEOUT);
     snprintf(l->problem, sizeof l->problem, "no answer in %lld ms", (long long)timeout_ms);
     /* The connection may be dead without a word (power cut, NAT): a fresh one tells. Late answers need no
      * care here, they carry another transaction id. */
     if (!serial(l) && ++l->timeouts >= TIMEOUTS_MAX)
         tg_modbus_link_close(l);
     return TG_MODBUS_GOT_NOTHING;
+}
+
+/* Waits for bytes and takes them. ANSWER: look at them. */
+static enum tg_modbus_outcome more_bytes(struct tg_modbus_link *l, int64_t timeout_ms, int64_t until_ms)
+{
+    int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+    if (events == TG_ECANCELED)
+        return TG_MODBUS_STOPPED;
+    if (events == 0)
+        return nothing(l, timeout_ms);
+    int n = events < 0 ? -1 : receive(l);
+    if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
+        return lost(l, TG_MODBUS_LINK_LOST,
+                    n < 0 && errno == 0 ? "the device closed the connection" : "link lost",
+                    n < 0 ? errno : EIO);
+    return TG_MODBUS_GOT_ANSWER;
+}
+
+static void note_pace(struct tg_modbus_link *l, int64_t took_ms)
+{
+    took_ms = took_ms < 0 ? 0 : took_ms;
+    if (took_ms > l->slowest_ms)
+        l->slowest_ms = took_ms;
 }
 
 static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struct tg_modbus_request *r,
@@ -298,43 +377,64 @@ static enum tg_modbus_outcome await_answer(struct tg_modbus_link *l, const struc
         if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
             l->timeouts = 0;
             l->answered_ms = now(l);
+            note_pace(l,
+                      l->answered_ms - (until_ms - timeout_ms)); /* until_ms has the time on the wire in it */
             return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
         }
         if (skip > 0 && ++skipped <= SPURIOUS_MAX) {
+            l->faults[fault_of(v)]++;
             drop(l, skip);
             continue;
         }
         if (v != TG_MODBUS_INCOMPLETE)
             return garbage(l, v);
         pause_for_bytes(l);
-        int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
-        if (events == TG_ECANCELED)
-            return TG_MODBUS_STOPPED;
-        if (events == 0)
-            return nothing(l, timeout_ms);
-        int n = events < 0 ? -1 : receive(l);
-        if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
-            return lost(l, TG_MODBUS_LINK_LOST,
-                        n < 0 && errno == 0 ? "the device closed the connection" : "link lost",
-                        n < 0 ? errno : EIO);
+        enum tg_modbus_outcome o = more_bytes(l, timeout_ms, until_ms);
+        if (o != TG_MODBUS_GOT_ANSWER)
+            return o;
     }
 }
 
+/* What is there before the request is sent is no answer to it, whatever transaction id it has guessed. */
+static void drop_early(struct tg_modbus_link *l)
+{
+    for (size_t need; (need = tg_modbus_tcp_need(l->buf, l->len)) > 0 && need <= l->len;) {
+        l->faults[TG_MODBUS_FAULT_UNSOLICITED]++;
+        drop(l, need);
+    }
+    if (l->len >= 2 && (l->buf[0] << 8 | l->buf[1]) == (uint16_t)(l->tid + 1))
+        l->tid++; /* half of such a frame: this id is not used */
+}
+
 /* Makes the line ready for a request: nothing old in the buffer, and the peer still there. On a line without
- * transaction ids an intact frame that nobody asked for (a unit answers twice, or late) is *ret_stray; single
- * bytes of noise, as RS-485 drivers make them when they switch, are dropped. */
-static bool clear_line(struct tg_modbus_link *l, int64_t now_ms, bool *ret_stray)
+ * transaction ids an intact frame of the unit that is asked now (it answers twice, or late) or a stream without
+ * end is *ret_fault. Another unit's frame is counted only: its unit gives it away. Single bytes of noise, as
+ * RS-485 drivers make them when they switch, are dropped. */
+static bool clear_line(struct tg_modbus_link *l, unsigned unit, int64_t now_ms,
+                       enum tg_modbus_fault *ret_fault)
 {
     bool ids = tg_modbus_link_has_ids(l);
     int n = 0;
     drop(l, l->taken);
     l->taken = 0;
+    if (ids)
+        drop_early(l);
     if (ids && now_ms - l->answered_ms < FRESH_MS)
         return true;
-    for (bool first = true; first || n > 0; first = false) {
+    for (size_t total = 0, first = 1; first || n > 0; first = 0) {
         size_t need = ids ? 0 : tg_modbus_rtu_need(l->buf, l->len);
-        if (need > 0 && need <= l->len && tg_modbus_crc(l->buf, need) == 0) /* CRC over data and CRC is 0 */
-            *ret_stray = true;
+        total += (size_t)n;
+        if (need > 0 && need <= l->len && tg_modbus_crc(l->buf, need) == 0) { /* CRC over data and CRC is 0 */
+            if (l->buf[0] == unit)
+                *ret_fault = TG_MODBUS_FAULT_UNSOLICITED;
+            else
+                l->faults[TG_MODBUS_FAULT_UNSOLICITED]++;
+            drop(l, need);
+        }
+        if (total > FLOOD_BYTES && !ids) {
+            *ret_fault = TG_MODBUS_FAULT_NOISE;
+            break;
+        }
         /* On TCP what is left stays, in frame: perhaps half of a late answer, which its transaction id gives
          * away. */
         if (l->len == sizeof l->buf && ids)
@@ -345,30 +445,48 @@ static bool clear_line(struct tg_modbus_link *l, int64_t now_ms, bool *ret_stray
     }
     if (!ids)
         l->len = 0;
-    return n == 0;
+    return n >= 0;
+}
+
+/* Of the RTU frame, rounded up for coils. */
+static size_t request_bytes(const struct tg_modbus_request *r)
+{
+    return r->function <= TG_MODBUS_READ_INPUT ? 8 : 11 + 2u * r->count;
+}
+
+/* What comes before every request. ANSWER: it may be sent. */
+static enum tg_modbus_outcome begin_exchange(struct tg_modbus_link *l, unsigned unit)
+{
+    enum tg_modbus_fault stray = TG_MODBUS_FAULT_NONE;
+    l->problem[0] = 0;
+    l->fault = TG_MODBUS_FAULT_NONE;
+    if (l->fd < 0)
+        return lost(l, TG_MODBUS_NOT_SENT, "the link is closed", 0);
+    if (!clear_line(l, unit, now(l), &stray))
+        return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
+    if (stray == TG_MODBUS_FAULT_NONE)
+        return TG_MODBUS_GOT_ANSWER;
+    fail(l, stray);
+    snprintf(l->problem, sizeof l->problem, "%s",
+             stray == TG_MODBUS_FAULT_NOISE ? "the line is full of bytes that nobody asked for"
+                                            : "an answer came that nobody had asked for");
+    return TG_MODBUS_GOT_GARBAGE;
 }
 
 enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                                int64_t timeout_ms, struct tg_modbus_answer *ret)
 {
-    bool stray = false;
     memset(ret, 0, sizeof *ret);
-    l->problem[0] = 0;
-    if (l->fd < 0)
-        return lost(l, TG_MODBUS_NOT_SENT, "the link is closed", 0);
+    enum tg_modbus_outcome o = begin_exchange(l, r->unit);
+    if (o != TG_MODBUS_GOT_ANSWER)
+        return o;
     int64_t begin = now(l);
-    if (!clear_line(l, begin, &stray))
-        return lost(l, TG_MODBUS_NOT_SENT, errno ? "link lost" : "the device closed the connection", errno);
-    if (stray) {
-        snprintf(l->problem, sizeof l->problem, "an answer came that nobody had asked for");
-        return TG_MODBUS_GOT_GARBAGE;
-    }
     bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(l);
-    int64_t until_ms = begin + timeout_ms + wire_ms(l, 8 + 2u * r->count + tg_modbus_rtu_answer_bytes(r));
+    int64_t until_ms = begin + timeout_ms + wire_ms(l, request_bytes(r) + tg_modbus_rtu_answer_bytes(r));
     if (!put_request(l, r, until_ms))
         return lost(l, TG_MODBUS_LINK_LOST, "sending failed", errno);
     if (broadcast) {
-        int64_t end = begin + wire_ms(l, 9 + 2u * r->count) + l->config->turnaround_ms;
+        int64_t end = begin + wire_ms(l, request_bytes(r)) + l->config->turnaround_ms;
         int rc;
         do {
             rc = tg_modbus_wait(l->host, l->fd, 0, end);
@@ -380,6 +498,37 @@ enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const s
     return await_answer(l, r, timeout_ms, until_ms, ret);
 }
 
+enum tg_modbus_outcome tg_modbus_link_identify(struct tg_modbus_link *l, enum tg_modbus_identity_kind kind,
+                                               uint8_t unit, int64_t timeout_ms,
+                                               struct tg_modbus_identity *ret)
+{
+    uint8_t frame[16];
+    bool ids = tg_modbus_link_has_ids(l);
+    enum tg_modbus_outcome o = begin_exchange(l, unit);
+    if (o != TG_MODBUS_GOT_ANSWER)
+        return o;
+    int64_t until_ms = now(l) + timeout_ms + wire_ms(l, 16 + TG_MODBUS_RTU_MAX_BYTES);
+    size_t n = tg_modbus_identity_request(kind, unit, ids, ++l->tid, frame);
+    if (!put_frame(l, frame, n, until_ms))
+        return lost(l, TG_MODBUS_LINK_LOST, "sending failed", errno);
+    for (unsigned skipped = 0; o == TG_MODBUS_GOT_ANSWER; o = more_bytes(l, timeout_ms, until_ms)) {
+        size_t need = tg_modbus_identity_need(ids, l->buf, l->len);
+        if (need > l->len)
+            continue;
+        enum tg_modbus_verdict v = need == 0
+                                       ? TG_MODBUS_WRONG_FUNCTION
+                                       : tg_modbus_identity_check(kind, unit, ids, l->tid, l->buf, need, ret);
+        if (v == TG_MODBUS_ANSWER || v == TG_MODBUS_EXCEPTION) {
+            l->taken = need;
+            return v == TG_MODBUS_ANSWER ? TG_MODBUS_GOT_ANSWER : TG_MODBUS_GOT_EXCEPTION;
+        }
+        if (v != TG_MODBUS_STALE_TID || ++skipped > SPURIOUS_MAX)
+            return garbage(l, v);
+        drop(l, need);
+    }
+    return o;
+}
+
 bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms)
 {
     if (l->fd < 0)
@@ -388,9 +537,17 @@ bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms)
     int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
     if (events <= 0)
         return false;
-    int n = receive(l);
-    l->len = 0;
-    if (n < 0 || (n == 0 && (events & (POLLHUP | POLLERR))))
+    const struct timespec breath = {0, BREATH_MS * 1000000L};
+    size_t heard = 0;
+    int n;
+    (void)nanosleep(&breath, NULL);
+    do {
+        n = receive(l);
+        l->len = 0;
+        heard += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && heard < FLOOD_BYTES);
+    if (n < 0 || (heard == 0 && (events & (POLLHUP | POLLERR))))
         (void)lost(l, TG_MODBUS_LINK_LOST, "link lost", n < 0 ? errno : EIO);
-    return n > 0;
+    l->faults[TG_MODBUS_FAULT_NOISE] += heard > 0;
+    return heard > 0;
 }

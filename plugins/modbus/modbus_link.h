@@ -24,6 +24,7 @@
 
 #include "core/base/error.h"
 #include "southbound/modbus_frame.h"
+#include "southbound/modbus_identity.h"
 
 enum tg_modbus_transport { TG_MODBUS_TCP, TG_MODBUS_RTU, TG_MODBUS_RTU_OVER_TCP };
 
@@ -50,6 +51,27 @@ enum tg_modbus_outcome {
     TG_MODBUS_STOPPED      /* host->stopping() */
 };
 
+/* Why an exchange failed, or a frame was not taken: the names by which they are counted. */
+enum tg_modbus_fault {
+    TG_MODBUS_FAULT_NONE,
+    TG_MODBUS_FAULT_TIMEOUT,
+    TG_MODBUS_FAULT_INCOMPLETE,
+    TG_MODBUS_FAULT_BAD_CRC,
+    TG_MODBUS_FAULT_LENGTH_MISMATCH,
+    TG_MODBUS_FAULT_BAD_PROTOCOL_ID,
+    TG_MODBUS_FAULT_STALE_TID,
+    TG_MODBUS_FAULT_WRONG_UNIT,
+    TG_MODBUS_FAULT_WRONG_FUNCTION,
+    TG_MODBUS_FAULT_WRONG_ECHO,
+    TG_MODBUS_FAULT_UNSOLICITED, /* an intact frame that nobody asked for */
+    TG_MODBUS_FAULT_NOISE,       /* bytes while the line had to be silent, or without an end */
+    TG_MODBUS_FAULT_LINK_LOST,
+    TG_MODBUS_FAULTS
+};
+
+/* "timeout", "bad_crc", … */
+const char *tg_modbus_fault_name(enum tg_modbus_fault f);
+
 /* Is this speed one that libmodbus sets? Others it turns into 9600 without a word. */
 bool tg_modbus_baud_known(int baud);
 extern const char *const tg_modbus_baud_names[]; /* NULL-terminated, ascending */
@@ -73,8 +95,21 @@ int64_t tg_modbus_link_gap_ms(const struct tg_modbus_link *l);
  * *ret is valid until the next call. */
 enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const struct tg_modbus_request *r,
                                                int64_t timeout_ms, struct tg_modbus_answer *ret);
+/* The same for "what are you?"; adds what the unit says to *ret. */
+enum tg_modbus_outcome tg_modbus_link_identify(struct tg_modbus_link *l, enum tg_modbus_identity_kind kind,
+                                               uint8_t unit, int64_t timeout_ms,
+                                               struct tg_modbus_identity *ret);
 /* What went wrong in the last exchange, for people: "no answer in 1000 ms", "damaged frame (bad_crc)". */
 const char *tg_modbus_link_problem(const struct tg_modbus_link *l);
+
+/* The same as a name to count by; NONE after an answer. */
+enum tg_modbus_fault tg_modbus_link_fault(const struct tg_modbus_link *l);
+/* How often each happened since new(), frames that were skipped on the way to an answer included; as many as
+ * TG_MODBUS_FAULTS. */
+const uint64_t *tg_modbus_link_faults(const struct tg_modbus_link *l);
+
+/* How long the slowest answer took since new(), without its time on the wire; -1 while none has come. */
+int64_t tg_modbus_link_slowest_ms(const struct tg_modbus_link *l);
 
 /* Drops what comes in until until_ms (host->now_ms time) or the first byte. True when something was heard. A
  * lost link is closed. */

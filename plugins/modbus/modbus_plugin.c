@@ -12,7 +12,7 @@
 /* --- options ---------------------------------------------------------------------------------- */
 
 static const char *const transports[] = {"tcp", "rtu", "rtu-over-tcp", NULL};
-static const char *const parities[] = {"none", "even", "odd", NULL};
+const char *const tg_modbus_parity_names[] = {"none", "even", "odd", NULL};
 
 static const struct tg_option source_options[] = {
     {.name = "transport",
@@ -38,7 +38,7 @@ static const struct tg_option source_options[] = {
      .doc = "Speed of the serial port in bit/s."},
     {.name = "parity",
      .type = TG_OPTION_ENUM,
-     .choices = parities,
+     .choices = tg_modbus_parity_names,
      .default_text = "none",
      .doc =
          "Parity of the serial port; the Modbus standard asks for even, most devices are shipped with none."},
@@ -74,6 +74,13 @@ static const struct tg_option source_options[] = {
      .max = 10000,
      .doc = "Least silence between two requests on the bus; by default 3.5 characters with "
             "rtu, 10ms with rtu-over-tcp."},
+    {.name = "unit_gap",
+     .type = TG_OPTION_DURATION,
+     .max = 10000,
+     .default_text = "0s",
+     .doc =
+         "Least silence between requests to different units, for devices on a line that need it (10ms); not "
+         "less than gap."},
     {.name = "turnaround",
      .type = TG_OPTION_DURATION,
      .min = 1,
@@ -131,11 +138,31 @@ static const struct tg_option device_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = tg_modbus_order_names,
      .default_text = "ABCD",
-     .doc = "Byte order of values: ABCD big endian, CDAB words swapped, BADC bytes swapped, DCBA both."},
+     .doc = "Byte order of values: ABCD big endian, CDAB words swapped, BADC bytes swapped, DCBA both; "
+            "eight letters for 64 bits."},
+    {.name = "address_base",
+     .type = TG_OPTION_INT,
+     .min = 0,
+     .max = 1,
+     .doc =
+         "From where the addresses of this device's points count: 0 as in the protocol (taken when absent), "
+         "1 as in many manuals."},
     {.name = "only_multiple",
      .type = TG_OPTION_BOOL,
      .default_text = "false",
      .doc = "Writes single values with function 16 or 15, for devices that refuse 6 and 5."},
+    {.name = "only_single",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc =
+         "Writes values of several registers with function 6, one register after the other, for devices that "
+         "refuse 16."},
+    {.name = "forget_holes",
+     .type = TG_OPTION_DURATION,
+     .min = 1000,
+     .max = 2592000000,
+     .default_text = "24h",
+     .doc = "How long it is remembered which holes and points the device refuses to read."},
     {.name = NULL}};
 
 static const struct tg_option point_options[] = {
@@ -144,8 +171,8 @@ static const struct tg_option point_options[] = {
      .flags = TG_OPTION_REQUIRED,
      .min = 1,
      .max = 40,
-     .doc = "coil:N, discrete:N, input:N or holding:N with the protocol's address (from 0), and .BIT for one "
-            "bit."},
+     .doc = "coil:N, discrete:N, input:N or holding:N with the protocol's address (see address_base), "
+            ".BIT for one bit or .LOW-HIGH for a field; or a traditional number such as 40001."},
     {.name = "type",
      .type = TG_OPTION_ENUM,
      .choices = tg_modbus_type_names,
@@ -186,6 +213,11 @@ static const struct tg_option point_options[] = {
 
 /* --- points ----------------------------------------------------------------------------------- */
 
+int tg_modbus_address_base(const struct tg_host *host, const struct tg_settings *device)
+{
+    return host->has(device, "address_base") ? (int)host->get_int(device, "address_base") : -1;
+}
+
 int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_settings *device,
                                   const struct tg_settings *point, struct tg_modbus_point *ret,
                                   const char **ret_option, struct tg_error *err)
@@ -193,7 +225,8 @@ int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_se
     const char *const *items = NULL;
     tg_modbus_point_init(ret);
     *ret_option = "address";
-    int rc = tg_modbus_point_address(ret, host->get_text(point, "address"), err);
+    int rc = tg_modbus_point_address(ret, host->get_text(point, "address"),
+                                     tg_modbus_address_base(host, device), err);
     if (rc < 0)
         return rc;
     if (host->has(point, "bit")) {
@@ -205,9 +238,9 @@ int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_se
         ret->bit = (int8_t)host->get_int(point, "bit");
     }
     bool one_bit = ret->bit >= 0 || ret->table == TG_MODBUS_COIL || ret->table == TG_MODBUS_DISCRETE;
-    ret->type = host->has(point, "type") ? (uint8_t)host->get_int(point, "type")
-                : one_bit                ? TG_MODBUS_BOOL
-                                         : TG_MODBUS_UINT16;
+    ret->type = host->has(point, "type")    ? (uint8_t)host->get_int(point, "type")
+                : one_bit && ret->bits == 0 ? TG_MODBUS_BOOL
+                                            : TG_MODBUS_UINT16;
     ret->order = (uint8_t)host->get_int(host->has(point, "order") ? point : device, "order");
     ret->half = (uint8_t)host->get_int(point, "half");
     ret->packing = (uint8_t)host->get_int(point, "packing");
@@ -229,8 +262,9 @@ static unsigned long take_address(const char *s, char **end)
     return strtoul(s, end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
 }
 
-static int take_range(struct tg_modbus_device *d, const char *text, struct tg_error *err)
+static int take_range(struct tg_modbus_device *d, const char *text, int base, struct tg_error *err)
 {
+    unsigned long first = base == 1 ? 1 : 0;
     struct tg_modbus_range r = {.table = -1};
     const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : text;
     char table[16], *end;
@@ -247,18 +281,18 @@ static int take_range(struct tg_modbus_device *d, const char *text, struct tg_er
     unsigned long from = take_address(rest, &end), to = from;
     if (*end == '-' && end[1] >= '0' && end[1] <= '9')
         to = take_address(end + 1, &end);
-    if (*end || from > to || to > 65535)
+    if (*end || from > to || from < first || to - first > 65535)
         goto bad;
-    r.from = (uint16_t)from;
-    r.to = (uint16_t)to;
+    r.from = (uint16_t)(from - first);
+    r.to = (uint16_t)(to - first);
     d->ranges[d->limits.no_read_count++] = r;
     return TG_OK;
 bad:
     return tg_error_set(
         err, TG_EINVAL,
-        "no_read entry \"%.40s\" is no range: allowed are N, N-M and TABLE:N-M with addresses from 0 "
-        "to 65535",
-        text);
+        "no_read entry \"%.40s\" is no range: allowed are N, N-M and TABLE:N-M with addresses from %lu "
+        "to %lu",
+        text, first, 65535 + first);
 }
 
 /* What concerns one point and its device: limits that a point must fit into. */
@@ -388,13 +422,18 @@ static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_e
         return tg_error_set(err, TG_ENOMEM, "out of memory");
     d->timeout_ms = h->get_int(h->has(s, "timeout") ? s : m->source->settings, "timeout");
     d->only_multiple = h->get_int(s, "only_multiple") != 0;
+    d->only_single = h->get_int(s, "only_single") != 0;
+    d->forget_ms = h->get_int(s, "forget_holes");
+    if (d->only_multiple && d->only_single)
+        return tg_error_set(err, TG_EINVAL, "device %s: only_multiple and only_single exclude each other",
+                            d->config->id);
     d->limits = (struct tg_modbus_limits){.max_registers = (uint16_t)h->get_int(s, "max_count"),
                                           .max_bits = (uint16_t)h->get_int(s, "max_bits"),
                                           .max_gap = (uint16_t)h->get_int(s, "max_gap"),
                                           .no_read = d->ranges};
     uint32_t ranges = h->has(s, "no_read") ? h->get_list(s, "no_read", &items) : 0;
     for (uint32_t i = 0; i < ranges; i++)
-        if (take_range(d, items[i], err) < 0)
+        if (take_range(d, items[i], tg_modbus_address_base(h, s), err) < 0)
             return tg_error_wrap(err, "device %s", d->config->id);
     u->id = (uint8_t)h->get_int(s, "unit");
     u->min_gap_ms = h->get_int(s, "min_gap");
@@ -443,6 +482,7 @@ static int open_all(struct tg_modbus_instance *m, struct tg_error *err)
     tg_modbus_bus_init(&m->bus, m->units, n);
     m->bus.has_ids = tg_modbus_link_has_ids(m->link);
     m->bus.down_after = (uint16_t)h->get_int(s, "down_after");
+    m->bus.unit_gap_ms = h->get_int(s, "unit_gap");
     m->bus.gap_ms = h->has(s, "gap") ? h->get_int(s, "gap") : tg_modbus_link_gap_ms(m->link);
     m->backoff = (struct tg_backoff){.floor_ms = 250, .base_ms = 1000, .cap_ms = 30000, .stable_ms = 5000};
     tg_modbus_bus_start(&m->bus, tg_modbus_now(m));
@@ -487,5 +527,7 @@ static const struct tg_plugin modbus_plugin = {
     .write = tg_modbus_write,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
+    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_SERIAL,
+    .discover = tg_modbus_discover,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)

@@ -3,7 +3,9 @@
  * modbus_plugin - the instance of the Modbus source, shared by its files:
  *   modbus_plugin.c  options, open, close, check_point
  *   modbus_poll.c    turns: probes, reads, what is emitted
- *   modbus_write.c   writes and commands
+ *   modbus_write.c   writes
+ *   modbus_command.c commands
+ *   modbus_discover.c, modbus_identify.c
  *   modbus_profiles.c, modbus_decode.c
  *
  * One instance is one bus and has a thread of its own; nothing here is shared with other threads.
@@ -25,6 +27,13 @@
 /* Values of one sample; a device with more has several per turn. The store takes 512 (core/base/sample.h). */
 #define TG_MODBUS_SAMPLE_VALUES 512
 
+/* What happened with a device since the source was opened; `stats` shows it. */
+struct tg_modbus_counts {
+    uint64_t requests, answers, exceptions, busy, writes, verified, forgotten;
+    uint64_t faults[TG_MODBUS_FAULTS];
+    int64_t late_ms, worst_late_ms; /* of a turn: from when it was due to when it was served */
+};
+
 struct tg_modbus_device {
     const struct tg_device *config;
     struct tg_modbus_point *points;
@@ -38,7 +47,11 @@ struct tg_modbus_device {
     struct tg_point_value *values; /* of the sample being collected */
     uint32_t value_count;
     int64_t timeout_ms;
+    int64_t forget_ms;  /* how long refusals are remembered */
+    int64_t learned_ms; /* when the first of them was found; 0 = none */
     bool only_multiple; /* write with FC15 and FC16 only */
+    bool only_single;   /* write registers with FC6 only */
+    struct tg_modbus_counts counts;
     bool no_mask_write; /* it refused FC22 */
     uint32_t reported;  /* enum tg_device_state */
 };
@@ -64,6 +77,9 @@ struct tg_modbus_instance {
     int64_t retry_ms;          /* when a closed link is opened again */
     int64_t opened_ms;
     bool outage; /* the link does not open, and that was reported */
+    bool latency_told;
+    bool noisy;             /* the line is never silent, and that was reported */
+    int64_t quiet_since_ms; /* since when silence is waited for; 0 = it is not */
     uint16_t words[TG_MODBUS_MAX_READ_BITS];
 };
 
@@ -72,6 +88,8 @@ static inline int64_t tg_modbus_now(const struct tg_modbus_instance *m)
     return m->host->now_ms(m->host->source);
 }
 
+/* What a device has said where addresses count from: 0, 1, or -1 for nothing. */
+int tg_modbus_address_base(const struct tg_host *host, const struct tg_settings *device);
 /* Fills *ret from a point's (and its device's) settings. `host` lends has/get_… only. */
 int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_settings *device,
                                   const struct tg_settings *point, struct tg_modbus_point *ret,
@@ -87,18 +105,33 @@ bool tg_modbus_note_failure(struct tg_modbus_instance *m, uint32_t device, const
                             enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups);
 /* The unit is alive. */
 void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool sync, bool refused);
+/* One request, counted; a connection that was closed while idle is opened again for it. */
+enum tg_modbus_outcome tg_modbus_exchange(struct tg_modbus_instance *m, uint32_t device,
+                                          const struct tg_modbus_request *r, struct tg_modbus_answer *ret);
+/* One read whose answer nothing outstanding can be taken for; its value is not used. */
+void tg_modbus_sync_turn(struct tg_modbus_instance *m, uint32_t device);
 /* "FC3 holding:100+8" */
 void tg_modbus_describe(const struct tg_modbus_request *r, char *ret_text, size_t cap);
 
 /* modbus_write.c */
 void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                      const struct tg_value *value);
+/* modbus_command.c */
 void tg_modbus_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
+
+/* One request between two turns: waits until the bus is free, counts, and tells the bus how it went. */
+enum tg_modbus_outcome tg_modbus_ask(struct tg_modbus_instance *m, uint32_t device,
+                                     const struct tg_modbus_request *r, struct tg_modbus_answer *ret);
+void tg_modbus_answer_error(struct tg_modbus_instance *m, uint64_t request, int status, const char *text);
+void tg_modbus_answer_exception(struct tg_modbus_instance *m, uint64_t request, unsigned code);
 
 /* modbus_text.c: values as JSON */
 struct tg_writer;
 void tg_modbus_json_value(struct tg_writer *w, const struct tg_value *v);
 void tg_modbus_json_text(struct tg_writer *w, const char *text, size_t len);
+
+extern const char *const tg_modbus_parity_names[]; /* none, even, odd */
+int tg_modbus_discover(const struct tg_discover *request);
 
 extern const struct tg_profile tg_modbus_profiles[];
 int tg_modbus_decode(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),

@@ -12,9 +12,13 @@
 #include "core/base/random.h"
 #include "plugins/modbus/modbus_plugin.h"
 #include "southbound/real32.h"
+#include "southbound/serial_port.h"
 
-#define POLL_BUDGET_MS 20  /* then the host gets its turn: a waiting write goes before the next read */
-#define LISTEN_MS      200 /* at a time */
+#define POLL_BUDGET_MS  20  /* then the host gets its turn: a waiting write goes before the next read */
+#define LISTEN_MS       200 /* at a time */
+#define SLOW_LATENCY_MS 4   /* of a USB adapter; FTDI's default is 16 */
+#define PROBE_MIN_MS    100
+#define NOISE_MS        5000 /* a line that is never silent for so long is reported */
 
 /* --- what the host is told --------------------------------------------------------------------- */
 
@@ -82,6 +86,20 @@ static void report_outage(struct tg_modbus_instance *m, const char *why, int64_t
     m->outage = true;
 }
 
+/* Such an adapter adds its wait to every answer that does not fill its buffer. */
+static void warn_of_latency(struct tg_modbus_instance *m)
+{
+    const char *path = m->link_config.path;
+    int ms = path && !m->latency_told ? tg_serial_latency_ms(path, "/sys/bus/usb-serial/devices") : -1;
+    if (ms < SLOW_LATENCY_MS)
+        return;
+    m->latency_told = true;
+    m->host->log(m->host->source, TG_LOG_WARN,
+                 "%s waits %d ms before it hands over an answer: write 1 into its latency_timer "
+                 "(/sys/bus/usb-serial/devices/…/latency_timer) and every request is that much faster",
+                 path, ms);
+}
+
 int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
 {
     struct tg_error err = {0};
@@ -110,6 +128,7 @@ int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m)
     m->retry_ms = now + (m->backoff.attempt > 0 ? tg_backoff_next(&m->backoff, tg_random_u32()) : 0);
     m->backoff.attempt += m->backoff.attempt == 0;
     m->opened_ms = now;
+    warn_of_latency(m);
     if (m->outage)
         m->host->log(m->host->source, TG_LOG_INFO, "the link is open again");
     for (uint32_t i = 0; m->outage && i < m->source->device_count; i++)
@@ -154,6 +173,8 @@ bool tg_modbus_note_failure(struct tg_modbus_instance *m, uint32_t device, const
         tg_modbus_bus_failed(&m->bus, device, failure_of(outcome), r->function,
                              sent ? tg_modbus_rtu_answer_bytes(r) : 0, d->timeout_ms, now, tg_random_u32());
     m->job.active = false;
+    if (outcome != TG_MODBUS_GOT_EXCEPTION)
+        d->counts.faults[tg_modbus_link_fault(m->link)]++;
     tg_modbus_describe(r, what, sizeof what);
     if (outcome == TG_MODBUS_GOT_EXCEPTION)
         snprintf(why, sizeof why, "unit %u, %s: the gateway says %s", u->id, what,
@@ -178,14 +199,34 @@ static const uint8_t read_functions[] = {[TG_MODBUS_COIL] = TG_MODBUS_READ_COILS
                                          [TG_MODBUS_HOLDING] = TG_MODBUS_READ_HOLDING,
                                          [TG_MODBUS_INPUT] = TG_MODBUS_READ_INPUT};
 
-static enum tg_modbus_outcome exchange(struct tg_modbus_instance *m, uint32_t device,
-                                       const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
+/* How long to wait for an answer. A probe of a unit that is down costs the others as little as can be: three times
+ * the slowest answer that this bus has given; every fourth one waits for the whole timeout, for a unit that has come
+ * back slower than all others. */
+static int64_t patience_ms(const struct tg_modbus_instance *m, uint32_t device)
 {
-    enum tg_modbus_outcome o = tg_modbus_link_exchange(m->link, r, m->devices[device].timeout_ms, ret);
+    const struct tg_modbus_unit *u = &m->units[device];
+    int64_t whole = m->devices[device].timeout_ms, slowest = tg_modbus_link_slowest_ms(m->link),
+            brief = 3 * slowest;
+    brief = brief < PROBE_MIN_MS ? PROBE_MIN_MS : brief;
+    bool hurry = u->state == TG_MODBUS_UNIT_DOWN && slowest >= 0 && u->probes % 4 != 3;
+    return hurry && brief < whole ? brief : whole;
+}
+
+enum tg_modbus_outcome tg_modbus_exchange(struct tg_modbus_instance *m, uint32_t device,
+                                          const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
+{
+    struct tg_modbus_counts *c = &m->devices[device].counts;
+    int64_t timeout_ms = patience_ms(m, device);
+    enum tg_modbus_outcome o = tg_modbus_link_exchange(m->link, r, timeout_ms, ret);
     if (o == TG_MODBUS_NOT_SENT && tg_modbus_ensure_link(m) == 0)
         /* An idle connection that the device had closed: nothing was sent, so nothing can happen twice. */
-        o = tg_modbus_link_exchange(m->link, r, m->devices[device].timeout_ms, ret);
-    tg_modbus_bus_freed(&m->bus, tg_modbus_now(m));
+        o = tg_modbus_link_exchange(m->link, r, timeout_ms, ret);
+    tg_modbus_bus_freed(&m->bus, device, tg_modbus_now(m));
+    c->requests += o != TG_MODBUS_NOT_SENT;
+    c->answers += o == TG_MODBUS_GOT_ANSWER;
+    c->exceptions += o == TG_MODBUS_GOT_EXCEPTION;
+    if (o == TG_MODBUS_GOT_EXCEPTION)
+        c->busy += ret->exception == 5 || ret->exception == 6;
     return o;
 }
 
@@ -247,12 +288,12 @@ static void turn_failed(struct tg_modbus_instance *m, uint32_t device, const str
     flush_values(m, device);
 }
 
-static void sync_turn(struct tg_modbus_instance *m, uint32_t device)
+void tg_modbus_sync_turn(struct tg_modbus_instance *m, uint32_t device)
 {
     struct tg_modbus_answer a;
     struct tg_modbus_request r = sync_request(m, device);
     m->devices[device].value_count = 0; /* of a turn that is repeated */
-    enum tg_modbus_outcome o = exchange(m, device, &r, &a);
+    enum tg_modbus_outcome o = tg_modbus_exchange(m, device, &r, &a);
     bool refused = o == TG_MODBUS_GOT_EXCEPTION;
     if (o == TG_MODBUS_GOT_ANSWER || (refused && !gateway_exception(a.exception))) {
         tg_modbus_note_answer(m, device, true, refused);
@@ -263,10 +304,36 @@ static void sync_turn(struct tg_modbus_instance *m, uint32_t device)
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
+/* A device that was changed, or that refused for a while only, gets its large requests again. */
+static void forget_refusals(struct tg_modbus_device *d, int64_t now)
+{
+    if (d->learned_ms == 0 || now - d->learned_ms < d->forget_ms)
+        return;
+    for (size_t i = 0; i < d->item_count; i++)
+        d->items[i].fence = false;
+    d->learned_ms = 0;
+    d->counts.forgotten++;
+}
+
+/* The turn's groups are served; how late that is. */
+static void job_done(struct tg_modbus_instance *m)
+{
+    struct tg_modbus_counts *c = &m->devices[m->job.device].counts;
+    int64_t now = tg_modbus_now(m);
+    c->late_ms = now - tg_poll_plan_since_ms(&m->units[m->job.device].plan, m->job.groups);
+    if (c->late_ms > c->worst_late_ms)
+        c->worst_late_ms = c->late_ms;
+    m->job.active = false;
+    tg_modbus_bus_served(&m->bus, m->job.device, m->job.groups, now);
+    flush_values(m, m->job.device);
+}
+
 static void start_job(struct tg_modbus_instance *m, uint32_t device)
 {
     struct tg_modbus_device *d = &m->devices[device];
-    uint32_t due = tg_poll_plan_due(&m->units[device].plan, tg_modbus_now(m));
+    int64_t now = tg_modbus_now(m);
+    uint32_t due = tg_poll_plan_due(&m->units[device].plan, now);
+    forget_refusals(d, now);
     for (size_t i = 0; i < d->item_count; i++)
         d->items[i].wanted = due >> d->groups[d->items[i].tag] & 1;
     d->value_count = 0;
@@ -307,6 +374,8 @@ static void span_refused(struct tg_modbus_instance *m, struct tg_modbus_device *
     }
     if (exception == 2 || exception == 3) {
         /* 3 too: devices say so when a read is longer than they like */
+        if (d->learned_ms == 0)
+            d->learned_ms = tg_modbus_now(m);
         if (tg_modbus_plan_split(d->items, d->item_count, span)) {
             job->pos = span->first;
             return;
@@ -331,9 +400,7 @@ static void step_job(struct tg_modbus_instance *m)
     struct tg_modbus_span span;
     struct tg_modbus_answer a;
     if (!tg_modbus_plan_next(d->items, d->item_count, &d->limits, &job->pos, &span)) {
-        job->active = false;
-        tg_modbus_bus_served(&m->bus, job->device, job->groups, tg_modbus_now(m));
-        flush_values(m, job->device);
+        job_done(m);
         return;
     }
     struct tg_modbus_request r = {.unit = span.unit,
@@ -341,7 +408,7 @@ static void step_job(struct tg_modbus_instance *m)
                                   .address = span.address,
                                   .count = span.count};
     uint32_t device = job->device, groups = job->groups;
-    enum tg_modbus_outcome o = exchange(m, device, &r, &a);
+    enum tg_modbus_outcome o = tg_modbus_exchange(m, device, &r, &a);
     if (o == TG_MODBUS_GOT_ANSWER) {
         tg_modbus_note_answer(m, device, false, false);
         tg_modbus_answer_words(&r, &a, m->words);
@@ -356,6 +423,28 @@ static void step_job(struct tg_modbus_instance *m)
 
 /* --- poll --------------------------------------------------------------------------------------------- */
 
+/* One slice of silence. A line on which somebody talks without end is told once: nothing can be asked on it. */
+static void listen_turn(struct tg_modbus_instance *m, int64_t until_ms, int64_t now)
+{
+    if (m->quiet_since_ms == 0)
+        m->quiet_since_ms = now;
+    if (tg_modbus_link_listen(m->link, until_ms < now + LISTEN_MS ? until_ms : now + LISTEN_MS))
+        tg_modbus_bus_heard(&m->bus, tg_modbus_now(m));
+    if (m->noisy || now - m->quiet_since_ms < NOISE_MS + m->bus.quiet_ms)
+        return;
+    m->noisy = true;
+    m->host->log(m->host->source, TG_LOG_WARN,
+                 "the line is never silent: somebody sends what nobody asked for (noise); nothing is asked "
+                 "until it ends");
+    for (uint32_t i = 0; i < m->source->device_count; i++) {
+        report_state(m, i, TG_DEVICE_DOWN, "the line is never silent (noise); unit %u is asked when it is",
+                     m->units[i].id);
+        emit_all(m, i, TG_QUALITY_COMM);
+    }
+    if (m->link_config.transport != TG_MODBUS_RTU)
+        tg_modbus_link_close(m->link); /* perhaps a fresh connection is silent */
+}
+
 /* Does what is possible now; the ms until something is, 0 = at once, TG_POLL_IDLE = never. */
 static int64_t step(struct tg_modbus_instance *m)
 {
@@ -368,15 +457,18 @@ static int64_t step(struct tg_modbus_instance *m)
         return 0;
     }
     struct tg_modbus_turn t = tg_modbus_bus_next(&m->bus, now);
+    if (t.kind != TG_MODBUS_TURN_LISTEN) {
+        m->quiet_since_ms = 0;
+        m->noisy = false;
+    }
     switch (t.kind) {
     case TG_MODBUS_TURN_WAIT:
         return t.at_ms == TG_POLL_NEVER ? TG_POLL_IDLE : t.at_ms - now;
     case TG_MODBUS_TURN_LISTEN:
-        if (tg_modbus_link_listen(m->link, t.at_ms < now + LISTEN_MS ? t.at_ms : now + LISTEN_MS))
-            tg_modbus_bus_heard(&m->bus, tg_modbus_now(m));
+        listen_turn(m, t.at_ms, now);
         return 0;
     case TG_MODBUS_TURN_SYNC:
-        sync_turn(m, t.unit);
+        tg_modbus_sync_turn(m, t.unit);
         return 0;
     case TG_MODBUS_TURN_READ:
         start_job(m, t.unit);

@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "plugins/modbus/modbus_ports.h"
+#include "southbound/serial_port.h"
 
 /* What modbus_connect() of libmodbus 3.1.6 knows; anything else becomes 9600 silently. */
 const char *const tg_modbus_baud_names[] = {"110",     "300",     "600",     "1200",    "2400",    "4800",
@@ -35,14 +35,17 @@ static int lock_port(const char *path, struct tg_error *err)
     if (fd < 0)
         return tg_error_set(err, errno == ENOENT ? TG_ENOTFOUND : tg_code_from_errno(errno), "%s: %s", path,
                             strerror(errno));
+    char why[256];
     if (!isatty(fd)) {
         close(fd);
         return tg_error_set(err, TG_EINVAL, "%s is not a serial port", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (tg_serial_claim(fd, path, why, sizeof why) < 0) {
         close(fd);
-        return tg_error_set(err, TG_EBUSY, "%s is in use by another program or source", path);
+        return tg_error_set(err, TG_EBUSY, "%s", why);
     }
+    /* libmodbus opens the port once more, which exclusiveness would not let it: again when it has. */
+    (void)ioctl(fd, TIOCNXCL);
     return fd;
 }
 
@@ -82,14 +85,14 @@ close_port:
 free_context:
     modbus_free(ctx);
 unlock:
+    tg_serial_release(lock);
     close(lock);
     return rc;
 }
 
 void tg_modbus_serial_close(modbus_t *context, int lock)
 {
-    (void)ioctl(modbus_get_socket(context),
-                TIOCNXCL); /* else it would last as long as anyone has the port open */
+    tg_serial_release(lock);
     modbus_close(context);
     modbus_free(context);
     close(lock);

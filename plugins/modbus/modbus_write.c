@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Writes and commands. They come between two requests and go first. A write is never repeated: when its
- * outcome is not known the caller is told so and the point is read as soon as possible.
+ * Writes. They come between two requests and go first. A write is never repeated: when its answer does not come,
+ * the point is read back, and the caller is told what was found.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,11 +10,12 @@
 #include "core/base/bytes.h"
 #include "plugins/modbus/modbus_plugin.h"
 
-#define ANSWER_BYTES 4096
+#define ANSWER_BYTES 1536 /* 123 words and what stands around them */
 #define LISTEN_MS    200
+#define VERDICT_MS   25000 /* the caller waits 30 s for the outcome: a unit so slow is not asked for more */
 #define CLAIM_MS     10000 /* a line that is never idle is given up */
 
-static void answer_error(struct tg_modbus_instance *m, uint64_t request, int status, const char *text)
+void tg_modbus_answer_error(struct tg_modbus_instance *m, uint64_t request, int status, const char *text)
 {
     char json[512];
     struct tg_writer w = tg_writer_init(json, sizeof json);
@@ -42,15 +42,12 @@ static bool claim_bus(struct tg_modbus_instance *m, uint32_t device)
     }
 }
 
-static enum tg_modbus_outcome ask(struct tg_modbus_instance *m, uint32_t device,
-                                  const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
+enum tg_modbus_outcome tg_modbus_ask(struct tg_modbus_instance *m, uint32_t device,
+                                     const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
 {
     if (!claim_bus(m, device))
         return TG_MODBUS_NOT_SENT;
-    enum tg_modbus_outcome o = tg_modbus_link_exchange(m->link, r, m->devices[device].timeout_ms, ret);
-    if (o == TG_MODBUS_NOT_SENT && tg_modbus_ensure_link(m) == 0)
-        o = tg_modbus_link_exchange(m->link, r, m->devices[device].timeout_ms, ret);
-    tg_modbus_bus_freed(&m->bus, tg_modbus_now(m));
+    enum tg_modbus_outcome o = tg_modbus_exchange(m, device, r, ret);
     bool silent_target = o == TG_MODBUS_GOT_EXCEPTION && (ret->exception == 10 || ret->exception == 11);
     bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(m->link);
     if (o == TG_MODBUS_GOT_ANSWER || (o == TG_MODBUS_GOT_EXCEPTION && !silent_target)) {
@@ -70,15 +67,34 @@ static enum tg_modbus_outcome read_change_write(struct tg_modbus_instance *m, ui
     struct tg_modbus_request get = {
         .unit = r->unit, .function = read_holding, .address = r->address, .count = 1};
     uint16_t word;
-    enum tg_modbus_outcome o = ask(m, device, &get, ret);
+    enum tg_modbus_outcome o = tg_modbus_ask(m, device, &get, ret);
     if (o != TG_MODBUS_GOT_ANSWER) /* nothing was written, so nothing is unknown */
         return o == TG_MODBUS_GOT_EXCEPTION || o == TG_MODBUS_STOPPED ? o : TG_MODBUS_NOT_SENT;
     tg_modbus_answer_words(&get, ret, &word);
     word = (uint16_t)((word & r->and_mask) | r->or_mask);
     r->function = m->devices[device].only_multiple ? TG_MODBUS_WRITE_REGISTERS : TG_MODBUS_WRITE_ONE_REGISTER;
     r->words = &word;
-    o = ask(m, device, r, ret);
+    o = tg_modbus_ask(m, device, r, ret);
     r->words = NULL;
+    return o;
+}
+
+/* One register after the other. When one fails after the first was written, the outcome is unknown as a whole. */
+static enum tg_modbus_outcome write_singly(struct tg_modbus_instance *m, uint32_t device,
+                                           struct tg_modbus_request *r, const struct tg_modbus_write *w,
+                                           struct tg_modbus_answer *ret)
+{
+    struct tg_modbus_request one = *r;
+    enum tg_modbus_outcome o = TG_MODBUS_GOT_ANSWER;
+    one.function = TG_MODBUS_WRITE_ONE_REGISTER;
+    one.count = 1;
+    for (unsigned i = 0; i < w->count && o == TG_MODBUS_GOT_ANSWER; i++) {
+        one.address = (uint16_t)(r->address + i);
+        one.words = &w->words[i];
+        o = tg_modbus_ask(m, device, &one, ret);
+        if (i > 0 && o == TG_MODBUS_NOT_SENT)
+            o = TG_MODBUS_LINK_LOST;
+    }
     return o;
 }
 
@@ -94,18 +110,22 @@ static enum tg_modbus_outcome write_to(struct tg_modbus_instance *m, uint32_t de
     switch (w->kind) {
     case TG_MODBUS_WRITE_COIL:
         r->function = d->only_multiple ? TG_MODBUS_WRITE_COILS : TG_MODBUS_WRITE_ONE_COIL;
-        return ask(m, device, r, ret);
+        return tg_modbus_ask(m, device, r, ret);
     case TG_MODBUS_WRITE_WORDS:
+        if (d->only_single) {
+            r->function = TG_MODBUS_WRITE_ONE_REGISTER;
+            return write_singly(m, device, r, w, ret);
+        }
         r->function =
             w->count > 1 || d->only_multiple ? TG_MODBUS_WRITE_REGISTERS : TG_MODBUS_WRITE_ONE_REGISTER;
-        return ask(m, device, r, ret);
+        return tg_modbus_ask(m, device, r, ret);
     default:
         break;
     }
     r->count = 1;
     if (!d->no_mask_write) {
         r->function = TG_MODBUS_MASK_WRITE;
-        enum tg_modbus_outcome o = ask(m, device, r, ret);
+        enum tg_modbus_outcome o = tg_modbus_ask(m, device, r, ret);
         if (o != TG_MODBUS_GOT_EXCEPTION || ret->exception != 1)
             return o;
         d->no_mask_write = true;
@@ -113,7 +133,7 @@ static enum tg_modbus_outcome write_to(struct tg_modbus_instance *m, uint32_t de
     return read_change_write(m, device, r, ret);
 }
 
-static void answer_exception(struct tg_modbus_instance *m, uint64_t request, unsigned code)
+void tg_modbus_answer_exception(struct tg_modbus_instance *m, uint64_t request, unsigned code)
 {
     char json[96];
     snprintf(json, sizeof json, "{\"exception\":%u,\"name\":\"%s\"}", code, tg_modbus_exception_name(code));
@@ -128,17 +148,80 @@ static void read_soon(struct tg_modbus_instance *m, uint32_t device, uint32_t po
         tg_poll_plan_hasten(&u->plan, UINT32_C(1) << m->devices[device].groups[point], tg_modbus_now(m));
 }
 
-static int status_of(enum tg_modbus_outcome o)
+/* --- was it taken? ----------------------------------------------------------------------------------------- */
+
+enum taken { TAKEN, NOT_TAKEN, NOT_READ };
+
+/* Reads where a write went whose answer did not come. Nothing is sent a second time. On a line without transaction
+ * ids the unit is brought into step first, so that what is read is not the late answer of something else. */
+static enum taken read_back(struct tg_modbus_instance *m, uint32_t device, uint16_t address,
+                            const struct tg_modbus_write *w, uint16_t *ret_words)
 {
-    switch (o) {
-    case TG_MODBUS_GOT_ANSWER:
-        return TG_PLUGIN_OK;
-    case TG_MODBUS_GOT_EXCEPTION:
-        return TG_PLUGIN_EDEVICE;
-    case TG_MODBUS_NOT_SENT:
-        return TG_PLUGIN_EIO;
-    default:
-        return TG_PLUGIN_EUNKNOWN;
+    struct tg_modbus_answer a = {0};
+    bool coil = w->kind == TG_MODBUS_WRITE_COIL;
+    struct tg_modbus_request get = {.unit = m->units[device].id,
+                                    .function = coil ? TG_MODBUS_READ_COILS : TG_MODBUS_READ_HOLDING,
+                                    .address = address,
+                                    .count = w->kind == TG_MODBUS_WRITE_WORDS ? w->count : 1};
+    int64_t waits = tg_modbus_link_has_ids(m->link) ? 2 : 4; /* the write; silence, SYNC; this read */
+    if (waits * m->devices[device].timeout_ms > VERDICT_MS)
+        return NOT_READ;
+    if (m->units[device].out_of_step) {
+        if (!claim_bus(m, device))
+            return NOT_READ;
+        tg_modbus_sync_turn(m, device);
+    }
+    if (m->units[device].out_of_step || tg_modbus_ask(m, device, &get, &a) != TG_MODBUS_GOT_ANSWER)
+        return NOT_READ;
+    tg_modbus_answer_words(&get, &a, ret_words);
+    if (w->kind == TG_MODBUS_WRITE_MASK)
+        return (ret_words[0] & ~w->and_mask & 0xFFFF) == (w->or_mask & ~w->and_mask) ? TAKEN : NOT_TAKEN;
+    return memcmp(ret_words, w->words, get.count * sizeof *ret_words) == 0 ? TAKEN : NOT_TAKEN;
+}
+
+/* {"function":16,"address":20,"count":2,"words":["…"],"verified":true}: what the device confirmed. */
+static void answer_taken(struct tg_modbus_instance *m, uint64_t request, const struct tg_modbus_request *r,
+                         const struct tg_modbus_write *w, bool verified)
+{
+    char json[ANSWER_BYTES];
+    struct tg_writer out = tg_writer_init(json, sizeof json);
+    tg_write_fmt(&out, "{\"function\":%u,\"address\":%u,\"count\":%u,", r->function, r->address, w->count);
+    if (r->function == TG_MODBUS_MASK_WRITE || w->kind == TG_MODBUS_WRITE_MASK) {
+        tg_write_fmt(&out, "\"and\":\"%04X\",\"or\":\"%04X\"", w->and_mask,
+                     w->or_mask & ~w->and_mask & 0xFFFF);
+    } else {
+        tg_write_str(&out, "\"words\":[");
+        for (unsigned i = 0; i < w->count; i++)
+            tg_write_fmt(&out, "%s\"%04X\"", i ? "," : "", w->words[i]);
+        tg_write_str(&out, "]");
+    }
+    tg_write_str(&out, verified ? ",\"verified\":true}" : "}");
+    m->host->answer(m->host->source, request, TG_PLUGIN_OK, tg_writer_cstr(&out) == 0 ? json : NULL);
+}
+
+/* A write whose answer did not come, or was damaged. */
+static void answer_unknown(struct tg_modbus_instance *m, uint64_t request, uint32_t device,
+                           const struct tg_modbus_request *r, const struct tg_modbus_write *w)
+{
+    char what[48], why[160], text[400];
+    uint16_t words[TG_MODBUS_MAX_READ_REGISTERS];
+    bool broadcast = r->unit == 0 && !tg_modbus_link_has_ids(m->link);
+    tg_modbus_describe(r, what, sizeof what);
+    snprintf(why, sizeof why, "%s", tg_modbus_link_problem(m->link));
+    enum taken taken = broadcast ? NOT_READ : read_back(m, device, r->address, w, words);
+    if (taken == TAKEN) {
+        m->devices[device].counts.verified++;
+        answer_taken(m, request, r, w, true);
+    } else if (taken == NOT_TAKEN) {
+        snprintf(
+            text, sizeof text,
+            "%s: %s; read back, the device has %04X%s there, not what was written, which it may still take",
+            what, why, words[0], w->kind == TG_MODBUS_WRITE_WORDS && w->count > 1 ? "…" : "");
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN, text);
+    } else {
+        snprintf(text, sizeof text,
+                 "%s: %s; it is not known whether the value was taken, the point is read next", what, why);
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN, text);
     }
 }
 
@@ -149,131 +232,37 @@ void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t
     struct tg_modbus_write w;
     struct tg_modbus_answer a = {0};
     struct tg_error err = {0};
-    char what[48], text[256];
     if (device >= m->source->device_count || point >= m->devices[device].config->point_count) {
-        answer_error(m, request, TG_PLUGIN_EINVAL, "no such device or point");
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, "no such device or point");
         return;
     }
     struct tg_modbus_device *d = &m->devices[device];
     int rc = tg_modbus_point_encode(&d->points[point], value, &w, &err);
     if (rc < 0) {
-        answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
         return;
     }
+    d->counts.writes++;
     struct tg_modbus_request r = {.unit = m->units[device].id, .address = d->points[point].address};
     enum tg_modbus_outcome o = write_to(m, device, &r, &w, &a);
     switch (o) {
     case TG_MODBUS_GOT_ANSWER:
-        m->host->answer(m->host->source, request, TG_PLUGIN_OK, NULL);
+        answer_taken(m, request, &r, &w, false);
         break;
     case TG_MODBUS_GOT_EXCEPTION:
-        answer_exception(m, request, a.exception);
+        tg_modbus_answer_exception(m, request, a.exception);
         break;
     case TG_MODBUS_NOT_SENT:
-        answer_error(m, request, TG_PLUGIN_EIO,
-                     "not written: the port or connection is not open, or the unit is silent");
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EIO,
+                               "not written: the port or connection is not open, or the unit is silent");
         break;
+    case TG_MODBUS_STOPPED:
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN,
+                               "the source is being stopped; it is not known whether the value was taken");
+        return;
     default:
-        tg_modbus_describe(&r, what, sizeof what);
-        snprintf(text, sizeof text,
-                 "%s: %s; it is not known whether the value was taken, the point is read next", what,
-                 tg_modbus_link_problem(m->link));
-        answer_error(m, request, status_of(o), text);
+        answer_unknown(m, request, device, &r, &w);
     }
-    if (o != TG_MODBUS_NOT_SENT && o != TG_MODBUS_STOPPED)
+    if (o != TG_MODBUS_NOT_SENT)
         read_soon(m, device, point);
-}
-
-/* --- command "read" ----------------------------------------------------------------------------------- */
-
-/* {"address":"holding:100","type":"float32","order":"CDAB","length":8}; all but address may be absent. */
-static int parse_read(struct tg_modbus_instance *m, uint32_t device, const char *json,
-                      struct tg_modbus_point *p, struct tg_error *err)
-{
-    json_error_t why;
-    const char *address = NULL, *type = NULL, *order = NULL;
-    int length = 0;
-    json_t *root = json_loads(json ? json : "", JSON_REJECT_DUPLICATES, &why);
-    int rc = TG_OK, n;
-    tg_modbus_point_init(p);
-    if (!root || json_unpack_ex(root, &why, JSON_STRICT, "{s:s,s?s,s?s,s?i}", "address", &address, "type",
-                                &type, "order", &order, "length", &length) < 0) {
-        rc = tg_error_set(err, TG_EINVAL,
-                          "read takes {\"address\":\"holding:0\"} and, as needed, type, order and length: %s",
-                          why.text);
-        goto out;
-    }
-    rc = tg_modbus_point_address(p, address, err);
-    if (rc < 0)
-        goto out;
-    bool bit = p->bit >= 0 || p->table == TG_MODBUS_COIL || p->table == TG_MODBUS_DISCRETE;
-    n = type ? tg_modbus_name_index(tg_modbus_type_names, type) : bit ? TG_MODBUS_BOOL : TG_MODBUS_UINT16;
-    p->type = (uint8_t)n;
-    const struct tg_settings *s = m->devices[device].config->settings;
-    int o = order ? tg_modbus_name_index(tg_modbus_order_names, order) : (int)m->host->get_int(s, "order");
-    p->order = (uint8_t)o;
-    p->length = (uint16_t)length;
-    if (n < 0 || o < 0 || length < 0 || length > TG_MODBUS_MAX_CHARACTERS)
-        rc = tg_error_set(err, TG_EINVAL, "unknown %s", n < 0 ? "type" : o < 0 ? "order" : "length");
-    else
-        rc = tg_modbus_point_finish(p, NULL, err);
-out:
-    json_decref(root);
-    return rc;
-}
-
-static void answer_read(struct tg_modbus_instance *m, uint64_t request, const struct tg_modbus_point *p,
-                        const struct tg_modbus_request *r)
-{
-    char json[ANSWER_BYTES], text[TG_MODBUS_TEXT_BYTES];
-    struct tg_writer w = tg_writer_init(json, sizeof json);
-    struct tg_value v;
-    enum tg_modbus_reading reading = tg_modbus_point_decode(p, m->words, text, &v);
-    tg_write_str(&w, "{\"value\":");
-    tg_modbus_json_value(&w, &v);
-    tg_write_fmt(&w, ",\"quality\":\"%s\",\"words\":[", tg_modbus_reading_name(reading));
-    for (unsigned i = 0; i < r->count; i++)
-        tg_write_fmt(&w, "%s\"%04X\"", i ? "," : "", m->words[i]);
-    tg_write_str(&w, "]}");
-    m->host->answer(m->host->source, request, TG_PLUGIN_OK, tg_writer_cstr(&w) == 0 ? json : NULL);
-}
-
-void tg_modbus_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json)
-{
-    struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
-    static const uint8_t functions[] = {TG_MODBUS_READ_COILS, TG_MODBUS_READ_DISCRETE, TG_MODBUS_READ_HOLDING,
-                                        TG_MODBUS_READ_INPUT};
-    struct tg_modbus_point p;
-    struct tg_modbus_answer a = {0};
-    struct tg_error err = {0};
-    if (device >= m->source->device_count || strcmp(name, "read") != 0) {
-        answer_error(m, request, TG_PLUGIN_EUNSUPPORTED,
-                     "unknown command; there is: read {\"address\":\"holding:0\"}");
-        return;
-    }
-    if (parse_read(m, device, json, &p, &err) < 0) {
-        answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
-        return;
-    }
-    struct tg_modbus_request r = {
-        .unit = m->units[device].id, .function = functions[p.table], .address = p.address, .count = p.count};
-    if ((r.unit == 0 && !tg_modbus_link_has_ids(m->link)) || m->units[device].out_of_step) {
-        answer_error(m, request, r.unit == 0 ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EIO,
-                     r.unit == 0 ? "a broadcast cannot be read" : "the unit does not answer reliably now");
-        return;
-    }
-    switch (ask(m, device, &r, &a)) {
-    case TG_MODBUS_GOT_ANSWER:
-        tg_modbus_answer_words(&r, &a, m->words);
-        answer_read(m, request, &p, &r);
-        break;
-    case TG_MODBUS_GOT_EXCEPTION:
-        answer_exception(m, request, a.exception);
-        break;
-    case TG_MODBUS_GOT_NOTHING:
-        answer_error(m, request, TG_PLUGIN_ETIMEOUT, tg_modbus_link_problem(m->link));
-        break;
-    default:
-        answer_error(m, request, TG_PLUGIN_EIO, tg_modbus_link_problem(m->link));
-    }
 }

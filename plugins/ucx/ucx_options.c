@@ -25,7 +25,7 @@ const struct tg_option ucx_source_options[] = {
 };
 
 const struct tg_option ucx_device_options[] = {
-    {"peer", TG_OPTION_TEXT, 0, 18, 24, NULL, NULL,
+    {"peer", TG_OPTION_TEXT, 0, 1, 64, NULL, NULL,
      "The Bluetooth device, as the module's URL for it: sps://D4CA6E8A1B2C or spp://…, with p or r (public, "
      "random address) behind it "
      "where the module wants it. Left out, the device is the module itself."},

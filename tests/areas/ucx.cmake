@@ -14,3 +14,7 @@ tg_fuzz(fuzz_ucx_link SOURCES fuzz/fuzz_ucx_link.c support/ucx_stage.c LINK tg_u
 
 tg_scenario(scenario_ucx_transcript b0851_ucx_transcript.py)
 tg_scenario(scenario_ucx_azure b0852_ucx_azure.py TIMEOUT 180)
+tg_scenario(scenario_ucx_brokers b0853_ucx_brokers.py TIMEOUT 120)
+tg_scenario(scenario_ucx_faults b0854_ucx_faults.py TIMEOUT 240)
+tg_scenario(scenario_ucx_source b0855_ucx_source.py TIMEOUT 180)
+tg_scenario(scenario_ucx_manual b0856_ucx_manual.py)

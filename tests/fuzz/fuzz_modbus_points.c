@@ -55,11 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(line, data, n);
     line[n] = 0;
     tg_modbus_point_init(&p);
-    if (tg_modbus_point_sentinel(&p, line, &err) < 0 && tg_modbus_point_address(&p, line, &err) < 0)
-        return 0;
     const uint8_t *c = end + 1;
+    if (tg_modbus_point_sentinel(&p, line, &err) < 0 &&
+        tg_modbus_point_address(&p, line, c[6] % 3 - 1, &err) < 0)
+        return 0;
     p.type = c[0] % (TG_MODBUS_STRING + 1);
-    p.order = c[1] % 4;
+    p.order = c[1] % TG_MODBUS_ORDERS;
     p.packing = c[2] % 4;
     p.half = c[3] % 2;
     p.encoding = c[4] % 2;

@@ -72,7 +72,10 @@ class Port:
     def plug(self):
         if self.master is not None:
             return {"path": self.path}
+        taken = pty.openpty() if self.path else ()  # an adapter that returns has another number
         self.master, self.slave = pty.openpty()
+        for descriptor in taken:
+            os.close(descriptor)
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
         self.path = os.ttyname(self.slave)  # the slave stays open here, so that users may come and go

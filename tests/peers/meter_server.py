@@ -4,6 +4,7 @@
 
     meter_server.py --profiles modbus_profiles.json --units 1,2,3         →  {"ready": true, "port": 40001}
     meter_server.py --profiles modbus_profiles.json --units 1,2 --rtu     →  {"ready": true, "path": "/dev/pts/7"}
+    meter_server.py --profiles … --units 1 --rtu-over-tcp                 →  {"ready": true, "port": 40002}
 
 Input registers carry the register map of the profile as big-endian floats that move with time and differ by unit;
 addresses without a parameter read 0, a read beyond the map or of more than --max-read registers (80 in the real
@@ -30,6 +31,7 @@ import time
 
 from pymodbus.datastore import ModbusServerContext, ModbusSlaveContext
 from pymodbus.datastore.store import BaseModbusDataBlock, ModbusSequentialDataBlock
+from pymodbus.device import ModbusDeviceIdentification
 from pymodbus.pdu import ExceptionResponse
 from pymodbus.server.async_io import ModbusSerialServer, ModbusTcpServer
 from pymodbus.transaction import ModbusRtuFramer, ModbusSocketFramer
@@ -165,6 +167,8 @@ async def main():
     parser.add_argument("--dead", default="")
     parser.add_argument("--max-read", type=int, default=80)
     parser.add_argument("--rtu", action="store_true")
+    parser.add_argument("--rtu-over-tcp", action="store_true")
+    parser.add_argument("--model", help="what the units say to function 43/14: VENDOR/PRODUCT/REVISION")
     parser.add_argument("--link", help="with --rtu: a symbolic link to the port, so that its name stays")
     arguments = parser.parse_args()
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -175,17 +179,20 @@ async def main():
     def numbers(text):
         return [int(number) for number in text.split(",") if number]
 
+    vendor, product, revision = (arguments.model or "//").split("/")
+    identity = ModbusDeviceIdentification(info_name={"VendorName": vendor, "ProductCode": product, "MajorMinorRevision": revision})
     meters = Meters(numbers(arguments.units), numbers(arguments.dead), tags, arguments.max_read)
     commands = meters.commands()
     if arguments.rtu:
         wire = Wire(arguments.link)
-        server = ModbusSerialServer(meters.context, ModbusRtuFramer, port=wire.inner.path, baudrate=115200,
+        server = ModbusSerialServer(meters.context, ModbusRtuFramer, identity=identity, port=wire.inner.path, baudrate=115200,
                                     response_manipulator=meters.answer)
         await server.start()
         commands.update(late=wire.late, damage=wire.damage, unplug=wire.port.unplug, plug=wire.port.plug)
         await control.serve({"path": wire.port.path}, commands)
         return
-    server = ModbusTcpServer(meters.context, ModbusSocketFramer, address=("127.0.0.1", 0),
+    framer = ModbusRtuFramer if arguments.rtu_over_tcp else ModbusSocketFramer
+    server = ModbusTcpServer(meters.context, framer, identity=identity, address=("127.0.0.1", 0),
                              response_manipulator=meters.answer)
     serving = asyncio.get_running_loop().create_task(server.serve_forever())
     await server.serving

@@ -9,14 +9,18 @@ that is taken from another answer shows. It knows functions 1 to 6, 15, 16 and 2
 
     lie UNIT HOW [TIMES]   the next TIMES answers of the unit (default: all) are not honest; `lie UNIT honest` ends it
     left UNIT              {"left": lies still to tell}
+    put UNIT REGISTER N    the register holds N
     hole FROM TO           reading any of these registers is exception 2
     log                    {"log": [[unit, function, address, count], …]} of all requests
     connections            {"connections": how many there were}
     drop                   closes all connections, in order
+    stream on|off          sends noise without an end to everybody who is connected, answers nothing meanwhile
     unplug | plug          (RTU) the port disappears, or is there again
 
 HOW is one of: silent, late:SECONDS, exception:CODE, tid, protocol, unit, function, length:DELTA, count:DELTA, crc,
-swapped, nocrc, half, dribble, noise, echo, twice, reset, flood, wrongecho, shift (answers one request behind, like a
+swapped, nocrc, half, dribble, noise, echo, twice, reset, flood, wrongecho, deaf (does not do what it is told,
+and says nothing), second:U (a second answer in the same segment, unit U's), gap:SECONDS (a pause within the frame), odd (an odd
+byte count), short (reads less than it was asked for), shift (answers one request behind, like a
 unit that was late once).
 """
 import argparse
@@ -43,6 +47,7 @@ class Liar:
         self.tcp = tcp
         self.lies, self.written, self.bits, self.holes = {}, {}, {}, []
         self.requests, self.connections, self.held, self.open = [], 0, {}, set()
+        self.streaming, self.wires = False, set()
 
     # --- what a device would say ------------------------------------------------------------
 
@@ -54,7 +59,7 @@ class Liar:
 
     def honest(self, body):
         """The body (unit, function, …) of the right answer; None = a broadcast."""
-        unit, function, address, count = struct.unpack(">BBHH", body[:6])
+        unit, function, address, count = struct.unpack(">BBHH", body[:6].ljust(6, b"\0"))
         self.requests.append([unit, function, address, count if function not in (5, 6, 22) else 1])
         units = range(1, 248) if unit == 0 and not self.tcp else [unit]
         if function in (1, 2):
@@ -66,6 +71,8 @@ class Liar:
                 return bytes([unit, function | 0x80, 2])
             data = b"".join(struct.pack(">H", self.register(unit, address + i)) for i in range(count))
             return bytes([unit, function, len(data)]) + data
+        if function not in (5, 6, 15, 16, 22):
+            return bytes([unit, function | 0x80, 1])
         for each in units:
             if function == 5:
                 self.bits[each, address] = int(count == 0xFF00)
@@ -80,8 +87,6 @@ class Liar:
             elif function == 22:
                 old, other = self.register(each, address), struct.unpack(">H", body[6:8])[0]
                 self.written[each, address] = (old & count) | (other & ~count & 0xFFFF)
-            else:
-                return bytes([unit, function | 0x80, 1])
         if unit == 0 and not self.tcp:
             return None
         return body[:8] if function == 22 else body[:6]
@@ -125,6 +130,12 @@ class Liar:
     def serve(self, buffer, wire):
         while (request := self.take(buffer)) is not None:
             frame, body, tid = request
+            if self.streaming:
+                continue
+            if self.lies.get(body[0], ("",))[0] == "deaf":
+                self.requests.append([body[0], body[1], *struct.unpack(">HH", body[2:6])])
+                self.lie_for(body[0])
+                continue
             answer = self.honest(body)
             if answer is not None:
                 self.tell(frame, answer, tid, wire)
@@ -142,6 +153,9 @@ class Liar:
             wire.write(self.frame(bytes([body[0], body[1] | 0x80, int(argument)]), tid))
         elif how == "dribble":
             wire.dribble(good)
+        elif how == "gap":
+            wire.write(good[:4])
+            asyncio.get_running_loop().call_later(float(argument), wire.write, good[4:])
         elif how == "reset":
             wire.write(good[:len(good) // 2])
             wire.reset()
@@ -164,6 +178,9 @@ class Liar:
             return [good + good]
         if how == "wrongecho":
             return [self.frame(body[:3] + bytes([body[3] ^ 1]) + body[4:], tid)]
+        if how == "second":
+            other = bytes([int(argument)]) + body[1:3] + bytes(byte ^ 0x55 for byte in body[3:])
+            return [good + self.frame(other, (tid + 1) & 0xFFFF)]
         # From here on the values are wrong as well, so that it shows when such a frame is believed.
         if body[1] <= 4:
             body = body[:3] + bytes(byte ^ 0x55 for byte in body[3:])
@@ -183,6 +200,10 @@ class Liar:
         if how == "count":
             changed[2] = (changed[2] + int(argument)) & 0xFF
             return [self.frame(bytes(changed), tid)]
+        if how == "odd":
+            return [self.frame(body[:2] + bytes([body[2] - 1]) + body[3:-1], tid)]
+        if how == "short":
+            return [self.frame(body[:2] + bytes([0]), tid)]
         if how == "crc":
             return [good[:-1] + bytes([good[-1] ^ 0x10])]
         if how == "swapped":
@@ -203,6 +224,9 @@ class Liar:
         how, left = self.lies.get(int(unit), ("honest", 0))
         return {"left": 0 if how == "honest" else left if left is not None else -1}
 
+    def put(self, unit, address, value):
+        self.written[int(unit), int(address)] = int(value)
+
     def hole(self, first, last):
         self.holes.append((int(first), int(last)))
 
@@ -210,8 +234,23 @@ class Liar:
         for transport in self.open:
             transport.close()
 
+    def stream(self, which):
+        self.streaming = which == "on"
+        if self.streaming:
+            self.pour()
+
+    def pour(self):
+        """About 100 KB a second, of bytes that are no frame; TCP: of frames that nobody asked for."""
+        if not self.streaming:
+            return
+        noise = self.frame(bytes([1, 3, 4, 0, 0, 0, 0]), 0xFFFF) * 80 if self.tcp else bytes(range(5, 250)) * 4
+        for wire in self.wires:
+            if wire.can_take():
+                wire.write(noise)
+        asyncio.get_running_loop().call_later(0.01, self.pour)
+
     def commands(self):
-        return {"drop": self.drop, "lie": self.set_lie, "left": self.left, "hole": self.hole,
+        return {"drop": self.drop, "stream": self.stream, "lie": self.set_lie, "left": self.left, "hole": self.hole, "put": self.put,
                 "log": lambda: {"log": self.requests}, "connections": lambda: {"connections": self.connections}}
 
 
@@ -224,9 +263,11 @@ class Connection(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.liar.connections += 1
         self.liar.open.add(transport)
+        self.liar.wires.add(self)
 
     def connection_lost(self, _):
         self.liar.open.discard(self.transport)
+        self.liar.wires.discard(self)
 
     def data_received(self, data):
         self.buffer += data
@@ -235,6 +276,9 @@ class Connection(asyncio.Protocol):
     def write(self, data):
         if not self.transport.is_closing():
             self.transport.write(data)
+
+    def can_take(self):
+        return self.transport.get_write_buffer_size() < 1 << 16
 
     def dribble(self, data):
         self.write(data[:1])
@@ -251,6 +295,10 @@ class SerialWire:
     def __init__(self, liar, link):
         self.liar, self.buffer = liar, bytearray()
         self.port = control.Port(self.received, link)
+        liar.wires.add(self)
+
+    def can_take(self):
+        return len(self.port.waiting) < 4096
 
     def received(self, data):
         self.buffer += data

@@ -5,6 +5,7 @@
     check_wrong(stage, [("azure-sas.yaml", "tier: standard", "tier: other", "what is said")])
 """
 import os
+import re
 import shutil
 
 from gateway import run
@@ -24,7 +25,7 @@ def check_examples(stage, examples, make):
         for name in keys:
             make(stage, name)
         done = run("check", "-c", path, check=0)
-        assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+        assert re.match(re.escape(path) + " is good: 1 clouds, 1 sources, [23] devices", done.stdout) and not done.stderr, done.stdout + done.stderr
     for name in sorted({key for keys in examples.values() for key in keys}):
         make(stage, name)
 

@@ -19,7 +19,8 @@
 
 static const char *const everywhere[] = {"silent",  "half",        "dribble",     "function",     "unit",
                                          "count:2", "count:-2",    "count:1",     "count:253",    "noise",
-                                         "twice",   "exception:6", "exception:4", "exception:11", NULL};
+                                         "twice",   "exception:6", "exception:4", "exception:11", "odd",
+                                         "short",   "second:1",    "second:2",    "gap:0.03",     NULL};
 static const char *const on_tcp[] = {
     "tid",        "protocol:1",   "protocol:256", "length:4", "length:-1", "length:-4", "length:-5",
     "length:400", "length:60000", "reset",        "flood",    "late:0.15", "late:0.5",  NULL};

@@ -125,7 +125,7 @@ static void unplugged_port_returns(void **state)
 {
     (void)state;
     struct stage s;
-    char dir[] = "/tmp/tidegate-modbus-XXXXXX", link[64];
+    char dir[] = "/tmp/tidegate-modbus-XXXXXX", link[64], before[64] = "", after[64] = "";
     assert_non_null(mkdtemp(dir));
     snprintf(link, sizeof link, "%s/port", dir);
     memset(&s, 0, sizeof s);
@@ -136,6 +136,7 @@ static void unplugged_port_returns(void **state)
     uint32_t d = stage_device(s.host, 1, 2, 10, 1, 20);
     fake_start(s.host);
     wait_good(s.host, d, 2);
+    assert_true(readlink(link, before, sizeof before - 1) > 0);
     size_t mark = fake_mark(s.host);
     peer_do(&s.peer, "unplug");
     struct fake_event e = fake_expect_state(s.host, mark, d, TG_DEVICE_DOWN);
@@ -145,6 +146,8 @@ static void unplugged_port_returns(void **state)
     (void)fake_expect_value(s.host, mark, d, 1, TG_QUALITY_COMM);
     mark = fake_mark(s.host);
     peer_do(&s.peer, "plug");
+    assert_true(readlink(link, after, sizeof after - 1) > 0);
+    assert_string_not_equal(before, after); /* the same name, another tty */
     (void)fake_expect_state(s.host, mark, d, TG_DEVICE_OK);
     wait_good(s.host, d, 2);
     (void)stage_check_values(s.host, d, 1, 10, 1);
@@ -308,6 +311,66 @@ static void hole_is_learned(void **state)
     stage_end(&s);
 }
 
+/* What was learned outlives the connection, and is forgotten after the time that the file states. */
+static void hole_is_forgotten(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = stage_device(s.host, 1, 3, 16, 4, 20); /* 16, 20, 24 */
+    fake_device_set(s.host, d, "max_gap", "10");
+    fake_device_set(s.host, d, "forget_holes", "2s");
+    peer_do(&s.peer, "hole 18 18");
+    fake_start(s.host);
+    for (uint32_t p = 0; p < 3; p++)
+        (void)fake_expect_value(s.host, 0, d, p, TG_QUALITY_GOOD);
+    peer_do(&s.peer, "drop");
+    wait_good(s.host, d, 3);
+    fake_command(s.host, 1, d, "stats", "");
+    assert_non_null(strstr(fake_expect_answer(s.host, 1).text, "\"exceptions\":1,"));
+    for (uint64_t request = 2;; request++) { /* asked again, refused again */
+        wait_good(s.host, d, 2);
+        fake_command(s.host, request, d, "stats", "");
+        if (strstr(fake_expect_answer(s.host, request).text, "\"exceptions\":2,"))
+            break;
+    }
+    fake_command(s.host, 1000, d, "stats", "");
+    assert_non_null(strstr(fake_expect_answer(s.host, 1000).text, "\"forgotten\":1,"));
+    stage_end(&s);
+}
+
+/* The driver of a pty has no RS-485 mode: that is said, with what to do. */
+static void no_rs485(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_RTU, "100ms");
+    fake_source_set(s.host, "rs485", "true");
+    uint32_t d = stage_device(s.host, 1, 1, 10, 1, 20);
+    fake_start(s.host);
+    struct fake_event e = fake_expect_state(s.host, 0, d, TG_DEVICE_DOWN);
+    assert_non_null(
+        strstr(e.text, "its driver has no RS-485 mode (Inappropriate ioctl for device); remove rs485: true"));
+    stage_end(&s);
+}
+
+/* Nothing is asked before the silence that a device needs after connecting. */
+static void silence_after_connecting(void **state)
+{
+    (void)state;
+    struct stage s;
+    struct timespec before, after;
+    stage_begin(&s, STAGE_TCP, "1s");
+    fake_source_set(s.host, "connect_delay", "400ms");
+    uint32_t d = stage_device(s.host, 1, 1, 10, 1, 20);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, 0, TG_QUALITY_GOOD);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 400);
+    stage_end(&s);
+}
+
 /* A point that the device does not have: quality config, its neighbours good, told once. */
 static void missing_register(void **state)
 {
@@ -441,6 +504,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(stop_is_prompt),
         cmocka_unit_test(idle_connection_closed),
         cmocka_unit_test(hole_is_learned),
+        cmocka_unit_test(hole_is_forgotten),
+        cmocka_unit_test(no_rs485),
+        cmocka_unit_test(silence_after_connecting),
         cmocka_unit_test(missing_register),
         cmocka_unit_test(busy_is_asked_again),
         cmocka_unit_test(gateway_reports_silent_target),

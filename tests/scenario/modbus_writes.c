@@ -129,30 +129,143 @@ static void refusals(void **state)
     stage_end(&s);
 }
 
-/* The device takes the value but its answer is lost, wrong or late: the caller learns "unknown", the value is
- * read back, and it was written once. */
-static void outcome_unknown(enum stage_transport transport)
+/* A writable point that is read once an hour: what is read sooner is the verification. */
+static uint32_t quiet_point(struct stage *s, enum stage_transport transport)
+{
+    stage_begin(s, transport, "150ms");
+    uint32_t d = stage_device(s->host, 1, 1, 10, 1, 3600000);
+    fake_point_writable(s->host, d, 0);
+    fake_start(s->host);
+    (void)fake_expect_value(s->host, 0, d, 0, TG_QUALITY_GOOD);
+    return d;
+}
+
+/* The device takes the value but its answer is lost, wrong or late: it is read back, found there, and was written
+ * once. */
+static void verified(enum stage_transport transport)
 {
     static const char *const lies[] = {"silent", "wrongecho", "late:0.3", "half", NULL};
     for (size_t i = 0; lies[i]; i++) {
         struct stage s;
-        stage_begin(&s, transport, "150ms");
-        uint32_t d = stage_device(s.host, 1, 1, 10, 1,
-                                  3600000); /* read once an hour: what comes sooner is the verification */
-        fake_point_writable(s.host, d, 0);
-        fake_start(s.host);
-        (void)fake_expect_value(s.host, 0, d, 0, TG_QUALITY_GOOD);
+        uint32_t d = quiet_point(&s, transport);
         size_t mark = fake_mark(s.host);
         peer_do(&s.peer, "lie 1 %s 1", lies[i]);
         fake_write(s.host, 1, d, 0, tg_value_int(4242));
         struct fake_event e = fake_expect_answer(s.host, 1);
-        assert_int_equal(e.status, TG_PLUGIN_EUNKNOWN);
-        assert_non_null(strstr(e.text, "it is not known whether the value was taken"));
+        assert_string_equal(
+            e.text, "{\"function\":6,\"address\":10,\"count\":1,\"words\":[\"1092\"],\"verified\":true}");
+        assert_int_equal(e.status, TG_PLUGIN_OK);
         e = fake_expect_value(s.host, mark, d, 0, TG_QUALITY_GOOD);
         assert_int_equal(e.value.as.uinteger, 4242);
         assert_int_equal(stage_requests(&s, 1, 6), 1);
         stage_end(&s);
     }
+}
+
+/* It did not take it, or does not say: unknown, with what is there. Never is it sent again. */
+static void outcome_unknown(enum stage_transport transport)
+{
+    struct stage s;
+    uint32_t d = quiet_point(&s, transport);
+    peer_do(&s.peer, "lie 1 deaf 1");
+    fake_write(s.host, 1, d, 0, tg_value_int(4242));
+    struct fake_event e = fake_expect_answer(s.host, 1);
+    assert_int_equal(e.status, TG_PLUGIN_EUNKNOWN);
+    assert_non_null(
+        strstr(e.text, "no answer in 150 ms; read back, the device has 03F2 there, not what was written"));
+    peer_do(&s.peer, "lie 1 silent");
+    fake_write(s.host, 2, d, 0, tg_value_int(4243));
+    e = fake_expect_answer(s.host, 2);
+    assert_int_equal(e.status, TG_PLUGIN_EUNKNOWN);
+    assert_non_null(strstr(e.text, "it is not known whether the value was taken"));
+    assert_int_equal(stage_requests(&s, 1, 6), 2);
+    stage_end(&s);
+}
+
+static void verified_tcp(void **state)
+{
+    (void)state;
+    verified(STAGE_TCP);
+}
+
+static void verified_rtu(void **state)
+{
+    (void)state;
+    verified(STAGE_RTU);
+}
+
+/* A device without function 22: the register is read, changed in the one place, and written; it is asked for 22 once. */
+static void no_mask_write(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = stage_device(s.host, 1, 0, 0, 1, 0);
+    uint32_t p = fake_point(s.host, d, "field", 3600000);
+    fake_point_set(s.host, d, p, "address", "holding:30.4-7"); /* 1030 = 0x0406 */
+    fake_point_writable(s.host, d, p);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, p, TG_QUALITY_GOOD);
+    for (uint64_t i = 1; i <= 2; i++) {
+        size_t mark = fake_mark(s.host);
+        if (i == 1)
+            peer_do(&s.peer, "lie 1 exception:1 1");
+        fake_write(s.host, i, d, p, tg_value_uint(9 + i));
+        assert_int_equal(fake_expect_answer(s.host, i).status, TG_PLUGIN_OK);
+        assert_int_equal(fake_expect_value(s.host, mark, d, p, TG_QUALITY_GOOD).value.as.uinteger, 9 + i);
+    }
+    assert_int_equal(stage_requests(&s, 1, 22), 1);
+    assert_int_equal(stage_requests(&s, 1, 6), 2);
+    fake_command(s.host, 9, d, "read", "{\"address\":\"holding:30\"}");
+    assert_non_null(
+        strstr(fake_expect_answer(s.host, 9).text, "\"04B6\"")); /* the other bits are as they were */
+    stage_end(&s);
+}
+
+/* A turn of many slow requests does not hold up a write: it goes after the request that is on the line. */
+static void writes_go_first(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "5s");
+    uint32_t d = stage_device(s.host, 1, 20, 10, 7, 20);
+    fake_point_writable(s.host, d, 0);
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, 19, TG_QUALITY_GOOD);
+    peer_do(&s.peer, "lie 1 late:0.1");
+    size_t before = stage_requests(&s, 1, 3);
+    fake_write(s.host, 1, d, 0, tg_value_int(7));
+    assert_int_equal(fake_expect_answer(s.host, 1).status, TG_PLUGIN_OK);
+    json_t *log = peer_say(&s.peer, "log"), *entry;
+    size_t i, reads = 0;
+    json_array_foreach(json_object_get(log, "log"), i, entry)
+    {
+        if (json_integer_value(json_array_get(entry, 1)) == 6)
+            break;
+        reads += json_integer_value(json_array_get(entry, 1)) == 3;
+    }
+    json_decref(log);
+    assert_in_range(reads, before, before + 10); /* far less than the rest of a turn and the next */
+    stage_end(&s);
+}
+
+/* A device without function 16: one register after the other, in order. */
+static void only_single(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_begin(&s, STAGE_TCP, "1s");
+    uint32_t d = writable_device(s.host, 1);
+    fake_device_set(s.host, d, "only_single", "true");
+    fake_start(s.host);
+    (void)fake_expect_value(s.host, 0, d, WORD, TG_QUALITY_GOOD);
+    fake_write(s.host, 1, d, REAL, tg_value_real(-21.5));
+    struct fake_event e;
+    struct tg_value v = value_after(s.host, 1, d, REAL, &e);
+    assert_true(v.as.real >= -21.5 && v.as.real <= -21.5);
+    assert_int_equal(stage_requests(&s, 1, 6), 2);
+    assert_int_equal(stage_requests(&s, 1, 16), 0);
+    stage_end(&s);
 }
 
 static void unknown_tcp(void **state)
@@ -177,8 +290,10 @@ static void broadcast(void **state)
     fake_start(s.host);
     (void)fake_expect_value(s.host, 0, one, 0, TG_QUALITY_GOOD);
     fake_write(s.host, 1, all, WORD, tg_value_int(77));
-    assert_int_equal(fake_expect_answer(s.host, 1).status, 0);
-    struct fake_event e = fake_expect_value(s.host, fake_mark(s.host), one, 0, TG_QUALITY_GOOD);
+    struct fake_event e = fake_expect_answer(s.host, 1);
+    assert_int_equal(e.status, 0);
+    assert_null(strstr(e.text, "verified")); /* there is nobody to ask */
+    e = fake_expect_value(s.host, fake_mark(s.host), one, 0, TG_QUALITY_GOOD);
     assert_int_equal(e.value.as.uinteger, 77);
     assert_int_equal(stage_requests(&s, 0, 3) + stage_requests(&s, 0, 4), 0); /* and it is never read */
     stage_end(&s);
@@ -219,9 +334,10 @@ static void read_command(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tcp),          cmocka_unit_test(rtu),         cmocka_unit_test(refusals),
-        cmocka_unit_test(unknown_tcp),  cmocka_unit_test(unknown_rtu), cmocka_unit_test(broadcast),
-        cmocka_unit_test(read_command),
+        cmocka_unit_test(tcp),          cmocka_unit_test(rtu),           cmocka_unit_test(refusals),
+        cmocka_unit_test(unknown_tcp),  cmocka_unit_test(unknown_rtu),   cmocka_unit_test(broadcast),
+        cmocka_unit_test(read_command), cmocka_unit_test(verified_tcp),  cmocka_unit_test(verified_rtu),
+        cmocka_unit_test(only_single),  cmocka_unit_test(no_mask_write), cmocka_unit_test(writes_go_first),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -31,7 +31,8 @@ static void collect(struct ucx_stage *s)
 {
     struct tg_bytes out = tg_ucx_provision_output(&s->run, s->now_ms);
     size_t n = out.len < sizeof s->sent - s->sent_len ? out.len : sizeof s->sent - s->sent_len;
-    memcpy(s->sent + s->sent_len, out.data, n);
+    if (n > 0)
+        memcpy(s->sent + s->sent_len, out.data, n);
     s->sent_len += n;
     tg_ucx_provision_output_ack(&s->run, n, s->now_ms);
 }

@@ -27,6 +27,7 @@ static void build(struct world *w, uint32_t count, int64_t every_ms, bool has_id
     w->bus.has_ids = has_ids;
     for (uint32_t i = 0; i < count; i++) {
         w->units[i].id = (uint8_t)(i + 1);
+        w->units[i].heard = true;
         tg_poll_plan_init(&w->units[i].plan);
         assert_int_equal(tg_poll_plan_group(&w->units[i].plan, every_ms), 0);
     }
@@ -58,7 +59,7 @@ static struct tg_modbus_turn turn(struct world *w)
 static void answer(struct world *w, struct tg_modbus_turn t)
 {
     w->now += 10;
-    tg_modbus_bus_freed(&w->bus, w->now);
+    tg_modbus_bus_freed(&w->bus, t.unit, w->now);
     (void)tg_modbus_bus_answered(&w->bus, t.unit, t.kind == TG_MODBUS_TURN_SYNC, false, w->now);
     if (t.kind == TG_MODBUS_TURN_READ)
         tg_modbus_bus_served(&w->bus, t.unit, 1, w->now);
@@ -67,7 +68,7 @@ static void answer(struct world *w, struct tg_modbus_turn t)
 static enum tg_modbus_consequence lose(struct world *w, struct tg_modbus_turn t)
 {
     w->now += TIMEOUT;
-    tg_modbus_bus_freed(&w->bus, w->now);
+    tg_modbus_bus_freed(&w->bus, t.unit, w->now);
     enum tg_modbus_consequence c =
         tg_modbus_bus_failed(&w->bus, t.unit, TG_MODBUS_SILENT, 3, 7, TIMEOUT, w->now, UINT32_C(1) << 31);
     if (c == TG_MODBUS_REPORT || c == TG_MODBUS_WENT_DOWN)
@@ -211,6 +212,42 @@ static void silence_and_step(void **state)
     assert_int_equal(t.kind, TG_MODBUS_TURN_READ);
 }
 
+/* A unit that was never heard, or is down, does not cost the others a silence; its own next turn is a SYNC. */
+static void dead_unit_costs_no_silence(void **state)
+{
+    (void)state;
+    struct world w;
+    build(&w, 2, 100, false);
+    w.units[0].heard = false;
+    (void)lose(&w, turn(&w));
+    struct tg_modbus_turn t = tg_modbus_bus_next(&w.bus, w.now);
+    assert_int_equal(t.kind, TG_MODBUS_TURN_READ);
+    assert_int_equal(t.unit, 1);
+    answer(&w, t);
+    t = turn(&w);
+    assert_int_equal(t.unit, 0);
+    assert_int_equal(t.kind, TG_MODBUS_TURN_SYNC);
+    w.units[0].state = TG_MODBUS_UNIT_DOWN;
+    w.units[0].heard = true;
+    (void)lose(&w, t);
+    assert_int_equal(tg_modbus_bus_next(&w.bus, w.now).kind, TG_MODBUS_TURN_READ);
+    (void)tg_modbus_bus_failed(&w.bus, 0, TG_MODBUS_GARBLED, 3, 7, TIMEOUT, w.now, 0);
+    assert_int_equal(tg_modbus_bus_next(&w.bus, w.now).kind, TG_MODBUS_TURN_LISTEN); /* but noise does */
+}
+
+static void silence_between_units(void **state)
+{
+    (void)state;
+    struct world w;
+    build(&w, 2, 10, true);
+    w.bus.gap_ms = 2;
+    w.bus.unit_gap_ms = 10;
+    struct tg_modbus_turn t = turn(&w);
+    answer(&w, t);
+    assert_int_equal(tg_modbus_bus_ready_ms(&w.bus, t.unit), w.now + 2);
+    assert_int_equal(tg_modbus_bus_ready_ms(&w.bus, 1 - t.unit), w.now + 10);
+}
+
 static void refused_sync_is_followed_by_silence(void **state)
 {
     (void)state;
@@ -319,6 +356,8 @@ int main(void)
         cmocka_unit_test(jitter_is_a_fifth),
         cmocka_unit_test(dead_units_do_not_stall),
         cmocka_unit_test(silence_and_step),
+        cmocka_unit_test(dead_unit_costs_no_silence),
+        cmocka_unit_test(silence_between_units),
         cmocka_unit_test(refused_sync_is_followed_by_silence),
         cmocka_unit_test(entries_of_one_unit_share_the_step),
         cmocka_unit_test(outstanding_is_bounded),

@@ -31,7 +31,18 @@ static void points(void **state)
         {{{0}}, {{"address", "holding:1.3"}}, true, NULL, ""},
         {{{0}}, {{"address", "holding:1"}, {"bit", "3"}}, true, NULL, ""},
         {{{0}}, {{"address", "holding:1"}, {"type", "int16+sf"}}, false, NULL, ""},
-        {{{0}}, {{"address", "40001"}}, false, "address", "names no table"},
+        {{{0}}, {{"address", "40001"}}, true, NULL, ""},
+        {{{0}}, {{"address", "30001"}}, true, "address", "writable: input cannot be written"},
+        {{{"address_base", "0"}}, {{"address", "40001"}}, false, "address", "is ambiguous"},
+        {{{0}}, {{"address", "holding:40001"}}, false, "address", "is ambiguous"},
+        {{{"address_base", "1"}}, {{"address", "holding:40001"}}, false, NULL, ""},
+        {{{"address_base", "1"}}, {{"address", "holding:0"}}, false, "address", "no valid number"},
+        {{{0}}, {{"address", "holding:5.3-7"}}, true, NULL, ""},
+        {{{0}},
+         {{"address", "holding:5.3-7"}, {"type", "bool"}},
+         false,
+         "type",
+         "a field of 5 bits is a uint16"},
         {{{0}}, {{"address", "holding:1.3"}, {"bit", "4"}}, false, "bit", "names a bit already"},
         {{{0}}, {{"address", "coil:1"}, {"bit", "4"}}, false, "bit", "a coil is one bit already"},
         {{{0}}, {{"address", "coil:1"}, {"type", "int16"}}, false, "type", "a coil is a bool, not int16"},
@@ -135,6 +146,32 @@ static void sources(void **state)
     }
 }
 
+static void devices(void **state)
+{
+    (void)state;
+    static const struct {
+        struct option device[2];
+        const char *no_read, *text;
+    } cases[] = {{{{"only_multiple", "true"}, {"only_single", "true"}}, NULL, "exclude each other"},
+                 {{{"address_base", "1"}}, "1-65536", NULL},
+                 {{{"address_base", "1"}}, "0-5", "addresses from 1 to 65536"},
+                 {{{"address_base", "0"}}, "1-65536", "addresses from 0 to 65535"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fake_host *h = fake_host_new("modbus");
+        char error[FAKE_TEXT] = "";
+        fake_source_set(h, "host", "127.0.0.1");
+        uint32_t d = fake_device(h, "d");
+        for (size_t k = 0; k < 2 && cases[i].device[k].name; k++)
+            fake_device_set(h, d, cases[i].device[k].name, cases[i].device[k].text);
+        if (cases[i].no_read)
+            fake_device_append(h, d, "no_read", cases[i].no_read);
+        int rc = fake_open(h, error);
+        if (cases[i].text ? !strstr(error, cases[i].text) : rc != 0)
+            fail_msg("case %zu: %s", i, error);
+        fake_host_free(h);
+    }
+}
+
 static void too_many_intervals(void **state)
 {
     (void)state;
@@ -190,8 +227,8 @@ static void speeds(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(points), cmocka_unit_test(sentinel_is_checked),
-                                       cmocka_unit_test(sources), cmocka_unit_test(too_many_intervals),
-                                       cmocka_unit_test(speeds)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(points),  cmocka_unit_test(sentinel_is_checked), cmocka_unit_test(sources),
+        cmocka_unit_test(devices), cmocka_unit_test(too_many_intervals),  cmocka_unit_test(speeds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,33 +19,104 @@ static void addresses(void **state)
     (void)state;
     static const struct {
         const char *text;
-        int table, address, bit;
-    } good[] = {{"coil:0", TG_MODBUS_COIL, 0, -1},           {"discrete:5", TG_MODBUS_DISCRETE, 5, -1},
-                {"input:65535", TG_MODBUS_INPUT, 65535, -1}, {"holding:0x0BF3", TG_MODBUS_HOLDING, 0xBF3, -1},
-                {"holding:10.0", TG_MODBUS_HOLDING, 10, 0},  {"input:0xA.15", TG_MODBUS_INPUT, 10, 15}};
-    static const char *const bad[] = {
-        "",           "holding",         "holding:",   "holding:-1",    "holding:65536",
-        "holding:1 ", " holding:1",      "holding:0x", "holding:1.",    "holding:1.16",
-        "coil:1.0",   "register:1",      "40001",      "holding:1.2.3", "holding:99999999999999999999",
-        "Holding:1",  "holding:0x10000", "holding:1a"};
+        int base, table, address, bit, bits;
+    } good[] = {{"coil:0", -1, TG_MODBUS_COIL, 0, -1, 0},
+                {"discrete:5", -1, TG_MODBUS_DISCRETE, 5, -1, 0},
+                {"input:65535", -1, TG_MODBUS_INPUT, 65535, -1, 0},
+                {"holding:0x0BF3", -1, TG_MODBUS_HOLDING, 0xBF3, -1, 0},
+                {"holding:10.0", -1, TG_MODBUS_HOLDING, 10, 0, 0},
+                {"input:0xA.15", -1, TG_MODBUS_INPUT, 10, 15, 0},
+                {"holding:5.3-7", -1, TG_MODBUS_HOLDING, 5, 3, 5},
+                {"holding:5.0-15", 0, TG_MODBUS_HOLDING, 5, 0, 16},
+                {"holding:1", 1, TG_MODBUS_HOLDING, 0, -1, 0},
+                {"holding:65536", 1, TG_MODBUS_HOLDING, 65535, -1, 0},
+                {"holding:40001", 0, TG_MODBUS_HOLDING, 40001, -1, 0},
+                {"holding:40001", 1, TG_MODBUS_HOLDING, 40000, -1, 0},
+                {"holding:0x9C41", -1, TG_MODBUS_HOLDING, 40001, -1, 0},
+                {"holding:40000", -1, TG_MODBUS_HOLDING, 40000, -1, 0},
+                {"holding:30001", -1, TG_MODBUS_HOLDING, 30001, -1, 0},
+                {"40001", -1, TG_MODBUS_HOLDING, 0, -1, 0},
+                {"40001", 1, TG_MODBUS_HOLDING, 0, -1, 0},
+                {"400001", -1, TG_MODBUS_HOLDING, 0, -1, 0},
+                {"465536", -1, TG_MODBUS_HOLDING, 65535, -1, 0},
+                {"49999.4", -1, TG_MODBUS_HOLDING, 9998, 4, 0},
+                {"30010", -1, TG_MODBUS_INPUT, 9, -1, 0},
+                {"10001", -1, TG_MODBUS_DISCRETE, 0, -1, 0},
+                {"00001", -1, TG_MODBUS_COIL, 0, -1, 0}};
+    static const char *const bad[] = {"",
+                                      "holding",
+                                      "holding:",
+                                      "holding:-1",
+                                      "holding:65536",
+                                      "holding:1 ",
+                                      " holding:1",
+                                      "holding:0x",
+                                      "holding:1.",
+                                      "holding:1.16",
+                                      "coil:1.0",
+                                      "register:1",
+                                      "50001",
+                                      "holding:1.2.3",
+                                      "holding:99999999999999999999",
+                                      "Holding:1",
+                                      "holding:0x10000",
+                                      "holding:1a",
+                                      "holding:1.5-3",
+                                      "holding:1.3-3",
+                                      "40000",
+                                      "4001",
+                                      "4000001",
+                                      "465537",
+                                      "10001.2",
+                                      "holding:1.3-16"};
     struct tg_modbus_point p;
     struct tg_error err;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         tg_modbus_point_init(&p);
-        assert_int_equal(tg_modbus_point_address(&p, good[i].text, &err), 0);
+        assert_int_equal(tg_modbus_point_address(&p, good[i].text, good[i].base, &err), 0);
         assert_int_equal(p.table, good[i].table);
         assert_int_equal(p.address, good[i].address);
         assert_int_equal(p.bit, good[i].bit);
+        assert_int_equal(p.bits, good[i].bits);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         tg_modbus_point_init(&p);
         struct tg_modbus_point before = p;
         memset(&err, 0, sizeof err);
-        if (tg_modbus_point_address(&p, bad[i], &err) != TG_EINVAL)
+        if (tg_modbus_point_address(&p, bad[i], -1, &err) != TG_EINVAL)
             fail_msg("\"%s\" was accepted", bad[i]);
         assert_non_null(strstr(err.text, "allowed is coil:N"));
         assert_memory_equal(&p, &before, sizeof p);
     }
+}
+
+/* What can be read in two ways is refused, with both. */
+static void ambiguous_addresses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int base;
+        const char *readings[2];
+    } cases[] = {{"holding:40001",
+                  -1,
+                  {"address 40001 of the protocol", "the traditional number 40001, which is holding:0"}},
+                 {"holding:49999.3", -1, {"address 49999", "holding:9998"}},
+                 {"input:30010", -1, {"address 30010", "input:9"}},
+                 {"discrete:10001", -1, {"address 10001", "discrete:0"}},
+                 {"40001", 0, {"count from 1 (holding:0)", "address_base is 0 (holding:1)"}}};
+    struct tg_modbus_point p;
+    struct tg_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tg_modbus_point_init(&p);
+        memset(&err, 0, sizeof err);
+        assert_int_equal(tg_modbus_point_address(&p, cases[i].text, cases[i].base, &err), TG_EINVAL);
+        for (size_t k = 0; k < 2; k++)
+            if (!strstr(err.text, "is ambiguous") || !strstr(err.text, cases[i].readings[k]))
+                fail_msg("%s: %s", cases[i].text, err.text);
+    }
+    assert_int_equal(tg_modbus_point_address(&p, "holding:0", 1, &err), TG_EINVAL);
+    assert_int_equal(tg_modbus_point_address(&p, "holding:65536", 0, &err), TG_EINVAL);
 }
 
 static struct tg_modbus_point make(unsigned table, unsigned type, unsigned order, unsigned length)
@@ -246,10 +317,81 @@ static void not_bcd(void **state)
     assert_int_equal(v.type, TG_VALUE_NONE);
 }
 
+/* 0x0102…08 in every order of eight bytes, and what is left of them over two words and one. */
+static void every_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *order;
+        uint16_t four[4], two[2], one;
+    } cases[] = {{"ABCD", {0x0102, 0x0304, 0x0506, 0x0708}, {0x0102, 0x0304}, 0x0102},
+                 {"CDAB", {0x0708, 0x0506, 0x0304, 0x0102}, {0x0304, 0x0102}, 0x0102},
+                 {"BADC", {0x0201, 0x0403, 0x0605, 0x0807}, {0x0201, 0x0403}, 0x0201},
+                 {"DCBA", {0x0807, 0x0605, 0x0403, 0x0201}, {0x0403, 0x0201}, 0x0201},
+                 {"ABCDEFGH", {0x0102, 0x0304, 0x0506, 0x0708}, {0x0102, 0x0304}, 0x0102},
+                 {"GHEFCDAB", {0x0708, 0x0506, 0x0304, 0x0102}, {0x0304, 0x0102}, 0x0102},
+                 {"BADCFEHG", {0x0201, 0x0403, 0x0605, 0x0807}, {0x0201, 0x0403}, 0x0201},
+                 {"HGFEDCBA", {0x0807, 0x0605, 0x0403, 0x0201}, {0x0403, 0x0201}, 0x0201},
+                 {"CDABGHEF", {0x0304, 0x0102, 0x0708, 0x0506}, {0x0304, 0x0102}, 0x0102},
+                 {"EFGHABCD", {0x0506, 0x0708, 0x0102, 0x0304}, {0x0102, 0x0304}, 0x0102},
+                 {"DCBAHGFE", {0x0403, 0x0201, 0x0807, 0x0605}, {0x0403, 0x0201}, 0x0201},
+                 {"FEHGBADC", {0x0605, 0x0807, 0x0201, 0x0403}, {0x0201, 0x0403}, 0x0201}};
+    char text[TG_MODBUS_TEXT_BYTES];
+    struct tg_value v;
+    struct tg_modbus_write w;
+    struct tg_error err;
+    assert_int_equal(sizeof cases / sizeof *cases, TG_MODBUS_ORDERS);
+    for (size_t i = 0; i < TG_MODBUS_ORDERS; i++) {
+        unsigned order = (unsigned)tg_modbus_name_index(tg_modbus_order_names, cases[i].order);
+        struct tg_modbus_point p = make(TG_MODBUS_HOLDING, TG_MODBUS_UINT64, order, 0);
+        assert_int_equal(tg_modbus_point_decode(&p, cases[i].four, text, &v), TG_MODBUS_READING_GOOD);
+        assert_true(v.as.uinteger == UINT64_C(0x0102030405060708));
+        assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), 0);
+        assert_memory_equal(w.words, cases[i].four, sizeof cases[i].four);
+        p = make(TG_MODBUS_HOLDING, TG_MODBUS_UINT32, order, 0);
+        assert_int_equal(tg_modbus_point_decode(&p, cases[i].two, text, &v), TG_MODBUS_READING_GOOD);
+        assert_true(v.as.uinteger == 0x01020304);
+        p = make(TG_MODBUS_HOLDING, TG_MODBUS_UINT16, order, 0);
+        assert_int_equal(tg_modbus_point_decode(&p, &cases[i].one, text, &v), TG_MODBUS_READING_GOOD);
+        assert_true(v.as.uinteger == 0x0102);
+    }
+}
+
+static void bit_fields(void **state)
+{
+    (void)state;
+    char text[TG_MODBUS_TEXT_BYTES];
+    const uint16_t word = 0xA5C3;
+    struct tg_value v;
+    struct tg_modbus_write w;
+    struct tg_error err;
+    struct tg_modbus_point p;
+    tg_modbus_point_init(&p);
+    assert_int_equal(tg_modbus_point_address(&p, "holding:1.4-9", -1, &err), 0);
+    p.type = TG_MODBUS_UINT16;
+    assert_int_equal(tg_modbus_point_finish(&p, NULL, &err), 0);
+    assert_int_equal(tg_modbus_point_decode(&p, &word, text, &v), TG_MODBUS_READING_GOOD);
+    assert_int_equal(v.as.uinteger, 0x1C);
+    v = tg_value_uint(0x2A);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), 0);
+    assert_int_equal(w.kind, TG_MODBUS_WRITE_MASK);
+    assert_int_equal((word & w.and_mask) | w.or_mask, 0xA6A3);
+    v = tg_value_uint(0x40); /* six bits hold 63 */
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_ERANGE);
+    p.order = TG_MODBUS_DCBA; /* a field takes the register as it is */
+    assert_int_equal(tg_modbus_point_decode(&p, &word, text, &v), TG_MODBUS_READING_GOOD);
+    assert_int_equal(v.as.uinteger, 0x1C);
+    p.type = TG_MODBUS_INT16;
+    assert_int_equal(tg_modbus_point_finish(&p, NULL, &err), TG_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
+        cmocka_unit_test(ambiguous_addresses),
+        cmocka_unit_test(every_order),
+        cmocka_unit_test(bit_fields),
         cmocka_unit_test(checks_name_the_option),
         cmocka_unit_test(limits_round_trip),
         cmocka_unit_test(reals_to_integers),

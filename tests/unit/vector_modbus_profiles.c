@@ -48,7 +48,7 @@ static struct tg_modbus_point decoder_of(struct fy_node *n, double *ret_scale)
     char *address = text_at(n, "address"), *type = text_at(n, "type"), *scale = text_at(n, "scale"),
          *length = text_at(n, "length");
     tg_modbus_point_init(&p);
-    assert_int_equal(tg_modbus_point_address(&p, address, &err), 0);
+    assert_int_equal(tg_modbus_point_address(&p, address, -1, &err), 0);
     assert_true(tg_modbus_name_index(tg_modbus_type_names, type) >= 0);
     p.type = (uint8_t)tg_modbus_name_index(tg_modbus_type_names, type);
     p.length = (uint16_t)(length ? atoi(length) : 0);
