@@ -98,6 +98,11 @@ static enum service service_of(const struct tg_settings *s)
     return (enum service)tg_settings_int(s, "service");
 }
 
+bool tg_module_wants_echo(const struct tg_settings *s)
+{
+    return tg_settings_int(s, "confirm") == CONFIRM_ECHO;
+}
+
 static bool given(const struct tg_settings *s, const char *name)
 {
     return tg_settings_has(s, name) && tg_settings_position(s, name).line > 0;
@@ -142,7 +147,7 @@ static int check_names(const struct tg_config_cloud *cloud, struct tg_error *err
 static int check_confirm(const struct tg_config_cloud *cloud, struct tg_error *err)
 {
     const char *format = tg_settings_text(cloud->common, "format");
-    bool echo = tg_settings_int(cloud->settings, "confirm") == CONFIRM_ECHO;
+    bool echo = tg_module_wants_echo(cloud->settings);
     if (echo && service_of(cloud->settings) == SERVICE_AZURE)
         return tg_error_set(err, TG_EINVAL,
                             "confirm: IoT Hub lets nobody subscribe to what devices send, so nothing comes "
@@ -387,7 +392,7 @@ static void put_all(struct tg_writer *out, const struct tg_cloud_target *t, cons
                     struct tg_bytes publish)
 {
     const struct tg_settings *s = t->settings, *c = t->common;
-    bool echo = tg_settings_int(s, "confirm") == CONFIRM_ECHO;
+    bool echo = tg_module_wants_echo(s);
     int64_t keepalive = tg_settings_int(c, "keepalive") / 1000;
     tg_write_str(out, "mqtt://");
     tg_write_str(out, t->host);

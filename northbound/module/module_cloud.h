@@ -19,6 +19,9 @@ extern const struct tg_cloud_type tg_module_cloud;
 
 #define TG_MODULE_ADDRESS_BYTES 4096
 
+/* `confirm: echo`. */
+bool tg_module_wants_echo(const struct tg_settings *settings);
+
 /* The address for carry_open(), with its secrets: wipe it. ret_expires_s: when its token ends; 0 = never. TG_ETOOBIG, TG_ECLOCK, … with
  * text. */
 int tg_module_address(const struct tg_cloud_target *t, const struct tg_cloud_secret *secret,

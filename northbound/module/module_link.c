@@ -41,7 +41,8 @@ static int open_protocol(struct tg_link *l)
     snprintf(m->source, sizeof m->source, "%s", tg_settings_text(own, "source"));
     m->max_message = (size_t)tg_settings_int(own, "max_message");
     m->connect_ms = tg_settings_int(common, "connect_timeout") + tg_settings_int(common, "handshake_timeout");
-    m->outcome_ms = tg_settings_int(common, "ack_timeout") + tg_settings_int(own, "settle");
+    m->outcome_ms = tg_settings_int(common, "ack_timeout") +
+                    (tg_module_wants_echo(own) ? 0 : tg_settings_int(own, "settle"));
     m->connect_due_ms = m->room_due_ms = INT64_MAX;
     if (l->max_bytes > m->max_message)
         l->max_bytes = m->max_message;

@@ -175,8 +175,11 @@ class Session:
         if not self.ended:
             self.ended = True
             self.module.sessions.pop((self.host, self.port, self.query.get("client")), None)
-            self.client.disconnect()
-            self.client.loop_stop()
+            self.module.loop.run_in_executor(None, self.stop)
+
+    def stop(self):
+        self.client.disconnect()
+        self.client.loop_stop()  # waits for its thread
 
 
 class MqttPeer:
