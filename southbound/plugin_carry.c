@@ -7,6 +7,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "southbound/plugin_host_private.h"
+#include "southbound/plugin_wire.h"
 
 static struct tg_host_source *checked(struct tg_host_source *s)
 {
@@ -108,4 +109,34 @@ int tg_source_host_carry_close(struct tg_source_host *h, uint32_t channel)
     if (!carries(h->source->plugin))
         return TG_EUNSUPPORTED;
     return put(h->source, new_mail(TG_DOWN_CARRY_CLOSE, channel, NULL, 0));
+}
+
+/* --- in a process of its own ---------------------------------------------------------------------- */
+
+static int take_open(struct tg_source_host *h, const struct tg_wire_message *m)
+{
+    char *address = tg_strndup((const char *)m->text.data, m->text.len);
+    int rc = address ? tg_source_host_carry_open(h, m->device, address) : TG_ENOMEM;
+    if (address)
+        tg_free_secret(address, m->text.len);
+    if (m->text.len)
+        explicit_bzero((void *)(uintptr_t)m->text.data, m->text.len); /* the socket's buffer is ours */
+    return rc;
+}
+
+bool tg_carry_take(struct tg_source_host *h, const struct tg_wire_message *m)
+{
+    int rc;
+    if (m->type == TG_WIRE_CARRY_OPEN && m->has_text)
+        rc = take_open(h, m);
+    else if (m->type == TG_WIRE_CARRY)
+        rc = tg_source_host_carry(h, m->device, m->number, m->body);
+    else if (m->type == TG_WIRE_CARRY_CLOSE)
+        rc = tg_source_host_carry_close(h, m->device);
+    else
+        return false;
+    if (rc < 0)
+        tg_service_carrier(h->source, m->device, false,
+                           "too much waits for the plugin, or it lends no connection");
+    return true;
 }

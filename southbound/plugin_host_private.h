@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own thread) and
- * plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of the plugin ABI.
+ * plugin_host_private - what plugin_host.c (services, mail), plugin_requests.c and the three ways to run an instance share:
+ * plugin_worker.c (a thread of its own), plugin_on_loop.c (on the loop), plugin_process.c (a process of its own). `struct tg_host_source` is the opaque type of the plugin ABI.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
 #define TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
@@ -32,6 +32,8 @@ enum tg_mail_kind {
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
     TG_MAIL_TIME,
+    TG_MAIL_LOG,
+    TG_MAIL_CANDIDATE,
     TG_MAIL_CARRIER, /* device: the channel; state: 1 = up */
     TG_MAIL_CARRIED  /* device: the channel; request: the message; status */
 };
@@ -39,7 +41,7 @@ enum tg_mail_kind {
 struct tg_up_mail {
     struct tg_mail mail;
     enum tg_mail_kind kind;
-    uint32_t device, count, state; /* UPLINK: state 1 = up; TIME: state = its uncertainty, ms */
+    uint32_t device, count, state; /* UPLINK: state 1 = up; TIME: state = its uncertainty, ms; LOG: level */
     int status;
     int64_t time_ms; /* TIME: `request` is the monotonic time of it */
     uint64_t request;
@@ -60,6 +62,7 @@ struct tg_down_mail {
 };
 
 struct tg_loop_poll;
+struct tg_process;
 
 struct tg_watch {
     int fd;
@@ -105,6 +108,8 @@ struct tg_host_source {
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
+    atomic_bool busy;     /* a function of the plugin is running */
+    atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
 
     /* own thread */
@@ -116,6 +121,9 @@ struct tg_host_source {
     struct tg_deadline deadline;
     struct tg_wakeup turn; /* run the instance in the next loop turn */
 
+    /* in a process of its own */
+    struct tg_process *process;
+
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -124,6 +132,12 @@ struct tg_host_source {
  * instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
+/* Around functions that are called outside of a round (fd_ready). */
+void tg_instance_enter(struct tg_host_source *s);
+void tg_instance_leave(struct tg_host_source *s);
+
+/* What is stored must be readable again: a plugin's mistake is refused. */
+bool tg_value_is_sound(const struct tg_point_value *v);
 
 /* Takes `head` with the text into the mailbox of news; what is lost is logged. */
 void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text);
@@ -136,6 +150,9 @@ static inline bool tg_down_is_carry(const struct tg_down_mail *m)
     return m->kind >= TG_DOWN_CARRY_OPEN;
 }
 void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m);
+struct tg_wire_message;
+/* In the process of an isolated plugin: what the gateway wants carried. False: the message says something else. An address is wiped. */
+bool tg_carry_take(struct tg_source_host *h, const struct tg_wire_message *m);
 /* Frees a request; an address is wiped. */
 void tg_down_free(struct tg_down_mail *m);
 
@@ -148,6 +165,12 @@ int tg_service_discovered(struct tg_host_source *source, const char *id, const c
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
 void tg_worker_wake(void *source);
 int tg_on_loop_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+/* plugin_process.c */
+bool tg_process_wanted(const struct tg_config_source *config);
+int tg_process_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+void tg_process_stop(struct tg_host_source *s);
+void tg_process_resume(struct tg_host_source *s);
+void tg_process_stats(const struct tg_process *p, struct tg_process_stats *ret_stats);
 int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
 /* Ends the thread / the handles, then calls tg_source_host_ended(). */
 void tg_worker_stop(struct tg_host_source *s);

@@ -214,6 +214,10 @@ static void write_yaml(struct plan *p, struct tg_writer *w)
         tg_write_fmt(w, "      - id: unit-%u  # ", f->unit);
         describe(w, f);
         tg_write_fmt(w, "\n        settings: {unit: %u}\n", f->unit);
+        if (f->sunspec >= 0) {
+            tg_write_str(w, "        profile: sunspec\n");
+            continue;
+        }
         if (!f->holding && !f->input) {
             tg_write_str(w, "        points: []  # it refuses register 0\n");
             continue;

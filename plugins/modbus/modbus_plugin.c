@@ -172,7 +172,9 @@ static const struct tg_option point_options[] = {
      .min = 1,
      .max = 40,
      .doc = "coil:N, discrete:N, input:N or holding:N with the protocol's address (see address_base), "
-            ".BIT for one bit or .LOW-HIGH for a field; or a traditional number such as 40001."},
+            ".BIT for one bit or .LOW-HIGH for a field; a traditional number such as 40001; or a point of a "
+            "SunSpec "
+            "model, sunspec:inverter/W."},
     {.name = "type",
      .type = TG_OPTION_ENUM,
      .choices = tg_modbus_type_names,
@@ -209,6 +211,10 @@ static const struct tg_option point_options[] = {
     {.name = "sentinel",
      .type = TG_OPTION_TEXT_LIST,
      .doc = "Raw contents that mean \"no value\", in hexadecimal: [\"8000\"]; at most four."},
+    {.name = "optional",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc = "Leaves a SunSpec point out where the device does not have it, or has never had a value for it."},
     {.name = NULL}};
 
 /* --- points ----------------------------------------------------------------------------------- */
@@ -223,6 +229,8 @@ int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_se
                                   const char **ret_option, struct tg_error *err)
 {
     const char *const *items = NULL;
+    if (tg_modbus_is_sunspec(host, point))
+        return tg_modbus_sunspec_from_settings(host, point, ret, ret_option, err);
     tg_modbus_point_init(ret);
     *ret_option = "address";
     int rc = tg_modbus_point_address(ret, host->get_text(point, "address"),
@@ -297,7 +305,8 @@ bad:
 
 /* What concerns one point and its device: limits that a point must fit into. */
 static int check_against_device(const struct tg_host *host, const struct tg_settings *device,
-                                const struct tg_modbus_point *p, bool writable, struct tg_error *err)
+                                const struct tg_modbus_point *p, bool sunspec, bool writable,
+                                struct tg_error *err)
 {
     int64_t unit = host->get_int(device, "unit"), max = host->get_int(device, "max_count");
     if (unit >= 248 && unit <= 254)
@@ -309,6 +318,10 @@ static int check_against_device(const struct tg_host *host, const struct tg_sett
     if (writable && (p->table == TG_MODBUS_DISCRETE || p->table == TG_MODBUS_INPUT))
         return tg_error_set(err, TG_EINVAL, "writable: %s cannot be written, only coil and holding can",
                             tg_modbus_table_names[p->table]);
+    if (writable && sunspec)
+        return tg_error_set(err, TG_EINVAL,
+                            "writable: a SunSpec point can only be read; its register can be written as "
+                            "a point holding:N");
     if (writable && (p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF))
         return tg_error_set(err, TG_EINVAL, "writable: type %s cannot be written",
                             tg_modbus_type_names[p->type]);
@@ -327,7 +340,8 @@ static int check_point(const struct tg_host *host, const struct tg_settings *dev
     int rc = tg_modbus_point_from_settings(host, device, point->settings, &p, &option, &err);
     if (rc == 0) {
         option = "address";
-        rc = check_against_device(host, device, &p, point->writable, &err);
+        rc = check_against_device(host, device, &p, tg_modbus_is_sunspec(host, point->settings),
+                                  point->writable, &err);
     }
     if (rc == 0)
         return TG_PLUGIN_OK;
@@ -381,13 +395,14 @@ static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d,
     for (uint32_t i = 0; i < d->config->point_count; i++) {
         const struct tg_point *pc = &d->config->points[i];
         struct tg_modbus_point *p = &d->points[i];
+        const bool sunspec = tg_modbus_is_sunspec(h, pc->settings);
         const char *option;
         int rc = tg_modbus_point_from_settings(h, d->config->settings, pc->settings, p, &option, err);
         if (rc == 0)
-            rc = check_against_device(h, d->config->settings, p, pc->writable, err);
+            rc = check_against_device(h, d->config->settings, p, sunspec, pc->writable, err);
         if (rc < 0)
             return tg_error_wrap(err, "device %s, point %s", d->config->id, pc->name);
-        if (p->type == TG_MODBUS_STRING && !(d->texts[i] = tg_malloc(TG_MODBUS_TEXT_BYTES)))
+        if ((sunspec || p->type == TG_MODBUS_STRING) && !(d->texts[i] = tg_malloc(TG_MODBUS_TEXT_BYTES)))
             return tg_error_set(err, TG_ENOMEM, "out of memory");
         if (broadcast) /* nobody answers: such points can be written only */
             continue;
@@ -396,11 +411,15 @@ static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d,
             return tg_error_set(err, TG_EINVAL, "device %s has more than %d different intervals",
                                 d->config->id, TG_POLL_MAX_GROUPS);
         d->groups[i] = (uint32_t)rc;
-        d->items[d->item_count++] = (struct tg_modbus_item){
-            .unit = u->id, .table = p->table, .address = p->address, .count = p->count, .tag = i};
+        /* The hidden ones fill up from the end for now. */
+        d->items[sunspec ? d->config->point_count - ++d->hidden_count : d->item_count++] =
+            (struct tg_modbus_item){
+                .unit = u->id, .table = p->table, .address = p->address, .count = p->count, .tag = i};
     }
+    memmove(&d->items[d->item_count], &d->items[d->config->point_count - d->hidden_count],
+            d->hidden_count * sizeof d->items[0]);
     tg_modbus_plan_sort(d->items, d->item_count);
-    return TG_OK;
+    return tg_modbus_sunspec_open(h, d, err);
 }
 
 static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_error *err)
@@ -455,6 +474,7 @@ static void modbus_close_instance(void *instance)
         tg_free(d->texts);
         tg_free(d->items);
         tg_free(d->values);
+        tg_modbus_sunspec_close(d);
     }
     tg_free(m->devices);
     tg_free(m->units);
@@ -527,7 +547,7 @@ static const struct tg_plugin modbus_plugin = {
     .write = tg_modbus_write,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
-    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_SERIAL,
+    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK, /* its port is named by an option */
     .discover = tg_modbus_discover,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)

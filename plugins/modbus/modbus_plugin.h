@@ -5,8 +5,8 @@
  *   modbus_poll.c    turns: probes, reads, what is emitted
  *   modbus_write.c   writes
  *   modbus_command.c commands
- *   modbus_discover.c, modbus_identify.c
- *   modbus_profiles.c, modbus_decode.c
+ *   modbus_sunspec.c where SunSpec points are
+ *   modbus_discover.c, modbus_scan.c, modbus_decode.c
  *
  * One instance is one bus and has a thread of its own; nothing here is shared with other threads.
  */
@@ -17,6 +17,7 @@
 
 #include "core/base/backoff.h"
 #include "plugins/modbus/modbus_link.h"
+#include "plugins/modbus/modbus_sunspec.h"
 #include "southbound/modbus_bus.h"
 #include "southbound/modbus_plan.h"
 #include "southbound/modbus_points.h"
@@ -37,11 +38,12 @@ struct tg_modbus_counts {
 struct tg_modbus_device {
     const struct tg_device *config;
     struct tg_modbus_point *points;
-    uint32_t *groups;             /* of each point, in its unit's poll plan */
-    bool *complained;             /* of each point: an exception was logged */
-    char **texts;                 /* of each string point: TG_MODBUS_TEXT_BYTES, else NULL */
-    struct tg_modbus_item *items; /* sorted */
-    size_t item_count;
+    uint32_t *groups;                  /* of each point, in its unit's poll plan */
+    bool *complained;                  /* of each point: an exception was logged */
+    char **texts;                      /* of each string point: TG_MODBUS_TEXT_BYTES, else NULL */
+    struct tg_modbus_item *items;      /* sorted */
+    size_t item_count, hidden_count;   /* hidden ones stand behind them: SunSpec points without a place */
+    struct tg_modbus_sunspec *sunspec; /* NULL: no such points */
     struct tg_modbus_range ranges[TG_MODBUS_MAX_RANGES];
     struct tg_modbus_limits limits;
     struct tg_point_value *values; /* of the sample being collected */
@@ -108,6 +110,14 @@ void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool s
 /* One request, counted; a connection that was closed while idle is opened again for it. */
 enum tg_modbus_outcome tg_modbus_exchange(struct tg_modbus_instance *m, uint32_t device,
                                           const struct tg_modbus_request *r, struct tg_modbus_answer *ret);
+/* The end of a turn that got no answer; `from`: the first item whose points are told so. */
+void tg_modbus_turn_failed(struct tg_modbus_instance *m, uint32_t device, const struct tg_modbus_request *r,
+                           enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups, size_t from);
+/* A gateway's own exception (10, 11): the unit behind it was not reached. */
+static inline bool tg_modbus_gateway_exception(unsigned code)
+{
+    return code == 10 || code == 11;
+}
 /* One read whose answer nothing outstanding can be taken for; its value is not used. */
 void tg_modbus_sync_turn(struct tg_modbus_instance *m, uint32_t device);
 /* "FC3 holding:100+8" */

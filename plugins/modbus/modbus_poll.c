@@ -67,8 +67,10 @@ static void emit_all(struct tg_modbus_instance *m, uint32_t device, enum tg_qual
 {
     struct tg_modbus_device *d = &m->devices[device];
     d->value_count = 0;
-    for (size_t i = 0; i < d->item_count; i++)
-        add_quality(d, d->items[i].tag, quality);
+    for (size_t i = 0; i < d->item_count + d->hidden_count; i++)
+        if (tg_modbus_sunspec_shown(d,
+                                    &(struct tg_point_value){.point = d->items[i].tag, .quality = quality}))
+            add_quality(d, d->items[i].tag, quality);
     flush_values(m, device);
 }
 
@@ -252,6 +254,12 @@ static struct tg_modbus_request sync_request(const struct tg_modbus_instance *m,
                 return r;
         }
     }
+    if (d->item_count == 0) { /* SunSpec points whose places are not known yet */
+        r.function = TG_MODBUS_READ_HOLDING;
+        r.address = 40000;
+        r.count = 1;
+        return r;
+    }
     /* Everything is outstanding: the first point once more. Its answer is not used, and bus->outstanding has
      * long been renewed by answers that old. */
     r.function = read_functions[d->items[0].table];
@@ -260,14 +268,9 @@ static struct tg_modbus_request sync_request(const struct tg_modbus_instance *m,
     return r;
 }
 
-static bool gateway_exception(unsigned code)
-{
-    return code == 10 || code == 11;
-}
-
-/* The end of a turn that got no answer; what was collected in it is thrown away or told as failed. */
-static void turn_failed(struct tg_modbus_instance *m, uint32_t device, const struct tg_modbus_request *r,
-                        enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups, size_t from)
+/* What was collected in the turn is thrown away or told as failed. */
+void tg_modbus_turn_failed(struct tg_modbus_instance *m, uint32_t device, const struct tg_modbus_request *r,
+                           enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups, size_t from)
 {
     struct tg_modbus_device *d = &m->devices[device];
     if (outcome == TG_MODBUS_STOPPED || outcome == TG_MODBUS_NOT_SENT) {
@@ -295,11 +298,12 @@ void tg_modbus_sync_turn(struct tg_modbus_instance *m, uint32_t device)
     m->devices[device].value_count = 0; /* of a turn that is repeated */
     enum tg_modbus_outcome o = tg_modbus_exchange(m, device, &r, &a);
     bool refused = o == TG_MODBUS_GOT_EXCEPTION;
-    if (o == TG_MODBUS_GOT_ANSWER || (refused && !gateway_exception(a.exception))) {
+    if (o == TG_MODBUS_GOT_ANSWER || (refused && !tg_modbus_gateway_exception(a.exception))) {
         tg_modbus_note_answer(m, device, true, refused);
         return;
     }
-    turn_failed(m, device, &r, o, a.exception, tg_poll_plan_due(&m->units[device].plan, tg_modbus_now(m)), 0);
+    tg_modbus_turn_failed(m, device, &r, o, a.exception,
+                          tg_poll_plan_due(&m->units[device].plan, tg_modbus_now(m)), 0);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------- */
@@ -315,6 +319,17 @@ static void forget_refusals(struct tg_modbus_device *d, int64_t now)
     d->counts.forgotten++;
 }
 
+/* Points that the device does not have. */
+static void tell_hidden(struct tg_modbus_instance *m)
+{
+    struct tg_modbus_device *d = &m->devices[m->job.device];
+    for (size_t i = d->item_count; i < d->item_count + d->hidden_count; i++) {
+        uint32_t tag = d->items[i].tag;
+        if (m->job.groups >> d->groups[tag] & 1 && !d->sunspec->optional[tag])
+            add_quality(d, tag, TG_QUALITY_CONFIG);
+    }
+}
+
 /* The turn's groups are served; how late that is. */
 static void job_done(struct tg_modbus_instance *m)
 {
@@ -324,6 +339,7 @@ static void job_done(struct tg_modbus_instance *m)
     if (c->late_ms > c->worst_late_ms)
         c->worst_late_ms = c->late_ms;
     m->job.active = false;
+    tell_hidden(m);
     tg_modbus_bus_served(&m->bus, m->job.device, m->job.groups, now);
     flush_values(m, m->job.device);
 }
@@ -334,6 +350,7 @@ static void start_job(struct tg_modbus_instance *m, uint32_t device)
     int64_t now = tg_modbus_now(m);
     uint32_t due = tg_poll_plan_due(&m->units[device].plan, now);
     forget_refusals(d, now);
+    tg_modbus_sunspec_begin_turn(m, device);
     for (size_t i = 0; i < d->item_count; i++)
         d->items[i].wanted = due >> d->groups[d->items[i].tag] & 1;
     d->value_count = 0;
@@ -348,12 +365,16 @@ static void decode_span(struct tg_modbus_instance *m, struct tg_modbus_device *d
         if (!item->wanted)
             continue;
         struct tg_point_value *v = &d->values[d->value_count++];
-        enum tg_modbus_reading r = tg_modbus_point_decode(
-            &d->points[item->tag], &m->words[item->address - span->address], d->texts[item->tag], &v->value);
+        const struct tg_modbus_point *p = &d->points[item->tag];
+        enum tg_modbus_reading r =
+            tg_modbus_point_decode(p, &m->words[p->address - span->address], d->texts[item->tag], &v->value);
         v->point = item->tag;
         v->quality = tg_modbus_reading_quality(r);
-        if (r == TG_MODBUS_READING_GOOD && d->points[item->tag].type == TG_MODBUS_FLOAT32)
+        if (r == TG_MODBUS_READING_GOOD && p->type == TG_MODBUS_FLOAT32)
             v->value.as.real = tg_real32_shortest((float)v->value.as.real);
+        tg_modbus_sunspec_scale(d, item->tag, m->words, span->address, v);
+        if (!tg_modbus_sunspec_shown(d, v))
+            d->value_count--;
     }
 }
 
@@ -399,6 +420,8 @@ static void step_job(struct tg_modbus_instance *m)
     struct tg_modbus_device *d = &m->devices[job->device];
     struct tg_modbus_span span;
     struct tg_modbus_answer a;
+    if (tg_modbus_sunspec_step(m))
+        return;
     if (!tg_modbus_plan_next(d->items, d->item_count, &d->limits, &job->pos, &span)) {
         job_done(m);
         return;
@@ -413,11 +436,11 @@ static void step_job(struct tg_modbus_instance *m)
         tg_modbus_note_answer(m, device, false, false);
         tg_modbus_answer_words(&r, &a, m->words);
         decode_span(m, d, &span);
-    } else if (o == TG_MODBUS_GOT_EXCEPTION && !gateway_exception(a.exception)) {
+    } else if (o == TG_MODBUS_GOT_EXCEPTION && !tg_modbus_gateway_exception(a.exception)) {
         tg_modbus_note_answer(m, device, false, true);
         span_refused(m, d, &span, a.exception);
     } else {
-        turn_failed(m, device, &r, o, a.exception, groups, span.first);
+        tg_modbus_turn_failed(m, device, &r, o, a.exception, groups, span.first);
     }
 }
 

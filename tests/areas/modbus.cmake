@@ -48,6 +48,7 @@ if(TG_TESTS)
   tg_scenario(scenario_modbus_jsmodbus   b0822_modbus_jsmodbus.py TIMEOUT 120)
   tg_scenario(scenario_modbus_paced      b0823_modbus_paced.py TIMEOUT 180)
   tg_scenario(scenario_modbus_discover   b0824_modbus_discover.py TIMEOUT 120)
+  tg_scenario(scenario_modbus_sunspec    b0828_modbus_sunspec.py TIMEOUT 120)
 endif()
 
 # Run by ./dev bench.

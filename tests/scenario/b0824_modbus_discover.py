@@ -44,6 +44,7 @@ with Stage() as stage:
     # A SunSpec device, known by its marker; it is only read.
     done = discover(f"127.0.0.1:{sunspec.ready['port']}", "--units", "5", "--timeout", "500ms")
     assert "SolarCo Inverter 5 2.01; SunSpec at holding:40000" in done.stdout, done.stdout
+    assert "profile: sunspec" in done.stdout and "holding-0" not in done.stdout, done.stdout
     assert {function for _, function, *_ in sunspec.command("log")["log"]} <= {3, 4, 17, 43}
 
     # What was printed is a source: the gateway takes it and reads.
