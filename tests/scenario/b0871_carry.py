@@ -4,6 +4,7 @@
 and password of the device, and after a plain start all of them are at the broker. The connection that provisioning has left is closed.
 What cannot work is refused by `tidegate check`, with what to do."""
 import json
+import os
 
 import yaml
 
@@ -11,7 +12,7 @@ from broker import Broker
 from carry import module_cloud, module_source
 from field import broker_cloud, simulated
 from gateway import Gateway, configuration, run
-from harness import Stage, wait_until
+from harness import SOURCE, Stage, wait_until
 from pki import Pki
 from ucx import Desk, Module
 from verdict import Account, Row
@@ -56,6 +57,9 @@ with Stage() as stage:
     assert any("passwd=%%" in command and "&encr=3" in command and "&ca=ca.pem" in command for command in said), said
     assert SECRET not in gateway.errors() and SECRET not in json.dumps(gateway.status())
     assert gateway.stop() == 0
+
+    # --- the example
+    run("check", "-c", os.path.join(SOURCE, "config", "examples", "module-transport.yaml"), check=0)
 
     # --- what cannot work
     def refused(text, more=None, who=None, devices=("meter-1",), settings=None):

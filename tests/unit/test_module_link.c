@@ -219,7 +219,7 @@ static void a_channel_ends(void **state)
 static void nothing_comes_of_it(void **state)
 {
     begin(
-        state, plain,
+        state, (const char *const[]){"source", "radio", "settle", "100ms", NULL},
         (const char *const[]){"connect_timeout", "1s", "handshake_timeout", "1s", "ack_timeout", "1s", NULL});
     RUN_UNTIL(st.f, strstr(stage_stats(0).last_error, "its module has not connected in 2 s"));
     RUN_UNTIL(st.f, fake.opens == 2);
