@@ -29,9 +29,9 @@ bool ble_adapter_init(struct ble_adapter *a, const char *wanted)
         a->wanted_index = (uint16_t)n;
         return true;
     }
-    a->address.type = TG_BLE_ADDRESS_PUBLIC;
-    a->has_address = tg_ble_address_parse(wanted, &a->address);
-    return a->has_address;
+    a->home.type = TG_BLE_ADDRESS_PUBLIC;
+    a->has_home = tg_ble_address_parse(wanted, &a->home);
+    return a->has_home;
 }
 
 /* Read Controller Information: address 6, version u8, manufacturer u16, supported u32, current u32, … */
@@ -57,34 +57,31 @@ int ble_adapter_find(struct ble_adapter *a, struct ble_mgmt *m)
 {
     uint8_t list[2 + 2 * BLE_ADAPTERS_MAX];
     size_t len;
-    bool found = false;
+    bool at_home = false;
     const int rc =
         ble_mgmt_call(m, BLE_MGMT_READ_INDEX_LIST, BLE_MGMT_NO_INDEX, NULL, 0, list, sizeof list, &len);
-    struct ble_adapter by_name = *a;
     a->present = false;
     if (rc != 0)
         return rc;
-    for (size_t at = 2; at + 1 < len && !a->present; at += 2) {
+    for (size_t at = 2; at + 1 < len && !at_home; at += 2) {
         struct tg_ble_address address;
         uint32_t supported, settings;
         const uint16_t index = ble_le16(list + at);
         if (read_info(m, index, &address, &supported, &settings) != 0)
             continue; /* it has just gone */
-        if (a->has_address && tg_ble_address_eq(&address, &a->address)) {
-            a->present = true;
-            a->index = index;
-            a->supported = supported;
-            a->settings = settings;
-        } else if (index == a->wanted_index) {
-            found = by_name.present = by_name.has_address = true;
-            by_name.index = index;
-            by_name.address = address;
-            by_name.supported = supported;
-            by_name.settings = settings;
-        }
+        at_home = a->has_home && tg_ble_address_eq(&address, &a->home);
+        if (!at_home && index != a->wanted_index)
+            continue;
+        a->present = true;
+        a->index = index;
+        a->address = address;
+        a->supported = supported;
+        a->settings = settings;
     }
-    if (!a->present && found)
-        *a = by_name;
+    if (a->present && !a->has_home) {
+        a->has_home = true;
+        a->home = a->address;
+    }
     return 0;
 }
 

@@ -3,8 +3,8 @@
  * adapter - one Bluetooth adapter: which it is, whether it is powered, what can be done about it.
  *
  * It is wanted by name (hci0) or by address. The name is only a number that the kernel gives out: after a USB adapter was unplugged or
- * reset it may come back as hci1. So an adapter that was found once is found by its address from then on; when it is not there and
- * another one has its name, that one is taken.
+ * reset it may come back as hci1. So the first one that has the name is found by its address from then on, its home. While it is away another
+ * one that has the name stands in.
  */
 #ifndef TG_PLUGINS_BLE_ADAPTER_H
 #define TG_PLUGINS_BLE_ADAPTER_H
@@ -17,8 +17,9 @@
 struct ble_adapter {
     char wanted[TG_BLE_ADDRESS_BYTES]; /* "hci0", or an address as written */
     uint16_t wanted_index;             /* BLE_MGMT_NO_INDEX: by address */
-    bool has_address, present;
-    struct tg_ble_address address; /* of the wanted one, or of the one found by name */
+    bool has_home, present;
+    struct tg_ble_address home;    /* of the wanted one, or of the first found by name */
+    struct tg_ble_address address; /* when present: of the one that is in use */
     uint16_t index;                /* when present */
     uint32_t supported, settings;  /* BLE_MGMT_POWERED, BLE_MGMT_LE */
 };

@@ -151,10 +151,11 @@ bool ble_devices_broadcast(const struct ble_devices *d)
 
 static void set_state(struct ble_devices *d, struct ble_device *device, uint32_t state, const char *text)
 {
-    if (device->gatt || device->state == state)
+    if (device->state == state)
         return;
     device->state = state;
-    d->host->device_state(d->host->source, device->index, state, text);
+    if (!device->gatt) /* its readings are in this state; the GATT set tells that of the device */
+        d->host->device_state(d->host->source, device->index, state, text);
 }
 
 /* Tokens are milliseconds of time: one advertisement costs 1000 / rate of them. */
@@ -257,10 +258,14 @@ static void all_points(struct ble_devices *d, struct ble_device *device, uint32_
 void ble_devices_adapter(struct ble_devices *d, bool up, const char *text, int64_t now_ms)
 {
     d->since_ms = up ? (now_ms ? now_ms : 1) : 0;
-    for (uint32_t i = 0; !up && i < d->count; i++) {
-        if (d->items[i].state != TG_DEVICE_DOWN)
-            all_points(d, &d->items[i], TG_QUALITY_COMM);
-        set_state(d, &d->items[i], TG_DEVICE_DOWN, text);
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct ble_device *device = &d->items[i];
+        if (up && device->state == TG_DEVICE_DOWN)
+            set_state(d, device, TG_DEVICE_UNKNOWN, "not heard yet");
+        if (up || device->state == TG_DEVICE_DOWN)
+            continue;
+        all_points(d, device, TG_QUALITY_COMM);
+        set_state(d, device, TG_DEVICE_DOWN, text);
     }
 }
 
@@ -291,8 +296,6 @@ static void look_after(struct ble_devices *d, struct ble_device *device, int64_t
         snprintf(text, sizeof text,
                  "not heard since the source was opened: is it near, and is its address right?");
     all_points(d, device, TG_QUALITY_STALE);
-    if (device->gatt)
-        device->state = TG_DEVICE_DOWN; /* its points are stale; its state is the GATT set's */
     set_state(d, device, TG_DEVICE_DOWN, text);
 }
 

@@ -26,7 +26,7 @@
 
 struct ble_device {
     uint32_t index;
-    bool gatt; /* its state is told by the GATT set */
+    bool gatt; /* the device's state is told by the GATT set */
     bool has_address, has_key;
     struct tg_ble_address address;
     uint32_t formats;
@@ -73,7 +73,7 @@ bool ble_devices_broadcast(const struct ble_devices *d);
 
 void ble_device_advert(struct ble_devices *d, struct ble_device *device, const struct tg_ble_advert *advert);
 
-/* The adapter listens, or does not any more: all are down then, and each point says "comm" once. */
+/* The adapter listens (those that are down are unknown then), or does not any more: all are down, and each point says "comm" once. */
 void ble_devices_adapter(struct ble_devices *d, bool up, const char *text, int64_t now_ms);
 /* Finds those that have gone silent, once a second; when it is due again. */
 int64_t ble_devices_sweep(struct ble_devices *d, int64_t now_ms);

@@ -13,7 +13,8 @@
 #include "plugins/ble/mgmt.h"
 
 #define ANSWER_MS     2000
-#define SLICE_MS      200
+#define STOPPING_MS   300
+#define SLICE_MS      100
 #define RETAKE_MS     300
 #define BORROWED_MS   2000
 #define READS_AT_ONCE 512
@@ -87,19 +88,20 @@ static int read_one(struct ble_hci_scanner *s)
 static int command(struct ble_hci_scanner *s, uint16_t opcode, const uint8_t *parameters, uint8_t len)
 {
     uint8_t p[4 + 32] = {HCI_COMMAND_PKT, (uint8_t)opcode, (uint8_t)(opcode >> 8), len};
-    int64_t end_ms;
+    int64_t begin_ms, waited_ms;
     if (len)
         memcpy(p + 4, parameters, len);
     if (write(s->fd, p, 4u + len) < 0)
         return -errno;
     s->awaited = opcode;
     s->awaited_status = -1;
-    for (end_ms = s->now_ms(s->user) + ANSWER_MS; s->awaited_status < 0;) {
+    for (begin_ms = s->now_ms(s->user); s->awaited_status < 0;) {
         struct pollfd ready = {s->fd, POLLIN, 0};
         const int rc = read_one(s);
         if (rc < 0)
             return rc;
-        if (rc == 0 && (s->stopping(s->user) || s->now_ms(s->user) >= end_ms))
+        waited_ms = s->now_ms(s->user) - begin_ms;
+        if (rc == 0 && (waited_ms >= ANSWER_MS || (waited_ms >= STOPPING_MS && s->stopping(s->user))))
             return -ETIMEDOUT;
         if (rc == 0)
             poll(&ready, 1, SLICE_MS);

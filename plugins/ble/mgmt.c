@@ -14,7 +14,8 @@
 #define HEAD_BYTES       6
 #define PARAMETERS_BYTES 600
 #define ANSWER_MS        2000
-#define SLICE_MS         200 /* how often a waiting call looks at stopping() */
+#define STOPPING_MS      300 /* the same when the instance stops: enough for what only tidies up */
+#define SLICE_MS         100 /* how often a waiting call looks at stopping() */
 
 static int64_t clock_ms(void)
 {
@@ -91,7 +92,7 @@ static int read_one(struct ble_mgmt *m, struct answer *answer)
 
 static int await(struct ble_mgmt *m, struct answer *answer)
 {
-    const int64_t end_ms = clock_ms() + ANSWER_MS;
+    const int64_t begin_ms = clock_ms();
     while (answer->status < 0) {
         struct pollfd ready = {m->fd, POLLIN, 0};
         int rc = read_one(m, answer);
@@ -99,10 +100,10 @@ static int await(struct ble_mgmt *m, struct answer *answer)
             return rc;
         if (rc > 0)
             continue;
-        if (m->stopping(m->user))
-            return -ECANCELED;
-        if (clock_ms() >= end_ms)
+        if (clock_ms() - begin_ms >= ANSWER_MS)
             return -ETIMEDOUT;
+        if (clock_ms() - begin_ms >= STOPPING_MS && m->stopping(m->user))
+            return -ECANCELED;
         poll(&ready, 1, SLICE_MS);
     }
     return answer->status;

@@ -2,7 +2,8 @@
  *
  * mgmt - the kernel's Bluetooth management socket (BlueZ, doc/mgmt-api.txt): commands with their answers, and events.
  *
- * A call waits for its answer, up to two seconds, and gives what comes meanwhile to on_event. It ends early when stopping() says so.
+ * A call waits for its answer, up to two seconds, and gives what comes meanwhile to on_event. It ends after
+ * 0.3 seconds when stopping() says so.
  * Used from one thread. Needs CAP_NET_ADMIN for all that changes something and for advertisements; without it the list of adapters, their
  * addresses and their coming and going are still told.
  */

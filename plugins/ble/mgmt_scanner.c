@@ -124,7 +124,8 @@ int ble_mgmt_scanner_start(struct ble_mgmt_scanner *s, struct ble_mgmt *m, const
 
 void ble_mgmt_scanner_stop(struct ble_mgmt_scanner *s, struct ble_mgmt *m, const struct ble_adapter *a)
 {
-    if (s->on && s->handle && a->present && remove_monitor(m, a, s->handle) == 0 && s->note[0])
+    /* Whatever the kernel answers, the monitor is not there any more. */
+    if (s->on && s->handle && a->present && remove_monitor(m, a, s->handle) >= 0 && s->note[0])
         unlink(s->note);
     s->on = false;
 }

@@ -251,10 +251,20 @@ static void bring_up(struct ble_radio *r, int64_t now_ms)
     tell_state(r, true, "");
 }
 
+/* The adapter that was in use has gone, or its place is taken by another one. */
+static void leave(struct ble_radio *r, const struct ble_adapter *old)
+{
+    stop_raw(r);
+    ble_mgmt_scanner_stop(&r->monitor, &r->mgmt, old);
+    r->phase = BLE_RADIO_ABSENT;
+    r->power_on_ms = 0;
+    if (r->adapter.present)
+        tell_state(r, false, "changing over to another adapter");
+}
+
 static void look(struct ble_radio *r, int64_t now_ms)
 {
-    const bool was_present = r->adapter.present;
-    const uint16_t was_index = r->adapter.index;
+    const struct ble_adapter old = r->adapter;
     char text[BLE_RADIO_TEXT];
     int rc;
     r->look_again = false;
@@ -263,14 +273,11 @@ static void look(struct ble_radio *r, int64_t now_ms)
         close_socket(r, now_ms);
         return;
     }
-    if (was_present && (!r->adapter.present || r->adapter.index != was_index)) {
-        stop_raw(r);
-        ble_mgmt_scanner_gone(&r->monitor);
-        r->phase = BLE_RADIO_ABSENT;
-    }
+    if (old.present && (!r->adapter.present || r->adapter.index != old.index ||
+                        !tg_ble_address_eq(&r->adapter.address, &old.address)))
+        leave(r, &old);
     if (!r->adapter.present) {
         r->phase = BLE_RADIO_ABSENT;
-        r->power_on_ms = 0;
         r->retry_ms = INT64_MAX; /* an event tells that it has come */
         snprintf(text, sizeof text, "adapter %s is not there; waiting for it", r->adapter.wanted);
         tell_state(r, false, text);

@@ -31,72 +31,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guest/vhci_air.h"
-#include "guest/vhci_peripheral.h"
+#include "guest/vhci_controller.h"
 
-#define ACCEPT_MAX          16
 #define PERIPHERAL_EVERY_MS 100
 #define STEP_MS             2
 #define LINE_BYTES          1024
-
-struct controller {
-    int fd; /* -1: unplugged */
-    bool extended, scanning, active, silence, busy, unreachable;
-    uint32_t hang; /* resets until it hears again */
-    uint8_t address[6];
-    uint8_t scan_policy;
-    uint8_t accept[ACCEPT_MAX][7];
-    size_t accepted;
-    bool connecting; /* a connection attempt is pending */
-    uint8_t wanted[7];
-    bool linked[PERIPHERALS_MAX];
-    struct peripheral peripherals[PERIPHERALS_MAX];
-    uint32_t peripheral_count;
-    int64_t next_connectable_ms;
-    uint64_t adverts;
-    uint32_t resets;
-    struct air air;
-};
 
 static int64_t now_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* --- to the host --- */
-
-static void send_packet(struct controller *c, const uint8_t *packet, size_t length)
-{
-    if (c->fd >= 0 && write(c->fd, packet, length) != (ssize_t)length &&
-        errno != ENXIO) /* ENXIO: switched off just now */
-        fprintf(stderr, "vhci_controller: a packet was not taken: %s\n", strerror(errno));
-}
-
-static void event(struct controller *c, uint8_t code, const uint8_t *body, size_t length)
-{
-    uint8_t packet[3 + 255] = {0x04, code, (uint8_t)length};
-    memcpy(packet + 3, body, length);
-    send_packet(c, packet, 3 + length);
-}
-
-static void complete(struct controller *c, uint16_t opcode, const uint8_t *body, size_t length)
-{
-    uint8_t b[255] = {1, (uint8_t)opcode, (uint8_t)(opcode >> 8)};
-    memcpy(b + 3, body, length);
-    event(c, 0x0e, b, 3 + length);
-}
-
-static void complete_status(struct controller *c, uint16_t opcode, uint8_t status)
-{
-    complete(c, opcode, &status, 1);
-}
-
-static void command_status(struct controller *c, uint16_t opcode)
-{
-    const uint8_t b[] = {0, 1, (uint8_t)opcode, (uint8_t)(opcode >> 8)};
-    event(c, 0x0f, b, sizeof b);
 }
 
 /* --- the air --- */
@@ -120,7 +65,7 @@ static void report_legacy(struct controller *c, const struct air_advert *a)
     b[10] = length;
     memcpy(b + 11, a->data, length);
     b[11 + length] = (uint8_t)a->rssi;
-    event(c, 0x3e, b, 12u + length);
+    vhci_event(c, 0x3e, b, 12u + length);
 }
 
 /* event_type: bit 4 a legacy PDU, bits 5 and 6 whether more follows. */
@@ -136,7 +81,7 @@ static void report_extended(struct controller *c, const struct air_advert *a, ui
     b[15] = (uint8_t)a->rssi;
     b[25] = length;
     memcpy(b + 26, data, length);
-    event(c, 0x3e, b, 26u + length);
+    vhci_event(c, 0x3e, b, 26u + length);
 }
 
 static bool hears(const struct controller *c)
@@ -192,7 +137,7 @@ static void connected(struct controller *c, uint32_t i, uint8_t status)
         c->linked[i] = true;
         peripheral_connected(&c->peripherals[i]);
     }
-    event(c, 0x3e, b, c->extended ? 31 : 19);
+    vhci_event(c, 0x3e, b, c->extended ? 31 : 19);
 }
 
 static void try_connect(struct controller *c)
@@ -211,7 +156,7 @@ static void disconnected(struct controller *c, uint32_t i, uint8_t reason)
     if (!c->linked[i])
         return;
     c->linked[i] = false;
-    event(c, 0x05, b, sizeof b);
+    vhci_event(c, 0x05, b, sizeof b);
 }
 
 static void send_att(struct controller *c, uint32_t i, const uint8_t *pdu, size_t length)
@@ -220,7 +165,7 @@ static void send_att(struct controller *c, uint32_t i, const uint8_t *pdu, size_
         0x02, (uint8_t)(i + 1), 0x20, (uint8_t)(length + 4), 0, (uint8_t)length, 0, 4, 0};
     memcpy(packet + 9, pdu, length);
     if (length)
-        send_packet(c, packet, 9 + length);
+        vhci_send(c, packet, 9 + length);
 }
 
 static void take_acl(struct controller *c, const uint8_t *p, size_t length)
@@ -230,7 +175,7 @@ static void take_acl(struct controller *c, const uint8_t *p, size_t length)
     size_t size;
     if (handle < 1 || handle > PERIPHERALS_MAX)
         return;
-    event(c, 0x13, (const uint8_t[]){1, (uint8_t)handle, 0, 1, 0}, 5);
+    vhci_event(c, 0x13, (const uint8_t[]){1, (uint8_t)handle, 0, 1, 0}, 5);
     /* One packet holds one PDU: the host's buffer size is 251, an ATT PDU at most 185. Channel 4 is ATT. */
     if (length < 8 || p[6] != 4 || p[7] != 0 || (size_t)(p[4] | p[5] << 8) > length - 8 ||
         !c->linked[handle - 1])
@@ -262,14 +207,14 @@ static void change_accept_list(struct controller *c, uint16_t opcode, const uint
         if (memcmp(c->accept[i], q, 7) == 0)
             memmove(c->accept[i], c->accept[c->accepted-- - 1], 7);
     }
-    complete_status(c, opcode, 0);
+    vhci_complete_status(c, opcode, 0);
 }
 
 static void scan_command(struct controller *c, uint16_t opcode, const uint8_t *q)
 {
     const bool parameters = opcode == 0x200b || opcode == 0x2041;
     if (c->busy || (parameters && c->scanning)) {
-        complete_status(c, opcode, 0x0c);
+        vhci_complete_status(c, opcode, 0x0c);
         return;
     }
     if (parameters) {
@@ -278,7 +223,7 @@ static void scan_command(struct controller *c, uint16_t opcode, const uint8_t *q
     } else {
         c->scanning = q[0] != 0;
     }
-    complete_status(c, opcode, 0);
+    vhci_complete_status(c, opcode, 0);
 }
 
 static bool link_command(struct controller *c, uint16_t opcode, const uint8_t *q)
@@ -287,88 +232,34 @@ static bool link_command(struct controller *c, uint16_t opcode, const uint8_t *q
     switch (opcode) {
     case 0x200d: /* LE Create Connection */
     case 0x2043:
-        command_status(c, opcode);
+        vhci_command_status(c, opcode);
         memcpy(c->wanted, q + (opcode == 0x200d ? 5 : 2), 7);
         c->connecting = true;
         return true;
     case 0x200e: /* … Cancel */
-        complete_status(c, opcode, c->connecting ? 0 : 0x0c);
+        vhci_complete_status(c, opcode, c->connecting ? 0 : 0x0c);
         if (c->connecting)
             connected(c, 0, 0x02);
         return true;
     case 0x2016: /* LE Read Remote Features */
-        command_status(c, opcode);
-        event(c, 0x3e, (const uint8_t[12]){4, 0, (uint8_t)handle}, 12);
+        vhci_command_status(c, opcode);
+        vhci_event(c, 0x3e, (const uint8_t[12]){4, 0, (uint8_t)handle}, 12);
         return true;
     case 0x2013: /* LE Connection Update */
-        command_status(c, opcode);
-        event(c, 0x3e, (const uint8_t[10]){3, 0, (uint8_t)handle, 0, 40, 0, 0, 0, 100, 0}, 10);
+        vhci_command_status(c, opcode);
+        vhci_event(c, 0x3e, (const uint8_t[10]){3, 0, (uint8_t)handle, 0, 40, 0, 0, 0, 100, 0}, 10);
         return true;
     case 0x041d: /* Read Remote Version */
-        command_status(c, opcode);
-        event(c, 0x0c, (const uint8_t[8]){0, (uint8_t)handle, 0, 8, 0xff, 0xff}, 8);
+        vhci_command_status(c, opcode);
+        vhci_event(c, 0x0c, (const uint8_t[8]){0, (uint8_t)handle, 0, 8, 0xff, 0xff}, 8);
         return true;
     case 0x0406: /* Disconnect */
-        command_status(c, opcode);
+        vhci_command_status(c, opcode);
         if (handle >= 1 && handle <= PERIPHERALS_MAX)
             disconnected(c, handle - 1, 0x16);
         return true;
     default:
         return false;
-    }
-}
-
-/* What the kernel asks an adapter when it starts it; bodies begin with the status. */
-static void describe(struct controller *c, uint16_t opcode)
-{
-    uint8_t r[252] = {0};
-    const uint8_t version = c->extended ? 9 : 8;
-    switch (opcode) {
-    case 0x1001: /* Local Version: 5.0 or 4.2 */
-        r[1] = version;
-        r[4] = version;
-        complete(c, opcode, r, 9);
-        break;
-    case 0x1002: /* Supported Commands: extended scan and connection */
-        r[1 + 37] = c->extended ? 0xe0 : 0;
-        complete(c, opcode, r, 65);
-        break;
-    case 0x1003: /* Local Features: LE, no BR/EDR */
-        r[1 + 4] = 0x60;
-        complete(c, opcode, r, 9);
-        break;
-    case 0x1009:
-        memcpy(r + 1, c->address, 6);
-        complete(c, opcode, r, 7);
-        break;
-    case 0x2002: /* LE buffers: 8 of 251 bytes */
-        r[1] = 251;
-        r[3] = 8;
-        complete(c, opcode, r, 4);
-        break;
-    case 0x2003: /* LE Features: extended advertising */
-        r[2] = c->extended ? 0x10 : 0;
-        complete(c, opcode, r, 9);
-        break;
-    case 0x201c: /* LE states: all */
-        memset(r + 1, 0xff, 5);
-        r[6] = 3;
-        complete(c, opcode, r, 9);
-        break;
-    case 0x200f: /* sizes of the accept and resolving lists */
-    case 0x202a:
-        r[1] = ACCEPT_MAX;
-        complete(c, opcode, r, 2);
-        break;
-    case 0x2023: /* default data length */
-        r[1] = 27;
-        r[3] = 0x48;
-        r[4] = 1;
-        complete(c, opcode, r, 5);
-        break;
-    default: /* success, and zeroes for whatever it returns */
-        complete(c, opcode, r, opcode == 0x0c14 ? 249 : opcode == 0x0c23 ? 4 : 17);
-        break;
     }
 }
 
@@ -380,7 +271,7 @@ static void take_command(struct controller *c, const uint8_t *p, size_t length)
     switch (opcode) {
     case 0x0c03:
         reset(c);
-        complete_status(c, opcode, 0);
+        vhci_complete_status(c, opcode, 0);
         break;
     case 0x2010:
     case 0x2011:
@@ -395,7 +286,7 @@ static void take_command(struct controller *c, const uint8_t *p, size_t length)
         break;
     default:
         if (!link_command(c, opcode, parameters))
-            describe(c, opcode);
+            vhci_describe(c, opcode);
         break;
     }
 }
@@ -412,7 +303,7 @@ static bool plug_in(struct controller *c)
     }
     c->scanning = c->connecting = false;
     memset(c->linked, 0, sizeof c->linked);
-    send_packet(c, create, sizeof create);
+    vhci_send(c, create, sizeof create);
     return true;
 }
 

@@ -193,6 +193,10 @@ static void silence_makes_it_down(void **state)
     assert_int_equal(seen.state, TG_DEVICE_DOWN);
     assert_int_equal(seen.last_quality, TG_QUALITY_COMM);
     assert_int_equal(seen.samples, 6);
+    ble_devices_adapter(&t.devices, true, "", 303000);
+    assert_int_equal(seen.state, TG_DEVICE_UNKNOWN);
+    ble_devices_sweep(&t.devices, 303000 + BLE_STALE_MAX_MS);
+    assert_int_equal(seen.state, TG_DEVICE_DOWN);
     end(&t);
 }
 
