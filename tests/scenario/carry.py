@@ -56,6 +56,10 @@ class Yard:
     def wait_online(self):
         wait_until(self.online, 60, "both meters to be online through the module")
 
+    def wait_peers(self):
+        """Until the module has a connection for each device, and no more."""
+        wait_until(lambda: self.module.command("state")["peers"] == len(METERS) + 1, 60, "a connection for each device")
+
     def look(self):
         """Takes in what the broker's back has heard since."""
         for topic, body in self.broker.messages[self.read:]:
