@@ -29,6 +29,8 @@ void tg_session_set_lend(struct tg_session_set *set, const struct tg_carrier *ca
 void tg_session_set_carrier(struct tg_session_set *set, uint32_t channel, bool up, const char *text);
 /* status: 0 or an enum tg_plugin_error. */
 void tg_session_set_carried(struct tg_session_set *set, uint32_t channel, uint64_t message, int status);
+/* A session of the set has a channel of this source that is up. */
+bool tg_session_set_is_carried(const struct tg_session_set *set, const char *source);
 /* All channels of the source are gone: it was opened anew, or is no more. */
 void tg_session_set_carrier_gone(struct tg_session_set *set, const char *source, const char *text);
 

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "config/config_fingerprint.h"
 #include "core/gateway/gateway_private.h"
+#include "northbound/carrier.h"
 
 static struct tg_running_source *checked(void *user)
 {
@@ -236,8 +237,8 @@ static void close_running(struct tg_running_source *rs, const struct tg_config_s
 void tg_gateway_quiet_sources(struct tg_gateway *g)
 {
     for (struct tg_running_source *rs = g->sources; rs; rs = rs->next)
-        if (!rs->closing)
-            close_host(rs);
+        if (!rs->closing && !(g->sessions && tg_session_set_is_carried(g->sessions, rs->config->name)))
+            close_host(rs); /* one that carries is what the sessions deliver through */
 }
 
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g))

@@ -56,6 +56,6 @@ void tg_gateway_on_carried(void *user, uint32_t channel, uint64_t message, int s
 
 void tg_gateway_carrier_gone(struct tg_running_source *rs, const char *text)
 {
-    if (rs->gateway->sessions)
+    if (rs->gateway->sessions && !rs->gateway->drained) /* else the sessions end with it */
         tg_session_set_carrier_gone(rs->gateway->sessions, rs->config->name, text);
 }

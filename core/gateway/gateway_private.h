@@ -117,7 +117,7 @@ struct json_t *tg_gateway_discovery_json(struct tg_running_source *rs);
 
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;
-/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver. */
+/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver; those that carry sessions stay until then. */
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));

@@ -18,6 +18,7 @@ struct tg_module_link {
     uint32_t channel; /* of the connection that there is, or is being made */
     bool up;
     size_t max_message;
+    int64_t patience_ms;                    /* of this attempt */
     int64_t connect_ms, outcome_ms;         /* how long each may take */
     int64_t connect_due_ms, room_due_ms;    /* INT64_MAX = nothing is waited for */
     int64_t sent_ms[TG_CARRY_MESSAGES_MAX]; /* by tag */
@@ -99,6 +100,16 @@ static const char *carrier_fault(int rc)
     }
 }
 
+/* A module connects one at a time: each of those that it carries may be before this one. */
+static int64_t patience_ms(const struct tg_link *l)
+{
+    int64_t ms = 0;
+    for (const struct tg_module_link *m = l->set->modules; m; m = m->next)
+        if (strcmp(m->source, of(l)->source) == 0)
+            ms += of(l)->connect_ms;
+    return ms;
+}
+
 static int connect_channel(struct tg_link *l, struct tg_error *err)
 {
     struct tg_module_link *m = of(l);
@@ -123,7 +134,8 @@ static int connect_channel(struct tg_link *l, struct tg_error *err)
     if (rc < 0)
         return rc;
     l->carried = true;
-    m->connect_due_ms = now + m->connect_ms;
+    m->patience_ms = patience_ms(l);
+    m->connect_due_ms = now + m->patience_ms;
     tg_link_plan_renewal(l, expires_s, wall_s, now);
     return TG_OK;
 }
@@ -235,7 +247,7 @@ static bool tick(struct tg_link *l, int64_t now_ms)
     char text[TG_SESSION_ERROR_BYTES];
     if (now_ms >= m->connect_due_ms) {
         snprintf(text, sizeof text, "source %s: its module has not connected in %lld s", m->source,
-                 (long long)m->connect_ms / 1000);
+                 (long long)m->patience_ms / 1000);
         tg_link_fail(l, text);
         return false;
     }
@@ -297,6 +309,14 @@ void tg_session_set_carried(struct tg_session_set *set, uint32_t channel, uint64
     }
     tg_link_acked(m->link, message << TG_TAG_PART_BITS);
     tg_link_go_on(m->link, tg_clock_mono_ms());
+}
+
+bool tg_session_set_is_carried(const struct tg_session_set *set, const char *source)
+{
+    for (const struct tg_module_link *m = set->modules; m; m = m->next)
+        if (m->up && strcmp(m->source, source) == 0)
+            return true;
+    return false;
 }
 
 void tg_session_set_carrier_gone(struct tg_session_set *set, const char *source, const char *text)

@@ -107,4 +107,5 @@ class Yard:
 
     def close(self):
         assert self.gateway.stop() == 0
+        assert "the source that carries it has ended" not in self.gateway.errors()
         self.broker.close()

@@ -247,10 +247,13 @@ static void a_source_that_has_no_room_or_is_gone(void **state)
     fake.carry_says = TG_OK;
     RUN_UNTIL(st.f, fake.count == 3); /* it looks again by itself */
     fake.open_says = TG_ENOTFOUND;
+    assert_true(tg_session_set_is_carried(st.set, "radio"));
+    assert_false(tg_session_set_is_carried(st.set, "another"));
     tg_session_set_carrier_gone(st.set, "another", "not this one");
     assert_true(stage_online(0));
     tg_session_set_carrier_gone(st.set, "radio", "the source that carries it has ended");
     assert_string_equal(stage_stats(0).last_error, "the source that carries it has ended");
+    assert_false(tg_session_set_is_carried(st.set, "radio"));
     RUN_UNTIL(st.f, strstr(stage_stats(0).last_error, "source radio: its source is not running"));
     fake.open_says = TG_OK;
     RUN_UNTIL(st.f, stage_stats(0).state == TG_SESSION_CONNECTING);
