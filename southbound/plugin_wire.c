@@ -7,15 +7,16 @@
 /* The fields of each message in their order: d device, p point, s state, f flags, r status (a result), n number, t time_ms,
  * a at_ms, N name, X text (may be absent), B body, V value. */
 static const char *const rows[] = {
-    [TG_WIRE_SOURCE] = "sfdntaNX", [TG_WIRE_DISCOVER] = "n",    [TG_WIRE_OPTION] = "sfNX",
-    [TG_WIRE_DEVICE] = "fpN",      [TG_WIRE_POINT] = "ftN",     [TG_WIRE_START] = "",
-    [TG_WIRE_WRITE] = "ndpV",      [TG_WIRE_COMMAND] = "ndNX",  [TG_WIRE_INTERVAL] = "dpt",
-    [TG_WIRE_CONFINED] = "fs",     [TG_WIRE_TROUBLE] = "X",     [TG_WIRE_OPENED] = "rtX",
-    [TG_WIRE_STATE] = "dsX",       [TG_WIRE_ANSWER] = "nrX",    [TG_WIRE_FACT] = "dNV",
-    [TG_WIRE_FOUND] = "NX",        [TG_WIRE_UPLINK] = "sX",     [TG_WIRE_TIME] = "tas",
-    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",      [TG_WIRE_CARRY_OPEN] = "dX",
-    [TG_WIRE_CARRY] = "dnB",       [TG_WIRE_CARRY_CLOSE] = "d", [TG_WIRE_CARRIER] = "dsX",
-    [TG_WIRE_CARRIED] = "dnr",
+    [TG_WIRE_SOURCE] = "sfdntaNX", [TG_WIRE_DISCOVER] = "n",   [TG_WIRE_OPTION] = "sfNX",
+    [TG_WIRE_DEVICE] = "fpN",      [TG_WIRE_POINT] = "ftN",    [TG_WIRE_START] = "",
+    [TG_WIRE_WRITE] = "ndpV",      [TG_WIRE_COMMAND] = "ndNX", [TG_WIRE_INTERVAL] = "dpt",
+    [TG_WIRE_CONFINED] = "fs",     [TG_WIRE_TROUBLE] = "X",    [TG_WIRE_OPENED] = "rtX",
+    [TG_WIRE_STATE] = "dsX",       [TG_WIRE_ANSWER] = "nrX",   [TG_WIRE_FACT] = "dNV",
+    [TG_WIRE_FOUND] = "NX",        [TG_WIRE_UPLINK] = "sX",    [TG_WIRE_TIME] = "tas",
+    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",     [TG_WIRE_RECALL] = "NX",
+    [TG_WIRE_KEPT] = "n",          [TG_WIRE_CLOCK] = "tas",    [TG_WIRE_NOTE] = "NX",
+    [TG_WIRE_CARRY_OPEN] = "dX",   [TG_WIRE_CARRY] = "dnB",    [TG_WIRE_CARRY_CLOSE] = "d",
+    [TG_WIRE_CARRIER] = "dsX",     [TG_WIRE_CARRIED] = "dnr",
 };
 
 static const char *row_of(uint8_t type)

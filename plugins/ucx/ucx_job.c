@@ -96,22 +96,23 @@ void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point
 {
     struct ucx_source *s = instance;
     const struct ucx_point *p = &s->points[s->devices[device].first_point + point];
-    char text[TG_AT_COMMAND_MAX_BYTES + 1], error[256];
+    struct tg_at_written out;
+    char error[256];
     struct ucx_request *q;
     int rc;
     if (!p->has_write) {
         ucx_answer_error(s, request, TG_PLUGIN_EUNSUPPORTED, "the point has no `write`");
         return;
     }
-    rc = tg_at_write_format(&p->write, value, text, sizeof text, error, sizeof error);
+    rc = tg_at_write_format(&p->write, value, &out, error, sizeof error);
     if (rc < 0) {
         ucx_answer_error(s, request, rc, error);
     } else if (s->devices[device].is_peer) {
-        send_to_peer(s, request, device, text);
+        send_to_peer(s, request, device, out.text);
     } else if ((q = new_request(s, request)) != NULL) {
         q->is_write = true;
         q->timeout_ms = p->timeout_ms;
-        memcpy(q->text, text, strlen(text) + 1);
+        memcpy(q->text, out.text, strlen(out.text) + 1);
         s->request_count++;
     }
 }
@@ -175,7 +176,7 @@ static void emit_exchange(struct ucx_source *s, uint32_t exchange, const struct 
             struct tg_bytes text;
             found = tg_at_pattern_match(&p->match, r->lines[k]) == TG_AT_MATCH;
             if (found && tg_at_pattern_group(&p->match, p->group, r->lines[k], &text))
-                (void)tg_at_read_value(&p->reader, text, v);
+                (void)tg_at_read_value(&p->reader, text, NULL, v);
         }
         n++;
     }

@@ -114,7 +114,8 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
                     const struct tg_point *point, const char **ret_option, char *error, size_t error_size)
 {
     const struct tg_settings *s = point->settings;
-    const char *unused = NULL, *fault;
+    const char *unused = NULL, *fault, *at_fault;
+    struct tg_at_write write = {0};
     char address[UCX_ADDRESS_BYTES];
     struct fault f = {ret_option ? ret_option : &unused, error, error_size};
     bool peer = device && host->has(device, "peer");
@@ -124,7 +125,8 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
         return wrong(&f, "match", "a point needs `match` (the line with its value) or `write`");
     if (point->writable && !host->has(s, "write"))
         return wrong(&f, "write", "a writable point needs `write`: what is sent, with {value}");
-    if (host->has(s, "write") && (fault = tg_at_write_fault(host->get_text(s, "write"))) != NULL)
+    write.text = host->get_text(s, "write");
+    if (write.text && (fault = tg_at_write_fault(&write, &at_fault)) != NULL)
         return wrong(&f, "write", fault);
     if (host->has(s, "command")) {
         if (peer)
