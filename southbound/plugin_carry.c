@@ -30,6 +30,16 @@ void tg_service_carried(struct tg_host_source *source, uint32_t channel, uint64_
                 NULL);
 }
 
+void tg_carry_deliver(struct tg_host_source *s, const struct tg_up_mail *m)
+{
+    const struct tg_source_callbacks *cb = s->handle.cb;
+    const char *text = m->has_text ? (const char *)m->values : NULL;
+    if (m->kind == TG_MAIL_CARRIER && cb->on_carrier)
+        cb->on_carrier(s->handle.user, m->device, m->state != 0, text);
+    if (m->kind == TG_MAIL_CARRIED && cb->on_carried)
+        cb->on_carried(s->handle.user, m->device, m->request, m->status);
+}
+
 /* --- to the plugin, on the instance's thread ----------------------------------------------------- */
 
 void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m)

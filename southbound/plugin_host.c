@@ -375,12 +375,8 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
             cb->on_note(s->handle.user, text, text + strlen(text) + 1, m->request);
         break;
     case TG_MAIL_CARRIER:
-        if (cb->on_carrier)
-            cb->on_carrier(s->handle.user, m->device, m->state != 0, m->has_text ? text : NULL);
-        break;
     case TG_MAIL_CARRIED:
-        if (cb->on_carried)
-            cb->on_carried(s->handle.user, m->device, m->request, m->status);
+        tg_carry_deliver(s, m);
         break;
     case TG_MAIL_LOG:
         cb->on_log(s->handle.user, (enum tg_log_level)m->state, text);

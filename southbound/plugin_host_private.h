@@ -167,6 +167,8 @@ static inline bool tg_down_is_carry(const struct tg_down_mail *m)
 {
     return m->kind >= TG_DOWN_CARRY_OPEN;
 }
+/* On the loop: tells what the plugin said. */
+void tg_carry_deliver(struct tg_host_source *s, const struct tg_up_mail *m);
 void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m);
 struct tg_wire_message;
 /* In the process of an isolated plugin: what the gateway wants carried. False: the message says something else. An address is wiped. */
