@@ -22,6 +22,9 @@
 
 #include "core/base/error.h"
 
+struct tg_plugin;
+struct tg_settings;
+
 #define TG_CONFINED_CAPABILITIES 1u
 #define TG_CONFINED_SECCOMP      2u
 #define TG_CONFINED_LANDLOCK     4u
