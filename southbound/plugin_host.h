@@ -60,6 +60,10 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
                           const struct tg_value *value);
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
                             const char *json);
+/* Whether the plugin would take the value (raw, unscaled): tg_plugin.check_value. Pure; whether the instance is open does not matter.
+ * 0, or an enum tg_plugin_error with the reason in `error`. */
+int tg_source_host_check_value(const struct tg_source_host *h, uint32_t device, uint32_t point,
+                               const struct tg_value *value, char *error, size_t error_size) TG_CHECKED;
 
 /* From now on the point is read every so often (0 = as the plugin does by itself): the instance is closed and opened again with that.
  * Commands that it was at work on end without an answer. Nothing happens when it is so already. */

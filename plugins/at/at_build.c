@@ -113,8 +113,7 @@ static int build_point(struct at_source *s, uint32_t device, uint32_t index, cha
     p->exchange = TG_AT_SCRIPT_NONE;
     if (h->has(set, "write")) {
         p->has_write = true;
-        p->write.text = h->get_text(set, "write");
-        p->write.allow_count = h->get_list(set, "allow", &p->write.allow);
+        tg_at_write_from_settings(h, set, &p->write);
     }
     rc = compile(h, config, "urc", &p->has_urc, &p->urc, error, error_size);
     if (rc == TG_PLUGIN_OK)

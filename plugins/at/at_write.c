@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "plugins/at/at_options.h"
+#include "plugins/at/at_points.h"
+#include "southbound/at_chat.h"
 
 const char *tg_at_write_fault(const char *text)
 {
@@ -23,7 +25,7 @@ const char *tg_at_write_fault(const char *text)
 
 static int refuse(char *error, size_t error_size, const char *why)
 {
-    snprintf(error, error_size, "%s; nothing was sent", why);
+    snprintf(error, error_size, "%s", why);
     return TG_PLUGIN_EINVAL;
 }
 
@@ -92,6 +94,26 @@ static bool as_text(const struct tg_value *v, char *buf, size_t size, const char
     return true;
 }
 
+/* NULL, or what the point's type takes. */
+static const char *type_fault(const struct tg_at_write *w, const struct tg_value *v)
+{
+    const bool number = v->type == TG_VALUE_INT || v->type == TG_VALUE_UINT ||
+                        (v->type == TG_VALUE_REAL && isfinite(v->as.real));
+    const double x = v->type == TG_VALUE_INT    ? (double)v->as.integer
+                     : v->type == TG_VALUE_UINT ? (double)v->as.uinteger
+                     : number                   ? v->as.real
+                                                : 0;
+    if (w->allow_count > 0)
+        return NULL; /* it says what may be written */
+    if (w->type == TG_AT_BOOL && v->type != TG_VALUE_BOOL && (!number || (x != 0 && x != 1)))
+        return "a point of type bool takes true, false, 1 or 0";
+    if (w->type == TG_AT_REAL && !number)
+        return "a point of type real takes a number";
+    if (w->type == TG_AT_INT && (!number || x != nearbyint(x)))
+        return "a point of type int takes a whole number; a value is not rounded";
+    return NULL;
+}
+
 static bool allowed(const struct tg_at_write *w, const char *value, size_t len)
 {
     for (uint32_t i = 0; i < w->allow_count; i++) {
@@ -107,6 +129,9 @@ int tg_at_write_format(const struct tg_at_write *w, const struct tg_value *value
     const char *place = strstr(w->text, TG_AT_VALUE_PLACE), *text, *fault;
     size_t before = (size_t)(place - w->text), after = strlen(place) - strlen(TG_AT_VALUE_PLACE), len = 0;
     char buf[40];
+    fault = type_fault(w, value);
+    if (fault)
+        return refuse(error, error_size, fault);
     if (!as_text(value, buf, sizeof buf, &text, &len))
         return refuse(error, error_size, "the value is no finite number, text or boolean");
     fault = text_fault(text, len, inside_quotes(w->text, place));
@@ -120,4 +145,26 @@ int tg_at_write_format(const struct tg_at_write *w, const struct tg_value *value
     memcpy(ret_command + before, text, len);
     memcpy(ret_command + before + len, place + strlen(TG_AT_VALUE_PLACE), after + 1);
     return TG_PLUGIN_OK;
+}
+
+void tg_at_write_from_settings(const struct tg_host *host, const struct tg_settings *point,
+                               struct tg_at_write *ret)
+{
+    *ret = (struct tg_at_write){.text = host->get_text(point, "write"), .type = host->get_int(point, "type")};
+    ret->allow_count = host->get_list(point, "allow", &ret->allow);
+}
+
+int tg_at_check_value(const struct tg_host *host, const struct tg_settings *device,
+                      const struct tg_point *point, const struct tg_value *value, char *error,
+                      size_t error_size)
+{
+    struct tg_at_write w;
+    char command[TG_AT_COMMAND_MAX_BYTES + 1];
+    (void)device;
+    if (!host->has(point->settings, "write")) {
+        snprintf(error, error_size, "the point has no `write`");
+        return TG_PLUGIN_EUNSUPPORTED;
+    }
+    tg_at_write_from_settings(host, point->settings, &w);
+    return tg_at_write_format(&w, value, command, sizeof command, error, error_size);
 }

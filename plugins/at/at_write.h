@@ -19,7 +19,17 @@ struct tg_at_write {
     const char *text;         /* the template */
     const char *const *allow; /* the only texts that may be written; a numeric range is the host's to check */
     uint32_t allow_count;
+    int64_t
+        type; /* enum tg_at_type of the point; without `allow`, int, real and bool take only what they are */
 };
+
+/* From a point's settings, which must have `write`; what it names is theirs. */
+void tg_at_write_from_settings(const struct tg_host *host, const struct tg_settings *point,
+                               struct tg_at_write *ret);
+/* `struct tg_plugin`.check_value of plugins whose points have these options. */
+int tg_at_check_value(const struct tg_host *host, const struct tg_settings *device,
+                      const struct tg_point *point, const struct tg_value *value, char *error,
+                      size_t error_size);
 
 /* The command line into ret_command[size]. Booleans are written 1 and 0, numbers in full precision. 0, or
  * TG_PLUGIN_EINVAL with what is allowed in `error`. */

@@ -167,6 +167,9 @@ bool ucx_flush_sends(struct ucx_source *s);
 bool ucx_start_job(struct ucx_source *s, int64_t now_ms);
 void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t now_ms);
 void ucx_fail_requests(struct ucx_source *s, const char *why);
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size);
 void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                const struct tg_value *value);
 void ucx_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);

@@ -42,16 +42,12 @@ void ucx_fail_requests(struct ucx_source *s, const char *why)
 
 static void request_done(struct ucx_source *s, const struct tg_at_result *r)
 {
-    json_t *lines = json_array(), *o = json_pack("{s:s}", "status", tg_at_status_name(r->status));
     int status = r->status == TG_AT_OK ? TG_PLUGIN_OK
                  : r->status == TG_AT_TIMEOUT
                      ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_ETIMEOUT)
                  : r->status == TG_AT_HANGUP ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_EIO)
                                              : TG_PLUGIN_EDEVICE;
-    for (uint32_t i = 0; i < r->line_count; i++)
-        json_array_append_new(lines, at_json_line(r->lines[i]));
-    json_object_set_new(o, "lines", lines);
-    answer(s, s->job_request.id, status, o);
+    answer(s, s->job_request.id, status, at_json_result(r));
 }
 
 /* --- what the cloud asks for --- */
@@ -91,6 +87,18 @@ static void send_to_peer(struct ucx_source *s, uint64_t id, uint32_t device, con
     }
 }
 
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size)
+{
+    struct tg_at_write w;
+    char text[UCX_SEND_MAX_BYTES - 1]; /* a line end of two bytes comes behind it */
+    if (!host->has(device, "peer"))
+        return tg_at_check_value(host, device, point, value, error, error_size);
+    tg_at_write_from_settings(host, point->settings, &w);
+    return tg_at_write_format(&w, value, text, sizeof text, error, error_size);
+}
+
 void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                const struct tg_value *value)
 {
@@ -105,6 +113,7 @@ void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point
     }
     rc = tg_at_write_format(&p->write, value, text, sizeof text, error, sizeof error);
     if (rc < 0) {
+        snprintf(error + strlen(error), sizeof error - strlen(error), "; nothing was sent");
         ucx_answer_error(s, request, rc, error);
     } else if (s->devices[device].is_peer) {
         send_to_peer(s, request, device, text);

@@ -124,7 +124,8 @@ static void refusals(void **state)
     fake_write(s.host, 5, d, WORD, tg_value_int(1));
     e = fake_expect_answer(s.host, 5);
     assert_int_equal(e.status, TG_PLUGIN_EDEVICE);
-    assert_string_equal(e.text, "{\"exception\":3,\"name\":\"illegal_data_value\"}");
+    assert_string_equal(e.text, "{\"exception\":3,\"name\":\"illegal_data_value\",\"error\":"
+                                "\"the device refused it: exception 3, illegal data value\"}");
     assert_int_equal(stage_requests(&s, 1, 6), 1);
     stage_end(&s);
 }
