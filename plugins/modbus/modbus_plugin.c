@@ -548,7 +548,7 @@ static const struct tg_plugin modbus_plugin = {
     .check_value = tg_modbus_check_value,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
-    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_SERIAL,
+    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK, /* its port is named by an option */
     .discover = tg_modbus_discover,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)

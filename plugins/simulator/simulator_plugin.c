@@ -369,5 +369,6 @@ static const struct tg_plugin simulator = {
     .write = sim_write,
     .check_value = sim_check_value,
     .command = sim_command,
+    .needs = TG_NEEDS_STATED,
 };
 TG_PLUGIN_EXPORT(simulator)
