@@ -64,7 +64,7 @@ class Site:
                   broker_cloud(self.broker.back_port, name="plant", format="sparkplug-b", group_id="G", edge_node=NODE, batch=batch)]
         meter = {"transport": "tcp", "host": "127.0.0.1", "port": str(self.meter.ready["port"])}
         return configuration(self.stage, clouds, [
-            {"name": "bus", "plugin": "modbus", "settings": meter, "devices": [
+            {"name": "bus", "plugin": "modbus", "isolation": "process", "settings": meter, "devices": [  # values are checked in the gateway all the same
                 device("meter", MIDDLE, unit=1), device("meter-2", MIDDLE, ["lake"], unit=2)]},
             {"name": "modem", "plugin": "at", "settings": {"port": self.stage.path("modem"), "script": "none"}, "devices": [device("modem", [
                 {"name": "output", "command": "AT+UGPIOR=16", "match": r"^\+UGPIOR: 16,(\d)$", "type": "int", "every": "1s",
