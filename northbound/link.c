@@ -142,7 +142,7 @@ static const char *what_failed(enum tg_session_state state)
 static int64_t wait_for(struct tg_link *l, enum tg_retry retry)
 {
     uint32_t random = tg_random_u32();
-    int64_t wait = tg_backoff_next(&l->backoff, random);
+    int64_t wait = tg_link_uplink_wait(l, tg_backoff_next(&l->backoff, random));
     switch (retry) {
     case TG_RETRY_NOW:
         return l->backoff.attempt > 1 ? wait : 0;

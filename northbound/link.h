@@ -14,6 +14,7 @@
  *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
+ *   link_uplink.c    what the site's way to the network means for it
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
  *
@@ -88,6 +89,7 @@ struct tg_session_set {
     struct tg_store *store;
     struct tg_notes *notes; /* NULL = nothing is remembered over a restart */
     char *gateway, *state_dir;
+    enum tg_uplink uplink;
     struct tg_session_callbacks cb;
     void *user;
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
@@ -186,7 +188,9 @@ struct tg_link_protocol {
     bool (*tick)(struct tg_link *l, int64_t now_ms); /* false: the link has failed */
     void (*goodbye)(struct tg_link *l);              /* writes the last words, if any */
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
-    const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
+    void (*probe)(struct tg_link *l,
+                  int64_t now_ms); /* writes what shows whether the connection still stands; NULL = cannot */
+    const char *identity;          /* what proves it when that is not the cloud's `identity`; NULL = it is */
 };
 
 /* What an errand found (link_assign.c). */
@@ -251,6 +255,7 @@ struct tg_link {
     double publish_tokens;
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
+    int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     uint64_t credential_stamp;              /* of the credential's files when they were last read */
     int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
@@ -410,6 +415,10 @@ void tg_link_watch_expiry(struct tg_link *l, int64_t now_ms);
 /* When that is due next: INT64_MAX = never. */
 int64_t tg_link_expiry_due(const struct tg_link *l);
 void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms);
+
+/* --- link_uplink.c --- */
+/* The wait before the next attempt as the uplink makes it, from what the back-off says. */
+int64_t tg_link_uplink_wait(const struct tg_link *l, int64_t wait_ms);
 
 /* --- session.c --- */
 void tg_session_rows(void *session); /* on_rows of its feed */

@@ -270,6 +270,8 @@ static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
 {
     if (m->kind == TG_DOWN_INTERVAL)
         change_interval(s, m);
+    else if (tg_down_is_news(m))
+        return; /* the poll that follows looks */
     else if (!s->open)
         service_answer(s, m->request, TG_PLUGIN_EIO, "{\"error\":\"the source is not open\"}");
     else if (m->kind == TG_DOWN_WRITE && s->plugin->write)
@@ -365,6 +367,10 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
     case TG_MAIL_TIME:
         if (cb->on_time)
             cb->on_time(s->handle.user, m->time_ms, (int64_t)m->request, m->state);
+        break;
+    case TG_MAIL_NOTE:
+        if (cb->on_note)
+            cb->on_note(s->handle.user, text, text + strlen(text) + 1, m->request);
         break;
     case TG_MAIL_LOG:
         cb->on_log(s->handle.user, (enum tg_log_level)m->state, text);
@@ -504,8 +510,12 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .device_fact = service_device_fact,
                                    .discovered = tg_service_discovered,
                                    .uplink = service_uplink,
-                                   .offer_time = service_offer_time};
+                                   .offer_time = service_offer_time,
+                                   .note_set = tg_service_note_set,
+                                   .note_get = tg_service_note_get,
+                                   .notes_kept = tg_service_notes_kept};
     tg_discovery_init(s);
+    tg_source_notes_recall(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES,

@@ -15,7 +15,7 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
+enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL, TG_DOWN_KEPT, TG_DOWN_CLOCK };
 enum tg_mail_kind {
     TG_MAIL_SAMPLE,
     TG_MAIL_STATE,
@@ -25,6 +25,7 @@ enum tg_mail_kind {
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
     TG_MAIL_TIME,
+    TG_MAIL_NOTE,
     TG_MAIL_LOG,
     TG_MAIL_CANDIDATE
 };
@@ -75,6 +76,20 @@ struct tg_discovery {
     uint32_t told_count;
 };
 
+#define TG_NOTES_MAX           16
+#define TG_NOTE_KEY_MAX_BYTES  64
+#define TG_NOTE_TEXT_MAX_BYTES 256
+
+/* A source's notes, the instance's own copy: read and written on its thread, but for `kept`. */
+struct tg_source_notes {
+    struct tg_source_note {
+        char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
+    } notes[TG_NOTES_MAX];
+    uint64_t set;
+    uint64_t set_before;       /* in a process of its own: by the processes before this one */
+    atomic_uint_fast64_t kept; /* up to which number they are on disk */
+};
+
 struct tg_host_source {
     uint32_t magic;
     struct tg_source_host handle;
@@ -101,6 +116,7 @@ struct tg_host_source {
     atomic_bool busy;     /* a function of the plugin is running */
     atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
+    struct tg_source_notes notes;
 
     /* own thread */
     pthread_t thread;
@@ -133,6 +149,19 @@ bool tg_value_is_sound(const struct tg_point_value *v);
 void tg_discovery_init(struct tg_host_source *s);
 void tg_discovery_fini(struct tg_host_source *s);
 int tg_service_discovered(struct tg_host_source *source, const char *id, const char *profile);
+
+/* plugin_notes.c */
+void tg_source_notes_recall(struct tg_host_source *s);
+int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text);
+int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size);
+bool tg_service_notes_kept(struct tg_host_source *source);
+/* The table alone, for a note that an isolated plugin's process has set: counts it. TG_EFULL. */
+int tg_source_note_put(struct tg_host_source *s, const char *key, const char *text) TG_CHECKED;
+/* Nothing has to be answered, and nothing is lost when it does not arrive. */
+static inline bool tg_down_is_news(const struct tg_down_mail *m)
+{
+    return m->kind == TG_DOWN_KEPT || m->kind == TG_DOWN_CLOCK;
+}
 
 /* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;

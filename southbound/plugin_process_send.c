@@ -14,6 +14,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "southbound/plugin_confine.h"
 
 #define OUT_ENOUGH_BYTES (256 * 1024) /* nothing more is put behind so much that is not sent yet */
 
@@ -115,7 +116,7 @@ static void put_source(struct tg_process *p)
     int64_t beat = p->hang_timeout_ms / 4;
     const struct tg_wire_message m = {.type = TG_WIRE_SOURCE,
                                       .state = TG_WIRE_VERSION,
-                                      .flags = s->plugin->needs,
+                                      .flags = tg_confine_source_needs(s->plugin, s->config->settings),
                                       .device = s->model.device_count,
                                       .number = (uint64_t)p->memory_limit_bytes,
                                       .time_ms = beat > 1000 ? 1000 : beat,
@@ -155,6 +156,26 @@ static void put_point(struct tg_process *p, const struct tg_point *point)
     put_settings(p, point->settings);
 }
 
+static void put_notes(struct tg_process *p)
+{
+    struct tg_source_notes *n = &p->source->notes;
+    n->set_before = n->set;
+    for (size_t i = 0; i < TG_NOTES_MAX; i++)
+        if (n->notes[i].key[0])
+            put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_RECALL,
+                                                     .name = tg_bytes_str(n->notes[i].key),
+                                                     .has_text = true,
+                                                     .text = tg_bytes_str(n->notes[i].text)});
+}
+
+/* Its stamps are to be right too. */
+static void put_clock(struct tg_process *p)
+{
+    struct tg_wire_message m = {.type = TG_WIRE_CLOCK};
+    if (tg_clock_offered(&m.time_ms, &m.at_ms, &m.state))
+        put_or_kill(p, &m);
+}
+
 /* Puts the next piece of the configuration. */
 static void put_model(struct tg_process *p)
 {
@@ -177,6 +198,8 @@ static void put_model(struct tg_process *p)
             at->step = ++at->device < s->model.device_count ? TG_MODEL_DEVICE : TG_MODEL_START;
         break;
     case TG_MODEL_START:
+        put_notes(p);
+        put_clock(p);
         put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_START});
         at->step = TG_MODEL_DONE;
         break;
@@ -227,6 +250,16 @@ bool tg_process_forget(struct tg_process *p, uint64_t request)
     return false;
 }
 
+/* The child counts its own notes from 1. */
+static void put_news(struct tg_process *p, const struct tg_down_mail *down)
+{
+    const uint64_t before = p->source->notes.set_before;
+    if (down->kind == TG_DOWN_CLOCK)
+        put_clock(p);
+    else if (down->request > before)
+        put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_KEPT, .number = down->request - before});
+}
+
 static void send_request(struct tg_process *p, const struct tg_down_mail *down)
 {
     struct tg_wire_message m = {.type = TG_WIRE_WRITE,
@@ -234,6 +267,10 @@ static void send_request(struct tg_process *p, const struct tg_down_mail *down)
                                 .device = down->device,
                                 .point = down->point,
                                 .value = down->value};
+    if (tg_down_is_news(down)) {
+        put_news(p, down);
+        return;
+    }
     if (down->kind == TG_DOWN_INTERVAL) {
         take_interval(p, down);
         m = (struct tg_wire_message){.type = TG_WIRE_INTERVAL,
@@ -320,7 +357,7 @@ void tg_process_refuse_requests(struct tg_process *p)
         p->held = mail->next;
         if (m->kind == TG_DOWN_INTERVAL)
             take_interval(p, m);
-        else
+        else if (!tg_down_is_news(m))
             answer(p, m->request, TG_PLUGIN_EIO, "the source is not open");
         tg_free(mail);
     }

@@ -13,7 +13,8 @@ static const char *const rows[] = {
     [TG_WIRE_CONFINED] = "fs",     [TG_WIRE_TROUBLE] = "X",    [TG_WIRE_OPENED] = "rtX",
     [TG_WIRE_STATE] = "dsX",       [TG_WIRE_ANSWER] = "nrX",   [TG_WIRE_FACT] = "dNV",
     [TG_WIRE_FOUND] = "NX",        [TG_WIRE_UPLINK] = "sX",    [TG_WIRE_TIME] = "tas",
-    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",
+    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",     [TG_WIRE_RECALL] = "NX",
+    [TG_WIRE_KEPT] = "n",          [TG_WIRE_CLOCK] = "tas",    [TG_WIRE_NOTE] = "NX",
 };
 
 static const char *row_of(uint8_t type)

@@ -6,9 +6,9 @@
  *
  *     frame:    u32be length (type and payload, 1 … TG_WIRE_FRAME_MAX_BYTES) · u8 type · payload
  *
- *     gateway ──► child   SOURCE { DISCOVER OPTION… } OPTION… { DEVICE OPTION… { POINT OPTION… } } START    the configuration
- *                         WRITE · COMMAND · INTERVAL                     at any time after it; the end of the stream means: close
- *     child ──► gateway   CONFINED · TROUBLE · OPENED · STATE · ANSWER · FACT · FOUND · UPLINK · TIME · LOG · ALIVE
+ *     gateway ──► child   SOURCE { DISCOVER OPTION… } OPTION… { DEVICE OPTION… { POINT OPTION… } } RECALL… CLOCK START    the configuration
+ *                         WRITE · COMMAND · INTERVAL · KEPT · CLOCK      at any time after it; the end of the stream means: close
+ *     child ──► gateway   CONFINED · TROUBLE · OPENED · STATE · ANSWER · FACT · FOUND · UPLINK · TIME · LOG · ALIVE · NOTE
  *     child ──► gateway   SAMPLE                                         on a second socket, which the gateway reads only while it
  *                                                                        has room, so that answers do not wait behind samples
  *
@@ -42,6 +42,9 @@ enum tg_wire_type {
     TG_WIRE_WRITE,    /* number: request; device; point; value */
     TG_WIRE_COMMAND,  /* number: request; device; name; text: JSON */
     TG_WIRE_INTERVAL, /* device; point; time_ms */
+    TG_WIRE_RECALL,   /* before START. name: key of a note; text */
+    TG_WIRE_KEPT,     /* number: the NOTEs of this process that are on disk */
+    TG_WIRE_CLOCK,    /* as TIME: what is used while the system has no time; also before START */
 
     TG_WIRE_CONFINED = 32, /* flags: TG_CONFINED_…; state: version of Landlock in force */
     TG_WIRE_TROUBLE,       /* text: why the process is about to end */
@@ -54,6 +57,7 @@ enum tg_wire_type {
     TG_WIRE_TIME,          /* time_ms: wall; at_ms: monotonic moment of it; state: uncertainty, ms */
     TG_WIRE_LOG,           /* state: level; text */
     TG_WIRE_ALIVE, /* number: samples refused so far; time_ms: how long a function has not come back, 0 = none */
+    TG_WIRE_NOTE, /* name: key; text; the n-th of the process is number n */
 
     TG_WIRE_SAMPLE = 64 /* tg_wire_put_sample() */
 };

@@ -33,6 +33,8 @@ int tg_serial_latency_ms(const char *path, const char *sys_dir);
 
 /* The descriptor, or a negative tg_plugin_error with the reason and what to do in `error`. */
 int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
+/* Sets an open port to another rate and drops what it holds; 0, or a negative tg_plugin_error with the reason. */
+int tg_serial_configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
 /* Ends the claims and closes; fd ≥ 0. */
 void tg_serial_close(int fd);
 

@@ -51,6 +51,7 @@ static void close_the_rest(void *user)
         tg_twins_free(g->twins);
     g->twins = NULL;
     tg_deadline_close(&g->adopt, NULL);
+    tg_gateway_site_close(g);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -419,6 +420,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     if (rc == TG_OK) {
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
         tg_gateway_discover_init(g);
+        tg_gateway_site_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",

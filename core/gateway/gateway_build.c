@@ -65,6 +65,27 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
+static void on_uplink(void *user, bool up, const char *text)
+{
+    tg_gateway_uplink(checked(user), up, text);
+}
+
+static void on_time(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms)
+{
+    tg_gateway_time(checked(user), wall_ms, at_ms, uncertainty_ms);
+}
+
+static void recall_notes(void *user, void (*take)(void *taker, const char *key, struct tg_bytes text),
+                         void *taker)
+{
+    tg_gateway_recall_notes(checked(user), take, taker);
+}
+
+static void on_note(void *user, const char *key, const char *text, uint64_t number)
+{
+    tg_gateway_note(checked(user), key, text, number);
+}
+
 static const struct tg_source_callbacks source_callbacks = {
     .on_sample = on_sample,
     .on_state = on_device_state,
@@ -72,6 +93,10 @@ static const struct tg_source_callbacks source_callbacks = {
     .on_open = on_open,
     .on_fact = on_fact,
     .on_discovered = on_discovered,
+    .on_uplink = on_uplink,
+    .on_time = on_time,
+    .recall_notes = recall_notes,
+    .on_note = on_note,
 };
 
 /* --- building one source ----------------------------------------------------------------------------------- */
@@ -126,6 +151,7 @@ static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
     rs->model = tg_model_hold(model);
     rs->config = config;
     rs->fingerprint = tg_config_fingerprint(config);
+    rs->number = ++g->source_count;
     rs->next = g->sources;
     g->sources = rs;
     rs->devices =
@@ -191,6 +217,7 @@ static void close_host(struct tg_running_source *rs)
             tg_router_attach_source(rs->devices[d]->device, NULL);
     rs->host = NULL;
     rs->open = false;
+    tg_gateway_site_forget(rs);
     rs->host_closing = true;
     rs->gateway->closing++;
     tg_source_host_close(host, host_closed, rs);

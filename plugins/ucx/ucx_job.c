@@ -87,40 +87,29 @@ static void send_to_peer(struct ucx_source *s, uint64_t id, uint32_t device, con
     }
 }
 
-int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
-                    const struct tg_point *point, const struct tg_value *value, char *error,
-                    size_t error_size)
-{
-    struct tg_at_write w;
-    char text[UCX_SEND_MAX_BYTES - 1]; /* a line end of two bytes comes behind it */
-    if (!host->has(device, "peer"))
-        return tg_at_check_value(host, device, point, value, error, error_size);
-    tg_at_write_from_settings(host, point->settings, &w);
-    return tg_at_write_format(&w, value, text, sizeof text, error, error_size);
-}
-
 void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                const struct tg_value *value)
 {
     struct ucx_source *s = instance;
     const struct ucx_point *p = &s->points[s->devices[device].first_point + point];
-    char text[TG_AT_COMMAND_MAX_BYTES + 1], error[256];
+    struct tg_at_written out;
+    char error[256];
     struct ucx_request *q;
     int rc;
     if (!p->has_write) {
         ucx_answer_error(s, request, TG_PLUGIN_EUNSUPPORTED, "the point has no `write`");
         return;
     }
-    rc = tg_at_write_format(&p->write, value, text, sizeof text, error, sizeof error);
+    rc = tg_at_write_format(&p->write, value, &out, error, sizeof error);
     if (rc < 0) {
         snprintf(error + strlen(error), sizeof error - strlen(error), "; nothing was sent");
         ucx_answer_error(s, request, rc, error);
     } else if (s->devices[device].is_peer) {
-        send_to_peer(s, request, device, text);
+        send_to_peer(s, request, device, out.text);
     } else if ((q = new_request(s, request)) != NULL) {
         q->is_write = true;
         q->timeout_ms = p->timeout_ms;
-        memcpy(q->text, text, strlen(text) + 1);
+        memcpy(q->text, out.text, strlen(out.text) + 1);
         s->request_count++;
     }
 }
@@ -184,7 +173,7 @@ static void emit_exchange(struct ucx_source *s, uint32_t exchange, const struct 
             struct tg_bytes text;
             found = tg_at_pattern_match(&p->match, r->lines[k]) == TG_AT_MATCH;
             if (found && tg_at_pattern_group(&p->match, p->group, r->lines[k], &text))
-                (void)tg_at_read_value(&p->reader, text, v);
+                (void)tg_at_read_value(&p->reader, text, NULL, v);
         }
         n++;
     }

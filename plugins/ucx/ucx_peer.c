@@ -53,7 +53,8 @@ static bool read_point(struct ucx_source *s, struct ucx_point *p, struct tg_byte
                      id_of(s, p->device), p->name, at_shown(line, shown));
     if (m != TG_AT_MATCH)
         return false;
-    if (tg_at_pattern_group(&p->match, p->group, line, &text) && !tg_at_read_value(&p->reader, text, ret))
+    if (tg_at_pattern_group(&p->match, p->group, line, &text) &&
+        !tg_at_read_value(&p->reader, text, NULL, ret))
         s->host->log(s->host->source, TG_LOG_WARN, "device %s, point %s: \"%s\" is not of its type; no value",
                      id_of(s, p->device), p->name, at_shown(text, shown));
     return true;

@@ -219,12 +219,14 @@ enum tg_option_type {
 };
 
 #define TG_OPTION_REQUIRED 1u
-#define TG_OPTION_PAIRS    2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* A source's option: what `needs` would say (TG_NEEDS_…), but only of a source that has the option, a BOOL being true. */
+#define TG_OPTION_NEEDS(needs) ((uint32_t)(needs) << 8)
+#define TG_OPTION_PAIRS        2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
 
 struct tg_option {
     const char *name;           /* NULL ends a table */
     uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS */
+    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS, TG_OPTION_NEEDS(…) */
     int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
@@ -358,6 +360,15 @@ struct tg_host {
     /* Offers the time that a device has from elsewhere (a modem's from its network): Unix milliseconds, right within
      * uncertainty_ms at the moment of the call. The host takes it while the system's own clock has no valid time. */
     void (*offer_time)(struct tg_host_source *, int64_t wall_ms, uint32_t uncertainty_ms);
+
+    /* Remembers a small text of this source over restarts, such as that a PIN was refused. At most 16, `key` 1 to 64 bytes, the text 1
+     * to 256; NULL or "" forgets it. It counts at once, and is on disk when notes_kept() says so, after which poll() is called. 0,
+     * TG_PLUGIN_EINVAL, _EFULL (16 are remembered, or the queue to the loop is full), _ENOMEM. */
+    int (*note_set)(struct tg_host_source *, const char *key, const char *text);
+    /* The text, NUL-terminated, into ret_text[size]: its length; 0 = none; TG_PLUGIN_EINVAL: it does not fit. */
+    int (*note_get)(struct tg_host_source *, const char *key, char *ret_text, size_t size);
+    /* Whether all that was set so far is on disk. False too while the disk cannot be written. */
+    bool (*notes_kept)(struct tg_host_source *);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \
