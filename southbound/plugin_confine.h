@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tidegate/plugin.h>
+
 #include "core/base/error.h"
 
 struct tg_plugin;

@@ -76,6 +76,10 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
                           const struct tg_value *value);
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
                             const char *json);
+/* Whether the plugin would take the value (raw, unscaled): tg_plugin.check_value. Pure; whether the instance is open does not matter.
+ * 0, or an enum tg_plugin_error with the reason in `error`. */
+int tg_source_host_check_value(const struct tg_source_host *h, uint32_t device, uint32_t point,
+                               const struct tg_value *value, char *error, size_t error_size) TG_CHECKED;
 
 /* The time that the process uses has been offered anew (core/base/clock.h): an isolated plugin's process is told. */
 void tg_source_host_clock(struct tg_source_host *h);

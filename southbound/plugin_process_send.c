@@ -15,6 +15,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "southbound/plugin_confine.h"
 
 #define OUT_ENOUGH_BYTES (256 * 1024) /* nothing more is put behind so much that is not sent yet */
 

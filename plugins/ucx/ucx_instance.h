@@ -34,20 +34,21 @@
 #include "southbound/ucx_link.h"
 #include "southbound/ucx_mqtt.h"
 
-#define UCX_REQUESTS_MAX   32
-#define UCX_SENDS_MAX      16
-#define UCX_SEND_MAX_BYTES 512
-#define UCX_LINE_MAX       1024
-#define UCX_ADDRESS_BYTES  13
-#define UCX_REOPEN_MIN_MS  1000
-#define UCX_REOPEN_MAX_MS  10000
-#define UCX_CONNECT_MIN_MS 1000
-#define UCX_CONNECT_MAX_MS 60000
-#define UCX_STABLE_MS      30000
-#define UCX_CONNECT_MS     20000
-#define UCX_CHANNELS_MAX   16
-#define UCX_OLD_MAX        16 /* connections of a run before, closed in one go */
-#define UCX_DRAIN_LOOK_MS  20 /* how often the port is asked whether all has left it */
+#define UCX_REQUESTS_MAX       32
+#define UCX_SENDS_MAX          16
+#define UCX_SEND_MAX_BYTES     512
+#define UCX_LINE_END_MAX_BYTES 2
+#define UCX_LINE_MAX           1024
+#define UCX_ADDRESS_BYTES      13
+#define UCX_REOPEN_MIN_MS      1000
+#define UCX_REOPEN_MAX_MS      10000
+#define UCX_CONNECT_MIN_MS     1000
+#define UCX_CONNECT_MAX_MS     60000
+#define UCX_STABLE_MS          30000
+#define UCX_CONNECT_MS         20000
+#define UCX_CHANNELS_MAX       16
+#define UCX_OLD_MAX            16 /* connections of a run before, closed in one go */
+#define UCX_DRAIN_LOOK_MS      20 /* how often the port is asked whether all has left it */
 
 enum ucx_phase { UCX_CLOSED, UCX_FINDING, UCX_INIT, UCX_RUN };
 enum ucx_peer_state { UCX_PEER_IDLE, UCX_PEER_CONNECTING, UCX_PEER_CONNECTED };
@@ -211,6 +212,11 @@ bool ucx_flush_sends(struct ucx_source *s);
 bool ucx_start_job(struct ucx_source *s, int64_t now_ms);
 void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t now_ms);
 void ucx_fail_requests(struct ucx_source *s, const char *why);
+/* From a point's settings, which must have `write`; what it names is theirs. */
+void ucx_options_write(const struct tg_host *host, const struct tg_settings *s, struct tg_at_write *ret);
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size);
 void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                const struct tg_value *value);
 void ucx_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);

@@ -42,16 +42,12 @@ void ucx_fail_requests(struct ucx_source *s, const char *why)
 
 static void request_done(struct ucx_source *s, const struct tg_at_result *r)
 {
-    json_t *lines = json_array(), *o = json_pack("{s:s}", "status", tg_at_status_name(r->status));
     int status = r->status == TG_AT_OK ? TG_PLUGIN_OK
                  : r->status == TG_AT_TIMEOUT
                      ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_ETIMEOUT)
                  : r->status == TG_AT_HANGUP ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_EIO)
                                              : TG_PLUGIN_EDEVICE;
-    for (uint32_t i = 0; i < r->line_count; i++)
-        json_array_append_new(lines, at_json_line(r->lines[i]));
-    json_object_set_new(o, "lines", lines);
-    answer(s, s->job_request.id, status, o);
+    answer(s, s->job_request.id, status, at_json_result(r));
 }
 
 /* --- what the cloud asks for --- */
@@ -106,6 +102,7 @@ void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point
     }
     rc = tg_at_write_format(&p->write, value, &out, error, sizeof error);
     if (rc < 0) {
+        snprintf(error + strlen(error), sizeof error - strlen(error), "; nothing was sent");
         ucx_answer_error(s, request, rc, error);
     } else if (s->devices[device].is_peer) {
         send_to_peer(s, request, device, out.text);

@@ -305,6 +305,7 @@ static const struct tg_plugin ucx = {
     .poll = ucx_poll,
     .close = ucx_close,
     .write = ucx_write,
+    .check_value = ucx_check_value,
     .command = ucx_command,
     .fd_ready = ucx_fd_ready,
     .decode = ucx_decode,

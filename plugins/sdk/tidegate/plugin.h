@@ -13,6 +13,7 @@
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
  *     check_point() …                any thread, before open, also from `tidegate check`: pure
+ *     check_value() …                any thread, at any time, before write(): pure
  *     open() ──► poll() ⇄ poll() … ──► close()
  *                  ▲    write(), command(), fd_ready()
  *
@@ -485,6 +486,16 @@ struct tg_plugin {
     /* One message, sent in the order of the calls; answered by host->carried(). */
     void (*carry)(void *instance, uint32_t channel, uint64_t message, const void *body, uint32_t size);
     uint32_t carry_max_bytes; /* of one body */
+
+    /* Pure check of a value that is to be written to a point: its type, its range, its length; what only the device can know is for
+     * write(). The host has checked `min`, `max` and `enum` and undone the scale. A command that sets several points writes none of
+     * them unless all pass, so a plugin with write() should have it. `host` lends only the has/get_… services; no instance need be
+     * open, and its functions may be running in another thread (or, isolated, process). `point` is as in check_point (every_ms 0). 0, or
+     * TG_PLUGIN_EINVAL, _EUNSUPPORTED with the reason in `error`: "32768 does not fit int16: -32768 to 32767". May be NULL: everything
+     * passes. */
+    int (*check_value)(const struct tg_host *host, const struct tg_settings *device,
+                       const struct tg_point *point, const struct tg_value *value, char *error,
+                       size_t error_size);
 };
 
 #define TG_PLUGIN_INIT(model)                                                                                \
