@@ -213,6 +213,21 @@ static void recall_notes(void *user, void (*take)(void *taker, const char *key, 
         take(taker, c->recalled[i].key, tg_bytes_str(c->recalled[i].text));
 }
 
+static void on_carrier(void *user, uint32_t channel, bool up, const char *text)
+{
+    struct tg_wire_message m = texted(TG_WIRE_CARRIER, text);
+    m.device = channel;
+    m.state = up;
+    put(user, &m);
+}
+
+static void on_carried(void *user, uint32_t channel, uint64_t message, int status)
+{
+    const struct tg_wire_message m = {
+        .type = TG_WIRE_CARRIED, .device = channel, .number = message, .status = status};
+    put(user, &m);
+}
+
 static void on_log(void *user, enum tg_log_level level, const char *text)
 {
     struct tg_wire_message m = texted(TG_WIRE_LOG, text);
@@ -231,7 +246,9 @@ static const struct tg_source_callbacks callbacks = {.on_sample = on_sample,
                                                      .recall_notes = recall_notes,
                                                      .on_note = on_note,
                                                      .on_log = on_log,
-                                                     .on_candidate = on_candidate};
+                                                     .on_candidate = on_candidate,
+                                                     .on_carrier = on_carrier,
+                                                     .on_carried = on_carried};
 
 /* --- the sockets -------------------------------------------------------------------------------------------- */
 
@@ -326,7 +343,7 @@ static bool take_request(struct child *c, const struct tg_wire_message *m)
         tg_free(json);
         return true;
     default:
-        return false;
+        return tg_carry_take(c->host, m);
     }
 }
 

@@ -15,10 +15,17 @@
 #ifndef TG_SOUTHBOUND_PLUGIN_CONFINE_H
 #define TG_SOUTHBOUND_PLUGIN_CONFINE_H
 
+#include <tidegate/plugin.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tidegate/plugin.h>
+
 #include "core/base/error.h"
+
+struct tg_plugin;
+struct tg_settings;
 
 #define TG_CONFINED_CAPABILITIES 1u
 #define TG_CONFINED_SECCOMP      2u

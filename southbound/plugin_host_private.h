@@ -15,7 +15,16 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL, TG_DOWN_KEPT, TG_DOWN_CLOCK };
+enum tg_down_kind {
+    TG_DOWN_COMMAND,
+    TG_DOWN_WRITE,
+    TG_DOWN_INTERVAL,
+    TG_DOWN_KEPT,
+    TG_DOWN_CLOCK,
+    TG_DOWN_CARRY_OPEN, /* device: the channel; name: the address */
+    TG_DOWN_CARRY,      /* device: the channel; request: the message; text: body_len bytes */
+    TG_DOWN_CARRY_CLOSE
+};
 enum tg_mail_kind {
     TG_MAIL_SAMPLE,
     TG_MAIL_STATE,
@@ -27,7 +36,9 @@ enum tg_mail_kind {
     TG_MAIL_TIME,
     TG_MAIL_NOTE,
     TG_MAIL_LOG,
-    TG_MAIL_CANDIDATE
+    TG_MAIL_CANDIDATE,
+    TG_MAIL_CARRIER, /* device: the channel; state: 1 = up */
+    TG_MAIL_CARRIED  /* device: the channel; request: the message; status */
 };
 
 struct tg_up_mail {
@@ -46,7 +57,8 @@ struct tg_down_mail {
     uint64_t request;
     uint32_t device, point;
     enum tg_down_kind kind;
-    int64_t every_ms; /* INTERVAL */
+    int64_t every_ms;  /* INTERVAL */
+    uint32_t body_len; /* CARRY */
     struct tg_value value;
     const char *name, *json; /* into the same allocation */
     char text[];
@@ -144,6 +156,25 @@ void tg_instance_leave(struct tg_host_source *s);
 
 /* What is stored must be readable again: a plugin's mistake is refused. */
 bool tg_value_is_sound(const struct tg_point_value *v);
+
+/* Takes `head` with the text into the mailbox of news; what is lost is logged. */
+void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text);
+
+/* plugin_carry.c */
+void tg_service_carrier(struct tg_host_source *source, uint32_t channel, bool up, const char *text);
+void tg_service_carried(struct tg_host_source *source, uint32_t channel, uint64_t message, int status);
+static inline bool tg_down_is_carry(const struct tg_down_mail *m)
+{
+    return m->kind >= TG_DOWN_CARRY_OPEN;
+}
+/* On the loop: tells what the plugin said. */
+void tg_carry_deliver(struct tg_host_source *s, const struct tg_up_mail *m);
+void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m);
+struct tg_wire_message;
+/* In the process of an isolated plugin: what the gateway wants carried. False: the message says something else. An address is wiped. */
+bool tg_carry_take(struct tg_source_host *h, const struct tg_wire_message *m);
+/* Frees a request; an address is wiped. */
+void tg_down_free(struct tg_down_mail *m);
 
 /* plugin_discovered.c */
 void tg_discovery_init(struct tg_host_source *s);

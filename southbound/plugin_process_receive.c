@@ -203,6 +203,15 @@ static bool on_message(struct tg_process *p, const struct tg_wire_message *m)
         return true;
     case TG_WIRE_NOTE:
         return on_note(p, m);
+    case TG_WIRE_CARRIER:
+        if (s->handle.cb->on_carrier)
+            s->handle.cb->on_carrier(s->handle.user, m->device, m->state == 1,
+                                     person_text(text, sizeof text, m));
+        return m->state <= 1;
+    case TG_WIRE_CARRIED:
+        if (s->handle.cb->on_carried)
+            s->handle.cb->on_carried(s->handle.user, m->device, m->number, m->status);
+        return true;
     case TG_WIRE_LOG:
         return on_log(p, m);
     case TG_WIRE_ALIVE:

@@ -2,6 +2,7 @@
  *
  * plugin_process_send - what the child is told: its configuration, piece by piece as the socket takes it, then requests.
  */
+#include "southbound/plugin_confine.h"
 #include "southbound/plugin_process_private.h"
 
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "southbound/plugin_confine.h"
 
 #define OUT_ENOUGH_BYTES (256 * 1024) /* nothing more is put behind so much that is not sent yet */
 
@@ -260,6 +262,24 @@ static void put_news(struct tg_process *p, const struct tg_down_mail *down)
         put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_KEPT, .number = down->request - before});
 }
 
+/* What the gateway wants carried: told down when there is no way to say it. */
+static void send_carry(struct tg_process *p, const struct tg_down_mail *down)
+{
+    struct tg_host_source *s = p->source;
+    struct tg_wire_message m = {.type = TG_WIRE_CARRY_CLOSE, .device = down->device, .number = down->request};
+    if (down->kind == TG_DOWN_CARRY_OPEN) {
+        m.type = TG_WIRE_CARRY_OPEN;
+        m.has_text = true;
+        m.text = tg_bytes_str(down->name);
+    } else if (down->kind == TG_DOWN_CARRY) {
+        m.type = TG_WIRE_CARRY;
+        m.body = tg_bytes(down->text, down->body_len);
+    }
+    if (!put(p, &m) && s->handle.cb->on_carrier && !atomic_load(&s->stopping))
+        s->handle.cb->on_carrier(s->handle.user, down->device, false,
+                                 "out of memory for the plugin's process");
+}
+
 static void send_request(struct tg_process *p, const struct tg_down_mail *down)
 {
     struct tg_wire_message m = {.type = TG_WIRE_WRITE,
@@ -269,6 +289,10 @@ static void send_request(struct tg_process *p, const struct tg_down_mail *down)
                                 .value = down->value};
     if (tg_down_is_news(down)) {
         put_news(p, down);
+        return;
+    }
+    if (tg_down_is_carry(down)) {
+        send_carry(p, down);
         return;
     }
     if (down->kind == TG_DOWN_INTERVAL) {
@@ -315,7 +339,8 @@ static void flush(struct tg_process *p)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            break; /* EAGAIN: later; EPIPE: its exit tells why */
+            break;                              /* EAGAIN: later; EPIPE: its exit tells why */
+        explicit_bzero(p->out.data, (size_t)n); /* an address that was carried holds secrets */
         tg_buffer_consume(&p->out, (size_t)n);
     }
     if (p->out.len == 0)
@@ -338,7 +363,7 @@ void tg_process_pump(struct tg_process *p)
             struct tg_mail *m = p->held;
             p->held = m->next;
             send_request(p, (struct tg_down_mail *)m);
-            tg_free(m);
+            tg_down_free((struct tg_down_mail *)m);
         }
         if (tg_process_is_mute(p))
             return;
@@ -357,9 +382,11 @@ void tg_process_refuse_requests(struct tg_process *p)
         p->held = mail->next;
         if (m->kind == TG_DOWN_INTERVAL)
             take_interval(p, m);
-        else if (!tg_down_is_news(m))
+        else if (!tg_down_is_news(m) && !tg_down_is_carry(m))
             answer(p, m->request, TG_PLUGIN_EIO, "the source is not open");
-        tg_free(mail);
+        else if (tg_down_is_carry(m) && m->kind != TG_DOWN_CARRY_CLOSE)
+            tg_service_carrier(p->source, m->device, false, "the source is not open");
+        tg_down_free(m);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <tidegate/plugin.h>
 #include <unistd.h>
@@ -102,6 +103,12 @@ int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, siz
         return rc;
     }
     return fd;
+}
+
+uint32_t tg_serial_queued(int fd)
+{
+    int n = 0;
+    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
 void tg_serial_close(int fd)

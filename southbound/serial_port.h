@@ -35,6 +35,8 @@ int tg_serial_latency_ms(const char *path, const char *sys_dir);
 int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
 /* Sets an open port to another rate and drops what it holds; 0, or a negative tg_plugin_error with the reason. */
 int tg_serial_configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
+/* Bytes that were written and have not left the port yet; 0 where the driver cannot tell. */
+uint32_t tg_serial_queued(int fd);
 /* Ends the claims and closes; fd ≥ 0. */
 void tg_serial_close(int fd);
 

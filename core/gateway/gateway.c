@@ -374,6 +374,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
+    if (rc == TG_OK)
+        tg_gateway_lend_carrier(g);
     if (rc == TG_OK &&
         tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");

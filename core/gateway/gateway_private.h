@@ -48,6 +48,7 @@ struct tg_running_source {
     struct tg_source_host *host;
     struct tg_running_device **devices; /* by index in the source */
     bool open, host_closing, closing;
+    bool opened; /* the instance was open before */
     char open_text[200];
     enum tg_uplink uplink; /* what it says of the site's way to the network */
     char uplink_text[160];
@@ -138,7 +139,7 @@ struct json_t *tg_gateway_discovery_json(struct tg_running_source *rs);
 
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;
-/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver. */
+/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver; those that carry sessions stay until then. */
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
@@ -159,6 +160,13 @@ struct json_t *tg_gateway_clock_json(const struct tg_gateway *g);
 void tg_gateway_recall_notes(struct tg_running_source *rs,
                              void (*take)(void *taker, const char *key, struct tg_bytes text), void *taker);
 void tg_gateway_note(struct tg_running_source *rs, const char *key, const char *text, uint64_t number);
+
+/* gateway_carry.c: joins the plugins that carry with the sessions that are carried. */
+void tg_gateway_lend_carrier(struct tg_gateway *g);
+void tg_gateway_on_carrier(void *user, uint32_t channel, bool up, const char *text);
+void tg_gateway_on_carried(void *user, uint32_t channel, uint64_t message, int status);
+/* The instance was opened or closed: what it carried is gone. */
+void tg_gateway_carrier_gone(struct tg_running_source *rs, const char *text);
 
 /* gateway.c */
 /* False: samples wait for the disk and none was committed for long. */

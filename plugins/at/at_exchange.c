@@ -336,18 +336,7 @@ static int plugin_status(enum at_job_kind kind, enum tg_at_status status)
 
 static void request_done(struct at_source *s, const struct tg_at_result *r, int64_t now_ms)
 {
-    json_t *lines = json_array(), *o = json_object();
-    for (uint32_t i = 0; i < r->line_count; i++)
-        json_array_append_new(lines, at_json_line(r->lines[i]));
-    json_object_set_new(o, "lines", lines);
-    json_object_set_new(o, "status", json_string(tg_at_status_name(r->status)));
-    if (r->code >= 0)
-        json_object_set_new(o, "code", json_integer(r->code));
-    if (r->status != TG_AT_OK && r->final.len > 0)
-        json_object_set_new(o, "final", at_json_line(r->final));
-    if (r->truncated > 0)
-        json_object_set_new(o, "truncated", json_integer(r->truncated));
-    answer(s, s->job_request.id, plugin_status(s->job, r->status), o);
+    answer(s, s->job_request.id, plugin_status(s->job, r->status), at_json_result(r));
     if (s->job == AT_JOB_WRITE && s->job_request.exchange != TG_AT_SCRIPT_NONE)
         tg_at_script_hurry(&s->script, s->job_request.exchange, now_ms);
 }
@@ -404,6 +393,7 @@ void at_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
         return;
     rc = tg_at_write_format(&p->write, value, &q->out, error, sizeof error);
     if (rc < 0) {
+        snprintf(error + strlen(error), sizeof error - strlen(error), "; nothing was sent");
         answer_error(s, request, rc, error);
         return;
     }

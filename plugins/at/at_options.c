@@ -309,7 +309,8 @@ void tg_at_options_write(const struct tg_host *host, const struct tg_settings *s
                                 .end = (enum tg_at_data_end)host->get_int(s, "data_end"),
                                 .hex = host->get_int(s, "data_format") == 1,
                                 .block = host->get_int(s, "write_block") != 0,
-                                .delay_ms = host->get_int(s, "data_delay")};
+                                .delay_ms = host->get_int(s, "data_delay"),
+                                .type = host->get_int(s, "type")};
     ret->allow_count = host->get_list(s, "allow", &ret->allow);
 }
 
@@ -337,4 +338,19 @@ int tg_at_check_point(const struct tg_host *host, const struct tg_settings *devi
             return wrong(&f, option, fault);
     }
     return check_reading(host, point, &f);
+}
+
+int tg_at_check_value(const struct tg_host *host, const struct tg_settings *device,
+                      const struct tg_point *point, const struct tg_value *value, char *error,
+                      size_t error_size)
+{
+    struct tg_at_write w;
+    struct tg_at_written out;
+    (void)device;
+    if (!host->has(point->settings, "write")) {
+        snprintf(error, error_size, "the point has no `write` command");
+        return TG_PLUGIN_EUNSUPPORTED;
+    }
+    tg_at_options_write(host, point->settings, &w);
+    return tg_at_write_format(&w, value, &out, error, error_size);
 }

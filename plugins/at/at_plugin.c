@@ -461,6 +461,7 @@ static const struct tg_plugin at = {
     .poll = at_poll,
     .close = at_close,
     .write = at_write,
+    .check_value = tg_at_check_value,
     .command = at_command,
     .fd_ready = at_fd_ready,
     .decode = tg_at_decode,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "plugins/at/at_options.h"
+#include "plugins/at/at_points.h"
 
 static bool once(const char *text, const char *place)
 {
@@ -64,7 +65,7 @@ const char *tg_at_write_fault(const struct tg_at_write *w, const char **ret_opti
 
 static int refuse(char *error, size_t error_size, const char *why)
 {
-    snprintf(error, error_size, "%s; nothing was sent", why);
+    snprintf(error, error_size, "%s", why);
     return TG_PLUGIN_EINVAL;
 }
 
@@ -137,6 +138,26 @@ static bool as_text(const struct tg_value *v, char *buf, size_t size, const char
     }
     *ret_len = strlen(buf);
     return true;
+}
+
+/* NULL, or what the point's type takes. */
+static const char *type_fault(const struct tg_at_write *w, const struct tg_value *v)
+{
+    const bool number = v->type == TG_VALUE_INT || v->type == TG_VALUE_UINT ||
+                        (v->type == TG_VALUE_REAL && isfinite(v->as.real));
+    const double x = v->type == TG_VALUE_INT    ? (double)v->as.integer
+                     : v->type == TG_VALUE_UINT ? (double)v->as.uinteger
+                     : number                   ? v->as.real
+                                                : 0;
+    if (w->allow_count > 0)
+        return NULL; /* it says what may be written */
+    if (w->type == TG_AT_BOOL && v->type != TG_VALUE_BOOL && (!number || (x != 0 && x != 1)))
+        return "a point of type bool takes true, false, 1 or 0";
+    if (w->type == TG_AT_REAL && !number)
+        return "a point of type real takes a number";
+    if (w->type == TG_AT_INT && (!number || x != nearbyint(x)))
+        return "a point of type int takes a whole number; a value is not rounded";
+    return NULL;
 }
 
 static bool allowed(const struct tg_at_write *w, const char *value, size_t len)
@@ -230,6 +251,9 @@ int tg_at_write_format(const struct tg_at_write *w, const struct tg_value *value
     char buf[40];
     int rc;
     ret->data_len = 0;
+    fault = type_fault(w, value);
+    if (fault)
+        return refuse(error, error_size, fault);
     if (!as_text(value, buf, sizeof buf, &text, &len))
         return refuse(error, error_size, "the value is no finite number, text or boolean");
     if (!allowed(w, text, len))

@@ -31,6 +31,8 @@ struct tg_at_write {
     bool hex;   /* the value is hexadecimal digits: their bytes are sent */
     bool block; /* 01, length as big-endian u16, bytes, directly behind the command */
     int64_t delay_ms;
+    int64_t
+        type; /* enum tg_at_type of the point; without `allow`, int, real and bool take only what they are */
 };
 
 /* What is sent for one value. */

@@ -145,3 +145,29 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
     }
     return host->has(s, "match") ? check_match(host, s, &f) : TG_PLUGIN_OK;
 }
+
+void ucx_options_write(const struct tg_host *host, const struct tg_settings *s, struct tg_at_write *ret)
+{
+    *ret = (struct tg_at_write){.text = host->get_text(s, "write"), .type = host->get_int(s, "type")};
+    ret->allow_count = host->get_list(s, "allow", &ret->allow);
+}
+
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size)
+{
+    struct tg_at_write w;
+    struct tg_at_written out;
+    int rc;
+    if (!host->has(point->settings, "write")) {
+        snprintf(error, error_size, "the point has no `write`");
+        return TG_PLUGIN_EUNSUPPORTED;
+    }
+    ucx_options_write(host, point->settings, &w);
+    rc = tg_at_write_format(&w, value, &out, error, error_size);
+    if (rc < 0 || !host->has(device, "peer") ||
+        strlen(out.text) + UCX_LINE_END_MAX_BYTES <= UCX_SEND_MAX_BYTES)
+        return rc;
+    snprintf(error, error_size, "the text is too long");
+    return TG_PLUGIN_EINVAL;
+}

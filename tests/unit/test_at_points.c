@@ -181,6 +181,35 @@ static void test_writes(void **state)
     assert_string_equal(written("allow {value}", text("auto")), "allow auto");
 }
 
+/* NULL: it was taken. */
+static const char *refused(enum tg_at_type type, struct tg_value value)
+{
+    static char error[256];
+    struct tg_at_written out;
+    struct tg_at_write w = {.text = "AT+X={value}", .type = type};
+    return tg_at_write_format(&w, &value, &out, error, sizeof error) < 0 ? error : NULL;
+}
+
+static void test_writes_are_of_the_type(void **state)
+{
+    (void)state;
+    assert_null(refused(TG_AT_INT, tg_value_int(-1)));
+    assert_null(refused(TG_AT_INT, tg_value_real(5)));
+    assert_non_null(strstr(refused(TG_AT_INT, tg_value_real(5.5)), "a whole number"));
+    assert_non_null(refused(TG_AT_INT, text("5")));
+    assert_non_null(refused(TG_AT_INT, tg_value_bool(true)));
+    assert_null(refused(TG_AT_REAL, tg_value_real(5.5)));
+    assert_null(refused(TG_AT_REAL, tg_value_uint(5)));
+    assert_non_null(strstr(refused(TG_AT_REAL, text("5.5")), "takes a number"));
+    assert_null(refused(TG_AT_BOOL, tg_value_bool(false)));
+    assert_null(refused(TG_AT_BOOL, tg_value_int(1)));
+    assert_non_null(strstr(refused(TG_AT_BOOL, tg_value_int(2)), "true, false, 1 or 0"));
+    assert_non_null(refused(TG_AT_BOOL, text("on")));
+    assert_null(refused(TG_AT_AUTO, text("on")));
+    assert_null(refused(TG_AT_TEXT, tg_value_int(5)));
+    assert_string_equal(written("allow {value}", tg_value_bool(true)), "allow 1");
+}
+
 /* The option that is at fault, "" = none. */
 static const char *fault_of(struct tg_at_write w)
 {
@@ -398,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_matching_is_bounded),
         cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_writes_are_of_the_type),
         cmocka_unit_test(test_writes_that_are_refused),
         cmocka_unit_test(test_data_behind_a_prompt),
         cmocka_unit_test(test_templates_that_are_wrong),
