@@ -88,6 +88,7 @@ struct tg_config_device {
     const struct tg_config_route *routes;
     uint32_t route_count;
     bool discovered; /* not named in the file: the source's `discover` section lets it in */
+    bool whole;      /* its settings are what the plugin's table wants */
 };
 
 /* `discover` in a source's settings: which devices that the plugin finds by itself come in, and what they get. */

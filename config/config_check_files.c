@@ -101,13 +101,13 @@ static void check_settings(struct tg_config_load *l, struct tg_config_pos fallba
     }
 }
 
-/* What is in the files is the plugin's to judge; that they can be read was. */
+/* What is in the files is the plugin's to judge; that they can be read was. One that was discovered has no settings of the file. */
 static void ask_plugin(struct tg_config_load *l, const struct tg_config_source *s,
                        const struct tg_config_device *d)
 {
     const char *option = NULL;
     char text[256] = "";
-    if (!s->plugin || !s->plugin->check_device ||
+    if (!d->whole || d->discovered || !s->plugin->check_device ||
         s->plugin->check_device(l->lookups->check_host, d->id, d->settings, &option, text, sizeof text) >= 0)
         return;
     text[sizeof text - 1] = '\0';

@@ -345,7 +345,8 @@ static void read_device(struct tg_config_load *l, const struct place *at, const 
     read_device_settings(l, at, settings, profile, d);
     if (l->out_of_memory)
         return;
-    points_at.checked = at->plugin && l->error_count == errors ? d->settings : NULL;
+    d->whole = at->plugin && d->id && l->error_count == errors;
+    points_at.checked = d->whole ? d->settings : NULL;
     tg_config_read_routes(l, at->file, map, "the device", d);
     read_points(l, &points_at, map, profile, d);
 }

@@ -93,6 +93,18 @@ static int modbus_check_point(const struct tg_host *host, const struct tg_settin
     return TG_PLUGIN_EINVAL;
 }
 
+static int modbus_check_device(const struct tg_host *host, const char *id, const struct tg_settings *device,
+                               const char **ret_option, char *error, size_t error_size)
+{
+    if (host->get_int(device, "unit") < 1)
+        abort(); /* only whole settings are shown to a plugin */
+    if (strncmp(id, "odd", 3) != 0)
+        return 0;
+    *ret_option = id[3] ? "unit" : NULL;
+    snprintf(error, error_size, "an odd device");
+    return TG_PLUGIN_EINVAL;
+}
+
 static const struct tg_plugin modbus = {TG_PLUGIN_INIT(TG_THREAD_OWN),
                                         .name = "modbus",
                                         .version = "1",
@@ -101,7 +113,8 @@ static const struct tg_plugin modbus = {TG_PLUGIN_INIT(TG_THREAD_OWN),
                                         .device_options = modbus_device,
                                         .point_options = modbus_point,
                                         .profiles = modbus_profiles,
-                                        .check_point = modbus_check_point};
+                                        .check_point = modbus_check_point,
+                                        .check_device = modbus_check_device};
 
 static const struct tg_option at_source[] = {
     {.name = "port", .type = TG_OPTION_PATH, .flags = TG_OPTION_REQUIRED, .doc = "The tty."},

@@ -131,6 +131,28 @@ static void secrets_must_be_there_and_private(void **state)
     }
 }
 
+static void the_plugin_judges_a_device(void **state)
+{
+    (void)state;
+    tg_fixture_write(dir, "tidegate.yaml",
+                     "clouds: [{name: b, type: mqtt, host: a.b, tls: off}]\n"
+                     "sources:\n"
+                     "  - name: s\n"
+                     "    plugin: modbus\n"
+                     "    settings: {port: /dev/ttyS0}\n"
+                     "    devices:\n"
+                     "      - {id: even, clouds: [b], settings: {unit: 1}}\n"
+                     "      - {id: odd, clouds: [b], settings: {unit: 2}}\n"
+                     "      - {id: odd-too, clouds: [b], settings: {unit: 3}}\n"
+                     "      - {id: odd-half, clouds: [b], settings: {gap: 1}}\n",
+                     0644);
+    const char *text = load(TG_EINVAL);
+    assert_non_null(strstr(text, "DIR/tidegate.yaml:8:9: an odd device\n"));
+    assert_non_null(strstr(text, "DIR/tidegate.yaml:9:53: unit: an odd device\n"));
+    assert_non_null(strstr(text, "missing \"unit\""));
+    assert_null(strstr(text, ":10:9: an odd"));
+}
+
 static void folders_above_a_secret(void **state)
 {
     char path[512];
@@ -380,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_profile_file_takes_the_place_of_the_plugins, setup, teardown),
         cmocka_unit_test_setup_teardown(the_file_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets_must_be_there_and_private, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_plugin_judges_a_device, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_above_a_secret, setup, teardown),
         cmocka_unit_test_setup_teardown(a_systemd_credential_may_be_readable_for_its_group, setup, teardown),
         cmocka_unit_test_setup_teardown(certificates_roots_and_plugin_secrets, setup, teardown),

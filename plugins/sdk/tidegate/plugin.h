@@ -13,6 +13,7 @@
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
  *     check_point() …                any thread, before open, also from `tidegate check`: pure
+ *     check_device() …               as check_point(), but it may read the files that the device names
  *     check_value() …                any thread, at any time, before write(): pure
  *     open() ──► poll() ⇄ poll() … ──► close()
  *                  ▲    write(), command(), fd_ready()
