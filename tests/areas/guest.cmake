@@ -1,4 +1,4 @@
-# The test guest: two boots of a stock Debian kernel share every check of tests/guest/checks; each has a test of its own that says how it went.
+# The test guest: a few boots of a stock Debian kernel share every check of tests/guest/checks; each has a test of its own that says how it went.
 if(NOT TG_TESTS)
   return()
 endif()
