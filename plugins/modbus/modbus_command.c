@@ -31,6 +31,13 @@ static int parse_read(struct tg_modbus_instance *m, uint32_t device, const char 
                           why.text);
         goto out;
     }
+    if (strncmp(address, TG_SUNSPEC_PREFIX, sizeof TG_SUNSPEC_PREFIX - 1) == 0) {
+        rc = tg_error_set(
+            err, TG_EINVAL,
+            "read takes a register, such as holding:40072; the log says at the start which SunSpec "
+            "models the device has");
+        goto out;
+    }
     rc = tg_modbus_point_address(p, address,
                                  tg_modbus_address_base(m->host, m->devices[device].config->settings), err);
     if (rc < 0)
