@@ -142,6 +142,7 @@ static const struct tg_option device_options[] = {
             "eight letters for 64 bits."},
     {.name = "address_base",
      .type = TG_OPTION_INT,
+     .flags = TG_OPTION_AS_PROFILE,
      .min = 0,
      .max = 1,
      .doc =

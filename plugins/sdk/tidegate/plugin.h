@@ -219,11 +219,15 @@ enum tg_option_type {
 
 #define TG_OPTION_REQUIRED 1u
 #define TG_OPTION_PAIRS    2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* BOOL, INT or ENUM of a device, with or without a default: it says how the points beside it are written (from where their addresses
+ * count), so that the points of a profile would mean something else with another value than the profile's. The file may give only
+ * what the profile gives, or `min` (false, the first choice) where that gives none. */
+#define TG_OPTION_AS_PROFILE 4u
 
 struct tg_option {
     const char *name;           /* NULL ends a table */
     uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS */
+    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS, TG_OPTION_AS_PROFILE */
     int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
