@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "core/base/assert.h"
@@ -167,15 +168,40 @@ static int64_t point_index(const struct tg_config_device *d, const char *name)
     return -1;
 }
 
-/* Checks one entry; NULL = good and *ret_value is what to write. */
+/* "outside the point's range, 5 to 30": its numbers save a look into the file. */
+static const char *range_text(const struct tg_filter_options *o, char *ret_text, size_t size)
+{
+    const bool low = isfinite(o->min), high = isfinite(o->max);
+    struct tg_writer w = tg_writer_init(ret_text, size);
+    tg_write_str(&w, "the value is outside the point's range");
+    if (low)
+        tg_write_fmt(&w, high ? ", %.10g to %.10g" : ", at least %.10g", o->min, o->max);
+    else if (high)
+        tg_write_fmt(&w, ", at most %.10g", o->max);
+    return tg_writer_cstr(&w) == 0 ? ret_text : "the value is outside the point's range";
+}
+
+static const char *words_text(const struct tg_filter_options *o, char *ret_text, size_t size)
+{
+    struct tg_writer w = tg_writer_init(ret_text, size);
+    tg_write_str(&w, "the point is an enumeration, and the value is none of its texts: ");
+    for (uint32_t i = 0; i < o->word_count; i++)
+        tg_write_fmt(&w, "%s%s", i ? ", " : "", o->words[i].text);
+    return tg_writer_cstr(&w) == 0 ? ret_text
+                                   : "the point is an enumeration, and the value is none of its texts";
+}
+
+/* Checks one entry; NULL = good and *ret_value is what to write. A reason may lie in `memory`. */
 static const char *check_entry(const struct tg_router_device *d, const char *name, const json_t *given,
-                               uint32_t *ret_point, struct tg_value *ret_value)
+                               uint32_t *ret_point, struct tg_value *ret_value, char *memory, size_t size)
 {
     int64_t i = point_index(d->config, name);
     const struct tg_settings *common;
     if (i < 0)
         return "the device has no such point";
     common = d->config->points[i].common;
+    if (d->config->points[i].derived)
+        return "the point is worked out from others and cannot be written";
     if (!tg_settings_has(common, "writable") || !tg_settings_int(common, "writable"))
         return "the point is not writable (writable: true in the configuration)";
     if (!tg_router_value_of(given, ret_value))
@@ -184,9 +210,9 @@ static const char *check_entry(const struct tg_router_device *d, const char *nam
     case TG_OK:
         break;
     case TG_ERANGE:
-        return "the value is outside the point's range";
+        return range_text(&d->points[i].options, memory, size);
     case TG_ENOTFOUND:
-        return "the point is an enumeration, and the value is none of its texts";
+        return words_text(&d->points[i].options, memory, size);
     default:
         return "the point is scaled, so the value must be a number";
     }
@@ -213,7 +239,9 @@ static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arg
     }
     json_object_foreach(arguments, name, given)
     {
-        const char *wrong = check_entry(d, name, given, &writes[count].point, &writes[count].value);
+        char memory[200];
+        const char *wrong =
+            check_entry(d, name, given, &writes[count].point, &writes[count].value, memory, sizeof memory);
         if (wrong) {
             char quoted[TG_QUOTE_BYTES];
             refuse(done, user, "invalid", "device %s, point %s: %s; nothing was written", d->config->id,
