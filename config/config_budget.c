@@ -23,6 +23,8 @@
 #define POINT_BYTES (1 * KIB)
 /* Stack in use and buffers of a source with a thread of its own. */
 #define SOURCE_BYTES (256 * KIB)
+/* Of an isolated plugin, here: two frames and the output, southbound/plugin_process.h. */
+#define PROCESS_TALK_BYTES (2 * MIB + 256 * KIB)
 /* Of the HTTP endpoint: answers that wait (8 MiB, http.h), one text of 16 MiB (metrics.h) and the library with what it needs. */
 #define HTTP_BYTES (28 * MIB)
 /* The log of SQLite and the reserve that makes room on a full disk. */
@@ -83,6 +85,26 @@ static uint64_t window_bytes(const struct tg_config_cloud *cloud)
     return messages * (body + rows * sizeof(void *));
 }
 
+/* Processes of isolated plugins, each up to its limit. */
+static uint64_t isolated_bytes(const struct tg_config *config, void (*say)(void *user, const char *line),
+                               void *user)
+{
+    uint64_t sum = 0;
+    char line[400];
+    for (uint32_t i = 0; i < config->source_count; i++) {
+        const struct tg_config_source *s = &config->sources[i];
+        uint64_t limit = (uint64_t)tg_settings_int(s->common, "memory_limit");
+        if (strcmp(tg_settings_text(s->common, "isolation"), "process") != 0)
+            continue;
+        snprintf(line, sizeof line,
+                 "memory: process of source %.64s: at most %s (memory_limit) + %s for what it says", s->name,
+                 size_text(limit).text, size_text(PROCESS_TALK_BYTES).text);
+        say(user, line);
+        sum += limit + PROCESS_TALK_BYTES;
+    }
+    return sum;
+}
+
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user)
 {
     uint64_t devices = 0, points = 0, found = 0, total = PROGRAM_BYTES + STORE_BYTES, limit;
@@ -121,6 +143,7 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
              size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
     say(user, line);
     total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;
+    total += isolated_bytes(config, say, user);
     if (strcmp(tg_settings_text(config->gateway, "http"), "off") != 0) {
         snprintf(line, sizeof line, "memory: http %s while slow readers keep it busy",
                  size_text(HTTP_BYTES).text);

@@ -431,11 +431,6 @@ void tg_config_check_device(struct tg_config_load *l, const struct tg_config_dev
 
 static void check_source(struct tg_config_load *l, const struct tg_config_source *s, struct entry *e)
 {
-    const char *isolation = tg_settings_text(s->common, "isolation");
-    if (isolation && strcmp(isolation, "process") == 0)
-        tg_config_error(
-            l, tg_config_option_pos(s->pos, s->common, "isolation"),
-            "isolation: \"process\" is not in this version: leave it out, the plugin then runs in-process");
     if (s->discover)
         tg_config_check_discover(l, s);
     for (uint32_t d = 0; d < s->device_count && !l->out_of_memory; d++)

@@ -251,7 +251,22 @@ const struct tg_option tg_config_source_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = isolations,
      .default_text = "in-process",
-     .doc = "Where the plugin runs; `process` is not in this version."},
+     .doc = "Where the plugin runs; with `process` in a process of its own, whose end costs nobody else "
+            "anything."},
+    {.name = "hang_timeout",
+     .type = TG_OPTION_DURATION,
+     .min = 200,
+     .max = HOUR_MS,
+     .default_text = "30s",
+     .doc = "With `isolation: process`: a plugin whose function has not come back for so long is killed and "
+            "started again."},
+    {.name = "memory_limit",
+     .type = TG_OPTION_SIZE,
+     .min = 16 * MIB,
+     .max = 4096 * MIB,
+     .default_text = "256MiB",
+     .doc = "With `isolation: process`: more resident memory than this, and the plugin is killed and started "
+            "again."},
     {.name = NULL},
 };
 

@@ -54,9 +54,23 @@ static bool is_known(const struct tg_host_source *s, const char *id)
     return false;
 }
 
-/* Keeps it for the operator in the place of the one that was heard the longest ago. */
-static void note_candidate(struct tg_source_discovery *seen, const char *id, bool allowed)
+/* For a host that looks after candidates itself. */
+static void tell_candidate(struct tg_host_source *s, const char *id)
 {
+    size_t len = strlen(id);
+    struct tg_up_mail *m = s->handle.cb->on_candidate ? tg_malloc(sizeof *m + len + 1) : NULL;
+    if (!m)
+        return;
+    *m = (struct tg_up_mail){.mail.cost = sizeof *m + len + 1, .kind = TG_MAIL_CANDIDATE};
+    memcpy(m->values, id, len + 1);
+    if (tg_mailbox_put(&s->news, &m->mail) < 0)
+        tg_free(m);
+}
+
+/* Keeps it for the operator in the place of the one that was heard the longest ago. */
+static void note_candidate(struct tg_host_source *s, const char *id, bool allowed)
+{
+    struct tg_source_discovery *seen = &s->discovery.seen;
     struct tg_source_candidate *place = NULL;
     for (uint32_t i = 0; i < seen->candidate_count; i++) {
         struct tg_source_candidate *c = &seen->candidates[i];
@@ -76,6 +90,7 @@ static void note_candidate(struct tg_source_discovery *seen, const char *id, boo
         seen->without_room++;
     else
         seen->denied++;
+    tell_candidate(s, id);
 }
 
 /* Tells the loop, and remembers that it did. */
@@ -125,10 +140,10 @@ int tg_service_discovered(struct tg_host_source *source, const char *id, const c
     if (is_known(s, id)) {
         rc = TG_PLUGIN_OK;
     } else if (!tg_glob_match_any(patterns, count, id)) {
-        note_candidate(&d->seen, id, false);
+        note_candidate(s, id, false);
         rc = TG_PLUGIN_EDENIED;
     } else if (d->seen.used >= d->seen.max) {
-        note_candidate(&d->seen, id, true);
+        note_candidate(s, id, true);
         rc = TG_PLUGIN_EFULL;
     } else {
         rc = tell(s, id, profile);

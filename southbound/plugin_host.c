@@ -14,11 +14,20 @@
 #define DELIVER_PER_TURN                                                                                     \
     4096 /* mails handed to the loop before other sources and sessions get their turn                        \
           */
-#define ERROR_TEXT_BYTES 256
+#define ERROR_TEXT_BYTES  256
+#define LOG_LINES_WAITING 256 /* with on_log: more are left out, so that states and answers keep their room */
 
 static struct tg_host_source *checked(struct tg_host_source *s)
 {
     return TG_OBJECT(s, struct tg_host_source, TG_HOST_SOURCE_MAGIC);
+}
+
+/* A service that an instance at work keeps asking for: it is not stuck. */
+static struct tg_host_source *alive(struct tg_host_source *source)
+{
+    struct tg_host_source *s = checked(source);
+    atomic_fetch_add_explicit(&s->progress, 1, memory_order_relaxed);
+    return s;
 }
 
 /* --- services: called by the plugin on the instance's thread ------------------------------------ */
@@ -32,8 +41,7 @@ static size_t texts_size(const struct tg_point_value *values, uint32_t count)
     return n;
 }
 
-/* What is stored must be readable again, so a plugin's mistake ends here. */
-static bool value_is_sound(const struct tg_point_value *v)
+bool tg_value_is_sound(const struct tg_point_value *v)
 {
     if (v->quality > TG_QUALITY_DOWN || v->value.type > TG_VALUE_TEXT)
         return false;
@@ -46,14 +54,14 @@ static bool value_is_sound(const struct tg_point_value *v)
 static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms,
                         const struct tg_point_value *values, uint32_t count)
 {
-    struct tg_host_source *s = checked(source);
+    struct tg_host_source *s = alive(source);
     size_t size;
     struct tg_up_mail *m;
     char *text;
     if (device >= s->model.device_count || count == 0 || count > TG_SAMPLE_MAX_VALUES)
         return TG_PLUGIN_EINVAL;
     for (uint32_t i = 0; i < count; i++)
-        if (values[i].point >= s->model.devices[device].point_count || !value_is_sound(&values[i]))
+        if (values[i].point >= s->model.devices[device].point_count || !tg_value_is_sound(&values[i]))
             return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
     m = tg_malloc(size);
@@ -145,7 +153,7 @@ static int service_device_fact(struct tg_host_source *source, uint32_t device, c
     struct tg_up_mail *m;
     char *text;
     if (device >= s->model.device_count || name_len == 0 || name_len > FACT_NAME_MAX_BYTES ||
-        !value_is_sound(&v))
+        !tg_value_is_sound(&v))
         return TG_PLUGIN_EINVAL;
     m = tg_malloc(sizeof *m + sizeof v + text_len + name_len + 1);
     if (!m)
@@ -170,13 +178,17 @@ static int service_device_fact(struct tg_host_source *source, uint32_t device, c
 
 static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
 {
+    struct tg_host_source *s = checked(source);
     char text[512];
     va_list ap;
+    level = level <= TG_LOG_DEBUG ? level : TG_LOG_DEBUG;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    tg_log(level <= TG_LOG_DEBUG ? (enum tg_log_level)level : TG_LOG_DEBUG, "source", "source=%s %s",
-           checked(source)->config->name, text);
+    if (!s->handle.cb->on_log)
+        tg_log((enum tg_log_level)level, "source", "source=%s %s", s->config->name, text);
+    else if (level <= (uint32_t)tg_log_level() && tg_mailbox_count(&s->news) < LOG_LINES_WAITING)
+        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_LOG, .state = level}, text);
 }
 
 static int service_watch_fd(struct tg_host_source *source, int fd, uint32_t events)
@@ -210,7 +222,7 @@ static int64_t service_wall_ms(struct tg_host_source *source)
 
 static bool service_stopping(struct tg_host_source *source)
 {
-    return atomic_load_explicit(&checked(source)->stopping, memory_order_relaxed);
+    return atomic_load_explicit(&alive(source)->stopping, memory_order_relaxed);
 }
 
 #define GETTERS                                                                                              \
@@ -269,7 +281,18 @@ static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
                        "{\"error\":\"this plugin does not take that\"}");
 }
 
-void tg_instance_round(struct tg_host_source *s)
+void tg_instance_enter(struct tg_host_source *s)
+{
+    atomic_fetch_add_explicit(&s->progress, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->busy, true, memory_order_relaxed);
+}
+
+void tg_instance_leave(struct tg_host_source *s)
+{
+    atomic_store_explicit(&s->busy, false, memory_order_relaxed);
+}
+
+static void run_round(struct tg_host_source *s)
 {
     struct tg_mail *mail = tg_mailbox_take_all(&s->down), *next;
     int64_t now = tg_clock_mono_ms();
@@ -278,6 +301,7 @@ void tg_instance_round(struct tg_host_source *s)
         try_open(s, now);
     for (; mail; mail = next) {
         next = mail->next;
+        tg_instance_enter(s);
         give_request(s, (struct tg_down_mail *)mail);
         tg_free(mail);
         if (s->open)
@@ -290,8 +314,16 @@ void tg_instance_round(struct tg_host_source *s)
     }
     if (!s->open || now < s->poll_due_ms)
         return;
+    tg_instance_enter(s);
     wait = s->plugin->poll(s->instance, now);
     s->poll_due_ms = wait < 0 ? INT64_MAX : tg_clock_mono_ms() + wait;
+}
+
+void tg_instance_round(struct tg_host_source *s)
+{
+    tg_instance_enter(s);
+    run_round(s);
+    tg_instance_leave(s);
 }
 
 void tg_instance_close(struct tg_host_source *s)
@@ -333,6 +365,12 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
     case TG_MAIL_TIME:
         if (cb->on_time)
             cb->on_time(s->handle.user, m->time_ms, (int64_t)m->request, m->state);
+        break;
+    case TG_MAIL_LOG:
+        cb->on_log(s->handle.user, (enum tg_log_level)m->state, text);
+        break;
+    case TG_MAIL_CANDIDATE:
+        cb->on_candidate(s->handle.user, text);
         break;
     case TG_MAIL_OPEN:
         atomic_store(&s->open_seen, m->status >= 0);
@@ -384,6 +422,8 @@ static void on_mail(void *user)
 
 void tg_source_host_resume(struct tg_source_host *h)
 {
+    if (h->source->process)
+        tg_process_resume(h->source);
     drain(h->source);
 }
 
@@ -440,7 +480,7 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                        struct tg_error *err)
 {
     struct tg_host_source *s = tg_calloc(1, sizeof *s);
-    bool own = config->plugin->thread_model == TG_THREAD_OWN;
+    bool own = config->plugin->thread_model == TG_THREAD_OWN && !tg_process_wanted(config);
     int rc;
     if (!s)
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
@@ -480,86 +520,26 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
         free_source(s);
         return tg_error_set(err, rc, "source %s: cannot make a wake-up", config->name);
     }
-    rc = own ? tg_worker_start(s, err) : tg_on_loop_start(s, err);
+    rc = tg_process_wanted(config) ? tg_process_start(s, err)
+         : own                     ? tg_worker_start(s, err)
+                                   : tg_on_loop_start(s, err);
     if (rc < 0)
         return rc; /* it saw to the end of `s` */
     *ret_host = &s->handle;
     return TG_OK;
 }
 
-/* --- requests ------------------------------------------------------------------------------------- */
-
-/* `m` is NULL when there was no memory for it. */
-static void put_request(struct tg_host_source *s, uint64_t request, struct tg_down_mail *m)
-{
-    const char *why =
-        m ? "{\"error\":\"too many commands are waiting for this source\"}" : "{\"error\":\"out of memory\"}";
-    if (m && tg_mailbox_put(&s->down, &m->mail) == TG_OK)
-        return;
-    tg_free(m);
-    s->handle.cb->on_answer(s->handle.user, request, TG_PLUGIN_EFULL, why);
-}
-
-void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t device, uint32_t point,
-                          const struct tg_value *value)
-{
-    size_t len = value->type == TG_VALUE_TEXT ? value->text_len : 0;
-    struct tg_down_mail *m = tg_calloc(1, sizeof *m + len);
-    if (m) {
-        *m = (struct tg_down_mail){.mail.cost = sizeof *m + len,
-                                   .request = request,
-                                   .device = device,
-                                   .point = point,
-                                   .kind = TG_DOWN_WRITE,
-                                   .value = *value};
-        if (len) {
-            memcpy(m->text, value->as.text, len);
-            m->value.as.text = m->text;
-        }
-    }
-    put_request(h->source, request, m);
-}
-
-void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms)
-{
-    struct tg_down_mail *m = tg_calloc(1, sizeof *m);
-    if (m) {
-        *m = (struct tg_down_mail){.mail.cost = sizeof *m,
-                                   .kind = TG_DOWN_INTERVAL,
-                                   .device = device,
-                                   .point = point,
-                                   .every_ms = every_ms};
-        if (tg_mailbox_put(&h->source->down, &m->mail) == TG_OK)
-            return;
-    }
-    tg_free(m);
-    tg_log(TG_LOG_WARN, "source",
-           "source=%s a new interval was not taken: too many requests wait; it counts after the "
-           "next start",
-           h->source->config->name);
-}
-
-void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
-                            const char *json)
-{
-    size_t n = strlen(name) + 1, j = strlen(json) + 1;
-    struct tg_down_mail *m = tg_calloc(1, sizeof *m + n + j);
-    if (m) {
-        *m = (struct tg_down_mail){.mail.cost = sizeof *m + n + j, .request = request, .device = device};
-        m->name = memcpy(m->text, name, n);
-        m->json = memcpy(m->text + n, json, j);
-    }
-    put_request(h->source, request, m);
-}
+/* --- end ------------------------------------------------------------------------------------------ */
 
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats)
 {
     struct tg_host_source *s = h->source;
-    *ret_stats = (struct tg_source_stats){atomic_load(&s->emitted), atomic_load(&s->rejected),
-                                          atomic_load(&s->open_seen)};
+    *ret_stats = (struct tg_source_stats){.emitted = atomic_load(&s->emitted),
+                                          .rejected = atomic_load(&s->rejected),
+                                          .open = atomic_load(&s->open_seen)};
+    if (s->process)
+        tg_process_stats(s->process, &ret_stats->process);
 }
-
-/* --- end ------------------------------------------------------------------------------------------ */
 
 void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), void *user)
 {
@@ -570,7 +550,9 @@ void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), 
     tg_mailbox_close(&s->up);
     tg_mailbox_close(&s->news);
     tg_mailbox_close(&s->down);
-    if (s->plugin->thread_model == TG_THREAD_OWN)
+    if (s->process)
+        tg_process_stop(s);
+    else if (s->plugin->thread_model == TG_THREAD_OWN)
         tg_worker_stop(s);
     else
         tg_on_loop_stop(s);

@@ -14,6 +14,9 @@
  * that finds its mailbox full is answered TG_PLUGIN_EFULL at once.
  *
  * A failing open() is logged with the plugin's reason and tried again with back-off (1 s … 60 s).
+ * With `isolation: process` the same runs in a child process (plugin_process.h); nothing here differs, but a child that ends is
+ * told through on_open(false) and started again, its devices are down meanwhile, and requests that it was at work on are answered
+ * TG_PLUGIN_EUNKNOWN.
  * All functions are called on the loop thread, all callbacks run there.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_H
@@ -46,6 +49,10 @@ struct tg_source_callbacks {
      * be NULL. The time is as of monotonic at_ms. */
     void (*on_uplink)(void *user, bool up, const char *text);
     void (*on_time)(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
+    /* A line that the instance logs; NULL: it goes to the program's log. */
+    void (*on_log)(void *user, enum tg_log_level level, const char *text);
+    /* A device that is not in the list and did not come in; once for as long as it is among the candidates. May be NULL. */
+    void (*on_candidate)(void *user, const char *id);
 };
 
 struct tg_source_host;
@@ -65,9 +72,21 @@ void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t
  * Commands that it was at work on end without an answer. Nothing happens when it is so already. */
 void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms);
 
+/* Of a source with `isolation: process`. */
+struct tg_process_stats {
+    bool isolated;
+    int64_t pid;            /* 0: it is not running */
+    uint64_t restarts;      /* after a crash, an end or a kill */
+    int64_t resident_bytes; /* as last measured */
+    uint32_t confined; /* TG_CONFINED_… as the process told when it began; southbound/plugin_confine.h */
+    uint32_t landlock_abi; /* version in force; 0 = none */
+    const char *last_end;  /* why it ended the last time; "" = it never did */
+};
+
 struct tg_source_stats {
     uint64_t emitted, rejected; /* samples taken from, and refused to, the plugin */
     bool open;
+    struct tg_process_stats process;
 };
 void tg_source_host_stats(const struct tg_source_host *h, struct tg_source_stats *ret_stats);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host_private - what plugin_host.c (services, mail), plugin_worker.c (an instance with its own thread) and
- * plugin_on_loop.c (an instance on the loop) share. `struct tg_host_source` is the opaque type of the plugin ABI.
+ * plugin_host_private - what plugin_host.c (services, mail), plugin_requests.c and the three ways to run an instance share:
+ * plugin_worker.c (a thread of its own), plugin_on_loop.c (on the loop), plugin_process.c (a process of its own). `struct tg_host_source` is the opaque type of the plugin ABI.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
 #define TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
@@ -24,13 +24,15 @@ enum tg_mail_kind {
     TG_MAIL_FACT,
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
-    TG_MAIL_TIME
+    TG_MAIL_TIME,
+    TG_MAIL_LOG,
+    TG_MAIL_CANDIDATE
 };
 
 struct tg_up_mail {
     struct tg_mail mail;
     enum tg_mail_kind kind;
-    uint32_t device, count, state; /* UPLINK: state 1 = up; TIME: state = its uncertainty, ms */
+    uint32_t device, count, state; /* UPLINK: state 1 = up; TIME: state = its uncertainty, ms; LOG: level */
     int status;
     int64_t time_ms; /* TIME: `request` is the monotonic time of it */
     uint64_t request;
@@ -50,6 +52,7 @@ struct tg_down_mail {
 };
 
 struct tg_loop_poll;
+struct tg_process;
 
 struct tg_watch {
     int fd;
@@ -95,6 +98,8 @@ struct tg_host_source {
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
+    atomic_bool busy;     /* a function of the plugin is running */
+    atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
 
     /* own thread */
@@ -106,6 +111,9 @@ struct tg_host_source {
     struct tg_deadline deadline;
     struct tg_wakeup turn; /* run the instance in the next loop turn */
 
+    /* in a process of its own */
+    struct tg_process *process;
+
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -114,6 +122,12 @@ struct tg_host_source {
  * instance's thread. */
 void tg_instance_round(struct tg_host_source *s);
 void tg_instance_close(struct tg_host_source *s);
+/* Around functions that are called outside of a round (fd_ready). */
+void tg_instance_enter(struct tg_host_source *s);
+void tg_instance_leave(struct tg_host_source *s);
+
+/* What is stored must be readable again: a plugin's mistake is refused. */
+bool tg_value_is_sound(const struct tg_point_value *v);
 
 /* plugin_discovered.c */
 void tg_discovery_init(struct tg_host_source *s);
@@ -124,6 +138,12 @@ int tg_service_discovered(struct tg_host_source *source, const char *id, const c
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
 void tg_worker_wake(void *source);
 int tg_on_loop_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+/* plugin_process.c */
+bool tg_process_wanted(const struct tg_config_source *config);
+int tg_process_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;
+void tg_process_stop(struct tg_host_source *s);
+void tg_process_resume(struct tg_host_source *s);
+void tg_process_stats(const struct tg_process *p, struct tg_process_stats *ret_stats);
 int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
 /* Ends the thread / the handles, then calls tg_source_host_ended(). */
 void tg_worker_stop(struct tg_host_source *s);

@@ -66,7 +66,9 @@ static void wait_for_work(struct tg_host_source *s)
         events &= watched(s, fds[i].fd);
         if (!events)
             continue;
+        tg_instance_enter(s);
         s->plugin->fd_ready(s->instance, fds[i].fd, events);
+        tg_instance_leave(s);
         s->poll_due_ms = 0; /* what arrived may have made something due */
     }
 }
@@ -79,7 +81,9 @@ static void *worker_main(void *source)
         if (!atomic_load(&s->stopping))
             wait_for_work(s);
     }
+    tg_instance_enter(s);
     tg_instance_close(s);
+    tg_instance_leave(s);
     tg_wakeup_fire(&s->ended);
     return NULL;
 }

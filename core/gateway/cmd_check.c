@@ -12,6 +12,7 @@
 #include "core/gateway/command.h"
 #include "northbound/identity.h"
 #include "northbound/pubsub/pubsub_token.h"
+#include "southbound/plugin_confine.h"
 
 static const char *const no_more[] = {NULL};
 
@@ -123,6 +124,18 @@ static void say_out(void *user, const char *line)
     printf("%s\n", line);
 }
 
+/* What takes a plugin's privileges away here; silent when no source asks for it. */
+static void say_confinement(const struct tg_config *config)
+{
+    uint32_t abi, can = tg_confine_support(&abi);
+    char words[TG_CONFINED_TEXT_BYTES];
+    for (uint32_t i = 0; i < config->source_count; i++)
+        if (strcmp(tg_settings_text(config->sources[i].common, "isolation"), "process") == 0) {
+            printf("isolation: %s\n", tg_confined_text(words, can, abi));
+            return;
+        }
+}
+
 int tg_cmd_check(int argc, char **argv)
 {
     struct tg_args a;
@@ -152,6 +165,7 @@ int tg_cmd_check(int argc, char **argv)
         if (!wrong) {
             printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count,
                    config->source_count, devices);
+            say_confinement(config);
             tg_config_budget(config, say_out, NULL);
         }
         tg_config_free(config);

@@ -8,11 +8,26 @@
 #include <string.h>
 
 #include "core/gateway/command.h"
+#include "southbound/plugin_confine.h"
 
 static const char *const no_more[] = {"--profile", NULL};
 static const char *const type_names[] = {"?",    "true or false", "whole number", "number",
                                          "text", "one of",        "duration",     "size",
                                          "path", "secret file",   "list of texts"};
+
+/* "network", "nothing beyond the files that its options name" …; for `isolation: process`. */
+static const char *needs_text(const struct tg_plugin *p, char ret[80])
+{
+    static const char *const names[] = {"network", "bluetooth", "programs", "serial"};
+    uint32_t needs = tg_confine_needs(p->needs);
+    ret[0] = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (needs & 1u << i)
+            snprintf(ret + strlen(ret), 80 - strlen(ret), "%s%s", ret[0] ? ", " : "", names[i]);
+    if (!ret[0])
+        snprintf(ret, 80, "nothing");
+    return ret;
+}
 
 /* --- list --------------------------------------------------------------------------------------------- */
 
@@ -24,16 +39,19 @@ static void list_one(void *user, const char *name, const char *path, const struc
                      const struct tg_error *err)
 {
     struct list *l = user;
+    char needs[80];
     if (l->json && p)
         json_array_append_new(l->json,
-                              json_pack("{s:s,s:s,s:s,s:i,s:s,s:s}", "name", name, "version", p->version,
+                              json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "name", name, "version", p->version,
                                         "summary", p->summary, "api_version", (int)p->api_version, "threads",
-                                        p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path));
+                                        p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path,
+                                        "needs", needs_text(p, needs)));
     else if (l->json)
         json_array_append_new(l->json, json_pack("{s:s,s:s}", "name", name, "error", err->text));
     else if (p)
-        printf("%-12s %-8s API %u  %-4s  %s\n%12s   %s\n", name, p->version, p->api_version,
-               p->thread_model == TG_THREAD_OWN ? "own" : "loop", p->summary, "", path);
+        printf("%-12s %-8s API %u  %-4s  %s\n%12s   %s\n%12s   needs, with isolation: process: %s\n", name,
+               p->version, p->api_version, p->thread_model == TG_THREAD_OWN ? "own" : "loop", p->summary, "",
+               path, "", needs_text(p, needs));
     else
         printf("%-12s cannot be loaded: %s\n", name, err->text);
 }

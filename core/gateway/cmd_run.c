@@ -68,6 +68,7 @@ int tg_cmd_run(int argc, char **argv)
         return TG_EXIT_USAGE;
     }
     apply_log_settings(config);
+    tg_command_use_processes();
     rc = tg_gateway_run(config, reload, &l, &err);
     if (rc < 0)
         fprintf(stderr, "tidegate: cannot start: %s\n", err.text);

@@ -8,6 +8,7 @@
 
 #include "core/gateway/command.h"
 #include "core/gateway/control_client.h"
+#include "southbound/plugin_confine.h"
 
 #define ANSWER_MS 35000 /* a command may take 30 s */
 #define WATCH_MS  1000
@@ -126,6 +127,24 @@ static void print_discovery(const json_t *d)
     printf("\n");
 }
 
+static void print_process(const json_t *p)
+{
+    const json_t *c = json_object_get(p, "confined");
+    uint32_t confined = (json_is_true(json_object_get(c, "capabilities")) ? TG_CONFINED_CAPABILITIES : 0) |
+                        (json_is_true(json_object_get(c, "system_calls")) ? TG_CONFINED_SECCOMP : 0) |
+                        (json_is_true(json_object_get(c, "files")) ? TG_CONFINED_LANDLOCK : 0);
+    char words[TG_CONFINED_TEXT_BYTES];
+    if (!p)
+        return;
+    if (number(p, "pid"))
+        printf("       process %lld, %.1f MB resident, %s\n", number(p, "pid"),
+               (double)number(p, "resident_bytes") / 1e6,
+               tg_confined_text(words, confined, (uint32_t)number(c, "landlock_abi")));
+    if (number(p, "restarts"))
+        printf("       started again %lld times, last because %s\n", number(p, "restarts"),
+               text(p, "last_end"));
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
@@ -152,6 +171,7 @@ static void print_status(const json_t *s, bool colours)
                text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
                number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
                text(item, "text"));
+        print_process(json_object_get(item, "process"));
         print_discovery(json_object_get(item, "discovery"));
     }
     printf("\n%-20s %-14s %-8s %9s %6s  %-10s %-12s %8s %6s\n", "DEVICE", "SOURCE", "STATE", "ACCEPTED",

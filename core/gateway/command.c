@@ -12,6 +12,7 @@
 #include "northbound/cloud.h"
 #include "northbound/transport.h"
 #include "southbound/plugin_host.h"
+#include "southbound/plugin_process.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
 {
@@ -120,6 +121,25 @@ int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_se
     if (rc < 0)
         fprintf(stderr, "tidegate: out of memory\n");
     return rc;
+}
+
+void tg_command_use_processes(void)
+{
+    /* A build tree; what `cmake --install --prefix` or a moved tree has; a package. */
+    static const char *const places[] = {"", "/" TG_LIBEXEC_FROM_PROGRAM};
+    static char path[2 * PATH_MAX];
+    char exe[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[len > 0 ? len : 0] = '\0';
+    (void)dirname(exe); /* shortens it where it is */
+    for (size_t i = 0; len > 0 && i < sizeof places / sizeof places[0]; i++) {
+        snprintf(path, sizeof path, "%s%s/" TG_PROCESS_PROGRAM, exe, places[i]);
+        if (access(path, X_OK) == 0) {
+            tg_process_use(path);
+            return;
+        }
+    }
+    tg_process_use(TG_LIBEXEC_INSTALL_DIR "/" TG_PROCESS_PROGRAM);
 }
 
 static const struct tg_plugin *find_plugin(void *user, const char *name, struct tg_error *err)

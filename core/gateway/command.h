@@ -62,6 +62,8 @@ int tg_args_rest(int argc, char **argv, struct tg_args *ret_args, const char *re
 /* Folders to search for plugins: --plugin-dir, TIDEGATE_PLUGIN_DIR, the configuration's, beside the program, installed
  * (as seen from the program, then as the build was configured). */
 int tg_command_plugins(const struct tg_args *args, struct tg_plugin_set **ret_set) TG_CHECKED;
+/* Tells the plugins' host where the program of isolated plugins is: beside this program, else where it is installed. */
+void tg_command_use_processes(void);
 /* Loads a configuration with these plugins and all cloud types; errors go to standard error. */
 int tg_command_load(const char *path, struct tg_plugin_set *plugins,
                     struct tg_config **ret_config) TG_CHECKED;

@@ -49,11 +49,17 @@ static void on_answer(void *user, uint64_t request, int status, const char *json
 static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
 {
     struct tg_running_source *rs = checked(user);
+    bool was_open = rs->open;
     rs->open = open;
     snprintf(rs->open_text, sizeof rs->open_text, "%s", text ? text : "");
     if (open)
         tg_log(TG_LOG_INFO, "source", "source=%s started (plugin %s %s)", rs->config->name,
                rs->config->plugin_name, rs->config->plugin->version);
+    else if (was_open)
+        tg_log(TG_LOG_ERROR, "source",
+               "source=%s ended: %s; its %u devices are down, what they had sent is kept, starting it again "
+               "in %.1f s",
+               rs->config->name, text, rs->config->device_count, (double)retry_ms / 1000.0);
     else
         tg_log(TG_LOG_WARN, "source", "source=%s cannot be opened: %s; trying again in %.1f s",
                rs->config->name, text, (double)retry_ms / 1000.0);

@@ -147,11 +147,15 @@ static void take_source(struct tg_metrics *m, const struct tg_running_source *rs
     struct tg_source_stats st = {0};
     if (rs->host)
         tg_source_host_stats(rs->host, &st);
-    m->sources[m->source_count++] = (struct tg_metrics_source){.name = rs->config->name,
-                                                               .plugin = rs->config->plugin_name,
-                                                               .open = rs->open,
-                                                               .emitted = st.emitted,
-                                                               .rejected = st.rejected};
+    const bool isolated = st.process.isolated;
+    m->sources[m->source_count++] =
+        (struct tg_metrics_source){.name = rs->config->name,
+                                   .plugin = rs->config->plugin_name,
+                                   .open = rs->open,
+                                   .emitted = st.emitted,
+                                   .rejected = st.rejected,
+                                   .restarts = isolated ? (int64_t)st.process.restarts : TG_METRICS_NONE,
+                                   .resident_bytes = isolated ? st.process.resident_bytes : TG_METRICS_NONE};
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
             take_device(m, rs->devices[d], now);

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/gateway/gateway_private.h"
 #include "northbound/identity.h"
+#include "southbound/plugin_confine.h"
 
 const char *tg_device_state_name(enum tg_device_state state)
 {
@@ -128,6 +129,19 @@ static json_t *device_status(const struct tg_running_device *rd, bool discovered
     return j;
 }
 
+static json_t *process_status(const struct tg_process_stats *p)
+{
+    json_t *j =
+        json_pack("{s:I,s:I,s:I,s:{s:b,s:b,s:b,s:I}}", "pid", (json_int_t)p->pid, "restarts",
+                  (json_int_t)p->restarts, "resident_bytes", (json_int_t)p->resident_bytes, "confined",
+                  "capabilities", (p->confined & TG_CONFINED_CAPABILITIES) != 0, "system_calls",
+                  (p->confined & TG_CONFINED_SECCOMP) != 0, "files",
+                  (p->confined & TG_CONFINED_LANDLOCK) != 0, "landlock_abi", (json_int_t)p->landlock_abi);
+    if (j && p->last_end && p->last_end[0])
+        json_object_set_new(j, "last_end", json_string(p->last_end));
+    return j;
+}
+
 static json_t *source_status(struct tg_running_source *rs)
 {
     struct tg_source_stats st = {0};
@@ -137,6 +151,10 @@ static json_t *source_status(struct tg_running_source *rs)
     j = json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", rs->config->name, "plugin", rs->config->plugin_name,
                   "open", rs->open, "emitted", (json_int_t)st.emitted, "rejected", (json_int_t)st.rejected,
                   "devices", (json_int_t)rs->config->device_count);
+    if (j && st.process.isolated)
+        json_object_set_new(j, "process", process_status(&st.process));
+    if (j)
+        json_object_set_new(j, "isolation", json_string(st.process.isolated ? "process" : "in-process"));
     if (j && !rs->open && rs->open_text[0])
         json_object_set_new(j, "text", json_string(rs->open_text));
     if (j && discovery)

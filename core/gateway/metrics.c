@@ -98,6 +98,11 @@ static const struct row source_rows[] = {
      .offset = FIELD(source, emitted), .kind = U64},
     {"tidegate_source_rejected_samples_total", "counter", "Samples refused because the queue was full.",
      .offset = FIELD(source, rejected), .kind = U64},
+    {"tidegate_source_restarts_total", "counter",
+     "Starts of its process after a crash, an end or a kill (isolation: process).",
+     .offset = FIELD(source, restarts), .kind = I64},
+    {"tidegate_source_resident_memory_bytes", "gauge", "Memory of its process in RAM (isolation: process).",
+     .offset = FIELD(source, resident_bytes), .kind = I64},
 };
 
 static const struct row device_rows[] = {

@@ -48,6 +48,7 @@ struct tg_metrics_source {
     const char *name, *plugin;
     bool open;
     uint64_t emitted, rejected;
+    int64_t restarts, resident_bytes; /* of its process; TG_METRICS_NONE: it has none of its own */
 };
 
 struct tg_metrics_device {

@@ -343,5 +343,6 @@ static const struct tg_plugin at = {
     .command = at_command,
     .fd_ready = at_fd_ready,
     .decode = tg_at_decode,
+    .needs = TG_NEEDS_STATED, /* its port is named by an option */
 };
 TG_PLUGIN_EXPORT(at)

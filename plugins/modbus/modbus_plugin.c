@@ -548,7 +548,7 @@ static const struct tg_plugin modbus_plugin = {
     .write = tg_modbus_write,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
-    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK | TG_NEEDS_SERIAL,
+    .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK, /* its port is named by an option */
     .discover = tg_modbus_discover,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)

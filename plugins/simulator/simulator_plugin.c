@@ -355,5 +355,6 @@ static const struct tg_plugin simulator = {
     .close = sim_close,
     .write = sim_write,
     .command = sim_command,
+    .needs = TG_NEEDS_STATED,
 };
 TG_PLUGIN_EXPORT(simulator)

@@ -365,6 +365,18 @@ def bench_modbus_paced():
          f"{ratio:.2f}  ({counts[0]} of {counts[1]} reads)", ratio >= 0.9)
 
 
+def bench_isolation():
+    """A plugin in a process of its own, against the same one in-process, and what its crash costs."""
+    out = subprocess.run([os.path.join(BENCH, "bench_isolation"), os.path.join(BUILD, "tests", "fixtures"),
+                          os.path.join(BUILD, "tidegate-plugin-host")], check=True, capture_output=True)
+    got = json.loads(out.stdout)
+    ratio = got["isolated_per_second"] / got["in_process_per_second"]
+    line("samples through an isolated plugin / in-process", ">= 0.3",
+         f"{ratio:.2f}  ({got['isolated_per_second']:,}/s of {got['in_process_per_second']:,}/s)", ratio >= 0.3)
+    line("crash of an isolated plugin -> open again, worst of 5", "<= 1000 ms", f"{got['restart_ms']} ms", got["restart_ms"] <= 1000)
+    line("largest gap of another source meanwhile, in periods of 20 ms", "<= 2", f"{got['gap_periods']:.2f}", got["gap_periods"] <= 2)
+
+
 def bench_start():
     best = None
     with Stage() as stage:

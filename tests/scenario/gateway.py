@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 
 import yaml
 
@@ -22,7 +23,10 @@ PROGRAM = os.path.join(BUILD, "tidegate")
 
 
 def configuration(stage, clouds, sources, gateway=None, outbox=None, name="tidegate.yaml"):
-    """Writes the file and returns its path. Everything it makes lives in the stage's folder."""
+    """Writes the file and returns its path. Everything it makes lives in the stage's folder. A scenario that is started with the
+    argument `isolated` has every plugin in a process of its own."""
+    if "isolated" in sys.argv[1:]:
+        sources = [{"isolation": "process", **source} for source in sources]
     model = {"gateway": {"name": "test", "state_dir": stage.path("state"), "control_socket": stage.path("control.sock"),
                          "http": "off", **(gateway or {})},
              "outbox": {"durability": "full", "commit_interval": "20ms", **(outbox or {})},

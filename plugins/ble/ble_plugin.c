@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ble - hears Bluetooth LE sensors, and reads and writes those that take connections. On a thread of its own: switching an adapter on or
+ * resetting it blocks for seconds, and a thousand sensors should not hold up the loop.
+ *
+ *   radio (radio.h) ──advertisement──► device known: ble_device.h, gatt_set.h
+ *                                      not known:    ble_strangers.h ──► host->discovered
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/ble/ble_decode_cmd.h"
+#include "plugins/ble/ble_device.h"
+#include "plugins/ble/ble_discover.h"
+#include "plugins/ble/ble_options.h"
+#include "plugins/ble/ble_strangers.h"
+#include "plugins/ble/gatt_set.h"
+#include "plugins/ble/radio.h"
+
+#define COUNTERS_BYTES 640
+
+struct ble {
+    const struct tg_host *host;
+    const struct tg_source *source;
+    uint32_t formats;
+    struct ble_devices devices;
+    struct ble_strangers strangers;
+    struct tg_ble_readings stranger_readings;
+    struct tg_gatt_set *gatt;
+    struct ble_radio radio;
+};
+
+/* --- what the radio tells --- */
+
+/* A sensor that speaks an accepted format, in the open, under an address that it keeps, is announced. One whose key is not known is not: it would
+ * give no value. */
+static void stranger(struct ble *b, const struct tg_ble_advert *advert)
+{
+    char id[TG_BLE_ADDRESS_BYTES];
+    enum tg_ble_verdict verdict;
+    if (!ble_stranger_heard(&b->strangers, advert) || !ble_address_lasts(&advert->address) ||
+        !TG_HOST_HAS(b->host, discovered))
+        return;
+    verdict = tg_ble_decode(b->formats, advert, NULL, NULL, &b->stranger_readings);
+    if (verdict != TG_BLE_OK && verdict != TG_BLE_EMPTY)
+        return;
+    tg_ble_address_id(&advert->address, id);
+    (void)b->host->discovered(b->host->source, id,
+                              ble_profile_of(b->stranger_readings.format)); /* a refusal is in the status */
+}
+
+static void on_advert(void *user, const struct tg_ble_advert *advert)
+{
+    struct ble *b = user;
+    struct ble_device *device = ble_devices_find(&b->devices, &advert->address);
+    if (!device) {
+        stranger(b, advert);
+        return;
+    }
+    ble_device_advert(&b->devices, device, advert);
+    if (device->gatt) {
+        tg_gatt_address_type(b->gatt, device->index, advert->address.type);
+        tg_gatt_advert(b->gatt, device->index, advert->rssi, advert->time_ms);
+    }
+}
+
+static void on_state(void *user, bool up, const struct tg_ble_address *own, const char *text)
+{
+    struct ble *b = user;
+    if (!up && text[0])
+        b->host->log(b->host->source, TG_LOG_WARN, "%s", text);
+    ble_devices_adapter(&b->devices, up, text, b->host->now_ms(b->host->source));
+    tg_gatt_adapter(b->gatt, up, own);
+}
+
+static void on_log(void *user, bool warn, const char *text)
+{
+    const struct ble *b = user;
+    b->host->log(b->host->source, warn ? TG_LOG_WARN : TG_LOG_INFO, "%s", text);
+}
+
+static void on_watch(void *user, int fd, bool on)
+{
+    const struct ble *b = user;
+    if (b->host->watch_fd(b->host->source, fd, on ? TG_FD_READ : 0) < 0 && on)
+        b->host->log(b->host->source, TG_LOG_ERROR,
+                     "the host watches no further descriptor: nothing will be heard");
+}
+
+static bool on_stopping(void *user)
+{
+    const struct ble *b = user;
+    return b->host->stopping(b->host->source);
+}
+
+static int64_t on_now(void *user)
+{
+    const struct ble *b = user;
+    return b->host->now_ms(b->host->source);
+}
+
+static const struct ble_radio_callbacks radio_callbacks = {on_advert, on_state,    on_log,
+                                                           on_watch,  on_stopping, on_now};
+
+/* --- the plugin's functions --- */
+
+static void ble_close(void *self)
+{
+    struct ble *b = self;
+    ble_radio_close(&b->radio);
+    tg_gatt_free(b->gatt);
+    ble_devices_fini(&b->devices);
+    free(b);
+}
+
+static bool gatt_address(void *user, uint32_t device, struct tg_ble_address *ret_address)
+{
+    const struct ble *b = user;
+    *ret_address = b->devices.items[device].address;
+    return b->devices.items[device].has_address;
+}
+
+static int open_radio(struct ble *b, char *error, size_t error_size)
+{
+    const struct tg_host *h = b->host;
+    const struct tg_settings *o = b->source->settings;
+    const struct ble_radio_config config = {
+        .adapter = h->get_text(o, "adapter"),
+        .method = (enum ble_method)h->get_int(o, "method"),
+        .active = h->get_int(o, "scan") == 1,
+        .formats = b->formats,
+        .silence_ms = ble_devices_broadcast(&b->devices) ? h->get_int(o, "watchdog") : 0,
+        .check_ms = h->get_int(o, "watchdog_check"),
+        .power_wait_ms = h->get_int(o, "power_wait"),
+        .note_folder = h->get_text(o, "notes")};
+    if (config.active && config.method == BLE_METHOD_MONITOR) {
+        snprintf(error, error_size, "method: monitor listens only; scan: active needs method: raw, or auto");
+        return TG_PLUGIN_EINVAL;
+    }
+    if (!ble_radio_init(&b->radio, &config, &radio_callbacks, b)) {
+        snprintf(error, error_size,
+                 "adapter: \"%s\" is neither hciN nor an address such as 00:1a:7d:da:71:13", config.adapter);
+        return TG_PLUGIN_EINVAL;
+    }
+    return TG_PLUGIN_OK;
+}
+
+static int open_gatt(struct ble *b, char *error, size_t error_size)
+{
+    struct tg_gatt_config config = {0};
+    int rc;
+    tg_gatt_config_read(b->host, b->source->settings, &config);
+    config.address = gatt_address;
+    config.user = b;
+    rc = tg_gatt_new(b->host, b->source, &config, &b->gatt, error, error_size);
+    for (uint32_t i = 0; rc == TG_PLUGIN_OK && i < b->devices.count; i++)
+        b->devices.items[i].gatt = tg_gatt_has(b->gatt, i);
+    return rc;
+}
+
+static int open_parts(struct ble *b, char *error, size_t error_size)
+{
+    const char *const *names;
+    const char *wrong;
+    const uint32_t count = b->host->get_list(b->source->settings, "accept", &names);
+    int rc;
+    b->formats = BLE_SENSOR_FORMATS;
+    if (count && !ble_formats_parse(names, count, &b->formats, &wrong)) {
+        snprintf(error, error_size,
+                 "accept: \"%s\" is no format; there are bthome, ruuvi, mibeacon, atc, pvvx, govee, "
+                 "eddystone, ibeacon",
+                 wrong);
+        return TG_PLUGIN_EINVAL;
+    }
+    rc = ble_devices_init(&b->devices, b->host, b->source, b->formats, error, error_size);
+    if (rc == TG_PLUGIN_OK)
+        rc = open_radio(b, error, error_size);
+    return rc == TG_PLUGIN_OK ? open_gatt(b, error, error_size) : rc;
+}
+
+static int ble_open(const struct tg_host *host, const struct tg_source *source, void **ret_instance,
+                    char *error, size_t error_size)
+{
+    struct ble *b = calloc(1, sizeof *b);
+    int rc;
+    if (!b)
+        return TG_PLUGIN_ENOMEM;
+    b->host = host;
+    b->source = source;
+    rc = open_parts(b, error, error_size);
+    if (rc < 0) {
+        if (rc == TG_PLUGIN_ENOMEM)
+            snprintf(error, error_size, "out of memory");
+        tg_gatt_free(b->gatt);
+        ble_devices_fini(&b->devices);
+        free(b);
+        return rc;
+    }
+    *ret_instance = b;
+    return TG_PLUGIN_OK;
+}
+
+static int32_t ble_poll(void *self, int64_t now_ms)
+{
+    struct ble *b = self;
+    int64_t next_ms, sweep_ms;
+    int32_t gatt_ms;
+    ble_radio_connecting(&b->radio, tg_gatt_connecting(b->gatt));
+    next_ms = ble_radio_poll(&b->radio, now_ms);
+    now_ms = on_now(b);
+    sweep_ms = ble_devices_sweep(&b->devices, now_ms);
+    gatt_ms = tg_gatt_poll(b->gatt, now_ms);
+    ble_radio_connecting(&b->radio, tg_gatt_connecting(b->gatt));
+    if (sweep_ms < next_ms)
+        next_ms = sweep_ms;
+    if (gatt_ms >= 0 && now_ms + gatt_ms < next_ms)
+        next_ms = now_ms + gatt_ms;
+    return next_ms <= now_ms ? 0 : next_ms - now_ms > INT32_MAX ? INT32_MAX : (int32_t)(next_ms - now_ms);
+}
+
+static void ble_fd_ready(void *self, int fd, uint32_t events)
+{
+    struct ble *b = self;
+    if (!ble_radio_fd_ready(&b->radio, fd))
+        (void)tg_gatt_fd_ready(b->gatt, fd, events, on_now(b));
+}
+
+static void ble_write(void *self, uint64_t request, uint32_t device, uint32_t point,
+                      const struct tg_value *value)
+{
+    struct ble *b = self;
+    if (!tg_gatt_write(b->gatt, request, device, point, value))
+        b->host->answer(b->host->source, request, TG_PLUGIN_EUNSUPPORTED,
+                        "{\"error\":\"a reading of an advertisement cannot be written\"}");
+}
+
+static void ble_command(void *self, uint64_t request, uint32_t device, const char *name, const char *json)
+{
+    struct ble *b = self;
+    char counters[COUNTERS_BYTES];
+    if (strcmp(name, "counters") == 0) {
+        ble_device_counters(&b->devices.items[device], on_now(b), counters, sizeof counters);
+        b->host->answer(b->host->source, request, TG_PLUGIN_OK, counters);
+        return;
+    }
+    if (!tg_gatt_command(b->gatt, request, device, name, json))
+        b->host->answer(b->host->source, request, TG_PLUGIN_EUNSUPPORTED,
+                        "{\"error\":\"known commands: set, counters, read, write\"}");
+}
+
+static const struct tg_plugin ble = {
+    TG_PLUGIN_INIT(TG_THREAD_OWN),
+    .name = "ble",
+    .version = "1.0",
+    .summary = "Bluetooth LE sensors: advertisements of many formats, and GATT",
+    .source_options = ble_source_options,
+    .device_options = ble_device_options,
+    .point_options = ble_point_options,
+    .profiles = ble_profiles,
+    .check_point = ble_check_point,
+    .open = ble_open,
+    .poll = ble_poll,
+    .close = ble_close,
+    .write = ble_write,
+    .command = ble_command,
+    .fd_ready = ble_fd_ready,
+    .decode = tg_ble_decode_cmd,
+    .needs = TG_NEEDS_BLUETOOTH | TG_NEEDS_STATED,
+    .discover = ble_discover,
+};
+TG_PLUGIN_EXPORT(ble)
