@@ -443,6 +443,21 @@ static void read_devices(struct tg_config_load *l, const struct place *at, const
     s->device_count = n;
 }
 
+/* What the plugin says to settings whose tables are satisfied. */
+static void ask_about_source(struct tg_config_load *l, const struct tg_config_source *s,
+                             struct tg_config_pos pos)
+{
+    const char *option = NULL;
+    char text[256] = "";
+    if (s->plugin->check_source(l->lookups->check_host, s->settings, &option, text, sizeof text) >= 0)
+        return;
+    text[sizeof text - 1] = '\0';
+    option = option && has_option(s->settings, option) ? option : NULL;
+    if (option && tg_settings_position(s->settings, option).line > 0)
+        pos = tg_config_option_pos(s->pos, s->settings, option);
+    tg_config_error(l, pos, "%s%s%s", option ? option : "", option ? ": " : "", text);
+}
+
 void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
     static const char *const keys[] = {"name", "plugin", "settings", "devices", NULL};
@@ -454,6 +469,7 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     struct tg_config_section section = {.what = "a source", .own_keys = keys, .later = discover_elsewhere};
     struct tg_config_section settings_section = {.what = "a source's settings", .own_keys = own_settings};
     struct place at = {file, NULL, NULL};
+    uint32_t errors;
     s->pos = tg_config_pos_of(file, map);
     s->name = tg_config_read_text(l, file, map, "name");
     s->plugin_name = tg_config_read_text(l, file, map, "plugin");
@@ -470,12 +486,15 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     settings_section.settings[0] = settings;
     settings_section.open = !at.plugin;
     tg_config_read_section(l, file, map, &section);
+    errors = l->error_count;
     if (settings_map)
         tg_config_read_section(l, file, settings_map, &settings_section);
     tg_config_finish(l, s->pos, "the source", common, map, NULL);
     if (at.plugin)
         tg_config_finish(l, settings_map ? tg_config_pos_of(file, settings_map) : s->pos,
                          "the source's settings", settings, settings_map, NULL);
+    if (at.plugin && at.plugin->check_source && l->error_count == errors && !l->out_of_memory)
+        ask_about_source(l, s, settings_map ? tg_config_pos_of(file, settings_map) : s->pos);
     if (settings_map)
         tg_config_read_discover(l, file, settings_map, s);
     if (devices)

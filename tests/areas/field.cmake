@@ -1,4 +1,5 @@
 # What an integrator meets at a site: profiles, commands and texts that belong to no single part.
 if(TG_TESTS)
   tg_scenario(scenario_own_profiles b0891_own_profiles.py)
+  tg_scenario(scenario_serial_port_texts b0892_serial_port_texts.py)
 endif()

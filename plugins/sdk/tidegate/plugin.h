@@ -12,7 +12,7 @@
  *
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
- *     check_point() …                any thread, before open, also from `tidegate check`: pure
+ *     check_source() check_point() … any thread, before open, also from `tidegate check`: pure
  *     open() ──► poll() ⇄ poll() … ──► close()
  *                  ▲    write(), command(), fd_ready()
  *
@@ -440,6 +440,11 @@ struct tg_plugin {
      * anything there. Runs in a process of its own and may block, but looks at stopping() between steps. 0 = found something,
      * 1 = found nothing, 2 = wrong usage (text through `note`). May be NULL. */
     int (*discover)(const struct tg_discover *request);
+
+    /* As check_point, of a source's settings: what only several of them together tell ("transport rtu needs port"), so that
+     * `tidegate check` says it and not the first start. May be NULL. */
+    int (*check_source)(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                        char *error, size_t error_size);
 };
 
 #define TG_PLUGIN_INIT(model)                                                                                \
