@@ -99,6 +99,7 @@ struct tg_host_source {
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
     atomic_bool busy;     /* a function of the plugin is running */
+    bool emit_told;       /* that a sample was wrong in itself; seen by the plugin's thread alone */
     atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
 

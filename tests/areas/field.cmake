@@ -2,4 +2,5 @@
 if(TG_TESTS)
   tg_scenario(scenario_own_profiles b0891_own_profiles.py)
   tg_scenario(scenario_serial_port_texts b0892_serial_port_texts.py)
+  tg_scenario(scenario_plugin_defects b0893_plugin_defects.py)
 endif()
