@@ -129,6 +129,8 @@ extern const struct tg_option tg_config_gateway_options[], tg_config_log_options
     tg_config_source_options[], tg_config_discover_options[], tg_config_point_options[];
 
 /* What a cloud type brings to the checker. */
+struct tg_config;
+
 struct tg_config_cloud_type {
     const char *type;
     const struct tg_option *options;              /* its own settings; NULL = none */
@@ -142,6 +144,10 @@ struct tg_config_cloud_type {
     int (*check_device)(const struct tg_settings *settings, const char *cloud_device_id,
                         struct tg_error *err);
     int (*check_cloud)(const struct tg_config_cloud *cloud, struct tg_error *err);
+    /* Rules that need other parts of the file, which may be incomplete; as check_cloud. Not when only one plugin's sources are
+     * read. */
+    int (*check_model)(const struct tg_config *config, const struct tg_config_cloud *cloud,
+                       struct tg_error *err);
     /* Rules of a device in a cloud that need both (its identity, the provisioning section); as above. */
     int (*check_route)(const struct tg_config_cloud *cloud, const struct tg_config_route *route,
                        struct tg_error *err);

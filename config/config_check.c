@@ -356,6 +356,15 @@ static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *
         tg_config_error(l, blamed(c, err.text), "%s", err.text);
 }
 
+static void check_model(struct tg_config_load *l, const struct tg_config_cloud *c,
+                        const struct tg_config_cloud_type *type)
+{
+    struct tg_error err = {0};
+    if (type && type->check_model && !l->lookups->only_plugin &&
+        type->check_model(&l->model->config, c, &err) < 0)
+        tg_config_error(l, blamed(c, err.text), "%s", err.text);
+}
+
 static const char *kind_text(enum tg_identity_kind kind)
 {
     static const char *const texts[] = {"none",
@@ -452,6 +461,7 @@ void tg_config_check(struct tg_config_load *l)
     check_device_ids(l, e);
     for (uint32_t i = 0; i < c->cloud_count; i++) {
         check_cloud(l, &c->clouds[i], l->cloud_whole[i] ? l->cloud_types[i] : NULL);
+        check_model(l, &c->clouds[i], l->cloud_whole[i] ? l->cloud_types[i] : NULL);
         if (l->cloud_whole[i])
             check_client_id(l, &c->clouds[i], devices_of(c, &c->clouds[i]));
     }

@@ -21,6 +21,7 @@ tg_library(tg_cloud SOURCES
   mqtt_template.c mqtt_options.c mqtt_cloud.c
   sparkplug.c sparkplug_inbound.c sparkplug_metrics.c sparkplug_payload.c sparkplug_say.c
   gcp_iot_core.c gcp_talk.c gcp_attach.c gcp_fault.c gcp_token.c
+  module/module_cloud.c
   pubsub/gcp_pubsub.c pubsub/pubsub_request.c
   format.c format_json.c format_senml.c format_senml_cbor.c format_template.c
   LINK tg_keys tg_sparkplug_pb tg_mqtt tg_base PkgConfig::WOLFSSL PkgConfig::JANSSON PkgConfig::ZLIB m)

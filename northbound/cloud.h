@@ -186,7 +186,11 @@ struct tg_cloud_errand {
     int (*step)(const struct tg_cloud_talk *talk, const struct tg_cloud_event *event, struct tg_error *err);
 };
 
-enum tg_cloud_transport { TG_TRANSPORT_MQTT = 0, TG_TRANSPORT_HTTPS /* pubsub/pubsub_link.c */ };
+enum tg_cloud_transport {
+    TG_TRANSPORT_MQTT = 0,
+    TG_TRANSPORT_HTTPS,  /* pubsub/pubsub_link.c */
+    TG_TRANSPORT_CARRIER /* module/module_link.c */
+};
 
 struct tg_cloud_type {
     struct tg_config_cloud_type config;

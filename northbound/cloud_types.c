@@ -3,12 +3,13 @@
 #include "northbound/azure_hub.h"
 #include "northbound/cloud.h"
 #include "northbound/gcp_iot_core.h"
+#include "northbound/module/module_cloud.h"
 #include "northbound/mqtt_cloud.h"
 #include "northbound/pubsub/gcp_pubsub.h"
 #include "northbound/sparkplug.h"
 
 static const struct tg_cloud_type *const types[] = {&tg_azure_hub, &tg_gcp_iot_core, &tg_gcp_pubsub,
-                                                    &tg_aws_iot, &tg_mqtt_cloud};
+                                                    &tg_aws_iot,   &tg_mqtt_cloud,   &tg_module_cloud};
 
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 

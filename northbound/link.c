@@ -8,7 +8,6 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
-#include "northbound/pubsub/pubsub_link.h"
 #include "northbound/transport.h"
 
 #define STABLE_MS            60000 /* online for so long: the back-off begins anew */
@@ -70,7 +69,7 @@ void tg_link_arm(struct tg_link *l)
     default:
         break;
     }
-    if (l->stream)
+    if (tg_link_has_connection(l))
         earliest(&at, l->protocol->deadline(l));
     earliest(&at, tg_link_expiry_due(l));
     tg_deadline_set(&l->deadline, at);
@@ -112,15 +111,6 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     l->errand = false;
 }
 
-static uint64_t pending_rows(const struct tg_link *l)
-{
-    const struct tg_session *s;
-    uint64_t rows = 0;
-    TAILQ_FOREACH(s, &l->sessions, in_link)
-    rows += tg_feed_pending(s->feed);
-    return rows;
-}
-
 static uint64_t credential_stamp(const struct tg_link *l)
 {
     const struct tg_option *own = tg_settings_table(l->config->settings);
@@ -132,17 +122,10 @@ static uint64_t credential_stamp(const struct tg_link *l)
     return stamp;
 }
 
-static const char *what_failed(enum tg_session_state state)
-{
-    if (state == TG_SESSION_ONLINE || state == TG_SESSION_RENEWING)
-        return "connection lost";
-    return state == TG_SESSION_PROVISIONING ? "cannot be provisioned" : "cannot connect";
-}
-
 static int64_t wait_for(struct tg_link *l, enum tg_retry retry)
 {
     uint32_t random = tg_random_u32();
-    int64_t wait = tg_backoff_next(&l->backoff, random);
+    int64_t wait = tg_link_uplink_wait(l, tg_backoff_next(&l->backoff, random));
     switch (retry) {
     case TG_RETRY_NOW:
         return l->backoff.attempt > 1 ? wait : 0;
@@ -158,7 +141,7 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
 {
     bool told = strcmp(text, l->last_error) == 0 && tg_clock_mono_ms() - l->told_ms < TELL_AGAIN_MS;
     bool was_online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
-    const char *what = what_failed(l->state);
+    const char *what = tg_link_what_failed(l->state);
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
@@ -172,7 +155,7 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
     tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
            "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s%s", l->target.device_id,
-           l->config->name, what, text, (unsigned long long)pending_rows(l), (double)wait / 1000.0,
+           l->config->name, what, text, (unsigned long long)tg_link_pending_rows(l), (double)wait / 1000.0,
            l->waits_for_change ? " or when its credential or the configuration changes" : "");
     if (!told)
         l->told_ms = tg_clock_mono_ms();
@@ -316,6 +299,14 @@ void tg_link_slot_granted(struct tg_link *l)
     l->identity = fresh;
     tg_link_watch_expiry(l, tg_clock_mono_ms());
     o.credential = l->identity.credential;
+    if (l->protocol->connect) {
+        rc = l->protocol->connect(l, &err);
+        if (rc < 0)
+            tg_link_fail_error(l, &err);
+        else
+            tg_link_arm(l);
+        return;
+    }
     rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
     if (rc == TG_OK)
         rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
@@ -328,15 +319,17 @@ void tg_link_slot_granted(struct tg_link *l)
 
 void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
 {
-    struct tg_stream_stats st;
+    struct tg_stream_stats st = {.version = "by module"};
     struct tg_session *s, *next;
     uint64_t generation = l->generation;
     tg_set_release_slot(l);
     l->failures_in_a_row = 0;
-    tg_stream_stats(l->stream, &st);
+    if (l->stream)
+        tg_stream_stats(l->stream, &st);
     tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s %s (%s%s%s)%s", l->target.device_id, l->config->name,
-           l->errand ? "asks where it belongs" : "online", l->cloud->tls ? st.version : "no TLS",
-           st.resumed ? ", resumed" : "", session_present ? ", session present" : "",
+           l->errand ? "asks where it belongs" : "online",
+           l->cloud->tls || !l->stream ? st.version : "no TLS", st.resumed ? ", resumed" : "",
+           session_present ? ", session present" : "",
            l->next_tag > l->first_tag ? ", sending again what was in flight" : "");
     l->told_ms = 0;
     if (l->errand) {
@@ -416,7 +409,7 @@ static void on_deadline(void *user)
         waited(l, now);
         return;
     }
-    if (l->stream && l->protocol->deadline(l) <= now && !l->protocol->tick(l, now))
+    if (tg_link_has_connection(l) && l->protocol->deadline(l) <= now && !l->protocol->tick(l, now))
         return;
     if ((l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_PROVISIONING) && !tg_link_wake(l, now))
         return;
@@ -424,7 +417,7 @@ static void on_deadline(void *user)
         begin_renewal(l, now);
     else if (l->state == TG_SESSION_RENEWING && now >= l->renew_limit_ms)
         tg_link_reconnect(l, "renewing the credential");
-    if (l->stream && tg_link_take_held(l, now))
+    if (l->carried || (l->stream && tg_link_take_held(l, now)))
         tg_link_go_on(l, now);
 }
 
@@ -516,7 +509,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     l->magic = TG_LINK_MAGIC;
     l->set = set;
     l->shared = shared;
-    l->protocol = cloud->type->transport == TG_TRANSPORT_HTTPS ? &tg_link_pubsub : &tg_link_mqtt;
+    l->protocol = tg_link_protocol_of(cloud->type);
     l->in = tg_buffer_init(TG_LINK_IN_LIMIT);
     l->generation = ++set->generation;
     l->renew_at_ms = l->wake_ms = INT64_MAX;

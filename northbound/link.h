@@ -6,6 +6,8 @@
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
  *   pubsub/          the same for Pub/Sub over HTTPS: pubsub_link.c, pubsub_login.c
+ *   module/          the same through a radio module's own connection: module_link.c
+ *   link_kinds.c     which protocol it has, what is said of it
  *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, telemetry
@@ -14,6 +16,7 @@
  *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
+ *   link_uplink.c    what the site's way to the network means for it
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
  *
@@ -37,6 +40,7 @@
 #include "core/base/backoff.h"
 #include "core/base/histogram.h"
 #include "northbound/day_meter.h"
+#include "northbound/carrier.h"
 #include "northbound/identity.h"
 #include "northbound/session_set.h"
 #include "store/notes.h"
@@ -88,6 +92,7 @@ struct tg_session_set {
     struct tg_store *store;
     struct tg_notes *notes; /* NULL = nothing is remembered over a restart */
     char *gateway, *state_dir;
+    enum tg_uplink uplink;
     struct tg_session_callbacks cb;
     void *user;
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
@@ -95,6 +100,9 @@ struct tg_session_set {
     uint64_t generation;   /* the last one given to a connection */
     uint64_t command_next; /* the last number given to a command */
     uint32_t session_next; /* the last number given to a session */
+    uint32_t channel;      /* the last number given to a carried connection */
+    struct tg_carrier carrier;
+    struct tg_module_link *modules; /* links that are carried */
     struct tg_session *sessions, **sessions_tail;
     struct tg_deadline deadline; /* a bucket refills, or trim_ms */
     int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
@@ -176,7 +184,9 @@ TAILQ_HEAD(tg_session_list, tg_session);
 struct tg_link_protocol {
     int (*open)(struct tg_link *l);   /* makes protocol_memory; TG_ENOMEM. NULL = there is none */
     void (*close)(struct tg_link *l); /* frees it */
-    void (*ready)(struct tg_link *l); /* the stream is up: log in */
+    /* Makes the connection, which is no stream: sets l->carried. NULL = a stream is opened. */
+    int (*connect)(struct tg_link *l, struct tg_error *err);
+    void (*ready)(struct tg_link *l); /* the stream is up: log in. Not with `connect`, nor is data() */
     void (*data)(struct tg_link *l, struct tg_bytes data);
     /* The connection ended. True: dealt with; false: it is a failure. NULL = always that. */
     bool (*ended)(struct tg_link *l, const struct tg_error *err);
@@ -186,7 +196,9 @@ struct tg_link_protocol {
     bool (*tick)(struct tg_link *l, int64_t now_ms); /* false: the link has failed */
     void (*goodbye)(struct tg_link *l);              /* writes the last words, if any */
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
-    const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
+    void (*probe)(struct tg_link *l,
+                  int64_t now_ms); /* writes what shows whether the connection still stands; NULL = cannot */
+    const char *identity;          /* what proves it when that is not the cloud's `identity`; NULL = it is */
 };
 
 /* What an errand found (link_assign.c). */
@@ -224,6 +236,7 @@ struct tg_link {
     struct tg_backoff backoff;
     struct tg_deadline deadline;
     struct tg_stream *stream;
+    bool carried; /* the connection, or what is being made of it, is no stream (protocol->connect) */
     struct tg_tls_ticket ticket;
     struct tg_buffer in; /* an inbound packet that has not wholly arrived */
     struct tg_mqtt_client mqtt;
@@ -251,6 +264,7 @@ struct tg_link {
     double publish_tokens;
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
+    int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     uint64_t credential_stamp;              /* of the credential's files when they were last read */
     int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
@@ -298,9 +312,23 @@ void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leavin
 /* The timer is closed, and no thread is at work for the link: frees it and tells. */
 void tg_link_close_finish(struct tg_link *l);
 
+/* --- link_kinds.c --- */
+const struct tg_link_protocol *tg_link_protocol_of(const struct tg_cloud_type *type);
+/* There is a connection, or one is being made. */
+static inline bool tg_link_has_connection(const struct tg_link *l)
+{
+    return l->stream || l->carried;
+}
+/* Of all its sessions: what waits in the outbox. */
+uint64_t tg_link_pending_rows(const struct tg_link *l);
+/* "cannot connect", "connection lost": what a failure in this state is. */
+const char *tg_link_what_failed(enum tg_session_state state);
+
 /* --- link_login.c --- */
 /* Makes the login and sends CONNECT, at once or when the key has signed. */
 void tg_link_log_in(struct tg_link *l);
+/* A credential that ends is renewed before: when the connection is made with it. expires_s: Unix time; 0 = never. */
+void tg_link_plan_renewal(struct tg_link *l, int64_t expires_s, int64_t wall_s, int64_t now_ms);
 
 /* --- link_mqtt.c --- */
 /* Asks for what sessions (and the link) still want to subscribe, one SUBSCRIBE at a time. */
@@ -355,6 +383,12 @@ void tg_link_orphan(struct tg_link *l, struct tg_session *s);
 void tg_link_take_back(struct tg_link *l, struct tg_session *s);
 void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
+/* Batches whose max_delay is over are ready. */
+void tg_link_ripen(struct tg_link *l, int64_t now_ms);
+/* Writes the message of as many as fit of the first `count` rows of the session's feed; the body is valid until the next call. How many;
+ * negative when the first cannot be written. */
+int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
+                       struct tg_bytes *ret_body) TG_CHECKED;
 /* The unit of a point of a session, as formats ask for it. */
 const char *tg_link_unit_of(void *session, struct tg_bytes point);
 /* Takes the first row out that can never be sent. */
@@ -410,6 +444,10 @@ void tg_link_watch_expiry(struct tg_link *l, int64_t now_ms);
 /* When that is due next: INT64_MAX = never. */
 int64_t tg_link_expiry_due(const struct tg_link *l);
 void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms);
+
+/* --- link_uplink.c --- */
+/* The wait before the next attempt as the uplink makes it, from what the back-off says. */
+int64_t tg_link_uplink_wait(const struct tg_link *l, int64_t wait_ms);
 
 /* --- session.c --- */
 void tg_session_rows(void *session); /* on_rows of its feed */

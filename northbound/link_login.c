@@ -50,14 +50,14 @@ static void make_login(struct tg_link_login *k)
                             &k->err);
 }
 
-static void plan_renewal(struct tg_link *l, const struct tg_cloud_login *login, int64_t wall_s, int64_t now)
+void tg_link_plan_renewal(struct tg_link *l, int64_t expires_s, int64_t wall_s, int64_t now_ms)
 {
     l->renew_at_ms = INT64_MAX;
-    l->credential_expires_s = login->expires_s;
-    if (login->expires_s && !l->errand) {
-        int64_t life_ms = (login->expires_s - wall_s) * 1000; /* renew at 75 … 85 %, spread over the fleet */
-        l->renew_at_ms = now + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;
-        l->renew_limit_ms = now + life_ms - 1000;
+    l->credential_expires_s = expires_s;
+    if (expires_s && !l->errand) {
+        int64_t life_ms = (expires_s - wall_s) * 1000; /* renew at 75 … 85 %, spread over the fleet */
+        l->renew_at_ms = now_ms + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;
+        l->renew_limit_ms = now_ms + life_ms - 1000;
     }
 }
 
@@ -76,7 +76,7 @@ static void send_connect(struct tg_link *l, struct tg_link_login *k)
         tg_link_fail_error(l, &k->err);
         return;
     }
-    plan_renewal(l, &k->login, k->wall_s, now);
+    tg_link_plan_renewal(l, k->login.expires_s, k->wall_s, now);
     tg_link_set_state(l, TG_SESSION_LOGIN);
     connect_len = l->set->out.len;
     sent = tg_link_flush(l);

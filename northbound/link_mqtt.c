@@ -286,6 +286,12 @@ static void goodbye(struct tg_link *l)
         (void)tg_link_flush(l); /* the connection ends either way */
 }
 
+static void probe(struct tg_link *l, int64_t now)
+{
+    if (tg_mqtt_client_ping(&l->mqtt, now, &l->set->out) == TG_OK)
+        (void)tg_link_flush(l); /* without room a later tick writes it */
+}
+
 static void lost(struct tg_link *l)
 {
     tg_mqtt_client_transport_lost(&l->mqtt);
@@ -299,4 +305,5 @@ const struct tg_link_protocol tg_link_mqtt = {
     .tick = tick,
     .goodbye = goodbye,
     .lost = lost,
+    .probe = probe,
 };

@@ -267,6 +267,20 @@ static int encode(struct tg_link *l, struct message *m)
     return n;
 }
 
+int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count, struct tg_bytes *ret_body)
+{
+    const struct tg_row *rows[1000];
+    struct message m = {.session = s, .rows = rows, .count = count};
+    int n;
+    TG_ASSERT(count <= sizeof rows / sizeof rows[0]);
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = tg_feed_at(s->feed, i);
+    n = encode(l, &m);
+    if (n > 0)
+        *ret_body = m.body;
+    return n;
+}
+
 const char *tg_link_unit_of(void *user, struct tg_bytes point)
 {
     const struct tg_session *s = user;
@@ -504,7 +518,7 @@ int64_t tg_link_send_due(const struct tg_link *l)
     return due > l->pumped_ms ? due : INT64_MAX;
 }
 
-static void ripen(struct tg_link *l, int64_t now_ms)
+void tg_link_ripen(struct tg_link *l, int64_t now_ms)
 {
     struct tg_session *s;
     while ((s = TAILQ_FIRST(&l->delayed)) != NULL && s->batch_due_ms <= now_ms) {
@@ -557,7 +571,7 @@ bool tg_link_pump(struct tg_link *l, int64_t now_ms)
         rc = resend(l, now_ms);
     if (rc == TG_EAGAIN && l->state == TG_SESSION_ONLINE) {
         rc = 1;
-        ripen(l, now_ms);
+        tg_link_ripen(l, now_ms);
         while (rc > 0)
             rc = send_next(l, now_ms);
     }

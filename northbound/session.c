@@ -315,7 +315,7 @@ static void describe_identity(const struct tg_session *s, struct tg_session_stat
         st->identity = l->protocol->identity;
     st->key_in_token = info.key_in_token;
     st->not_after_s = info.not_after_s;
-    st->credential_expires_s = l->stream ? l->credential_expires_s : 0;
+    st->credential_expires_s = l->stream || l->carried ? l->credential_expires_s : 0;
 }
 
 static void describe_wait(const struct tg_session *s, struct tg_session_stats *st)

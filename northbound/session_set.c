@@ -116,7 +116,7 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     *cloud = (struct tg_set_cloud){.type = tg_cloud_type_of(config, err)};
     if (!cloud->type)
         return TG_ENOTFOUND;
-    if (tg_settings_int(config->common, "tls")) {
+    if (tg_settings_int(config->common, "tls") && cloud->type->transport != TG_TRANSPORT_CARRIER) {
         rc = tg_tls_context_new(&o, &cloud->tls, err);
         if (rc < 0) {
             tg_error_wrap(err, "cloud %s", config->name);

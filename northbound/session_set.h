@@ -7,6 +7,10 @@
  *          take turns; with n clouds (n < TG_SET_MAX_HANDSHAKES) one holds at most TG_SET_MAX_HANDSHAKES + 1 - n of the
  *          slots, with more just one, so each of the others finds one free however long a cloud leaves its connects unanswered.
  *          A reload that describes a cloud as before shares its place, its pacing and its TLS context.
+ * UPLINK   What a modem says of the site's way to the network, before any time-out does. When it comes back, sessions that wait begin
+ *          again within a second (spread at random, and paced as above); when it goes, those that are online ask their broker whether
+ *          it is still there, and those that wait try at the slow end of their back-off. They do try: a modem that is wrong stops no
+ *          delivery for good.
  * MEMORY   One output buffer, one body and one topic for all sessions: the loop is the only user.
  * Loop thread.
  */
@@ -40,6 +44,10 @@ struct tg_cloud_stats {
 };
 void tg_session_set_each_cloud(struct tg_session_set *set,
                                void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user);
+enum tg_uplink { TG_UPLINK_UNKNOWN, TG_UPLINK_UP, TG_UPLINK_DOWN };
+/* The same again changes nothing. UNKNOWN: nobody says any more; sessions go on as without. */
+void tg_session_set_uplink(struct tg_session_set *set, enum tg_uplink uplink);
+
 uint32_t tg_session_set_count(const struct tg_session_set *set);
 
 #endif

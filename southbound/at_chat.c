@@ -22,6 +22,7 @@ void tg_at_chat_init(struct tg_at_chat *c, const struct tg_at_chat_config *confi
     set_default(&c->config.abort_ms, 5000);
     set_default(&c->config.guard_ms, 1100);
     tg_at_lines_init(&c->lines);
+    tg_at_lines_blocks(&c->lines, config->blocks);
     c->not_before_ms = c->blocked_ms = c->last_rx_ms = INT64_MIN;
     c->data_at_ms = INT64_MAX;
 }
@@ -115,13 +116,14 @@ void tg_at_chat_start_next_(struct tg_at_chat *c, int64_t now_ms)
     c->counters.commands++;
     c->text_len = c->payload_len = 0;
     c->response_count = c->truncated = 0;
-    c->payload_truncated = c->prompted = false;
+    c->payload_truncated = c->payload_lied = c->prompted = c->payload_own = false;
     c->data_at_ms = INT64_MAX;
     n = strlen(c->current.text);
     memcpy(c->out_buf, c->current.text, n);
     c->out_buf[n] = '\r';
-    c->out = tg_bytes(c->out_buf, n + 1);
+    c->out = tg_bytes(c->out_buf, c->current.data_at_once ? n : n + 1);
     tg_at_lines_expect(&c->lines, c->current.prompt);
+    tg_at_lines_announce(&c->lines, &c->current.announce);
     c->deadline_ms = now_ms + c->current.timeout_ms;
     c->state = TG_AT_WAIT;
 }
@@ -139,10 +141,15 @@ void tg_at_chat_finish_(struct tg_at_chat *c, const struct tg_at_final *final, s
     r->truncated = c->truncated;
     r->payload = tg_bytes(c->payload, c->payload_len);
     r->payload_truncated = c->payload_truncated || c->lines.payload_left > 0;
+    r->payload_lied = c->payload_lied;
     r->connected = final->connected;
     tg_at_lines_expect(&c->lines, NULL);
+    tg_at_lines_announce(&c->lines, NULL);
+    c->payload_own = false;
     c->data_at_ms = INT64_MAX;
     c->out = tg_bytes(NULL, 0);
+    if (r->connected && tg_at_lines_more(&c->lines))
+        tg_at_lines_reset(&c->lines); /* text that was held back is no data */
     c->state = r->connected ? TG_AT_DATA : TG_AT_IDLE;
 }
 
@@ -157,6 +164,10 @@ void tg_at_chat_output_ack(struct tg_at_chat *c, size_t n, int64_t now_ms)
     c->out = tg_at_rest(c->out, n);
     if (n == 0 || c->out.len > 0)
         return;
+    if (c->state == TG_AT_WAIT && c->current.data_at_once && !c->prompted) {
+        c->prompted = true;
+        c->out = c->current.data;
+    }
     if (c->state == TG_AT_WAIT)
         c->deadline_ms = now_ms + c->current.timeout_ms;
     else if (c->state == TG_AT_PROBE)
@@ -171,7 +182,10 @@ void tg_at_chat_abort(struct tg_at_chat *c, int64_t now_ms)
         tg_at_chat_send_(c, "\x1b");
         c->data_at_ms = INT64_MAX;
     } else if (c->out.len > 0) { /* not all of it is out: the CR goes behind it */
-        size_t end = (size_t)(c->out.data - c->out_buf) + c->out.len;
+        size_t end;
+        if (c->out.data < c->out_buf || c->out.data >= c->out_buf + sizeof c->out_buf - 1)
+            return; /* raw data on their way must come out whole, else what follows counts as theirs */
+        end = (size_t)(c->out.data - c->out_buf) + c->out.len;
         c->out_buf[end] = '\r';
         c->out.len++;
     } else {
@@ -247,20 +261,6 @@ static bool is_echo(const struct tg_at_chat *c, struct tg_bytes line)
            tg_bytes_eq(tg_bytes(line.data, data.len), data) && line.len <= data.len + 1;
 }
 
-/* The first number behind the prefix; TG_AT_PAYLOAD_MAX_BYTES is checked where the bytes arrive. */
-static size_t announced(const struct tg_at_chat *c, struct tg_bytes line)
-{
-    size_t i = strlen(c->current.prefix), n = 0;
-    while (i < line.len && line.data[i] == ' ')
-        i++;
-    for (; i < line.len && line.data[i] >= '0' && line.data[i] <= '9'; i++) {
-        if (n > 10000000)
-            return 0;
-        n = n * 10 + (size_t)(line.data[i] - '0');
-    }
-    return n;
-}
-
 static void add_line(struct tg_at_chat *c, struct tg_bytes line)
 {
     if (c->response_count == TG_AT_RESPONSE_MAX_LINES || line.len > sizeof c->text - c->text_len) {
@@ -281,13 +281,24 @@ static bool makes_call(const struct tg_at_chat *c)
     return memchr("DAOH", t[2] & ~0x20, 4) != NULL || strncmp(t + 2, "+CGDATA", 7) == 0;
 }
 
+bool tg_at_chat_final_(struct tg_at_chat *c, struct tg_bytes line, struct tg_at_final *ret_final)
+{
+    struct tg_at_final own = {.code = -1};
+    if (!c->config.is_final || !c->config.is_final(c->config.user, line, &own))
+        return tg_at_final_parse(line, c->config.numeric_results, ret_final);
+    *ret_final = own;
+    return true;
+}
+
 static void pending_line(struct tg_at_chat *c, struct tg_bytes line, int64_t now_ms)
 {
     struct tg_at_final final;
     bool own = is_own(c, line);
+    size_t n;
+    c->payload_own = false; /* a block behind an echo or a URC is not the answer's */
     if (is_echo(c, line))
         return;
-    if (tg_at_final_parse(line, c->config.numeric_results, &final) &&
+    if (tg_at_chat_final_(c, line, &final) &&
         !(final.ambiguous && own && c->current.is_response && c->response_count == 0)) {
         if (final.of_a_call && !makes_call(c) && take_urc(c, line, now_ms))
             return;
@@ -298,8 +309,15 @@ static void pending_line(struct tg_at_chat *c, struct tg_bytes line, int64_t now
     if (!own && take_urc(c, line, now_ms))
         return;
     add_line(c, line);
-    if (own && c->current.payload_after_line && c->current.prefix)
-        tg_at_lines_payload(&c->lines, announced(c, line));
+    c->payload_own = c->state == TG_AT_WAIT;
+    if (!c->current.announce.prefix || c->current.announce.quoted ||
+        !tg_bytes_starts(line, c->current.announce.prefix))
+        return;
+    n = tg_at_announced(&c->current.announce, line);
+    if (n == TG_AT_NOT_ANNOUNCED)
+        c->payload_lied = true; /* no length that anybody can count to */
+    else
+        tg_at_lines_payload(&c->lines, n);
 }
 
 static void line(struct tg_at_chat *c, struct tg_bytes text, int64_t now_ms)
@@ -312,7 +330,7 @@ static void line(struct tg_at_chat *c, struct tg_bytes text, int64_t now_ms)
         c->urc_len = 0;
     } else if (c->state == TG_AT_WAIT || c->state == TG_AT_ABORTING) {
         pending_line(c, text, now_ms);
-    } else if (tg_at_chat_syncing_(c) && tg_at_final_parse(text, c->config.numeric_results, &final)) {
+    } else if (tg_at_chat_syncing_(c) && tg_at_chat_final_(c, text, &final)) {
         tg_at_chat_sync_final_(c, now_ms);
     } else if (tg_at_chat_syncing_(c) && c->late_prefix[0] && tg_bytes_starts(text, c->late_prefix)) {
         c->counters.discarded++;
@@ -327,11 +345,28 @@ static void line(struct tg_at_chat *c, struct tg_bytes text, int64_t now_ms)
 static void payload(struct tg_at_chat *c, struct tg_bytes part)
 {
     size_t room = sizeof c->payload - c->payload_len;
+    if (!c->payload_own && !(c->state == TG_AT_WAIT && c->lines.after_payload == '"')) {
+        c->counters.stray_bytes += part.len;
+        return;
+    }
     if (part.len > room)
         c->payload_truncated = true;
     room = part.len < room ? part.len : room;
     memcpy(c->payload + c->payload_len, part.data, room);
     c->payload_len += room;
+}
+
+static void prompt(struct tg_at_chat *c, int64_t now_ms)
+{
+    if (c->state != TG_AT_WAIT || c->prompted)
+        return;
+    if (c->out.len > 0) { /* to something else: the command is not there yet */
+        c->counters.early_prompts++;
+        tg_at_lines_expect(&c->lines, c->current.prompt);
+        return;
+    }
+    c->prompted = true;
+    c->data_at_ms = now_ms + c->current.data_delay_ms;
 }
 
 static void item(struct tg_at_chat *c, const struct tg_at_item *it, int64_t now_ms)
@@ -342,10 +377,7 @@ static void item(struct tg_at_chat *c, const struct tg_at_item *it, int64_t now_
         line(c, it->bytes, now_ms);
         break;
     case TG_AT_ITEM_PROMPT:
-        if (pending && !c->prompted) {
-            c->prompted = true;
-            c->data_at_ms = now_ms + c->current.data_delay_ms;
-        }
+        prompt(c, now_ms);
         break;
     case TG_AT_ITEM_PAYLOAD:
         payload(c, it->bytes);
@@ -353,6 +385,9 @@ static void item(struct tg_at_chat *c, const struct tg_at_item *it, int64_t now_
     case TG_AT_ITEM_OVERLONG:
         if (pending)
             c->truncated++;
+        break;
+    case TG_AT_ITEM_LIE:
+        c->payload_lied = c->payload_lied || pending;
         break;
     case TG_AT_ITEM_NONE:
         break;

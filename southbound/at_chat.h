@@ -19,7 +19,9 @@
  *   QUIET     resynchronising: quiet_ms without a byte (at most quiet_max_ms)                → PROBE
  *   PROBE     "AT" was sent; a final result                                                  → SETTLE
  *             probe_ms without one: again, three times in all (the third with ESC ahead, which leaves a
- *             prompt), then event LOST                                                       → LOST
+ *             prompt; the first too when the device waits for data)                          → QUIET
+ *             with `escape` a fourth, behind "+++" between guard times: the device may be in data mode
+ *             then event LOST                                                                → LOST
  *   SETTLE    until every result that is owed has come, or settle_ms of silence; event SYNCED → IDLE
  *   LOST      nothing is sent; tg_at_chat_sync()                                             → QUIET
  *   DATA      what follows belongs to the caller; tg_at_chat_leave_data()                    → GUARD
@@ -63,13 +65,15 @@
 #define TG_AT_PAYLOAD_MAX_BYTES  4096
 
 struct tg_at_command {
-    const char *text;        /* "AT+CSQ", without line end */
-    const char *prefix;      /* of its response, "+CSQ:"; NULL = none */
-    const char *prompt;      /* "> ": when it comes, `data` is sent; NULL = none */
-    struct tg_bytes data;    /* with its terminator (Ctrl-Z) where the device wants one */
-    int64_t data_delay_ms;   /* between prompt and data (u-connectXpress wants 50) */
-    int64_t timeout_ms;      /* from when the text was written out to the final result */
-    bool payload_after_line; /* the first number behind `prefix` says how many raw bytes follow the line */
+    const char *text;     /* "AT+CSQ", without line end */
+    const char *prefix;   /* of its response, "+CSQ:"; NULL = none */
+    const char *prompt;   /* "> ": when it comes, `data` is sent; NULL = none */
+    struct tg_bytes data; /* with its terminator (Ctrl-Z) where the device wants one */
+    bool
+        data_at_once; /* `data` follows the text directly, without prompt and CR (a block of u-connectXpress) */
+    int64_t data_delay_ms;          /* between prompt and data (u-connectXpress wants 50) */
+    int64_t timeout_ms;             /* from when the text was written out to the final result */
+    struct tg_at_announce announce; /* of raw bytes in the answer; taken from lines of the response only */
     bool (*is_response)(
         void *user,
         struct tg_bytes line); /* tells a response from a URC of the same prefix; NULL = prefix alone */
@@ -86,8 +90,12 @@ struct tg_at_chat_config {
     const struct tg_at_urc *urcs; /* borrowed */
     size_t urc_count;
     bool (*is_urc)(void *user, struct tg_bytes line); /* further URCs; may be NULL */
+    /* Further final results, looked at ahead of the known ones; may be NULL. *ret_final is zeroed but for `code` = -1. */
+    bool (*is_final)(void *user, struct tg_bytes line, struct tg_at_final *ret_final);
     void *user;
     bool numeric_results; /* ATV0 */
+    bool blocks;          /* 01 and a u16 begin raw bytes, see at_lines.h */
+    bool escape;          /* "+++" is the last probe's */
     /* 0 = default */
     int64_t pause_ms;     /* 25: between a result and the next command */
     int64_t quiet_ms;     /* 100 */
@@ -108,6 +116,7 @@ struct tg_at_result {
     uint32_t truncated; /* lines dropped: too long, or the response's bound reached */
     struct tg_bytes payload;
     bool payload_truncated; /* more was announced than TG_AT_PAYLOAD_MAX_BYTES or than came */
+    bool payload_lied;      /* what came behind it shows that its announced length was wrong */
     bool connected;         /* state is DATA */
 };
 
@@ -116,7 +125,7 @@ enum tg_at_event_kind {
     TG_AT_EVENT_URC,        /* lines[0], of a two-line URC lines[1] too (absent when it did not come) */
     TG_AT_EVENT_OTHER,      /* lines[0] fits nothing: a stray result, noise */
     TG_AT_EVENT_SYNCED,     /* commands flow (again) */
-    TG_AT_EVENT_LOST        /* three probes without an answer */
+    TG_AT_EVENT_LOST        /* all probes without an answer */
 };
 
 struct tg_at_event {
@@ -142,7 +151,9 @@ enum tg_at_state {
 
 struct tg_at_counters {
     uint64_t commands, timeouts, resyncs, probes, urcs, others;
-    uint64_t discarded; /* lines of nobody while resynchronising */
+    uint64_t discarded;     /* lines of nobody while resynchronising */
+    uint64_t early_prompts; /* before the command was written out: the data were kept back */
+    uint64_t stray_bytes;   /* raw bytes that belong to no answer */
 };
 
 /* Visible so that it can be embedded; fields are read through the functions. */
@@ -166,6 +177,9 @@ struct tg_at_chat {
     uint32_t owed; /* final results the device may still send for what it was sent */
     bool plus_sent;
     bool prompted;        /* the prompt came */
+    bool at_prompt;       /* the command that timed out left the device waiting for data */
+    bool payload_own;     /* raw bytes belong to the answer */
+    bool escaping;        /* GUARD is a probe's, not tg_at_chat_leave_data()'s */
     char late_prefix[32]; /* how a late answer to the command that timed out would begin; "" = not known */
 
     uint8_t out_buf[TG_AT_COMMAND_MAX_BYTES + 4];
@@ -177,7 +191,7 @@ struct tg_at_chat {
     uint32_t response_count, truncated;
     uint8_t payload[TG_AT_PAYLOAD_MAX_BYTES];
     size_t payload_len;
-    bool payload_truncated;
+    bool payload_truncated, payload_lied;
 
     uint8_t urc_line[TG_AT_LINE_MAX_BYTES]; /* first line of a two-line URC */
     size_t urc_len;                         /* 0 = none waits */

@@ -9,7 +9,7 @@
 #include "southbound/at_chat.h"
 
 #define TG_AT_SLOTS          (TG_AT_QUEUE_MAX + 1)
-#define TG_AT_PROBES         3
+#define TG_AT_PROBES         3    /* the last with ESC; with `escape` one more, behind "+++" */
 #define TG_AT_URC_SECOND_MS  1000 /* how long the second line of a URC is waited for */
 #define TG_AT_HELD_MS        200  /* silence after which an open quote is taken for a stray one */
 #define TG_AT_PARTIAL_MS     100  /* silence after which an unfinished line is noise */
@@ -28,6 +28,8 @@ void tg_at_chat_simple_event_(struct tg_at_chat *c, enum tg_at_event_kind kind);
 void tg_at_chat_send_(struct tg_at_chat *c, const char *text);
 /* The first line of a two-line URC stays alone. */
 void tg_at_chat_urc_alone_(struct tg_at_chat *c);
+/* A final result, the caller's own or a known one. */
+bool tg_at_chat_final_(struct tg_at_chat *c, struct tg_bytes line, struct tg_at_final *ret_final);
 void tg_at_chat_start_next_(struct tg_at_chat *c, int64_t now_ms);
 
 #endif

@@ -36,6 +36,7 @@ static void remember_late(struct tg_at_chat *c)
 {
     const char *from = c->current.prefix;
     size_t n = 0;
+    c->at_prompt = c->current.prompt && c->prompted;
     if (!from) {
         from = c->current.text + (strncmp(c->current.text, "AT+", 3) == 0 ? 2 : 0);
         while (from[n] && !strchr("=?;", from[n]))
@@ -54,6 +55,7 @@ void tg_at_chat_begin_sync_(struct tg_at_chat *c, int64_t now_ms)
 {
     c->counters.resyncs++;
     c->sync_tries = 0;
+    c->escaping = false;
     c->out = tg_bytes(NULL, 0);
     tg_at_lines_reset(&c->lines);
     c->urc_len = 0;
@@ -113,6 +115,7 @@ void tg_at_chat_leave_data(struct tg_at_chat *c, int64_t now_ms)
     if (c->state != TG_AT_DATA)
         return;
     c->state = TG_AT_GUARD;
+    c->escaping = false;
     c->plus_sent = false;
     c->deadline_ms = now_ms + c->config.guard_ms;
 }
@@ -134,9 +137,11 @@ static void probe(struct tg_at_chat *c, int64_t now_ms)
     c->counters.probes++;
     c->sync_tries++;
     tg_at_lines_reset(&c->lines);
-    tg_at_chat_send_(c, c->sync_tries == TG_AT_PROBES ? "\x1b"
-                                                        "AT\r"
-                                                      : "AT\r");
+    /* Never Ctrl-Z: it would send what lies half-written at a prompt. */
+    tg_at_chat_send_(c, c->sync_tries == TG_AT_PROBES || c->at_prompt ? "\x1b"
+                                                                        "AT\r"
+                                                                      : "AT\r");
+    c->at_prompt = false;
     owe(c);
     c->state = TG_AT_PROBE;
     c->deadline_ms = now_ms + c->config.probe_ms;
@@ -149,6 +154,14 @@ static void probe_unanswered(struct tg_at_chat *c, int64_t now_ms)
         quiet(c, now_ms);
         return;
     }
+    if (c->config.escape && !c->escaping) {
+        tg_at_lines_reset(&c->lines); /* what is held back would not be looked at */
+        c->state = TG_AT_GUARD;
+        c->escaping = true;
+        c->plus_sent = false;
+        c->deadline_ms = now_ms + c->config.guard_ms;
+        return;
+    }
     c->state = TG_AT_LOST;
     c->deadline_ms = INT64_MAX;
     tg_at_chat_simple_event_(c, TG_AT_EVENT_LOST);
@@ -156,6 +169,10 @@ static void probe_unanswered(struct tg_at_chat *c, int64_t now_ms)
 
 static void guard_over(struct tg_at_chat *c, int64_t now_ms)
 {
+    if (c->plus_sent && c->escaping) {
+        probe(c, now_ms);
+        return;
+    }
     if (c->plus_sent) {
         owe(c);
         tg_at_chat_begin_sync_(c, now_ms);

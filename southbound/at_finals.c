@@ -29,8 +29,7 @@ static const struct {
     {"NA", NULL, EXACT, TG_AT_ERROR, false, false},
 };
 
-/* The number behind a prefix, blanks around it allowed; -1 when it is none or larger than any code. */
-static int32_t code_of(struct tg_bytes text)
+int32_t tg_at_code(struct tg_bytes text)
 {
     int32_t code = 0;
     size_t i = 0, digits = 0;
@@ -61,7 +60,7 @@ bool tg_at_final_parse(struct tg_bytes line, bool numeric_results, struct tg_at_
                                           .of_a_call = finals[i].of_a_call,
                                           .ambiguous = number || tg_bytes_eq_str(line, "NA")};
         if (hit && finals[i].match == PREFIX && !finals[i].connected)
-            ret_final->code = code_of(tg_bytes(line.data + n, line.len - n));
+            ret_final->code = tg_at_code(tg_bytes(line.data + n, line.len - n));
         return true;
     }
     return false;

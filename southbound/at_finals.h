@@ -35,6 +35,8 @@ struct tg_at_final {
 
 /* True when `line` is a final result. */
 bool tg_at_final_parse(struct tg_bytes line, bool numeric_results, struct tg_at_final *ret_final);
+/* The number in `text`, blanks around it allowed; -1 when it is none or larger than any code. */
+int32_t tg_at_code(struct tg_bytes text);
 /* "ok", "cme_error", "no_carrier", "timeout" …; static storage. */
 const char *tg_at_status_name(enum tg_at_status status);
 

@@ -19,6 +19,8 @@ void tg_at_lines_reset(struct tg_at_lines *l)
     next_line(l);
     l->replay_len = l->replay_pos = 0;
     l->payload_left = 0;
+    l->block_left = l->after_payload = 0;
+    l->announce.prefix = NULL;
     l->prompt = NULL;
     l->ended_by_cr = l->skip_lf = l->after_prompt = false;
 }
@@ -30,7 +32,7 @@ bool tg_at_lines_more(const struct tg_at_lines *l)
 
 bool tg_at_lines_partial(const struct tg_at_lines *l)
 {
-    return l->len > 0 || l->replay_len > 0 || l->dropping;
+    return l->len > 0 || l->replay_len > 0 || l->dropping || l->payload_left > 0 || l->block_left > 0;
 }
 
 bool tg_at_lines_held(const struct tg_at_lines *l)
@@ -52,7 +54,43 @@ static bool lf_may_follow(const struct tg_at_lines *l)
 void tg_at_lines_payload(struct tg_at_lines *l, size_t n)
 {
     l->payload_left = n;
+    l->after_payload = n > 0 ? '\r' : 0;
     l->skip_lf = n > 0 && lf_may_follow(l);
+}
+
+void tg_at_lines_announce(struct tg_at_lines *l, const struct tg_at_announce *a)
+{
+    l->announce = a && a->quoted ? *a : (struct tg_at_announce){0};
+}
+
+void tg_at_lines_blocks(struct tg_at_lines *l, bool on)
+{
+    l->blocks = on;
+}
+
+size_t tg_at_announced(const struct tg_at_announce *a, struct tg_bytes line)
+{
+    size_t i, n = 0, digits = 0;
+    if (!a->prefix || !tg_bytes_starts(line, a->prefix))
+        return TG_AT_NOT_ANNOUNCED;
+    i = strlen(a->prefix);
+    for (uint32_t field = 0; field < a->field; i++) {
+        if (i == line.len)
+            return TG_AT_NOT_ANNOUNCED;
+        field += line.data[i] == ',';
+    }
+    while (i < line.len && line.data[i] == ' ')
+        i++;
+    for (; i < line.len && line.data[i] >= '0' && line.data[i] <= '9'; i++, digits++) {
+        n = n * 10 + (size_t)(line.data[i] - '0');
+        if (n > TG_AT_ANNOUNCED_MAX)
+            return TG_AT_NOT_ANNOUNCED;
+    }
+    if (digits == 0 || (i < line.len && line.data[i] != ',' && line.data[i] != ' '))
+        return TG_AT_NOT_ANNOUNCED;
+    if (a->quoted && (line.len - i != 2 || line.data[i] != ',' || line.data[i + 1] != '"'))
+        return TG_AT_NOT_ANNOUNCED;
+    return n;
 }
 
 size_t tg_at_lines_skip_end(struct tg_at_lines *l, struct tg_bytes in)
@@ -167,12 +205,51 @@ static bool prompt_complete(struct tg_at_lines *l, struct tg_at_item *item)
     return true;
 }
 
+/* A quote was just opened: the line may announce what is behind it. */
+static void opened(struct tg_at_lines *l)
+{
+    size_t n =
+        l->announce.prefix ? tg_at_announced(&l->announce, tg_bytes(l->line, l->len)) : TG_AT_NOT_ANNOUNCED;
+    if (n == TG_AT_NOT_ANNOUNCED)
+        return;
+    l->payload_left = n;
+    l->after_payload = '"';
+}
+
+/* 01 outside of a string: the text so far is a line of its own. */
+static void block_begins(struct tg_at_lines *l, struct tg_at_item *item)
+{
+    if (!give_line(l, tg_bytes(l->line, l->len), item)) {
+        l->lies++;
+        item->kind = TG_AT_ITEM_LIE;
+    }
+    next_line(l);
+    l->ended_by_cr = l->skip_lf = false;
+    l->block_left = sizeof l->block_head;
+}
+
+/* True when the byte behind a payload shows that there is more of it, or less. */
+static bool lied(struct tg_at_lines *l, uint8_t c, struct tg_at_item *item)
+{
+    uint8_t want = l->after_payload;
+    l->after_payload = 0;
+    if (want == 0 || c == want || (want == '\r' && c == '\n'))
+        return false;
+    l->lies++;
+    item->kind = TG_AT_ITEM_LIE;
+    return true;
+}
+
 /* One byte of text. True when it completed an item. */
 static bool text_byte(struct tg_at_lines *l, uint8_t c, struct tg_at_item *item)
 {
     bool is_end = c == '\r' || c == '\n';
     if (is_end && !l->quoted)
         return line_end(l, c, item);
+    if (c == 1 && l->blocks && !l->quoted && !l->dropping) {
+        block_begins(l, item);
+        return true;
+    }
     if (l->ended_by_cr && l->len == 0)
         l->sends_cr = true;
     l->ended_by_cr = false;
@@ -194,7 +271,34 @@ static bool text_byte(struct tg_at_lines *l, uint8_t c, struct tg_at_item *item)
             l->held = false; /* balanced: the line ends inside the string belong to it */
     }
     append(l, c);
+    if (c == '"' && l->quoted)
+        opened(l);
     return prompt_complete(l, item);
+}
+
+/* The next part of a payload; false when there is no input for it. */
+static bool payload_part(struct tg_at_lines *l, struct tg_bytes in, size_t *used, struct tg_at_item *item)
+{
+    size_t n;
+    if (*used < in.len)
+        *used += tg_at_lines_skip_end(l, tg_at_rest(in, *used));
+    n = in.len - *used < l->payload_left ? in.len - *used : l->payload_left;
+    if (n == 0)
+        return false;
+    item->kind = TG_AT_ITEM_PAYLOAD;
+    item->bytes = tg_bytes(in.data + *used, n);
+    l->payload_left -= n;
+    *used += n;
+    return true;
+}
+
+static void block_head(struct tg_at_lines *l, uint8_t c)
+{
+    l->block_head[sizeof l->block_head - l->block_left] = c;
+    if (--l->block_left > 0)
+        return;
+    l->payload_left = (size_t)l->block_head[0] << 8 | l->block_head[1];
+    l->after_payload = '\r';
 }
 
 size_t tg_at_lines_input(struct tg_at_lines *l, struct tg_bytes in, struct tg_at_item *ret_item)
@@ -204,16 +308,9 @@ size_t tg_at_lines_input(struct tg_at_lines *l, struct tg_bytes in, struct tg_at
     ret_item->bytes = tg_bytes(NULL, 0);
     while (ret_item->kind == TG_AT_ITEM_NONE) {
         if (l->payload_left > 0 && !tg_at_lines_more(l)) {
-            size_t n;
-            if (i < in.len)
-                i += tg_at_lines_skip_end(l, tg_at_rest(in, i));
-            n = in.len - i < l->payload_left ? in.len - i : l->payload_left;
-            if (n == 0)
+            if (!payload_part(l, in, &i, ret_item))
                 break;
-            ret_item->kind = TG_AT_ITEM_PAYLOAD;
-            ret_item->bytes = tg_bytes(in.data + i, n);
-            l->payload_left -= n;
-            return i + n;
+            continue;
         }
         if (l->held && l->len == sizeof l->line)
             tg_at_lines_release(l);
@@ -223,7 +320,10 @@ size_t tg_at_lines_input(struct tg_at_lines *l, struct tg_bytes in, struct tg_at
         }
         if (i == in.len)
             break;
-        text_byte(l, in.data[i++], ret_item);
+        if (l->block_left > 0)
+            block_head(l, in.data[i++]);
+        else if (!lied(l, in.data[i], ret_item))
+            text_byte(l, in.data[i++], ret_item);
     }
     return i;
 }

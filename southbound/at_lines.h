@@ -11,6 +11,8 @@
  *   been quiet for a while, calls tg_at_lines_release(): the text is cut again, quotes ignored.
  *   Leading control bytes (NUL at power-up) and malformed UTF-8 (0xFF of a floating wire) are dropped; in
  *   the middle of a line every byte is kept, so that a damaged value does not look like a sound one.
+ *   Announced payload is raw: n bytes behind a line's end, inside a quoted string, or as a block (01, u16). What follows must be the
+ *   line's end, or the closing quote: else the announcement lied (item LIE).
  *   A prompt (`> `) has no line end: it is only looked for while tg_at_lines_expect() names it.
  *   Payload: after tg_at_lines_payload(n) the next n bytes behind the line's end are given as they are.
  *
@@ -37,8 +39,21 @@ enum tg_at_item_kind {
     TG_AT_ITEM_LINE,     /* bytes = the line without its end, never empty */
     TG_AT_ITEM_PROMPT,   /* the expected prompt; expectation is over */
     TG_AT_ITEM_PAYLOAD,  /* bytes = the next part of the payload */
-    TG_AT_ITEM_OVERLONG  /* a line was dropped */
+    TG_AT_ITEM_OVERLONG, /* a line was dropped */
+    TG_AT_ITEM_LIE /* what follows a payload shows that its announced length was wrong, or a block belongs to no line */
 };
+
+/* How a line tells how many raw bytes come. `prefix` NULL = it does not. */
+struct tg_at_announce {
+    const char *prefix; /* how that line begins: "+USORD:"; borrowed */
+    uint32_t field;     /* which of the fields behind it, divided by commas, is the length; 0 = the first */
+    bool
+        quoted; /* the bytes begin behind the quote of the field that follows: +USORD: 0,5,"…"; else behind the line's end */
+};
+#define TG_AT_NOT_ANNOUNCED SIZE_MAX
+/* The number that `line` announces, 0 … TG_AT_ANNOUNCED_MAX; TG_AT_NOT_ANNOUNCED when it announces none. */
+#define TG_AT_ANNOUNCED_MAX 10000000u
+size_t tg_at_announced(const struct tg_at_announce *a, struct tg_bytes line);
 
 struct tg_at_item {
     enum tg_at_item_kind kind;
@@ -51,9 +66,15 @@ struct tg_at_lines {
     size_t replay_len; /* > 0: line[replay_pos, replay_len) is to be cut again, quotes ignored */
     size_t replay_pos;
     size_t payload_left;
-    const char *prompt;      /* borrowed; NULL = none expected */
-    bool quoted;             /* a string is open */
-    bool held;               /* … and a line end was seen inside it */
+    const char *prompt; /* borrowed; NULL = none expected */
+    struct tg_at_announce announce;
+    uint8_t block_head[2];
+    uint8_t block_left; /* bytes of block_head still to come */
+    uint8_t
+        after_payload; /* what must follow the payload: '"', or CR for a line end; 0 = no payload has just ended */
+    bool blocks;       /* 01 and a big-endian u16 begin a block of raw bytes */
+    bool quoted;       /* a string is open */
+    bool held;         /* … and a line end was seen inside it */
     bool ignore_quotes;      /* until the end of this line */
     bool dropping;           /* the line is too long */
     bool ended_by_cr;        /* the last byte was a CR that ended a line */
@@ -63,6 +84,7 @@ struct tg_at_lines {
     bool after_prompt;       /* blanks ahead belong to the prompt */
     uint64_t garbage_bytes;  /* dropped at line starts */
     uint64_t overlong_lines; /* dropped */
+    uint64_t lies;           /* payloads whose announced length was wrong */
 };
 
 /* The view without its first n bytes (n ≤ len); fine for the empty view of NULL. */
@@ -84,6 +106,12 @@ bool tg_at_lines_more(const struct tg_at_lines *l);
 void tg_at_lines_expect(struct tg_at_lines *l, const char *prompt);
 /* Call when a LINE was just given: n raw bytes follow its end. */
 void tg_at_lines_payload(struct tg_at_lines *l, size_t n);
+/* From now on a line that fits `a` (of the quoted kind) brings payload inside it: first the PAYLOAD is given, then the line without
+ * it. NULL = no more. Copied; a->prefix is borrowed. */
+void tg_at_lines_announce(struct tg_at_lines *l, const struct tg_at_announce *a);
+/* Whether the byte 01 outside of strings begins a block: 01, its length as big-endian u16, raw bytes (u-connectXpress, second
+ * generation). The text ahead of it is given as a LINE, then the PAYLOAD; without text ahead it belongs to nothing (LIE). */
+void tg_at_lines_blocks(struct tg_at_lines *l, bool on);
 /* Call when a LINE was just given and what follows is not AT text: consumes what is left of its end from
  * `in` (0 or 1 bytes). Call again with the next input when `in` was empty. */
 size_t tg_at_lines_skip_end(struct tg_at_lines *l, struct tg_bytes in);

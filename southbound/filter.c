@@ -124,7 +124,8 @@ static int number_of_word(const struct tg_filter_options *o, struct tg_value *v)
         double x;
         bool same = v->type == TG_VALUE_TEXT
                         ? strlen(w->text) == v->text_len && memcmp(w->text, v->as.text, v->text_len) == 0
-                        : as_number(v, &x) && (double)w->number == x;
+                    : v->type == TG_VALUE_BOOL ? w->number == (v->as.boolean ? 1 : 0)
+                                               : as_number(v, &x) && (double)w->number == x;
         if (same) {
             *v = tg_value_int(w->number);
             return TG_OK;
@@ -135,18 +136,24 @@ static int number_of_word(const struct tg_filter_options *o, struct tg_value *v)
 
 int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v)
 {
+    const bool scaled = o->scale != 1.0 || o->offset != 0.0;
     double x;
     if (o->words)
         return number_of_word(o, v);
     if (v->type == TG_VALUE_REAL && !isfinite(v->as.real))
         return TG_ERANGE;
-    if (!as_number(v, &x))
-        return o->scale == 1.0 && o->offset == 0.0 ? TG_OK : TG_EINVAL;
+    if (v->type == TG_VALUE_BOOL && !scaled)
+        x = v->as.boolean ? 1.0 : 0.0;
+    else if (!as_number(v, &x)) /* a text that looks like a number must not pass the range by */
+        return scaled || isfinite(o->min) || isfinite(o->max) ? TG_EINVAL : TG_OK;
     if (x < o->min || x > o->max)
         return TG_ERANGE;
-    if (o->scale == 1.0 && o->offset == 0.0)
-        return TG_OK;
-    *v = tg_value_real((x - o->offset) / o->scale);
+    if (scaled) { /* 0.3 / 0.1 is 2.9999999999999996 */
+        x = (x - o->offset) / o->scale;
+        if (fabs(x - nearbyint(x)) <= 1e-12 * fabs(x))
+            x = nearbyint(x);
+        *v = tg_value_real(x);
+    }
     return TG_OK;
 }
 

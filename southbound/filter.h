@@ -55,7 +55,8 @@ enum tg_filter_verdict tg_filter_apply(const struct tg_filter_options *o, struct
                                        int64_t now_ms, struct tg_point_value *v);
 
 /* The raw value to write for a scaled one: (value − offset) / scale, or the number of an enumeration's text; TG_ERANGE outside
- * [min, max], TG_EINVAL for a value without number where scale or offset are set, TG_ENOTFOUND for what the enumeration does not have. */
+ * [min, max] and for what is not finite; TG_EINVAL for a text where scale, offset, min or max are set and for a boolean where scale or
+ * offset are (against min and max a boolean counts as 0 or 1); TG_ENOTFOUND for what the enumeration does not have. */
 int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v) TG_CHECKED;
 
 /* "3=running" → 3 and the text behind the sign, within `item`; TG_EINVAL. */

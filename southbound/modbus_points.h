@@ -161,9 +161,10 @@ struct tg_modbus_write {
     uint16_t words[125];
 };
 
-/* What must be written so that the point reads as `value` (raw, unscaled). A real is rounded to the nearest
- * integer for integer types. TG_ERANGE when it does not fit the type; TG_EINVAL for a value of the wrong
- * kind; TG_EUNSUPPORTED for a table or type that cannot be written. */
+/* What must be written so that the point reads as `value` (raw, unscaled). A real is taken by integer types when it
+ * is whole but for what a unit conversion leaves (1e-6 of a step), never rounded otherwise. TG_ERANGE when it does not
+ * fit the type, with the type's range in the text; TG_EINVAL for a value of the wrong kind or with a fraction;
+ * TG_EUNSUPPORTED for a table or type that cannot be written. */
 int tg_modbus_point_encode(const struct tg_modbus_point *p, const struct tg_value *value,
                            struct tg_modbus_write *ret_write, struct tg_error *err) TG_CHECKED;
 

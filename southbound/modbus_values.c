@@ -3,6 +3,7 @@
  * Words to values and back; see modbus_points.h.
  */
 #include <float.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/bytes.h"
@@ -265,9 +266,34 @@ struct integer {
     uint64_t magnitude;
 };
 
-static int out_of_range(const struct tg_modbus_point *p, struct tg_error *err)
+/* What is written comes from a unit conversion: so far from a whole number it is still one. */
+#define WHOLE_WITHIN 1e-6
+#define WHOLE_SHARE  1e-14
+
+static int no_number(const struct tg_modbus_point *p, struct tg_error *err)
 {
-    return tg_error_set(err, TG_ERANGE, "the value does not fit %s", tg_modbus_type_names[p->type]);
+    return tg_error_set(err, TG_EINVAL, "a point of type %s takes a number", tg_modbus_type_names[p->type]);
+}
+
+static int no_whole_number(const struct tg_modbus_point *p, double v, struct tg_error *err)
+{
+    return tg_error_set(err, TG_EINVAL,
+                        "it comes to %.15g, and %s holds whole numbers only; a value is not rounded", v,
+                        tg_modbus_type_names[p->type]);
+}
+
+static int does_not_fit(const struct tg_modbus_point *p, struct integer n, uint64_t lowest, uint64_t highest,
+                        struct tg_error *err)
+{
+    return tg_error_set(err, TG_ERANGE,
+                        "%s%" PRIu64 " does not fit %s, which holds %s%" PRIu64 " to %" PRIu64 "%s",
+                        n.negative ? "-" : "", n.magnitude, tg_modbus_type_names[p->type], lowest ? "-" : "",
+                        lowest, highest, p->bits > 0 ? " in these bits" : "");
+}
+
+static int real_does_not_fit(const struct tg_modbus_point *p, double v, struct tg_error *err)
+{
+    return tg_error_set(err, TG_ERANGE, "%g does not fit %s", v, tg_modbus_type_names[p->type]);
 }
 
 static int to_integer(const struct tg_modbus_point *p, const struct tg_value *v, struct integer *ret,
@@ -286,14 +312,16 @@ static int to_integer(const struct tg_modbus_point *p, const struct tg_value *v,
     case TG_VALUE_REAL:
         r = v->as.real < 0 ? -v->as.real : v->as.real;
         if (!(r < 18446744073709551616.0)) /* also for NaN */
-            return out_of_range(p, err);
+            return real_does_not_fit(p, v->as.real, err);
         /* From 2^52 on a double has no fraction, and adding one half would round. */
         ret->magnitude = r < 4503599627370496.0 ? (uint64_t)(r + 0.5) : (uint64_t)r;
+        r -= (double)ret->magnitude;
+        if ((r < 0 ? -r : r) > WHOLE_WITHIN + WHOLE_SHARE * (double)ret->magnitude)
+            return no_whole_number(p, v->as.real, err);
         ret->negative = v->as.real < 0 && ret->magnitude != 0;
         return 0;
     default:
-        return tg_error_set(err, TG_EINVAL, "a point of type %s takes a number",
-                            tg_modbus_type_names[p->type]);
+        return no_number(p, err);
     }
 }
 
@@ -303,7 +331,7 @@ static int fit(const struct tg_modbus_point *p, struct integer n, unsigned bits,
 {
     uint64_t max = is_signed ? (UINT64_C(1) << (bits - 1)) - 1 : UINT64_MAX >> (64 - bits);
     if (n.negative ? !is_signed || n.magnitude > max + 1 : n.magnitude > max)
-        return out_of_range(p, err);
+        return does_not_fit(p, n, is_signed ? max + 1 : 0, max, err);
     *ret = n.negative ? 0 - n.magnitude : n.magnitude;
     return 0;
 }
@@ -311,11 +339,13 @@ static int fit(const struct tg_modbus_point *p, struct integer n, unsigned bits,
 static int to_bcd(const struct tg_modbus_point *p, struct integer n, unsigned digits, uint64_t *ret,
                   struct tg_error *err)
 {
-    uint64_t v = n.magnitude, raw = 0;
-    for (unsigned i = 0; i < digits; i++, v /= 10)
+    uint64_t v = n.magnitude, raw = 0, highest = 0;
+    for (unsigned i = 0; i < digits; i++, v /= 10) {
         raw |= v % 10 << (4 * i);
+        highest = 10 * highest + 9;
+    }
     if (n.negative || v != 0)
-        return out_of_range(p, err);
+        return does_not_fit(p, n, 0, highest, err);
     *ret = raw;
     return 0;
 }
@@ -327,11 +357,10 @@ static int to_float(const struct tg_modbus_point *p, const struct tg_value *v, u
                : v->type == TG_VALUE_UINT ? (double)v->as.uinteger
                                           : v->as.real;
     if (v->type != TG_VALUE_REAL && v->type != TG_VALUE_INT && v->type != TG_VALUE_UINT)
-        return tg_error_set(err, TG_EINVAL, "a point of type %s takes a number",
-                            tg_modbus_type_names[p->type]);
+        return no_number(p, err);
     double limit = p->type == TG_MODBUS_FLOAT32 ? (double)FLT_MAX : DBL_MAX;
     if (!(d >= -limit && d <= limit))
-        return out_of_range(p, err);
+        return real_does_not_fit(p, d, err);
     if (p->type == TG_MODBUS_FLOAT32) {
         float f = (float)d;
         uint32_t bits;
@@ -351,11 +380,10 @@ static int encode_bool(const struct tg_modbus_point *p, const struct tg_value *v
         on = v->as.boolean;
     } else {
         struct integer n;
-        int rc = to_integer(p, v, &n, err);
-        if (rc < 0)
-            return rc;
-        if (n.negative || n.magnitude > 1)
-            return out_of_range(p, err);
+        int rc = v->type == TG_VALUE_TEXT ? TG_EINVAL : to_integer(p, v, &n, err);
+        if (rc < 0 || n.negative || n.magnitude > 1)
+            return tg_error_set(err, rc < 0 ? rc : TG_ERANGE,
+                                "a point of type bool takes true, false, 1 or 0");
         on = n.magnitude == 1;
     }
     w->count = 1;

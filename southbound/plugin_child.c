@@ -62,6 +62,8 @@ struct child {
     int64_t busy_ms, beat_at_ms;
     struct port ports[TG_CHILD_PATHS_MAX];
     uint32_t confined;
+    struct tg_source_note recalled[TG_NOTES_MAX]; /* before the host is there */
+    uint32_t recalled_count;
 };
 
 static void begin_close(struct child *c, int exit_code);
@@ -195,6 +197,37 @@ static void on_time(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncerta
     put(user, &m);
 }
 
+static void on_note(void *user, const char *key, const char *text, uint64_t number)
+{
+    struct tg_wire_message m = texted(TG_WIRE_NOTE, text);
+    (void)number; /* they come in order */
+    m.name = tg_bytes_str(key);
+    put(user, &m);
+}
+
+static void recall_notes(void *user, void (*take)(void *taker, const char *key, struct tg_bytes text),
+                         void *taker)
+{
+    struct child *c = user;
+    for (uint32_t i = 0; i < c->recalled_count; i++)
+        take(taker, c->recalled[i].key, tg_bytes_str(c->recalled[i].text));
+}
+
+static void on_carrier(void *user, uint32_t channel, bool up, const char *text)
+{
+    struct tg_wire_message m = texted(TG_WIRE_CARRIER, text);
+    m.device = channel;
+    m.state = up;
+    put(user, &m);
+}
+
+static void on_carried(void *user, uint32_t channel, uint64_t message, int status)
+{
+    const struct tg_wire_message m = {
+        .type = TG_WIRE_CARRIED, .device = channel, .number = message, .status = status};
+    put(user, &m);
+}
+
 static void on_log(void *user, enum tg_log_level level, const char *text)
 {
     struct tg_wire_message m = texted(TG_WIRE_LOG, text);
@@ -210,8 +243,12 @@ static const struct tg_source_callbacks callbacks = {.on_sample = on_sample,
                                                      .on_discovered = on_discovered,
                                                      .on_uplink = on_uplink,
                                                      .on_time = on_time,
+                                                     .recall_notes = recall_notes,
+                                                     .on_note = on_note,
                                                      .on_log = on_log,
-                                                     .on_candidate = on_candidate};
+                                                     .on_candidate = on_candidate,
+                                                     .on_carrier = on_carrier,
+                                                     .on_carried = on_carried};
 
 /* --- the sockets -------------------------------------------------------------------------------------------- */
 
@@ -266,6 +303,12 @@ static bool device_exists(const struct child *c, uint32_t device, uint32_t point
     return device < s->device_count && point < s->devices[device].point_count;
 }
 
+/* The gateway has judged it; it is the better one here too, for this process has no other. */
+static void take_clock(const struct tg_wire_message *m)
+{
+    (void)tg_clock_offer(m->time_ms, m->at_ms, m->state);
+}
+
 /* False: the gateway says what it never says. */
 static bool take_request(struct child *c, const struct tg_wire_message *m)
 {
@@ -275,6 +318,12 @@ static bool take_request(struct child *c, const struct tg_wire_message *m)
         if (!device_exists(c, m->device, m->point))
             return false;
         tg_source_host_write(c->host, m->number, m->device, m->point, &m->value);
+        return true;
+    case TG_WIRE_KEPT:
+        tg_source_host_note_kept(c->host, m->number);
+        return true;
+    case TG_WIRE_CLOCK:
+        take_clock(m);
         return true;
     case TG_WIRE_INTERVAL:
         if (!device_exists(c, m->device, m->point))
@@ -294,7 +343,7 @@ static bool take_request(struct child *c, const struct tg_wire_message *m)
         tg_free(json);
         return true;
     default:
-        return false;
+        return tg_carry_take(c->host, m);
     }
 }
 
@@ -476,6 +525,24 @@ static bool become_a_child(const char *parent)
 }
 
 /* Reads up to and with START; what comes behind it stays in `in`. */
+/* What comes with the configuration and is none: true. */
+static bool take_early(struct child *c, const struct tg_wire_frame *frame)
+{
+    struct tg_wire_message m;
+    if ((frame->type != TG_WIRE_RECALL && frame->type != TG_WIRE_CLOCK) ||
+        tg_wire_read_message(frame, &m) < 0)
+        return false;
+    if (frame->type == TG_WIRE_CLOCK) {
+        take_clock(&m);
+    } else if (c->recalled_count < TG_NOTES_MAX && m.name.len <= TG_NOTE_KEY_MAX_BYTES &&
+               m.text.len <= TG_NOTE_TEXT_MAX_BYTES) {
+        struct tg_source_note *n = &c->recalled[c->recalled_count++];
+        memcpy(n->key, m.name.data, m.name.len);
+        memcpy(n->text, m.text.data, m.text.len);
+    }
+    return true;
+}
+
 static bool read_configuration(struct child *c)
 {
     for (;;) {
@@ -485,7 +552,7 @@ static bool read_configuration(struct child *c)
             return false;
         if (rc == 0)
             continue;
-        if (tg_buffer_append(&c->raw, tg_bytes(c->in.data, frame.size)) < 0)
+        if (!take_early(c, &frame) && tg_buffer_append(&c->raw, tg_bytes(c->in.data, frame.size)) < 0)
             return false;
         tg_buffer_consume(&c->in, frame.size);
         if (frame.type == TG_WIRE_START)

@@ -15,10 +15,17 @@
 #ifndef TG_SOUTHBOUND_PLUGIN_CONFINE_H
 #define TG_SOUTHBOUND_PLUGIN_CONFINE_H
 
+#include <tidegate/plugin.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tidegate/plugin.h>
+
 #include "core/base/error.h"
+
+struct tg_plugin;
+struct tg_settings;
 
 #define TG_CONFINED_CAPABILITIES 1u
 #define TG_CONFINED_SECCOMP      2u
@@ -32,6 +39,8 @@ uint32_t tg_confine_support(uint32_t *ret_landlock_abi);
 const char *tg_confined_text(char ret_text[TG_CONFINED_TEXT_BYTES], uint32_t confined, uint32_t landlock_abi);
 /* What a plugin is taken to need: one from before `needs` gets NETWORK and SERIAL. */
 uint32_t tg_confine_needs(uint32_t declared);
+/* The same of a source: with what its options bring (TG_OPTION_NEEDS). */
+uint32_t tg_confine_source_needs(const struct tg_plugin *plugin, const struct tg_settings *settings);
 
 struct tg_confine {
     uint32_t needs;            /* tg_confine_needs() */

@@ -6,6 +6,7 @@
 
 #include <tidegate/plugin.h>
 
+#include "core/base/settings.h"
 #include "southbound/plugin_confine.h"
 
 uint32_t tg_confine_support(uint32_t *ret_landlock_abi)
@@ -39,4 +40,14 @@ const char *tg_confined_text(char ret[TG_CONFINED_TEXT_BYTES], uint32_t confined
 uint32_t tg_confine_needs(uint32_t declared)
 {
     return declared & TG_NEEDS_STATED ? declared : TG_NEEDS_NETWORK | TG_NEEDS_SERIAL;
+}
+
+uint32_t tg_confine_source_needs(const struct tg_plugin *plugin, const struct tg_settings *settings)
+{
+    uint32_t needs = tg_confine_needs(plugin->needs);
+    for (const struct tg_option *o = plugin->source_options; o && o->name; o++)
+        if (o->flags >> 8 && tg_settings_has(settings, o->name) &&
+            (o->type != TG_OPTION_BOOL || tg_settings_int(settings, o->name)))
+            needs |= o->flags >> 8;
+    return needs | TG_NEEDS_STATED;
 }

@@ -115,7 +115,7 @@ reject:
     return TG_PLUGIN_EFULL;
 }
 
-static void put_text_mail(struct tg_host_source *s, const struct tg_up_mail *head, const char *text)
+void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text)
 {
     size_t len = text ? strlen(text) : 0;
     struct tg_up_mail *m = tg_malloc(sizeof *m + len + 1);
@@ -140,28 +140,28 @@ static void service_device_state(struct tg_host_source *source, uint32_t device,
 {
     struct tg_host_source *s = checked(source);
     if (device < s->model.device_count && state <= TG_DEVICE_DOWN)
-        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_STATE, .device = device, .state = state}, text);
+        tg_put_news(s, &(struct tg_up_mail){.kind = TG_MAIL_STATE, .device = device, .state = state}, text);
 }
 
 static void service_answer(struct tg_host_source *source, uint64_t request, int status, const char *json)
 {
-    put_text_mail(checked(source),
-                  &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
+    tg_put_news(checked(source),
+                &(struct tg_up_mail){.kind = TG_MAIL_ANSWER, .request = request, .status = status}, json);
 }
 
 static void service_uplink(struct tg_host_source *source, bool up, const char *text)
 {
-    put_text_mail(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_UPLINK, .state = up}, text);
+    tg_put_news(checked(source), &(struct tg_up_mail){.kind = TG_MAIL_UPLINK, .state = up}, text);
 }
 
 static void service_offer_time(struct tg_host_source *source, int64_t wall_ms, uint32_t uncertainty_ms)
 {
-    put_text_mail(checked(source),
-                  &(struct tg_up_mail){.kind = TG_MAIL_TIME,
-                                       .time_ms = wall_ms,
-                                       .request = (uint64_t)tg_clock_mono_ms(),
-                                       .state = uncertainty_ms},
-                  NULL);
+    tg_put_news(checked(source),
+                &(struct tg_up_mail){.kind = TG_MAIL_TIME,
+                                     .time_ms = wall_ms,
+                                     .request = (uint64_t)tg_clock_mono_ms(),
+                                     .state = uncertainty_ms},
+                NULL);
 }
 
 #define FACT_NAME_MAX_BYTES 64
@@ -210,7 +210,7 @@ static void service_log(struct tg_host_source *source, uint32_t level, const cha
     if (!s->handle.cb->on_log)
         tg_log((enum tg_log_level)level, "source", "source=%s %s", s->config->name, text);
     else if (level <= (uint32_t)tg_log_level() && tg_mailbox_count(&s->news) < LOG_LINES_WAITING)
-        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_LOG, .state = level}, text);
+        tg_put_news(s, &(struct tg_up_mail){.kind = TG_MAIL_LOG, .state = level}, text);
 }
 
 static int service_watch_fd(struct tg_host_source *source, int fd, uint32_t events)
@@ -267,14 +267,14 @@ static void try_open(struct tg_host_source *s, int64_t now_ms)
     if (rc < 0) {
         int64_t wait = tg_backoff_next(&s->open_backoff, tg_random_u32());
         s->poll_due_ms = now_ms + wait;
-        put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN, .status = rc, .time_ms = wait},
-                      text[0] ? text : "the plugin gave no reason");
+        tg_put_news(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN, .status = rc, .time_ms = wait},
+                    text[0] ? text : "the plugin gave no reason");
         return;
     }
     s->open = true;
     s->open_backoff.attempt = 0;
     s->poll_due_ms = now_ms;
-    put_text_mail(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
+    tg_put_news(s, &(struct tg_up_mail){.kind = TG_MAIL_OPEN}, NULL);
 }
 
 /* The instance reads its points when it opens: with another interval it opens again. */
@@ -292,6 +292,10 @@ static void give_request(struct tg_host_source *s, const struct tg_down_mail *m)
 {
     if (m->kind == TG_DOWN_INTERVAL)
         change_interval(s, m);
+    else if (tg_down_is_news(m))
+        return; /* the poll that follows looks */
+    else if (tg_down_is_carry(m))
+        tg_carry_give(s, m);
     else if (!s->open)
         service_answer(s, m->request, TG_PLUGIN_EIO, "{\"error\":\"the source is not open\"}");
     else if (m->kind == TG_DOWN_WRITE && s->plugin->write)
@@ -325,7 +329,7 @@ static void run_round(struct tg_host_source *s)
         next = mail->next;
         tg_instance_enter(s);
         give_request(s, (struct tg_down_mail *)mail);
-        tg_free(mail);
+        tg_down_free((struct tg_down_mail *)mail);
         if (s->open)
             s->poll_due_ms = now; /* the request may have made something due */
     }
@@ -387,6 +391,14 @@ static bool deliver(struct tg_host_source *s, struct tg_up_mail *m)
     case TG_MAIL_TIME:
         if (cb->on_time)
             cb->on_time(s->handle.user, m->time_ms, (int64_t)m->request, m->state);
+        break;
+    case TG_MAIL_NOTE:
+        if (cb->on_note)
+            cb->on_note(s->handle.user, text, text + strlen(text) + 1, m->request);
+        break;
+    case TG_MAIL_CARRIER:
+    case TG_MAIL_CARRIED:
+        tg_carry_deliver(s, m);
         break;
     case TG_MAIL_LOG:
         cb->on_log(s->handle.user, (enum tg_log_level)m->state, text);
@@ -481,12 +493,16 @@ static int build_model(struct tg_host_source *s)
 static void free_source(struct tg_host_source *s)
 {
     struct tg_mail *lists[] = {s->held, tg_mailbox_take_all(&s->up), s->held_news,
-                               tg_mailbox_take_all(&s->news), tg_mailbox_take_all(&s->down)};
+                               tg_mailbox_take_all(&s->news)};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (struct tg_mail *m = lists[i], *next; m; m = next) {
             next = m->next;
             tg_free(m);
         }
+    for (struct tg_mail *m = tg_mailbox_take_all(&s->down), *next; m; m = next) {
+        next = m->next;
+        tg_down_free((struct tg_down_mail *)m);
+    }
     tg_mailbox_fini(&s->up);
     tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);
@@ -526,8 +542,14 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .device_fact = service_device_fact,
                                    .discovered = tg_service_discovered,
                                    .uplink = service_uplink,
-                                   .offer_time = service_offer_time};
+                                   .offer_time = service_offer_time,
+                                   .note_set = tg_service_note_set,
+                                   .note_get = tg_service_note_get,
+                                   .notes_kept = tg_service_notes_kept,
+                                   .carrier = tg_service_carrier,
+                                   .carried = tg_service_carried};
     tg_discovery_init(s);
+    tg_source_notes_recall(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->news, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
     tg_mailbox_init(&s->down, TG_SOURCE_QUEUE_REQUESTS, TG_SOURCE_QUEUE_BYTES,

@@ -49,6 +49,15 @@ struct tg_source_callbacks {
      * be NULL. The time is as of monotonic at_ms. */
     void (*on_uplink)(void *user, bool up, const char *text);
     void (*on_time)(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
+    /* What the source remembers (tidegate/plugin.h, note_set). recall: called once, before the instance is opened, gives each note to
+     * `take`. on_note: remember this (empty = forget), and call tg_source_host_note_kept(number) when it is on disk. May be NULL:
+     * nothing is remembered and no note is ever kept. */
+    void (*recall_notes)(void *user, void (*take)(void *taker, const char *key, struct tg_bytes text),
+                         void *taker);
+    void (*on_note)(void *user, const char *key, const char *text, uint64_t number);
+    /* Of a plugin that carries: tidegate/plugin.h, carrier and carried. May be NULL. */
+    void (*on_carrier)(void *user, uint32_t channel, bool up, const char *text);
+    void (*on_carried)(void *user, uint32_t channel, uint64_t message, int status);
     /* A line that the instance logs; NULL: it goes to the program's log. */
     void (*on_log)(void *user, enum tg_log_level level, const char *text);
     /* A device that is not in the list and did not come in; once for as long as it is among the candidates. May be NULL. */
@@ -67,10 +76,27 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
                           const struct tg_value *value);
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
                             const char *json);
+/* Whether the plugin would take the value (raw, unscaled): tg_plugin.check_value. Pure; whether the instance is open does not matter.
+ * 0, or an enum tg_plugin_error with the reason in `error`. */
+int tg_source_host_check_value(const struct tg_source_host *h, uint32_t device, uint32_t point,
+                               const struct tg_value *value, char *error, size_t error_size) TG_CHECKED;
+
+/* The time that the process uses has been offered anew (core/base/clock.h): an isolated plugin's process is told. */
+void tg_source_host_clock(struct tg_source_host *h);
+/* All notes up to this number are on disk. */
+void tg_source_host_note_kept(struct tg_source_host *h, uint64_t number);
 
 /* From now on the point is read every so often (0 = as the plugin does by itself): the instance is closed and opened again with that.
  * Commands that it was at work on end without an answer. Nothing happens when it is so already. */
 void tg_source_host_set_interval(struct tg_source_host *h, uint32_t device, uint32_t point, int64_t every_ms);
+
+/* Channels of a plugin that carries (plugin_carry.c); on_carrier() answers. While the instance is not open a channel is told down.
+ * TG_EUNSUPPORTED: the plugin does not carry; TG_EFULL: too much waits for the instance; TG_ENOMEM. The copy of the address is
+ * wiped. */
+int tg_source_host_carry_open(struct tg_source_host *h, uint32_t channel, const char *address) TG_CHECKED;
+int tg_source_host_carry(struct tg_source_host *h, uint32_t channel, uint64_t message,
+                         struct tg_bytes body) TG_CHECKED;
+int tg_source_host_carry_close(struct tg_source_host *h, uint32_t channel) TG_CHECKED;
 
 /* Of a source with `isolation: process`. */
 struct tg_process_stats {

@@ -15,7 +15,16 @@
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
 #define TG_SOURCE_MAX_FDS    16
 
-enum tg_down_kind { TG_DOWN_COMMAND, TG_DOWN_WRITE, TG_DOWN_INTERVAL };
+enum tg_down_kind {
+    TG_DOWN_COMMAND,
+    TG_DOWN_WRITE,
+    TG_DOWN_INTERVAL,
+    TG_DOWN_KEPT,
+    TG_DOWN_CLOCK,
+    TG_DOWN_CARRY_OPEN, /* device: the channel; name: the address */
+    TG_DOWN_CARRY,      /* device: the channel; request: the message; text: body_len bytes */
+    TG_DOWN_CARRY_CLOSE
+};
 enum tg_mail_kind {
     TG_MAIL_SAMPLE,
     TG_MAIL_STATE,
@@ -25,8 +34,11 @@ enum tg_mail_kind {
     TG_MAIL_DISCOVERED,
     TG_MAIL_UPLINK,
     TG_MAIL_TIME,
+    TG_MAIL_NOTE,
     TG_MAIL_LOG,
-    TG_MAIL_CANDIDATE
+    TG_MAIL_CANDIDATE,
+    TG_MAIL_CARRIER, /* device: the channel; state: 1 = up */
+    TG_MAIL_CARRIED  /* device: the channel; request: the message; status */
 };
 
 struct tg_up_mail {
@@ -45,7 +57,8 @@ struct tg_down_mail {
     uint64_t request;
     uint32_t device, point;
     enum tg_down_kind kind;
-    int64_t every_ms; /* INTERVAL */
+    int64_t every_ms;  /* INTERVAL */
+    uint32_t body_len; /* CARRY */
     struct tg_value value;
     const char *name, *json; /* into the same allocation */
     char text[];
@@ -75,6 +88,20 @@ struct tg_discovery {
     uint32_t told_count;
 };
 
+#define TG_NOTES_MAX           16
+#define TG_NOTE_KEY_MAX_BYTES  64
+#define TG_NOTE_TEXT_MAX_BYTES 256
+
+/* A source's notes, the instance's own copy: read and written on its thread, but for `kept`. */
+struct tg_source_notes {
+    struct tg_source_note {
+        char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
+    } notes[TG_NOTES_MAX];
+    uint64_t set;
+    uint64_t set_before;       /* in a process of its own: by the processes before this one */
+    atomic_uint_fast64_t kept; /* up to which number they are on disk */
+};
+
 struct tg_host_source {
     uint32_t magic;
     struct tg_source_host handle;
@@ -102,6 +129,7 @@ struct tg_host_source {
     bool emit_told;       /* that a sample was wrong in itself; seen by the plugin's thread alone */
     atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
+    struct tg_source_notes notes;
 
     /* own thread */
     pthread_t thread;
@@ -130,10 +158,42 @@ void tg_instance_leave(struct tg_host_source *s);
 /* What is stored must be readable again: a plugin's mistake is refused. */
 bool tg_value_is_sound(const struct tg_point_value *v);
 
+/* Takes `head` with the text into the mailbox of news; what is lost is logged. */
+void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text);
+
+/* plugin_carry.c */
+void tg_service_carrier(struct tg_host_source *source, uint32_t channel, bool up, const char *text);
+void tg_service_carried(struct tg_host_source *source, uint32_t channel, uint64_t message, int status);
+static inline bool tg_down_is_carry(const struct tg_down_mail *m)
+{
+    return m->kind >= TG_DOWN_CARRY_OPEN;
+}
+/* On the loop: tells what the plugin said. */
+void tg_carry_deliver(struct tg_host_source *s, const struct tg_up_mail *m);
+void tg_carry_give(struct tg_host_source *s, const struct tg_down_mail *m);
+struct tg_wire_message;
+/* In the process of an isolated plugin: what the gateway wants carried. False: the message says something else. An address is wiped. */
+bool tg_carry_take(struct tg_source_host *h, const struct tg_wire_message *m);
+/* Frees a request; an address is wiped. */
+void tg_down_free(struct tg_down_mail *m);
+
 /* plugin_discovered.c */
 void tg_discovery_init(struct tg_host_source *s);
 void tg_discovery_fini(struct tg_host_source *s);
 int tg_service_discovered(struct tg_host_source *source, const char *id, const char *profile);
+
+/* plugin_notes.c */
+void tg_source_notes_recall(struct tg_host_source *s);
+int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text);
+int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size);
+bool tg_service_notes_kept(struct tg_host_source *source);
+/* The table alone, for a note that an isolated plugin's process has set: counts it. TG_EFULL. */
+int tg_source_note_put(struct tg_host_source *s, const char *key, const char *text) TG_CHECKED;
+/* Nothing has to be answered, and nothing is lost when it does not arrive. */
+static inline bool tg_down_is_news(const struct tg_down_mail *m)
+{
+    return m->kind == TG_DOWN_KEPT || m->kind == TG_DOWN_CLOCK;
+}
 
 /* When these fail, tg_source_host_ended() is or will be called: `s` is theirs to end. */
 int tg_worker_start(struct tg_host_source *s, struct tg_error *err) TG_CHECKED;

@@ -470,7 +470,7 @@ static void on_deadline_closed(void *user)
     struct tg_process *p = s->process;
     for (struct tg_mail *m = p->held, *next; m; m = next) {
         next = m->next;
-        tg_free(m);
+        tg_down_free((struct tg_down_mail *)m);
     }
     tg_buffer_fini(&p->out);
     tg_free(p->downed);

@@ -120,6 +120,24 @@ static void on_time(struct tg_process *p, const struct tg_wire_message *m)
         cb->on_time(p->source->handle.user, m->time_ms, m->at_ms, m->state);
 }
 
+/* Kept by this side's table too, so that the next process recalls it; the table sends it on (plugin_notes.c). */
+static bool on_note(struct tg_process *p, const struct tg_wire_message *m)
+{
+    struct tg_host_source *s = p->source;
+    char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1];
+    uint64_t before = s->notes.set;
+    if (m->name.len == 0 || m->name.len > TG_NOTE_KEY_MAX_BYTES || !m->has_text ||
+        m->text.len > TG_NOTE_TEXT_MAX_BYTES || !tg_utf8_valid(m->name) || !tg_utf8_valid(m->text))
+        return false;
+    snprintf(key, sizeof key, "%.*s", (int)m->name.len, (const char *)m->name.data);
+    snprintf(text, sizeof text, "%.*s", (int)m->text.len, m->text.len ? (const char *)m->text.data : "");
+    if (tg_source_note_put(s, key, text) < 0 || s->notes.set == before)
+        return true; /* no room: it is never told to be kept */
+    if (s->handle.cb->on_note)
+        s->handle.cb->on_note(s->handle.user, key, text, s->notes.set);
+    return true;
+}
+
 static bool on_state(struct tg_process *p, const struct tg_wire_message *m)
 {
     struct tg_host_source *s = p->source;
@@ -182,6 +200,17 @@ static bool on_message(struct tg_process *p, const struct tg_wire_message *m)
         return m->state <= 1;
     case TG_WIRE_TIME:
         on_time(p, m);
+        return true;
+    case TG_WIRE_NOTE:
+        return on_note(p, m);
+    case TG_WIRE_CARRIER:
+        if (s->handle.cb->on_carrier)
+            s->handle.cb->on_carrier(s->handle.user, m->device, m->state == 1,
+                                     person_text(text, sizeof text, m));
+        return m->state <= 1;
+    case TG_WIRE_CARRIED:
+        if (s->handle.cb->on_carried)
+            s->handle.cb->on_carried(s->handle.user, m->device, m->number, m->status);
         return true;
     case TG_WIRE_LOG:
         return on_log(p, m);

@@ -2,6 +2,7 @@
  *
  * plugin_process_send - what the child is told: its configuration, piece by piece as the socket takes it, then requests.
  */
+#include "southbound/plugin_confine.h"
 #include "southbound/plugin_process_private.h"
 
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "southbound/plugin_confine.h"
 
 #define OUT_ENOUGH_BYTES (256 * 1024) /* nothing more is put behind so much that is not sent yet */
 
@@ -115,7 +117,7 @@ static void put_source(struct tg_process *p)
     int64_t beat = p->hang_timeout_ms / 4;
     const struct tg_wire_message m = {.type = TG_WIRE_SOURCE,
                                       .state = TG_WIRE_VERSION,
-                                      .flags = s->plugin->needs,
+                                      .flags = tg_confine_source_needs(s->plugin, s->config->settings),
                                       .device = s->model.device_count,
                                       .number = (uint64_t)p->memory_limit_bytes,
                                       .time_ms = beat > 1000 ? 1000 : beat,
@@ -155,6 +157,26 @@ static void put_point(struct tg_process *p, const struct tg_point *point)
     put_settings(p, point->settings);
 }
 
+static void put_notes(struct tg_process *p)
+{
+    struct tg_source_notes *n = &p->source->notes;
+    n->set_before = n->set;
+    for (size_t i = 0; i < TG_NOTES_MAX; i++)
+        if (n->notes[i].key[0])
+            put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_RECALL,
+                                                     .name = tg_bytes_str(n->notes[i].key),
+                                                     .has_text = true,
+                                                     .text = tg_bytes_str(n->notes[i].text)});
+}
+
+/* Its stamps are to be right too. */
+static void put_clock(struct tg_process *p)
+{
+    struct tg_wire_message m = {.type = TG_WIRE_CLOCK};
+    if (tg_clock_offered(&m.time_ms, &m.at_ms, &m.state))
+        put_or_kill(p, &m);
+}
+
 /* Puts the next piece of the configuration. */
 static void put_model(struct tg_process *p)
 {
@@ -177,6 +199,8 @@ static void put_model(struct tg_process *p)
             at->step = ++at->device < s->model.device_count ? TG_MODEL_DEVICE : TG_MODEL_START;
         break;
     case TG_MODEL_START:
+        put_notes(p);
+        put_clock(p);
         put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_START});
         at->step = TG_MODEL_DONE;
         break;
@@ -227,6 +251,34 @@ bool tg_process_forget(struct tg_process *p, uint64_t request)
     return false;
 }
 
+/* The child counts its own notes from 1. */
+static void put_news(struct tg_process *p, const struct tg_down_mail *down)
+{
+    const uint64_t before = p->source->notes.set_before;
+    if (down->kind == TG_DOWN_CLOCK)
+        put_clock(p);
+    else if (down->request > before)
+        put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_KEPT, .number = down->request - before});
+}
+
+/* What the gateway wants carried: told down when there is no way to say it. */
+static void send_carry(struct tg_process *p, const struct tg_down_mail *down)
+{
+    struct tg_host_source *s = p->source;
+    struct tg_wire_message m = {.type = TG_WIRE_CARRY_CLOSE, .device = down->device, .number = down->request};
+    if (down->kind == TG_DOWN_CARRY_OPEN) {
+        m.type = TG_WIRE_CARRY_OPEN;
+        m.has_text = true;
+        m.text = tg_bytes_str(down->name);
+    } else if (down->kind == TG_DOWN_CARRY) {
+        m.type = TG_WIRE_CARRY;
+        m.body = tg_bytes(down->text, down->body_len);
+    }
+    if (!put(p, &m) && s->handle.cb->on_carrier && !atomic_load(&s->stopping))
+        s->handle.cb->on_carrier(s->handle.user, down->device, false,
+                                 "out of memory for the plugin's process");
+}
+
 static void send_request(struct tg_process *p, const struct tg_down_mail *down)
 {
     struct tg_wire_message m = {.type = TG_WIRE_WRITE,
@@ -234,6 +286,14 @@ static void send_request(struct tg_process *p, const struct tg_down_mail *down)
                                 .device = down->device,
                                 .point = down->point,
                                 .value = down->value};
+    if (tg_down_is_news(down)) {
+        put_news(p, down);
+        return;
+    }
+    if (tg_down_is_carry(down)) {
+        send_carry(p, down);
+        return;
+    }
     if (down->kind == TG_DOWN_INTERVAL) {
         take_interval(p, down);
         m = (struct tg_wire_message){.type = TG_WIRE_INTERVAL,
@@ -278,7 +338,8 @@ static void flush(struct tg_process *p)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            break; /* EAGAIN: later; EPIPE: its exit tells why */
+            break;                              /* EAGAIN: later; EPIPE: its exit tells why */
+        explicit_bzero(p->out.data, (size_t)n); /* an address that was carried holds secrets */
         tg_buffer_consume(&p->out, (size_t)n);
     }
     if (p->out.len == 0)
@@ -301,7 +362,7 @@ void tg_process_pump(struct tg_process *p)
             struct tg_mail *m = p->held;
             p->held = m->next;
             send_request(p, (struct tg_down_mail *)m);
-            tg_free(m);
+            tg_down_free((struct tg_down_mail *)m);
         }
         if (tg_process_is_mute(p))
             return;
@@ -320,9 +381,11 @@ void tg_process_refuse_requests(struct tg_process *p)
         p->held = mail->next;
         if (m->kind == TG_DOWN_INTERVAL)
             take_interval(p, m);
-        else
+        else if (!tg_down_is_news(m) && !tg_down_is_carry(m))
             answer(p, m->request, TG_PLUGIN_EIO, "the source is not open");
-        tg_free(mail);
+        else if (tg_down_is_carry(m) && m->kind != TG_DOWN_CARRY_CLOSE)
+            tg_service_carrier(p->source, m->device, false, "the source is not open");
+        tg_down_free(m);
     }
 }
 

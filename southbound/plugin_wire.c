@@ -5,7 +5,7 @@
 #define FIELDS_BYTES (TG_WIRE_HEAD_BYTES + 9 * NUMBER_BYTES + 1 + NUMBER_BYTES)
 
 /* The fields of each message in their order: d device, p point, s state, f flags, r status (a result), n number, t time_ms,
- * a at_ms, N name, X text (may be absent), V value. */
+ * a at_ms, N name, X text (may be absent), B body, V value. */
 static const char *const rows[] = {
     [TG_WIRE_SOURCE] = "sfdntaNX", [TG_WIRE_DISCOVER] = "n",   [TG_WIRE_OPTION] = "sfNX",
     [TG_WIRE_DEVICE] = "fpN",      [TG_WIRE_POINT] = "ftN",    [TG_WIRE_START] = "",
@@ -13,7 +13,10 @@ static const char *const rows[] = {
     [TG_WIRE_CONFINED] = "fs",     [TG_WIRE_TROUBLE] = "X",    [TG_WIRE_OPENED] = "rtX",
     [TG_WIRE_STATE] = "dsX",       [TG_WIRE_ANSWER] = "nrX",   [TG_WIRE_FACT] = "dNV",
     [TG_WIRE_FOUND] = "NX",        [TG_WIRE_UPLINK] = "sX",    [TG_WIRE_TIME] = "tas",
-    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",
+    [TG_WIRE_LOG] = "sX",          [TG_WIRE_ALIVE] = "nt",     [TG_WIRE_RECALL] = "NX",
+    [TG_WIRE_KEPT] = "n",          [TG_WIRE_CLOCK] = "tas",    [TG_WIRE_NOTE] = "NX",
+    [TG_WIRE_CARRY_OPEN] = "dX",   [TG_WIRE_CARRY] = "dnB",    [TG_WIRE_CARRY_CLOSE] = "d",
+    [TG_WIRE_CARRIER] = "dsX",     [TG_WIRE_CARRIED] = "dnr",
 };
 
 static const char *row_of(uint8_t type)
@@ -183,7 +186,7 @@ static int finished(const struct tg_reader *r)
 
 size_t tg_wire_message_bound(const struct tg_wire_message *m)
 {
-    return FIELDS_BYTES + m->name.len + m->text.len +
+    return FIELDS_BYTES + m->name.len + m->text.len + m->body.len +
            (m->value.type == TG_VALUE_TEXT ? m->value.text_len : 0);
 }
 
@@ -221,6 +224,9 @@ static void put_field(struct tg_writer *w, char field, const struct tg_wire_mess
         tg_write_u8(w, m->has_text);
         if (m->has_text)
             put_counted(w, m->text);
+        break;
+    case 'B':
+        put_counted(w, m->body);
         break;
     default: /* 'V' */
         put_value(w, &m->value);
@@ -273,6 +279,9 @@ static void read_field(struct tg_reader *r, char field, struct tg_wire_message *
         m->has_text = read_flag(r);
         if (m->has_text)
             m->text = read_text(r);
+        break;
+    case 'B':
+        m->body = read_counted(r);
         break;
     default: /* 'V' */
         read_value(r, &m->value);

@@ -6,9 +6,10 @@
  *
  *     frame:    u32be length (type and payload, 1 … TG_WIRE_FRAME_MAX_BYTES) · u8 type · payload
  *
- *     gateway ──► child   SOURCE { DISCOVER OPTION… } OPTION… { DEVICE OPTION… { POINT OPTION… } } START    the configuration
- *                         WRITE · COMMAND · INTERVAL                     at any time after it; the end of the stream means: close
- *     child ──► gateway   CONFINED · TROUBLE · OPENED · STATE · ANSWER · FACT · FOUND · UPLINK · TIME · LOG · ALIVE
+ *     gateway ──► child   SOURCE { DISCOVER OPTION… } OPTION… { DEVICE OPTION… { POINT OPTION… } } RECALL… CLOCK START    the configuration
+ *                         WRITE · COMMAND · INTERVAL · KEPT · CLOCK · CARRY…    at any time after it; the end of the stream means: close
+ *     child ──► gateway   CONFINED · TROUBLE · OPENED · STATE · ANSWER · FACT · FOUND · UPLINK · TIME · LOG · ALIVE · NOTE ·
+ *                         CARRIER · CARRIED
  *     child ──► gateway   SAMPLE                                         on a second socket, which the gateway reads only while it
  *                                                                        has room, so that answers do not wait behind samples
  *
@@ -41,7 +42,13 @@ enum tg_wire_type {
     TG_WIRE_START,    /* the configuration is whole */
     TG_WIRE_WRITE,    /* number: request; device; point; value */
     TG_WIRE_COMMAND,  /* number: request; device; name; text: JSON */
-    TG_WIRE_INTERVAL, /* device; point; time_ms */
+    TG_WIRE_INTERVAL,    /* device; point; time_ms */
+    TG_WIRE_RECALL,      /* before START. name: key of a note; text */
+    TG_WIRE_KEPT,        /* number: the NOTEs of this process that are on disk */
+    TG_WIRE_CLOCK,       /* as TIME: what is used while the system has no time; also before START */
+    TG_WIRE_CARRY_OPEN,  /* device: channel; text: address, secret: the frame is wiped at both ends */
+    TG_WIRE_CARRY,       /* device: channel; number: message; body */
+    TG_WIRE_CARRY_CLOSE, /* device: channel */
 
     TG_WIRE_CONFINED = 32, /* flags: TG_CONFINED_…; state: version of Landlock in force */
     TG_WIRE_TROUBLE,       /* text: why the process is about to end */
@@ -53,7 +60,10 @@ enum tg_wire_type {
     TG_WIRE_UPLINK,        /* state: 1 = up; text */
     TG_WIRE_TIME,          /* time_ms: wall; at_ms: monotonic moment of it; state: uncertainty, ms */
     TG_WIRE_LOG,           /* state: level; text */
+    TG_WIRE_CARRIER,       /* device: channel; state: 1 = up; text */
+    TG_WIRE_CARRIED,       /* device: channel; number: message; status */
     TG_WIRE_ALIVE, /* number: samples refused so far; time_ms: how long a function has not come back, 0 = none */
+    TG_WIRE_NOTE, /* name: key; text; the n-th of the process is number n */
 
     TG_WIRE_SAMPLE = 64 /* tg_wire_put_sample() */
 };
@@ -72,6 +82,7 @@ struct tg_wire_message {
     bool has_text;
     struct tg_bytes text;
     struct tg_value value;
+    struct tg_bytes body; /* any bytes */
 };
 
 struct tg_wire_frame {

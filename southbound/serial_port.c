@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <tidegate/plugin.h>
 #include <unistd.h>
@@ -42,13 +43,14 @@ const char *tg_serial_advice(int errnum)
     case EACCES:
         return "; the service's user needs the group dialout";
     case EBUSY:
-        return "; another program (ModemManager?) has it";
+        return "; another program (ModemManager? a udev rule with ENV{ID_MM_PORT_IGNORE}=\"1\" keeps it off) "
+               "has it";
     default:
         return "";
     }
 }
 
-static int configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size)
+int tg_serial_configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size)
 {
     struct termios t, is;
     speed_t speed = speed_of(baud);
@@ -96,12 +98,18 @@ int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, siz
         close(fd);
         return rc;
     }
-    rc = configure(fd, path, baud, rtscts, error, error_size);
+    rc = tg_serial_configure(fd, path, baud, rtscts, error, error_size);
     if (rc < 0) {
         tg_serial_close(fd);
         return rc;
     }
     return fd;
+}
+
+uint32_t tg_serial_queued(int fd)
+{
+    int n = 0;
+    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
 void tg_serial_close(int fd)

@@ -36,6 +36,10 @@ const char *tg_serial_advice(int errnum);
 
 /* The descriptor, or a negative tg_plugin_error with the reason and what to do in `error`. */
 int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
+/* Sets an open port to another rate and drops what it holds; 0, or a negative tg_plugin_error with the reason. */
+int tg_serial_configure(int fd, const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
+/* Bytes that were written and have not left the port yet; 0 where the driver cannot tell. */
+uint32_t tg_serial_queued(int fd);
 /* Ends the claims and closes; fd ≥ 0. */
 void tg_serial_close(int fd);
 

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/clock.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
 /* 2026-01-01: no build of this program is older. A fixed date keeps builds reproducible. */
 #define OLDEST_PLAUSIBLE_MS 1767225600000
+/* 2046-01-01: the default dates of modems (70/01/01, 80/01/06) read with two digits of the year lie behind it. */
+#define NEWEST_OFFERED_MS 2398377600000
+#define DRIFT_PPM         100
+
+/* What was offered, as wall minus monotonic time: 0 = nothing. */
+static _Atomic int64_t offered_offset_ms;
+/* The rest is read and written under the lock. */
+static pthread_mutex_t offer_lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t offered_at_ms, offered_uncertainty_ms;
 
 int64_t tg_clock_mono_us(void)
 {
@@ -19,11 +30,63 @@ int64_t tg_clock_mono_ms(void)
     return tg_clock_mono_us() / 1000;
 }
 
-int64_t tg_clock_wall_ms(void)
+int64_t tg_clock_system_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t tg_clock_wall_ms(void)
+{
+    int64_t system_ms = tg_clock_system_ms(), offset_ms;
+    if (tg_clock_plausible(system_ms))
+        return system_ms;
+    offset_ms = atomic_load_explicit(&offered_offset_ms, memory_order_relaxed);
+    return offset_ms ? tg_clock_mono_ms() + offset_ms : system_ms;
+}
+
+bool tg_clock_offer(int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms)
+{
+    int64_t present_ms;
+    bool better;
+    if (!tg_clock_plausible(wall_ms) || wall_ms >= NEWEST_OFFERED_MS)
+        return false;
+    pthread_mutex_lock(&offer_lock);
+    present_ms = offered_uncertainty_ms + (at_ms - offered_at_ms) * DRIFT_PPM / 1000000;
+    better = atomic_load(&offered_offset_ms) == 0 || (int64_t)uncertainty_ms <= present_ms;
+    if (better) {
+        offered_at_ms = at_ms;
+        offered_uncertainty_ms = uncertainty_ms;
+        atomic_store(&offered_offset_ms, wall_ms - at_ms);
+    }
+    pthread_mutex_unlock(&offer_lock);
+    return better;
+}
+
+bool tg_clock_offered(int64_t *ret_wall_ms, int64_t *ret_at_ms, uint32_t *ret_uncertainty_ms)
+{
+    int64_t offset_ms;
+    pthread_mutex_lock(&offer_lock);
+    offset_ms = atomic_load(&offered_offset_ms);
+    *ret_at_ms = offered_at_ms;
+    *ret_wall_ms = offered_at_ms + offset_ms;
+    *ret_uncertainty_ms = (uint32_t)offered_uncertainty_ms;
+    pthread_mutex_unlock(&offer_lock);
+    return offset_ms != 0;
+}
+
+enum tg_clock_source tg_clock_source(void)
+{
+    if (tg_clock_plausible(tg_clock_system_ms()))
+        return TG_CLOCK_SYSTEM;
+    return atomic_load_explicit(&offered_offset_ms, memory_order_relaxed) ? TG_CLOCK_OFFERED : TG_CLOCK_NONE;
+}
+
+const char *tg_clock_source_name(enum tg_clock_source source)
+{
+    static const char *const names[] = {"system", "offered", "none"};
+    return names[source];
 }
 
 bool tg_clock_plausible(int64_t wall_ms)

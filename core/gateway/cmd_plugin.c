@@ -15,18 +15,48 @@ static const char *const type_names[] = {"?",    "true or false", "whole number"
                                          "text", "one of",        "duration",     "size",
                                          "path", "secret file",   "list of texts"};
 
-/* "network", "nothing beyond the files that its options name" …; for `isolation: process`. */
-static const char *needs_text(const struct tg_plugin *p, char ret[80])
+/* --- needs ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t bit;
+    const char *name, *text;
+} needs[] = {{TG_NEEDS_NETWORK, "network", "the network"},
+             {TG_NEEDS_BLUETOOTH, "bluetooth", "Bluetooth"},
+             {TG_NEEDS_PROGRAMS, "programs", "starting programs"},
+             {TG_NEEDS_SERIAL, "serial", "serial ports beyond those that its options name"}};
+
+/* The names, or their texts for people; `otherwise` when there is none. */
+static const char *needs_text(uint32_t bits, bool for_people, const char *otherwise, char ret[160])
 {
-    static const char *const names[] = {"network", "bluetooth", "programs", "serial"};
-    uint32_t needs = tg_confine_needs(p->needs);
     ret[0] = '\0';
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (needs & 1u << i)
-            snprintf(ret + strlen(ret), 80 - strlen(ret), "%s%s", ret[0] ? ", " : "", names[i]);
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (bits & needs[i].bit)
+            snprintf(ret + strlen(ret), 160 - strlen(ret), "%s%s", ret[0] ? ", " : "",
+                     for_people ? needs[i].text : needs[i].name);
     if (!ret[0])
-        snprintf(ret, 80, "nothing");
+        snprintf(ret, 160, "%s", otherwise);
     return ret;
+}
+
+static void print_needs(const struct tg_plugin *p)
+{
+    char text[160];
+    printf("needs %s%s\n",
+           needs_text(tg_confine_needs(p->needs), true,
+                      "nothing but the files and ports that its options name", text),
+           p->needs & TG_NEEDS_STATED ? "" : " (it does not say: this is what such a plugin gets)");
+    for (const struct tg_option *o = p->source_options; o && o->name; o++)
+        if (o->flags >> 8)
+            printf("with %s it needs %s too\n", o->name, needs_text(o->flags >> 8, true, "nothing", text));
+}
+
+static json_t *needs_json(uint32_t bits)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (bits & needs[i].bit)
+            json_array_append_new(all, json_string(needs[i].name));
+    return all;
 }
 
 /* --- list --------------------------------------------------------------------------------------------- */
@@ -39,19 +69,19 @@ static void list_one(void *user, const char *name, const char *path, const struc
                      const struct tg_error *err)
 {
     struct list *l = user;
-    char needs[80];
+    char text[160];
     if (l->json && p)
-        json_array_append_new(l->json,
-                              json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "name", name, "version", p->version,
-                                        "summary", p->summary, "api_version", (int)p->api_version, "threads",
-                                        p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path,
-                                        "needs", needs_text(p, needs)));
+        json_array_append_new(
+            l->json, json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "name", name, "version", p->version,
+                               "summary", p->summary, "api_version", (int)p->api_version, "threads",
+                               p->thread_model == TG_THREAD_OWN ? "own" : "loop", "path", path, "needs",
+                               needs_text(tg_confine_needs(p->needs), false, "nothing", text)));
     else if (l->json)
         json_array_append_new(l->json, json_pack("{s:s,s:s}", "name", name, "error", err->text));
     else if (p)
         printf("%-12s %-8s API %u  %-4s  %s\n%12s   %s\n%12s   needs, with isolation: process: %s\n", name,
                p->version, p->api_version, p->thread_model == TG_THREAD_OWN ? "own" : "loop", p->summary, "",
-               path, "", needs_text(p, needs));
+               path, "", needs_text(tg_confine_needs(p->needs), false, "nothing", text));
     else
         printf("%-12s cannot be loaded: %s\n", name, err->text);
 }
@@ -172,44 +202,6 @@ static int describe_profile(const struct own *own, const struct tg_plugin *p, co
     return TG_EXIT_NO;
 }
 
-/* --- needs ---------------------------------------------------------------------------------------------- */
-
-static const struct {
-    uint32_t bit;
-    const char *name, *text;
-} needs[] = {{TG_NEEDS_NETWORK, "network", "the network"},
-             {TG_NEEDS_BLUETOOTH, "bluetooth", "Bluetooth"},
-             {TG_NEEDS_PROGRAMS, "programs", "starting programs"},
-             {TG_NEEDS_SERIAL, "serial", "serial ports beyond those that its options name"}};
-
-/* A plugin that does not say has what plugin.h gives it. */
-static uint32_t needs_of(const struct tg_plugin *p)
-{
-    return p->needs & TG_NEEDS_STATED ? p->needs : TG_NEEDS_NETWORK | TG_NEEDS_SERIAL;
-}
-
-static void print_needs(const struct tg_plugin *p)
-{
-    const char *before = "needs ";
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
-        if (needs_of(p) & needs[i].bit) {
-            printf("%s%s", before, needs[i].text);
-            before = ", ";
-        }
-    if (before[0] == 'n')
-        printf("needs nothing but the files and ports that its options name");
-    printf(p->needs & TG_NEEDS_STATED ? "\n" : " (it does not say: this is what such a plugin gets)\n");
-}
-
-static json_t *needs_json(const struct tg_plugin *p)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
-        if (needs_of(p) & needs[i].bit)
-            json_array_append_new(all, json_string(needs[i].name));
-    return all;
-}
-
 /* A plugin's profile, with the file that takes its place. */
 static void print_profiles(const struct own *own, const struct tg_plugin *p)
 {
@@ -250,10 +242,11 @@ static void describe_json(const struct own *own, const struct tg_plugin *p)
             json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", own->names[i], "file", path));
     j = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version,
                   "summary", p->summary, "api_version", (int)p->api_version, "threads",
-                  p->thread_model == TG_THREAD_OWN ? "own" : "loop", "needs", needs_json(p), "needs_stated",
-                  (p->needs & TG_NEEDS_STATED) != 0, "source_options", options_json(p->source_options),
-                  "device_options", options_json(p->device_options), "point_options",
-                  options_json(p->point_options), "profiles", profiles);
+                  p->thread_model == TG_THREAD_OWN ? "own" : "loop", "needs",
+                  needs_json(tg_confine_needs(p->needs)), "needs_stated", (p->needs & TG_NEEDS_STATED) != 0,
+                  "source_options", options_json(p->source_options), "device_options",
+                  options_json(p->device_options), "point_options", options_json(p->point_options),
+                  "profiles", profiles);
     text = json_dumps(j, JSON_INDENT(2));
     printf("%s\n", text ? text : "{}");
     free(text);

@@ -127,6 +127,26 @@ static void print_discovery(const json_t *d)
     printf("\n");
 }
 
+/* What devices say about the place: shown when somebody says something. */
+static void print_site(const json_t *g, bool colours)
+{
+    const json_t *uplink = json_object_get(g, "uplink"), *clock = json_object_get(g, "clock");
+    const char *off = colours ? "\033[0m" : "", *state = text(uplink, "state"),
+               *source = text(clock, "source");
+    char since[24];
+    if (uplink) {
+        print_duration(since, sizeof since, number(uplink, "since_ms"));
+        printf("uplink %s%s%s since %s, says %s: %s\n",
+               colour(strcmp(state, "up") == 0 ? "ok" : state, colours), state, off, since,
+               text(uplink, "source"), text(uplink, "text"));
+    }
+    if (strcmp(source, "offered") == 0)
+        printf("clock from %s, right within %.1f s: the system's has no valid time\n",
+               text(clock, "offered_by"), (double)number(clock, "uncertainty_ms") / 1000.0);
+    else if (strcmp(source, "none") == 0)
+        printf("clock %swithout a valid time%s\n", colour("down", colours), off);
+}
+
 static void print_process(const json_t *p)
 {
     const json_t *c = json_object_get(p, "confined");
@@ -159,6 +179,7 @@ static void print_status(const json_t *s, bool colours)
     if (text(http, "text")[0])
         printf("http %s %snot listening%s: %s\n", text(http, "address"), colour("down", colours), off,
                text(http, "text"));
+    print_site(g, colours);
     printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
            "disk full\n",
            colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,

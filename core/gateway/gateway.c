@@ -51,6 +51,7 @@ static void close_the_rest(void *user)
         tg_twins_free(g->twins);
     g->twins = NULL;
     tg_deadline_close(&g->adopt, NULL);
+    tg_gateway_site_close(g);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -396,6 +397,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
+    if (rc == TG_OK)
+        tg_gateway_lend_carrier(g);
     if (rc == TG_OK &&
         tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
@@ -442,6 +445,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     if (rc == TG_OK) {
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
         tg_gateway_discover_init(g);
+        tg_gateway_site_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "config/config_fingerprint.h"
 #include "core/gateway/gateway_private.h"
+#include "northbound/carrier.h"
 
 static struct tg_running_source *checked(void *user)
 {
@@ -51,6 +52,10 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
     struct tg_running_source *rs = checked(user);
     bool was_open = rs->open;
     rs->open = open;
+    if (rs->opened)
+        tg_gateway_carrier_gone(rs, open ? "the source that carries it was opened anew"
+                                         : "the source that carries it has ended");
+    rs->opened = rs->opened || open;
     snprintf(rs->open_text, sizeof rs->open_text, "%s", text ? text : "");
     if (open)
         tg_log(TG_LOG_INFO, "source", "source=%s started (plugin %s %s)", rs->config->name,
@@ -65,6 +70,27 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->name, text, (double)retry_ms / 1000.0);
 }
 
+static void on_uplink(void *user, bool up, const char *text)
+{
+    tg_gateway_uplink(checked(user), up, text);
+}
+
+static void on_time(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms)
+{
+    tg_gateway_time(checked(user), wall_ms, at_ms, uncertainty_ms);
+}
+
+static void recall_notes(void *user, void (*take)(void *taker, const char *key, struct tg_bytes text),
+                         void *taker)
+{
+    tg_gateway_recall_notes(checked(user), take, taker);
+}
+
+static void on_note(void *user, const char *key, const char *text, uint64_t number)
+{
+    tg_gateway_note(checked(user), key, text, number);
+}
+
 static const struct tg_source_callbacks source_callbacks = {
     .on_sample = on_sample,
     .on_state = on_device_state,
@@ -72,6 +98,12 @@ static const struct tg_source_callbacks source_callbacks = {
     .on_open = on_open,
     .on_fact = on_fact,
     .on_discovered = on_discovered,
+    .on_uplink = on_uplink,
+    .on_time = on_time,
+    .recall_notes = recall_notes,
+    .on_note = on_note,
+    .on_carrier = tg_gateway_on_carrier,
+    .on_carried = tg_gateway_on_carried,
 };
 
 /* --- building one source ----------------------------------------------------------------------------------- */
@@ -126,6 +158,7 @@ static int build_source(struct tg_gateway *g, struct tg_config_ref *model,
     rs->model = tg_model_hold(model);
     rs->config = config;
     rs->fingerprint = tg_config_fingerprint(config);
+    rs->number = ++g->source_count;
     rs->next = g->sources;
     g->sources = rs;
     rs->devices =
@@ -189,8 +222,10 @@ static void close_host(struct tg_running_source *rs)
     for (uint32_t d = 0; d < rs->config->device_count; d++)
         if (rs->devices[d])
             tg_router_attach_source(rs->devices[d]->device, NULL);
+    tg_gateway_carrier_gone(rs, "the source that carries it has ended");
     rs->host = NULL;
     rs->open = false;
+    tg_gateway_site_forget(rs);
     rs->host_closing = true;
     rs->gateway->closing++;
     tg_source_host_close(host, host_closed, rs);
@@ -229,8 +264,8 @@ static void close_running(struct tg_running_source *rs, const struct tg_config_s
 void tg_gateway_quiet_sources(struct tg_gateway *g)
 {
     for (struct tg_running_source *rs = g->sources; rs; rs = rs->next)
-        if (!rs->closing)
-            close_host(rs);
+        if (!rs->closing && !(g->sessions && tg_session_set_is_carried(g->sessions, rs->config->name)))
+            close_host(rs); /* one that carries is what the sessions deliver through */
 }
 
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g))

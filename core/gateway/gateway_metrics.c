@@ -177,12 +177,17 @@ static int make_room(const struct tg_gateway *g, struct tg_metrics *m)
 static void take(struct tg_gateway *g, struct tg_metrics *m)
 {
     int64_t now = tg_clock_mono_ms();
-    m->gateway = (struct tg_metrics_gateway){.version = TG_VERSION,
-                                             .uptime_ms = now - g->started_ms,
-                                             .resident_bytes = tg_gateway_resident_bytes(),
-                                             .descriptors = open_descriptors(),
-                                             .build_us = g->metrics_us,
-                                             .http_requests = g->http ? tg_http_requests(g->http) : 0};
+    m->gateway = (struct tg_metrics_gateway){
+        .version = TG_VERSION,
+        .uptime_ms = now - g->started_ms,
+        .resident_bytes = tg_gateway_resident_bytes(),
+        .descriptors = open_descriptors(),
+        .build_us = g->metrics_us,
+        .http_requests = g->http ? tg_http_requests(g->http) : 0,
+        .uplink_changes = g->site.changes,
+        .uplink_up = g->site.uplink == TG_UPLINK_UNKNOWN ? TG_METRICS_NONE : g->site.uplink == TG_UPLINK_UP,
+        .clock_offered = tg_clock_source() == TG_CLOCK_OFFERED,
+        .clock_difference_ms = g->site.has_difference ? g->site.difference_ms : TG_METRICS_NONE};
     take_outbox(g, &m->outbox);
     tg_session_set_each_cloud(g->sessions, take_cloud, m);
     for (const struct tg_running_source *rs = g->sources; rs; rs = rs->next)

@@ -6,6 +6,7 @@
 #ifndef TG_GATEWAY_GATEWAY_PRIVATE_H
 #define TG_GATEWAY_GATEWAY_PRIVATE_H
 
+#include "core/base/clock.h"
 #include "core/gateway/control.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
@@ -47,8 +48,28 @@ struct tg_running_source {
     struct tg_source_host *host;
     struct tg_running_device **devices; /* by index in the source */
     bool open, host_closing, closing;
+    bool opened; /* the instance was open before */
     char open_text[200];
+    enum tg_uplink uplink; /* what it says of the site's way to the network */
+    char uplink_text[160];
+    uint64_t number; /* of all sources that have ever run */
     struct tg_running_source *next;
+};
+
+/* What sources tell about the place the gateway is at: its way to the network, and the time. */
+struct tg_site {
+    enum tg_uplink uplink;
+    char source[TG_NAME_MAX_BYTES + 1]; /* who said so last */
+    char text[160];
+    int64_t since_ms; /* monotonic */
+    uint64_t changes;
+    enum tg_clock_source clock;
+    char clock_by[TG_NAME_MAX_BYTES + 1]; /* who offered the time; "" = nobody */
+    uint32_t uncertainty_ms;
+    int64_t difference_ms,
+        difference_told_ms; /* of the last offered time to the system's, when both are there */
+    bool has_difference;
+    struct tg_deadline look; /* whether the system's clock has been set */
 };
 
 struct tg_gateway {
@@ -80,7 +101,9 @@ struct tg_gateway {
     int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
     uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
-    uint32_t closing;          /* instances and devices that are on their way out */
+    struct tg_site site;
+    uint64_t source_count; /* that have ever run */
+    uint32_t closing;      /* instances and devices that are on their way out */
     void (*all_closed)(struct tg_gateway *g);
 };
 
@@ -116,10 +139,34 @@ struct json_t *tg_gateway_discovery_json(struct tg_running_source *rs);
 
 /* gateway_build.c */
 int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct tg_error *err) TG_CHECKED;
-/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver. */
+/* Ends all instances, so that nothing new comes, and leaves the sessions to deliver; those that carry sessions stay until then. */
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
+
+/* gateway_site.c */
+void tg_gateway_site_init(struct tg_gateway *g);
+void tg_gateway_site_close(struct tg_gateway *g);
+void tg_gateway_uplink(struct tg_running_source *rs, bool up, const char *text);
+void tg_gateway_time(struct tg_running_source *rs, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
+/* The source's instance has ended: what it said does not count any more. */
+void tg_gateway_site_forget(struct tg_running_source *rs);
+const char *tg_uplink_name(enum tg_uplink uplink);
+/* gateway.uplink and gateway.clock of the status; uplink NULL: nobody has ever said anything. */
+struct json_t *tg_gateway_uplink_json(const struct tg_gateway *g);
+struct json_t *tg_gateway_clock_json(const struct tg_gateway *g);
+
+/* gateway_notes.c: what sources remember, in scope "source/NAME" */
+void tg_gateway_recall_notes(struct tg_running_source *rs,
+                             void (*take)(void *taker, const char *key, struct tg_bytes text), void *taker);
+void tg_gateway_note(struct tg_running_source *rs, const char *key, const char *text, uint64_t number);
+
+/* gateway_carry.c: joins the plugins that carry with the sessions that are carried. */
+void tg_gateway_lend_carrier(struct tg_gateway *g);
+void tg_gateway_on_carrier(void *user, uint32_t channel, bool up, const char *text);
+void tg_gateway_on_carried(void *user, uint32_t channel, uint64_t message, int status);
+/* The instance was opened or closed: what it carried is gone. */
+void tg_gateway_carrier_gone(struct tg_running_source *rs, const char *text);
 
 /* gateway.c */
 /* False: samples wait for the disk and none was committed for long. */

@@ -204,6 +204,10 @@ char *tg_gateway_status_json(struct tg_gateway *g)
                   sources, "devices", devices);
     if (j && g->http)
         json_object_set_new(json_object_get(j, "gateway"), "http", http_status(g));
+    if (j)
+        json_object_set_new(json_object_get(j, "gateway"), "clock", tg_gateway_clock_json(g));
+    if (j && g->site.since_ms)
+        json_object_set_new(json_object_get(j, "gateway"), "uplink", tg_gateway_uplink_json(g));
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     ours = text ? tg_strdup(text) : NULL;

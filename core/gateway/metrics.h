@@ -26,8 +26,9 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
-    uint64_t http_requests;
-    bool complete; /* set by tg_metrics_write() */
+    uint64_t http_requests, uplink_changes;
+    int64_t uplink_up, clock_offered, clock_difference_ms; /* 1 or 0; NONE: not known */
+    bool complete;                                         /* set by tg_metrics_write() */
 };
 
 struct tg_metrics_outbox {

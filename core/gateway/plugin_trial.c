@@ -267,11 +267,11 @@ static void answer(struct trial *t, struct tg_trial_send *s, int status, const c
     look_whether_enough(t);
 }
 
-static void refuse(struct trial *t, struct tg_trial_send *s, const char *name, const char *why)
+static void refuse(struct trial *t, struct tg_trial_send *s, int status, const char *name, const char *why)
 {
-    char text[TG_NAME_MAX_BYTES + 100];
+    char text[TG_NAME_MAX_BYTES + 330];
     snprintf(text, sizeof text, "%.*s: %s", TG_NAME_MAX_BYTES, name, why);
-    answer(t, s, TG_PLUGIN_EINVAL, text);
+    answer(t, s, status, text);
 }
 
 static void send_set(struct trial_source *src, uint32_t device, struct tg_trial_send *s, uint64_t request)
@@ -283,14 +283,20 @@ static void send_set(struct trial_source *src, uint32_t device, struct tg_trial_
     {
         struct tg_value v;
         uint32_t p = 0;
+        char why[320];
+        int rc;
         while (p < d->point_count && strcmp(d->points[p].name, name) != 0)
             p++;
         if (p == d->point_count)
-            refuse(src->trial, s, name, "the device has no such point");
+            refuse(src->trial, s, TG_PLUGIN_EINVAL, name, "the device has no such point");
         else if (!tg_settings_int(d->points[p].common, "writable"))
-            refuse(src->trial, s, name, "the point is not writable (writable: true in the configuration)");
+            refuse(src->trial, s, TG_PLUGIN_EINVAL, name,
+                   "the point is not writable (writable: true in the configuration)");
         else if (!tg_router_value_of(value, &v))
-            refuse(src->trial, s, name, "a value is a number, a boolean or a text of at most 1024 bytes");
+            refuse(src->trial, s, TG_PLUGIN_EINVAL, name,
+                   "a value is a number, a boolean or a text of at most 1024 bytes");
+        else if ((rc = tg_source_host_check_value(src->host, device, p, &v, why, sizeof why)) < 0)
+            refuse(src->trial, s, rc, name, why);
         else {
             s->open++;
             tg_source_host_write(src->host, request, device, p, &v);

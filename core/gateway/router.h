@@ -7,7 +7,9 @@
  *   session, control ─► command {name, arguments} ─► `set`: one write per point │ other names: the plugin ─► answer
  *
  * COMMANDS  `set` takes an object {"point": value, …}: every point must be writable and every value of a number, boolean or
- *           text within the point's range, before the first is written. Other names go to the plugin as they are. Each ends
+ *           text within the point's range and one that the plugin's check_value takes, before the first is written. Of one point
+ *           the result is what it was answered, of several {"point": what it was answered, …}, those that failed with an `error`.
+ *           Other names go to the plugin as they are. Each ends
  *           after TG_COMMAND_TIMEOUT_MS at the latest with status "timeout", or "unknown" when its device or the router goes
  *           before. At most TG_COMMANDS_MAX are under way; more are answered "busy" at once.
  * Loop thread.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/assert.h"
 #include "core/base/clock.h"
@@ -10,16 +10,18 @@
 #include "northbound/format_json.h"
 #include "northbound/json_document.h"
 
-/* A request number carries the place in the table: serial × TG_COMMANDS_MAX + place. */
-static struct tg_pending *pending_of(struct tg_router *r, uint64_t request)
+/* A request number carries the place in the table and which of the command's requests it is. */
+static struct tg_pending *pending_of(struct tg_router *r, uint64_t request, uint32_t *ret_i)
 {
-    struct tg_pending *p = &r->pending[request % TG_COMMANDS_MAX];
-    return p->used && p->serial == request / TG_COMMANDS_MAX ? p : NULL;
+    const uint64_t command = request / TG_SET_MAX_POINTS;
+    struct tg_pending *p = &r->pending[command % TG_COMMANDS_MAX];
+    *ret_i = (uint32_t)(request % TG_SET_MAX_POINTS);
+    return p->used && p->serial == command / TG_COMMANDS_MAX ? p : NULL;
 }
 
-static uint64_t request_of(const struct tg_router *r, const struct tg_pending *p)
+uint64_t tg_router_request(const struct tg_router *r, const struct tg_pending *p, uint32_t i)
 {
-    return p->serial * TG_COMMANDS_MAX + (uint64_t)(p - r->pending);
+    return (p->serial * TG_COMMANDS_MAX + (uint64_t)(p - r->pending)) * TG_SET_MAX_POINTS + i;
 }
 
 const char *tg_router_status_name(int status)
@@ -53,14 +55,18 @@ static void arm(struct tg_router *r)
     tg_deadline_set(&r->deadline, at);
 }
 
+/* `json` is the answer; of a `set` of several points, what those that have none get. */
 static void finish(struct tg_router *r, struct tg_pending *p, const char *status, const char *json)
 {
+    char *all = p->results ? tg_router_set_results(p, json) : NULL;
     struct tg_pending ended = *p;
     p->used = false;
     arm(r);
     tg_log(TG_LOG_INFO, "router", "device=%s command=%s status=%s", ended.device, ended.name, status);
     if (ended.done)
-        ended.done(ended.user, status, json && json[0] ? json : "{}");
+        ended.done(ended.user, status, all ? all : !ended.results && json && json[0] ? json : "{}");
+    json_decref(ended.results);
+    free(all);
 }
 
 void tg_router_expire(void *router)
@@ -84,18 +90,19 @@ void tg_router_abandon(struct tg_router *r, const char *device)
 
 void tg_router_answer(struct tg_router *r, uint64_t request, int status, const char *json)
 {
-    struct tg_pending *p = pending_of(r, request);
-    bool first_bad;
-    if (!p)
-        return; /* it had timed out, or its caller left */
-    first_bad = status != TG_PLUGIN_OK && p->worst == TG_PLUGIN_OK;
+    uint32_t i;
+    struct tg_pending *p = pending_of(r, request, &i);
+    if (!p || !(p->open & UINT64_C(1) << i))
+        return; /* it had timed out, its caller left, or it was answered already */
+    p->open &= ~(UINT64_C(1) << i);
     if (status != TG_PLUGIN_OK && p->worst == TG_PLUGIN_OK)
         p->worst = status;
-    if (json && (p->json[0] == '\0' || first_bad))
-        snprintf(p->json, sizeof p->json, "%s",
-                 strlen(json) < sizeof p->json ? json : "{\"note\":\"answer longer than 2 KiB left out\"}");
-    if (p->open > 0 && --p->open == 0)
-        finish(r, p, tg_router_status_name(p->worst), p->json);
+    if (json && strlen(json) >= TG_COMMAND_ANSWER_BYTES)
+        json = "{\"note\":\"answer longer than 2 KiB left out\"}";
+    if (p->results)
+        tg_router_set_result(p, i, status, json);
+    if (p->open == 0)
+        finish(r, p, tg_router_status_name(p->worst), json);
 }
 
 void tg_router_forget(struct tg_router *r, void *user)
@@ -105,8 +112,8 @@ void tg_router_forget(struct tg_router *r, void *user)
             r->pending[i].done = NULL;
 }
 
-static struct tg_pending *begin(struct tg_router *r, const char *device, const char *name,
-                                tg_command_done_fn done, void *user)
+struct tg_pending *tg_router_begin(struct tg_router *r, const char *device, const char *name,
+                                   tg_command_done_fn done, void *user)
 {
     for (uint32_t i = 0; i < TG_COMMANDS_MAX; i++) {
         struct tg_pending *p = &r->pending[i];
@@ -125,9 +132,7 @@ static struct tg_pending *begin(struct tg_router *r, const char *device, const c
     return NULL;
 }
 
-static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
-    TG_PRINTF(4, 5);
-static void refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
+void tg_router_refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
 {
     char text[600];
     char json[6 * sizeof text + 32]; /* a byte becomes six at most */
@@ -143,123 +148,7 @@ static void refuse(tg_command_done_fn done, void *user, const char *status, cons
     done(user, status, tg_writer_cstr(&w) == TG_OK ? json : "{}");
 }
 
-/* --- set --------------------------------------------------------------------------------------------- */
-
-bool tg_router_value_of(const json_t *j, struct tg_value *ret)
-{
-    if (json_is_boolean(j))
-        *ret = tg_value_bool(json_is_true(j));
-    else if (json_is_integer(j))
-        *ret = tg_value_int(json_integer_value(j));
-    else if (json_is_real(j))
-        *ret = tg_value_real(json_real_value(j));
-    else if (json_is_string(j) && json_string_length(j) <= TG_TEXT_MAX_BYTES)
-        *ret = tg_value_text(json_string_value(j), json_string_length(j));
-    else
-        return false;
-    return true;
-}
-
-static int64_t point_index(const struct tg_config_device *d, const char *name)
-{
-    for (uint32_t i = 0; i < d->point_count; i++)
-        if (strcmp(d->points[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
-/* "outside the point's range, 5 to 30": its numbers save a look into the file. */
-static const char *range_text(const struct tg_filter_options *o, char *ret_text, size_t size)
-{
-    const bool low = isfinite(o->min), high = isfinite(o->max);
-    struct tg_writer w = tg_writer_init(ret_text, size);
-    tg_write_str(&w, "the value is outside the point's range");
-    if (low)
-        tg_write_fmt(&w, high ? ", %.10g to %.10g" : ", at least %.10g", o->min, o->max);
-    else if (high)
-        tg_write_fmt(&w, ", at most %.10g", o->max);
-    return tg_writer_cstr(&w) == 0 ? ret_text : "the value is outside the point's range";
-}
-
-static const char *words_text(const struct tg_filter_options *o, char *ret_text, size_t size)
-{
-    struct tg_writer w = tg_writer_init(ret_text, size);
-    tg_write_str(&w, "the point is an enumeration, and the value is none of its texts: ");
-    for (uint32_t i = 0; i < o->word_count; i++)
-        tg_write_fmt(&w, "%s%s", i ? ", " : "", o->words[i].text);
-    return tg_writer_cstr(&w) == 0 ? ret_text
-                                   : "the point is an enumeration, and the value is none of its texts";
-}
-
-/* Checks one entry; NULL = good and *ret_value is what to write. A reason may lie in `memory`. */
-static const char *check_entry(const struct tg_router_device *d, const char *name, const json_t *given,
-                               uint32_t *ret_point, struct tg_value *ret_value, char *memory, size_t size)
-{
-    int64_t i = point_index(d->config, name);
-    const struct tg_settings *common;
-    if (i < 0)
-        return "the device has no such point";
-    common = d->config->points[i].common;
-    if (d->config->points[i].derived)
-        return "the point is worked out from others and cannot be written";
-    if (!tg_settings_has(common, "writable") || !tg_settings_int(common, "writable"))
-        return "the point is not writable (writable: true in the configuration)";
-    if (!tg_router_value_of(given, ret_value))
-        return "a value must be a number, a boolean or a text of at most 1024 bytes";
-    switch (tg_filter_unscale(&d->points[i].options, ret_value)) {
-    case TG_OK:
-        break;
-    case TG_ERANGE:
-        return range_text(&d->points[i].options, memory, size);
-    case TG_ENOTFOUND:
-        return words_text(&d->points[i].options, memory, size);
-    default:
-        return "the point is scaled, so the value must be a number";
-    }
-    *ret_point = (uint32_t)i;
-    return NULL;
-}
-
-static void run_set(struct tg_router *r, struct tg_router_device *d, json_t *arguments,
-                    tg_command_done_fn done, void *user)
-{
-    struct {
-        uint32_t point;
-        struct tg_value value;
-    } writes[64];
-    uint32_t count = 0;
-    struct tg_pending *p;
-    uint64_t request;
-    const char *name;
-    json_t *given;
-    if (json_object_size(arguments) == 0 || json_object_size(arguments) > sizeof writes / sizeof writes[0]) {
-        refuse(done, user, "invalid", "device %s: set takes 1 to 64 points: {\"point\": value}",
-               d->config->id);
-        return;
-    }
-    json_object_foreach(arguments, name, given)
-    {
-        char memory[200];
-        const char *wrong =
-            check_entry(d, name, given, &writes[count].point, &writes[count].value, memory, sizeof memory);
-        if (wrong) {
-            char quoted[TG_QUOTE_BYTES];
-            refuse(done, user, "invalid", "device %s, point %s: %s; nothing was written", d->config->id,
-                   tg_quote(quoted, name, strlen(name)), wrong);
-            return;
-        }
-        count++;
-    }
-    p = begin(r, d->config->id, "set", done, user);
-    if (!p) {
-        refuse(done, user, "busy", "%d commands are under way already", TG_COMMANDS_MAX);
-        return;
-    }
-    p->open = count;
-    request = request_of(r, p);
-    for (uint32_t i = 0; i < count; i++)
-        tg_source_host_write(d->source, request, d->index, writes[i].point, &writes[i].value);
-}
+/* --- one command -------------------------------------------------------------------------------------------- */
 
 static void run(struct tg_router *r, const char *device, const char *name, json_t *arguments,
                 tg_command_done_fn done, void *user)
@@ -268,26 +157,27 @@ static void run(struct tg_router *r, const char *device, const char *name, json_
     struct tg_pending *p;
     char *text, quoted[TG_QUOTE_BYTES];
     if (!d || !d->source) {
-        refuse(done, user, "invalid", "no device %s is running", tg_quote(quoted, device, strlen(device)));
+        tg_router_refuse(done, user, "invalid", "no device %s is running",
+                         tg_quote(quoted, device, strlen(device)));
         return;
     }
     if (strlen(name) > TG_NAME_MAX_BYTES || name[0] == '\0') {
-        refuse(done, user, "invalid", "a command's name has 1 to %d bytes", TG_NAME_MAX_BYTES);
+        tg_router_refuse(done, user, "invalid", "a command's name has 1 to %d bytes", TG_NAME_MAX_BYTES);
         return;
     }
     if (strcmp(name, "set") == 0) {
-        run_set(r, d, arguments, done, user);
+        tg_router_set(r, d, arguments, done, user);
         return;
     }
     text = json_dumps(arguments, JSON_COMPACT);
-    p = text ? begin(r, device, name, done, user) : NULL;
+    p = text ? tg_router_begin(r, device, name, done, user) : NULL;
     if (!text) {
-        refuse(done, user, "error", "out of memory for command %s of device %s", name, device);
+        tg_router_refuse(done, user, "error", "out of memory for command %s of device %s", name, device);
     } else if (!p) {
-        refuse(done, user, "busy", "%d commands are under way already", TG_COMMANDS_MAX);
+        tg_router_refuse(done, user, "busy", "%d commands are under way already", TG_COMMANDS_MAX);
     } else {
         p->open = 1;
-        tg_source_host_command(d->source, request_of(r, p), d->index, name, text);
+        tg_source_host_command(d->source, tg_router_request(r, p, 0), d->index, name, text);
     }
     free(text);
 }
@@ -306,8 +196,8 @@ void tg_router_command(struct tg_router *r, const char *device, const char *name
     json_t *j = parse_object(arguments, "its arguments", &err);
     if (!j) {
         char quoted[TG_QUOTE_BYTES];
-        refuse(done, user, "invalid", "device %s, command %s: %s", device,
-               tg_quote(quoted, name, strlen(name)), err.text);
+        tg_router_refuse(done, user, "invalid", "device %s, command %s: %s", device,
+                         tg_quote(quoted, name, strlen(name)), err.text);
         return;
     }
     run(r, device, name, j, done, user);
@@ -324,8 +214,9 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
     if (name.len > 0) {
         /* Never a part of it: another command could be meant. */
         if (name.len >= sizeof text || memchr(name.data, '\0', name.len) || !tg_utf8_valid(name)) {
-            refuse(done, user, "invalid", "device %s: %s is no name of a command: 1 to %d bytes of UTF-8",
-                   device, tg_quote(quoted, (const char *)name.data, name.len), TG_NAME_MAX_BYTES);
+            tg_router_refuse(done, user, "invalid",
+                             "device %s: %s is no name of a command: 1 to %d bytes of UTF-8", device,
+                             tg_quote(quoted, (const char *)name.data, name.len), TG_NAME_MAX_BYTES);
             return;
         }
         memcpy(text, name.data, name.len);
@@ -336,17 +227,17 @@ void tg_router_command_body(struct tg_router *r, const char *device, struct tg_b
     j = parse_object(body, "the message", &err);
     named = j ? json_string_value(json_object_get(j, "command")) : NULL;
     if (!named) {
-        refuse(done, user, "invalid",
-               "device %s: a command is {\"command\": \"name\", \"arguments\": {…}}: %s", device,
-               j ? "\"command\" is missing or no text" : err.text);
+        tg_router_refuse(done, user, "invalid",
+                         "device %s: a command is {\"command\": \"name\", \"arguments\": {…}}: %s", device,
+                         j ? "\"command\" is missing or no text" : err.text);
         json_decref(j);
         return;
     }
     arguments = json_object_get(j, "arguments");
     empty = json_object();
     if (arguments && !json_is_object(arguments))
-        refuse(done, user, "invalid", "device %s, command %s: \"arguments\" must be an object", device,
-               tg_quote(quoted, named, strlen(named)));
+        tg_router_refuse(done, user, "invalid", "device %s, command %s: \"arguments\" must be an object",
+                         device, tg_quote(quoted, named, strlen(named)));
     else
         run(r, device, named, arguments ? arguments : empty, done, user);
     json_decref(empty);

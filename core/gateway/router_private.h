@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * router_private - shared by router.c (devices, samples, watchers) and router_command.c (commands).
+ * router_private - shared by router.c (devices, samples, watchers), router_command.c (commands) and router_set.c (`set`).
  */
 #ifndef TG_GATEWAY_ROUTER_PRIVATE_H
 #define TG_GATEWAY_ROUTER_PRIVATE_H
@@ -16,17 +16,23 @@ struct tg_watcher {
     char device[TG_NAME_MAX_BYTES + 1];
 };
 
+#define TG_SET_MAX_POINTS        64   /* a bit each in `open` */
+#define TG_COMMAND_ANSWER_BYTES  2048 /* of one request; a longer one is left out and said so */
+#define TG_COMMAND_RESULTS_BYTES 8192 /* of a `set` of several points, all together */
+
 /* One command under way. A `set` of several points has one write per point out at once. */
 struct tg_pending {
     bool used;
-    uint32_t open; /* requests not answered yet */
+    uint64_t open; /* bit i: request i is not answered yet */
     uint64_t serial;
     int64_t limit_ms;
     tg_command_done_fn done;
     void *user;
     char device[TG_NAME_MAX_BYTES + 1], name[TG_NAME_MAX_BYTES + 1];
-    int worst;       /* first status that is not 0 */
-    char json[2048]; /* answer of the last request that gave one */
+    int worst; /* first status that is not 0 */
+    struct json_t
+        *results; /* of a `set` of several points, in order: name → its answer, null before that; else NULL */
+    size_t result_bytes;
 };
 
 struct tg_router {
@@ -53,6 +59,22 @@ struct tg_router {
 /* router_points.c: d->points and d->derived; after a failure too they are freed by tg_router_free_points(). */
 int tg_router_build_points(struct tg_router_device *d, struct tg_error *err) TG_CHECKED;
 void tg_router_free_points(struct tg_router_device *d);
+
+/* router_command.c: a place for a command, NULL = all are taken; the number of its request i. */
+struct tg_pending *tg_router_begin(struct tg_router *r, const char *device, const char *name,
+                                   tg_command_done_fn done, void *user);
+uint64_t tg_router_request(const struct tg_router *r, const struct tg_pending *p, uint32_t i);
+/* Ends a command that was not begun with {"error": text}. */
+void tg_router_refuse(tg_command_done_fn done, void *user, const char *status, const char *fmt, ...)
+    TG_PRINTF(4, 5);
+
+/* router_set.c */
+void tg_router_set(struct tg_router *r, struct tg_router_device *d, struct json_t *arguments,
+                   tg_command_done_fn done, void *user);
+/* Notes what request i of a `set` of several points was answered; `json` may be NULL. */
+void tg_router_set_result(struct tg_pending *p, uint32_t i, int status, const char *json);
+/* All answers as one JSON text, given; points without one get {"error": text}. NULL without memory. */
+char *tg_router_set_results(struct tg_pending *p, const char *text);
 
 void tg_router_expire(void *router);
 /* Ends the commands of a device that goes (NULL = of all): their outcome is not known. */

@@ -394,8 +394,8 @@ static int code_of(const char *status)
     static const struct {
         const char *status;
         int code;
-    } codes[] = {{"ok", 200},   {"invalid", 400}, {"unsupported", 501},
-                 {"busy", 503}, {"timeout", 504}, {"device", 502}};
+    } codes[] = {{"ok", 200},      {"invalid", 400}, {"unsupported", 501}, {"busy", 503},
+                 {"timeout", 504}, {"device", 502},  {"unknown", 504}};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(codes[i].status, status) == 0)
             return codes[i].code;

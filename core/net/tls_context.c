@@ -57,7 +57,7 @@ static _Thread_local int64_t root_time_s;
 
 static time_t wolfssl_time(time_t *ret_time)
 {
-    time_t now = root_time_s ? (time_t)root_time_s : time(NULL);
+    time_t now = root_time_s ? (time_t)root_time_s : (time_t)(tg_clock_wall_ms() / 1000);
     if (ret_time)
         *ret_time = now;
     return now;

@@ -494,6 +494,13 @@ int tg_mqtt_client_tick(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writ
     return 0;
 }
 
+int tg_mqtt_client_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)
+{
+    if (c->state != TG_MQTT_CONNECTED)
+        return TG_ESTATE;
+    return c->ping_outstanding || write_ping(c, now_ms, out) == TG_OK ? TG_OK : TG_EFULL;
+}
+
 int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)
 {
     if (c->state != TG_MQTT_CONNECTED)

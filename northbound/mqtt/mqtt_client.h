@@ -182,6 +182,10 @@ void tg_mqtt_client_forget(struct tg_mqtt_client *c);
  * QoS 0: TG_MQTT_EVENT_BARRIER. One at a time: TG_EBUSY. TG_EFULL, TG_ESTATE. */
 int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
 
+/* Writes a PINGREQ now unless one is outstanding: whoever doubts the connection need not wait for the keepalive. Its PINGRESP is
+ * waited for as ever. TG_EFULL: a later tick writes it; TG_ESTATE. */
+int tg_mqtt_client_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
+
 /* Time-driven work: PINGREQ, timeouts. 0, or TG_ETIMEOUT: close the transport (reason says
  * which timeout). Call at tg_mqtt_client_deadline() at the latest; INT64_MAX = nothing is due. A PINGREQ that
  * finds no room in the writer is written by a later tick: call one when there is room again. */

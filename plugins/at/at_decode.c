@@ -21,7 +21,8 @@ static const char usage[] =
     "                          [--urc PREFIX]… [--numeric] [--file FILE | TEXT…]\n"
     "Each TEXT is a line; \\r \\n \\t \\\\ and \\xHH are understood. Without --command every line that "
     "begins with AT\n"
-    "is taken for the echo of a command. TYPE: auto int real text bool hex. FILE - is standard input.\n";
+    "is taken for the echo of a command. TYPE: auto int real text bool hex bytes. FILE - is standard "
+    "input.\n";
 
 struct decode {
     void (*out)(void *user, const char *text);
@@ -99,7 +100,7 @@ static int add_file(struct decode *d, const char *path)
 
 static int set_type(struct decode *d, const char *text)
 {
-    static const char *const types[] = {"auto", "int", "real", "text", "bool", "hex"};
+    static const char *const types[] = {"auto", "int", "real", "text", "bool", "hex", "bytes"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i], text) == 0) {
             d->reader.type = (enum tg_at_type)i;
@@ -174,9 +175,19 @@ static int read_arguments(struct decode *d, int argc, const char *const *argv)
 
 /* --- the conversation --- */
 
+/* As a point's pattern does: it tells the answer from an unasked line that begins alike. */
+static bool is_answer(void *user, struct tg_bytes line)
+{
+    struct decode *d = user;
+    return tg_at_pattern_match(&d->pattern, line) == TG_AT_MATCH;
+}
+
 static bool start_command(struct decode *d, struct tg_bytes text)
 {
-    struct tg_at_command c = {.text = d->command_text, .timeout_ms = 1000};
+    struct tg_at_command c = {.text = d->command_text,
+                              .timeout_ms = 1000,
+                              .is_response = d->pattern.code ? is_answer : NULL,
+                              .user = d};
     if (text.len >= sizeof d->command_text || memchr(text.data, 0, text.len))
         return false;
     memcpy(d->command_text, text.data, text.len);
@@ -193,10 +204,11 @@ static json_t *reading(struct decode *d, struct tg_bytes line)
 {
     struct tg_point_value v = {.quality = TG_QUALITY_SENSOR};
     struct tg_bytes text;
+    char hex[TG_TEXT_MAX_BYTES];
     if (tg_at_pattern_match(&d->pattern, line) != TG_AT_MATCH ||
         !tg_at_pattern_group(&d->pattern, d->group, line, &text))
         return NULL;
-    (void)tg_at_read_value(&d->reader, text, &v);
+    (void)tg_at_read_value(&d->reader, text, hex, &v);
     switch (v.value.type) {
     case TG_VALUE_BOOL:
         return json_boolean(v.value.as.boolean);

@@ -212,7 +212,46 @@ static bool read_text(struct tg_bytes t, struct tg_point_value *ret)
     return true;
 }
 
-bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, struct tg_point_value *ret)
+static bool read_raw(struct tg_bytes t, char *ret_hex, struct tg_point_value *ret)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (2 * t.len > TG_TEXT_MAX_BYTES) {
+        out_of_range(ret);
+        return true;
+    }
+    for (size_t i = 0; i < t.len; i++) {
+        ret_hex[2 * i] = digits[t.data[i] >> 4];
+        ret_hex[2 * i + 1] = digits[t.data[i] & 15];
+    }
+    ret->value = tg_value_text(ret_hex, 2 * t.len);
+    return true;
+}
+
+/* Where "from=to" is divided: at its last equals sign, for the device's texts may hold some. */
+const char *tg_at_map_fault(const char *entry)
+{
+    const char *equals = strrchr(entry, '=');
+    return !equals || equals == entry || equals[1] == 0
+               ? "an entry of `map` is the device's text, an equals sign and its value"
+               : NULL;
+}
+
+/* False when the map has no such text. */
+static bool mapped(const struct tg_at_reader *r, struct tg_bytes *t)
+{
+    for (uint32_t i = 0; i < r->map_count; i++) {
+        const char *equals = strrchr(r->maps[i], '=');
+        size_t n = equals ? (size_t)(equals - r->maps[i]) : 0;
+        if (equals && t->len == n && memcmp(t->data, r->maps[i], n) == 0) {
+            *t = tg_bytes_str(equals + 1);
+            return true;
+        }
+    }
+    return r->map_count == 0;
+}
+
+bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, char *ret_hex,
+                      struct tg_point_value *ret)
 {
     struct tg_bytes t = trim(text);
     bool ok = false;
@@ -223,6 +262,10 @@ bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, struct
             ret->quality = TG_QUALITY_SENSOR;
             return true;
         }
+    }
+    if (!mapped(r, &t)) {
+        ret->quality = TG_QUALITY_SENSOR;
+        return false;
     }
     switch (r->type) {
     case TG_AT_AUTO:
@@ -237,7 +280,10 @@ bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, struct
         ok = read_bool(t, ret);
         break;
     case TG_AT_TEXT:
-        ok = read_text(text, ret);
+        ok = read_text(r->map_count > 0 ? t : text, ret);
+        break;
+    case TG_AT_RAW:
+        ok = read_raw(text, ret_hex, ret);
         break;
     }
     if (!ok)

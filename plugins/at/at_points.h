@@ -36,18 +36,27 @@ enum tg_at_match tg_at_pattern_match(struct tg_at_pattern *p, struct tg_bytes li
 bool tg_at_pattern_group(const struct tg_at_pattern *p, uint32_t group, struct tg_bytes line,
                          struct tg_bytes *ret_text);
 
-enum tg_at_type { TG_AT_AUTO = 0, TG_AT_INT, TG_AT_REAL, TG_AT_TEXT, TG_AT_BOOL, TG_AT_HEX };
+enum tg_at_type { TG_AT_AUTO = 0, TG_AT_INT, TG_AT_REAL, TG_AT_TEXT, TG_AT_BOOL, TG_AT_HEX, TG_AT_RAW };
 
 struct tg_at_reader {
     enum tg_at_type type;     /* AUTO: an integer or a real number, by its look */
     bool decimal_comma;       /* "21,5" */
     const char *const *nulls; /* texts that mean "no value"; borrowed */
     uint32_t null_count;
+    const char *const
+        *maps; /* "from=to": a text of the device stands for another; empty = as it is; borrowed */
+    uint32_t map_count;
 };
 
-/* Reads `text` (blanks around it are ignored). Sets quality and value of *ret; a TEXT value is a view into
- * `text`. Quality SENSOR: a null text, or not of this type; RANGE: a number that does not fit, text too long.
+/* NULL, or what is wrong with an entry of a map. */
+const char *tg_at_map_fault(const char *entry);
+
+/* Reads `text` (blanks around it are ignored); null texts are looked for ahead of the map, a text that a map does not have is not of
+ * the type. TG_AT_RAW takes every byte and gives them as hexadecimal digits, in `ret_hex` (2 * text.len bytes, at most
+ * TG_TEXT_MAX_BYTES; NULL where the type is another). Sets quality and value of *ret; a TEXT value is a view into
+ * `text`, the map or ret_hex. Quality SENSOR: a null text, or not of this type; RANGE: a number that does not fit, text too long.
  * True unless the text is not of this type, which deserves a line in the log. */
-bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, struct tg_point_value *ret);
+bool tg_at_read_value(const struct tg_at_reader *r, struct tg_bytes text, char *ret_hex,
+                      struct tg_point_value *ret);
 
 #endif

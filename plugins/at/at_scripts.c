@@ -11,8 +11,8 @@ static const struct tg_at_urc none_urcs[] = {
     {"+STARTUP", .reboot = true},
 };
 
-/* 3GPP TS 27.007: no echo, errors with their number, registration changes told unasked. */
-static const char *const cellular_init[] = {"ATE0", "AT+CMEE=1", "AT+CREG=1", "AT+CEREG=1", NULL};
+/* 3GPP TS 27.007: no echo, errors with their number; the rest is southbound/cellular.h. */
+static const char *const cellular_init[] = {"ATE0", "AT+CMEE=1", NULL};
 static const struct tg_at_urc cellular_urcs[] = {
     {"RDY", .reboot = true},      {"+STARTUP", .reboot = true}, {"^SYSSTART", .reboot = true},
     {"*PSUTTZ:", false, false},   {"+CBM:", .two_line = true},  {"+CDS:", .two_line = true},
@@ -25,6 +25,11 @@ static const struct tg_at_urc cellular_urcs[] = {
     {"Call Ready", false, false}, {"CONNECT", false, false},    {"NO CARRIER", false, false},
     {"RING", false, false},       {"SMS DONE", false, false},   {"SMS Ready", false, false},
 };
+
+/* In the order of `enum value` in cellular_tell.c. */
+const char *const tg_at_cellular_values[] = {"rssi",         "rscp",    "ecno",     "rsrq",     "rsrp",
+                                             "registration", "roaming", "attached", "operator", "rat",
+                                             "area",         "cell",    "sim",      NULL};
 
 static const struct tg_at_builtin builtins[] = {
     {none_init, none_urcs, COUNT(none_urcs)},
@@ -57,5 +62,19 @@ const struct tg_profile tg_at_profiles[] = {
      "     scale: 0.5, offset: -20, unit: dB, every: 30s}\n"
      "  - {name: rsrp, command: AT+CESQ, match: '^\\+CESQ: (?:\\d+,){5}(\\d+)$', null: ['255'], type: int,\n"
      "     scale: 1, offset: -141, unit: dBm, every: 30s}\n"},
+    {"modem",
+     "All that `script: cellular` knows of a cellular modem: signal, registration, operator, cell, SIM.",
+     "points:\n"
+     "  - {name: rssi, cellular: rssi, unit: dBm, every: 30s}\n"
+     "  - {name: rsrp, cellular: rsrp, unit: dBm, every: 30s}\n"
+     "  - {name: rsrq, cellular: rsrq, unit: dB, every: 30s}\n"
+     "  - {name: registration, cellular: registration, every: 5m}\n"
+     "  - {name: roaming, cellular: roaming, every: 5m}\n"
+     "  - {name: attached, cellular: attached, every: 5m}\n"
+     "  - {name: operator, cellular: operator, every: 15m}\n"
+     "  - {name: rat, cellular: rat, every: 15m}\n"
+     "  - {name: area, cellular: area, every: 15m}\n"
+     "  - {name: cell, cellular: cell, every: 15m}\n"
+     "  - {name: sim, cellular: sim, every: 15m}\n"},
     {0},
 };

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "core/base/bytes.h"
+#include "southbound/at_chat.h"
 
 #define AT_SHOWN_BYTES 160
 /* A line for people: bytes outside printable ASCII as \xHH, cut to fit. Returns buf. */
@@ -17,5 +18,8 @@ const char *at_shown_command(const char *command, char buf[AT_SHOWN_BYTES]);
 /* A line (at most TG_AT_LINE_MAX_BYTES) as a JSON text; when it is not UTF-8, its bytes above 0x7F as \xHH.
  */
 json_t *at_json_line(struct tg_bytes line);
+/* The outcome of a write or raw command for its caller: `lines`, `status`, and as they apply `code`, `final`, `truncated` and, unless it
+ * went well, `error` for people. The line that ended it is cut in `error`, whole in `final`. NULL without memory. */
+json_t *at_json_result(const struct tg_at_result *r);
 
 #endif

@@ -226,6 +226,17 @@ static void ble_fd_ready(void *self, int fd, uint32_t events)
         (void)tg_gatt_fd_ready(b->gatt, fd, events, on_now(b));
 }
 
+static int ble_check_value(const struct tg_host *host, const struct tg_settings *device,
+                           const struct tg_point *point, const struct tg_value *value, char *error,
+                           size_t error_size)
+{
+    (void)device;
+    if (tg_gatt_is_point(host, point->settings))
+        return tg_gatt_check_value(host, point, value, error, error_size);
+    snprintf(error, error_size, "a reading of an advertisement cannot be written");
+    return TG_PLUGIN_EUNSUPPORTED;
+}
+
 static void ble_write(void *self, uint64_t request, uint32_t device, uint32_t point,
                       const struct tg_value *value)
 {
@@ -263,6 +274,7 @@ static const struct tg_plugin ble = {
     .poll = ble_poll,
     .close = ble_close,
     .write = ble_write,
+    .check_value = ble_check_value,
     .command = ble_command,
     .fd_ready = ble_fd_ready,
     .decode = tg_ble_decode_cmd,

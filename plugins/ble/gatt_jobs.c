@@ -267,6 +267,22 @@ void gatt_job_event(struct tg_gatt_set *set, struct gatt_slot *s, const struct t
 
 /* --- the API -------------------------------------------------------------------------------------------------- */
 
+int tg_gatt_check_value(const struct tg_host *host, const struct tg_point *point,
+                        const struct tg_value *value, char *error, size_t error_size)
+{
+    struct gatt_point_options o;
+    struct tg_error err = {0};
+    uint8_t bytes[512];
+    const char *option;
+    int rc = gatt_point_options(host, point, &o, &option, &err);
+    if (rc >= 0)
+        rc = tg_gatt_encode(&o.format, value, bytes, &err);
+    if (rc >= 0)
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "%s", err.text);
+    return rc == TG_EUNSUPPORTED ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EINVAL;
+}
+
 bool tg_gatt_write(struct tg_gatt_set *set, uint64_t request, uint32_t device, uint32_t point,
                    const struct tg_value *value)
 {

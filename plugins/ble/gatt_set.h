@@ -117,6 +117,9 @@ int32_t tg_gatt_poll(struct tg_gatt_set *set, int64_t now_ms);
 /* False: the descriptor is not its own. */
 bool tg_gatt_fd_ready(struct tg_gatt_set *set, int fd, uint32_t events, int64_t now_ms);
 
+/* `struct tg_plugin`.check_value of a GATT point. */
+int tg_gatt_check_value(const struct tg_host *host, const struct tg_point *point,
+                        const struct tg_value *value, char *error, size_t error_size);
 /* Sets a point. False: it is no GATT point, nothing was answered. */
 bool tg_gatt_write(struct tg_gatt_set *set, uint64_t request, uint32_t device, uint32_t point,
                    const struct tg_value *value);

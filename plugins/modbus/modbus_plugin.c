@@ -566,6 +566,7 @@ static const struct tg_plugin modbus_plugin = {
     .poll = tg_modbus_poll,
     .close = modbus_close_instance,
     .write = tg_modbus_write,
+    .check_value = tg_modbus_check_value,
     .command = tg_modbus_command,
     .decode = tg_modbus_decode,
     .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK, /* its port is named by an option */

@@ -127,6 +127,9 @@ void tg_modbus_sync_turn(struct tg_modbus_instance *m, uint32_t device);
 void tg_modbus_describe(const struct tg_modbus_request *r, char *ret_text, size_t cap);
 
 /* modbus_write.c */
+int tg_modbus_check_value(const struct tg_host *host, const struct tg_settings *device,
+                          const struct tg_point *point, const struct tg_value *value, char *error,
+                          size_t error_size);
 void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                      const struct tg_value *value);
 /* modbus_command.c */

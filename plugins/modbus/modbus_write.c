@@ -135,8 +135,13 @@ static enum tg_modbus_outcome write_to(struct tg_modbus_instance *m, uint32_t de
 
 void tg_modbus_answer_exception(struct tg_modbus_instance *m, uint64_t request, unsigned code)
 {
-    char json[96];
-    snprintf(json, sizeof json, "{\"exception\":%u,\"name\":\"%s\"}", code, tg_modbus_exception_name(code));
+    char json[200], name[64];
+    snprintf(name, sizeof name, "%s", tg_modbus_exception_name(code));
+    for (char *c = name; *c; c++)
+        *c = *c == '_' ? ' ' : *c;
+    snprintf(json, sizeof json,
+             "{\"exception\":%u,\"name\":\"%s\",\"error\":\"the device refused it: exception %u, %s\"}", code,
+             tg_modbus_exception_name(code), code, name);
     m->host->answer(m->host->source, request, TG_PLUGIN_EDEVICE, json);
 }
 
@@ -223,6 +228,23 @@ static void answer_unknown(struct tg_modbus_instance *m, uint64_t request, uint3
                  "%s: %s; it is not known whether the value was taken, the point is read next", what, why);
         tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN, text);
     }
+}
+
+int tg_modbus_check_value(const struct tg_host *host, const struct tg_settings *device,
+                          const struct tg_point *point, const struct tg_value *value, char *error,
+                          size_t error_size)
+{
+    struct tg_modbus_point p;
+    struct tg_modbus_write w;
+    struct tg_error err = {0};
+    const char *option;
+    int rc = tg_modbus_point_from_settings(host, device, point->settings, &p, &option, &err);
+    if (rc == 0)
+        rc = tg_modbus_point_encode(&p, value, &w, &err);
+    if (rc == 0)
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "%s", err.text);
+    return rc == TG_EUNSUPPORTED ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EINVAL;
 }
 
 void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t point,

@@ -314,6 +314,19 @@ static int32_t sim_poll(void *self, int64_t now_ms)
     return next <= now_ms ? 0 : (int32_t)(next - now_ms);
 }
 
+static int sim_check_value(const struct tg_host *host, const struct tg_settings *device,
+                           const struct tg_point *point, const struct tg_value *value, char *error,
+                           size_t error_size)
+{
+    (void)host;
+    (void)device;
+    (void)point;
+    if (value->type != TG_VALUE_TEXT)
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "a simulated point takes numbers and booleans");
+    return TG_PLUGIN_EINVAL;
+}
+
 static void sim_write(void *self, uint64_t request, uint32_t device, uint32_t point,
                       const struct tg_value *value)
 {
@@ -354,6 +367,7 @@ static const struct tg_plugin simulator = {
     .poll = sim_poll,
     .close = sim_close,
     .write = sim_write,
+    .check_value = sim_check_value,
     .command = sim_command,
     .needs = TG_NEEDS_STATED,
 };

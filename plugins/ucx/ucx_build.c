@@ -67,8 +67,7 @@ static int build_point(struct ucx_source *s, uint32_t device, uint32_t index, ch
     p->exchange = TG_AT_SCRIPT_NONE;
     if (h->has(set, "write")) {
         p->has_write = true;
-        p->write.text = h->get_text(set, "write");
-        p->write.allow_count = h->get_list(set, "allow", &p->write.allow);
+        ucx_options_write(h, set, &p->write);
     }
     if (h->has(set, "match")) {
         rc = tg_at_pattern_compile(&p->match, h->get_text(set, "match"), error, error_size);

@@ -10,7 +10,15 @@
  *
  * The peer's life: IDLE (waits for its turn, or to be called) ─AT+UDCP─► CONNECTING ─connect event─► CONNECTED ─disconnect─► IDLE
  *
- * Bounds: one command at a time, UCX_REQUESTS_MAX that wait; UCX_SENDS_MAX texts that wait for the line; a peer's line has at most
+ * Carried connections (ucx_carry.c): a channel of the host (tidegate/plugin.h, CARRYING) is an MQTT connection of the module. They are
+ * connected one at a time, because the module's connect event says to where, and not by which command:
+ *
+ *   WAITS ─its turn─► COMMANDS (AT+UDUV…, AT+UDCP) ─► CONNECTING ─connect event─► UP ─disconnect─► free, told down
+ *                          carry_close(): CLOSING (AT+UDCPC) ─► free
+ * What the module still has from a run of the gateway before this one is closed first (AT+UDLP?), so that no old token and no old
+ * subscription stays.
+ *
+ * Bounds: UCX_CHANNELS_MAX channels, each with the memory of tg_ucx_carry; one command at a time, UCX_REQUESTS_MAX that wait; UCX_SENDS_MAX texts that wait for the line; a peer's line has at most
  * UCX_LINE_MAX bytes: a longer one is dropped to its end and counted.
  */
 #ifndef TG_PLUGINS_UCX_INSTANCE_H
@@ -22,19 +30,25 @@
 #include "plugins/at/at_points.h"
 #include "plugins/at/at_write.h"
 #include "southbound/at_script.h"
+#include "southbound/ucx_carry.h"
 #include "southbound/ucx_link.h"
+#include "southbound/ucx_mqtt.h"
 
-#define UCX_REQUESTS_MAX   32
-#define UCX_SENDS_MAX      16
-#define UCX_SEND_MAX_BYTES 512
-#define UCX_LINE_MAX       1024
-#define UCX_ADDRESS_BYTES  13
-#define UCX_REOPEN_MIN_MS  1000
-#define UCX_REOPEN_MAX_MS  10000
-#define UCX_CONNECT_MIN_MS 1000
-#define UCX_CONNECT_MAX_MS 60000
-#define UCX_STABLE_MS      30000
-#define UCX_CONNECT_MS     20000
+#define UCX_REQUESTS_MAX       32
+#define UCX_SENDS_MAX          16
+#define UCX_SEND_MAX_BYTES     512
+#define UCX_LINE_END_MAX_BYTES 2
+#define UCX_LINE_MAX           1024
+#define UCX_ADDRESS_BYTES      13
+#define UCX_REOPEN_MIN_MS      1000
+#define UCX_REOPEN_MAX_MS      10000
+#define UCX_CONNECT_MIN_MS     1000
+#define UCX_CONNECT_MAX_MS     60000
+#define UCX_STABLE_MS          30000
+#define UCX_CONNECT_MS         20000
+#define UCX_CHANNELS_MAX       16
+#define UCX_OLD_MAX            16 /* connections of a run before, closed in one go */
+#define UCX_DRAIN_LOOK_MS      20 /* how often the port is asked whether all has left it */
 
 enum ucx_phase { UCX_CLOSED, UCX_FINDING, UCX_INIT, UCX_RUN };
 enum ucx_peer_state { UCX_PEER_IDLE, UCX_PEER_CONNECTING, UCX_PEER_CONNECTED };
@@ -44,7 +58,32 @@ enum ucx_job_kind {
     UCX_JOB_EXTEND,
     UCX_JOB_CONNECT,
     UCX_JOB_POLL,
-    UCX_JOB_REQUEST
+    UCX_JOB_REQUEST,
+    UCX_JOB_LIST_OLD,
+    UCX_JOB_CLOSE_OLD,
+    UCX_JOB_CARRY_COMMAND,
+    UCX_JOB_CARRY_CLOSE
+};
+
+enum ucx_channel_state {
+    UCX_CHANNEL_FREE,
+    UCX_CHANNEL_WAITS,
+    UCX_CHANNEL_COMMANDS,
+    UCX_CHANNEL_CONNECTING,
+    UCX_CHANNEL_UP,
+    UCX_CHANNEL_CLOSING /* nobody waits for it any more; AT+UDCPC is due when there is a handle */
+};
+
+struct ucx_channel {
+    enum ucx_channel_state state;
+    uint32_t number;                 /* the host's */
+    int32_t handle;                  /* of the module's peer; -1 = not known */
+    bool has_edm;                    /* `edm` counts */
+    uint8_t edm;                     /* its channel in extended data mode */
+    int64_t due_ms;                  /* COMMANDS, CONNECTING: until then */
+    struct tg_ucx_command *commands; /* TG_UCX_COMMANDS_MAX of them, secret; NULL = sent */
+    size_t command_count, command_next;
+    struct tg_ucx_carry *carry;
 };
 
 struct ucx_point {
@@ -128,6 +167,12 @@ struct ucx_source {
     uint32_t send_head, send_count;
     char job_text[TG_AT_COMMAND_MAX_BYTES + 1];
     bool ask_connections;
+    struct ucx_channel channels[UCX_CHANNELS_MAX];
+    uint32_t channel_turn;    /* whose body goes next */
+    bool list_old;            /* the module may have connections of a run before this one */
+    int32_t old[UCX_OLD_MAX]; /* their handles, to be closed */
+    uint32_t old_count;
+    int64_t drain_look_ms; /* INT64_MAX: nothing to look for */
     struct tg_backoff backoff;
     int64_t reopen_ms, ok_since_ms;
     char last_error[300];
@@ -167,10 +212,41 @@ bool ucx_flush_sends(struct ucx_source *s);
 bool ucx_start_job(struct ucx_source *s, int64_t now_ms);
 void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t now_ms);
 void ucx_fail_requests(struct ucx_source *s, const char *why);
+/* From a point's settings, which must have `write`; what it names is theirs. */
+void ucx_options_write(const struct tg_host *host, const struct tg_settings *s, struct tg_at_write *ret);
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size);
 void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                const struct tg_value *value);
 void ucx_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
 void ucx_answer_error(struct ucx_source *s, uint64_t id, int status, const char *why);
+
+/* A command to the module, from `text` (copied). */
+void ucx_start(struct ucx_source *s, enum ucx_job_kind kind, const char *text, int64_t timeout_ms);
+
+/* --- ucx_carry.c --- */
+void ucx_carry_open(void *instance, uint32_t channel, const char *address);
+void ucx_carry_close(void *instance, uint32_t channel);
+void ucx_carry(void *instance, uint32_t channel, uint64_t message, const void *body, uint32_t size);
+/* The next command that channels need. True when one was started. */
+bool ucx_carry_start_job(struct ucx_source *s, int64_t now_ms);
+void ucx_carry_job_done(struct ucx_source *s, enum ucx_job_kind kind, const struct tg_at_result *r,
+                        int64_t now_ms);
+/* True when the event was about a carried connection. */
+bool ucx_carry_on_connect(struct ucx_source *s, const struct tg_edm_frame *f);
+bool ucx_carry_on_disconnect(struct ucx_source *s, uint8_t edm);
+bool ucx_carry_on_data(struct ucx_source *s, const struct tg_edm_frame *f);
+void ucx_carry_on_lost_handle(struct ucx_source *s, int32_t handle);
+/* All channels are gone: the module restarts or is not there. */
+void ucx_carry_lost(struct ucx_source *s, const char *why);
+/* Hands a body to the line. True when it did. */
+bool ucx_carry_flush(struct ucx_source *s);
+/* Everything was written to the port: whether it has left it. */
+void ucx_carry_look_drained(struct ucx_source *s, int64_t now_ms);
+/* What is due: outcomes, connects that take too long. */
+void ucx_carry_tick(struct ucx_source *s, int64_t now_ms);
+int64_t ucx_carry_deadline(const struct ucx_source *s);
 
 /* --- ucx_decode.c --- */
 int ucx_decode(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),

@@ -42,16 +42,12 @@ void ucx_fail_requests(struct ucx_source *s, const char *why)
 
 static void request_done(struct ucx_source *s, const struct tg_at_result *r)
 {
-    json_t *lines = json_array(), *o = json_pack("{s:s}", "status", tg_at_status_name(r->status));
     int status = r->status == TG_AT_OK ? TG_PLUGIN_OK
                  : r->status == TG_AT_TIMEOUT
                      ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_ETIMEOUT)
                  : r->status == TG_AT_HANGUP ? (s->job_request.is_write ? TG_PLUGIN_EUNKNOWN : TG_PLUGIN_EIO)
                                              : TG_PLUGIN_EDEVICE;
-    for (uint32_t i = 0; i < r->line_count; i++)
-        json_array_append_new(lines, at_json_line(r->lines[i]));
-    json_object_set_new(o, "lines", lines);
-    answer(s, s->job_request.id, status, o);
+    answer(s, s->job_request.id, status, at_json_result(r));
 }
 
 /* --- what the cloud asks for --- */
@@ -96,22 +92,24 @@ void ucx_write(void *instance, uint64_t request, uint32_t device, uint32_t point
 {
     struct ucx_source *s = instance;
     const struct ucx_point *p = &s->points[s->devices[device].first_point + point];
-    char text[TG_AT_COMMAND_MAX_BYTES + 1], error[256];
+    struct tg_at_written out;
+    char error[256];
     struct ucx_request *q;
     int rc;
     if (!p->has_write) {
         ucx_answer_error(s, request, TG_PLUGIN_EUNSUPPORTED, "the point has no `write`");
         return;
     }
-    rc = tg_at_write_format(&p->write, value, text, sizeof text, error, sizeof error);
+    rc = tg_at_write_format(&p->write, value, &out, error, sizeof error);
     if (rc < 0) {
+        snprintf(error + strlen(error), sizeof error - strlen(error), "; nothing was sent");
         ucx_answer_error(s, request, rc, error);
     } else if (s->devices[device].is_peer) {
-        send_to_peer(s, request, device, text);
+        send_to_peer(s, request, device, out.text);
     } else if ((q = new_request(s, request)) != NULL) {
         q->is_write = true;
         q->timeout_ms = p->timeout_ms;
-        memcpy(q->text, text, strlen(text) + 1);
+        memcpy(q->text, out.text, strlen(out.text) + 1);
         s->request_count++;
     }
 }
@@ -175,7 +173,7 @@ static void emit_exchange(struct ucx_source *s, uint32_t exchange, const struct 
             struct tg_bytes text;
             found = tg_at_pattern_match(&p->match, r->lines[k]) == TG_AT_MATCH;
             if (found && tg_at_pattern_group(&p->match, p->group, r->lines[k], &text))
-                (void)tg_at_read_value(&p->reader, text, v);
+                (void)tg_at_read_value(&p->reader, text, NULL, v);
         }
         n++;
     }
@@ -196,7 +194,7 @@ static void poll_done(struct ucx_source *s, const struct tg_at_result *r, int64_
 
 /* --- jobs --- */
 
-static void start(struct ucx_source *s, enum ucx_job_kind kind, const char *text, int64_t timeout_ms)
+void ucx_start(struct ucx_source *s, enum ucx_job_kind kind, const char *text, int64_t timeout_ms)
 {
     struct tg_at_command c = {.text = s->job_text, .timeout_ms = timeout_ms};
     snprintf(s->job_text, sizeof s->job_text, "%s", text);
@@ -213,7 +211,7 @@ static bool connect_next(struct ucx_source *s, int64_t now_ms)
             continue;
         snprintf(text, sizeof text, "AT+UDCP=%s", v->url);
         s->job_device = d;
-        start(s, UCX_JOB_CONNECT, text, s->timeout_ms);
+        ucx_start(s, UCX_JOB_CONNECT, text, s->timeout_ms);
         return true;
     }
     return false;
@@ -227,18 +225,20 @@ bool ucx_start_job(struct ucx_source *s, int64_t now_ms)
     if (s->ask_connections && s->phase == UCX_RUN && tg_ucx_link_ask_connections(&s->link) == TG_OK)
         s->ask_connections = false;
     if (s->phase == UCX_INIT && s->init_next < s->init_count) {
-        start(s, UCX_JOB_INIT, s->init[s->init_next], s->timeout_ms);
+        ucx_start(s, UCX_JOB_INIT, s->init[s->init_next], s->timeout_ms);
     } else if (s->phase == UCX_INIT) {
-        start(s, UCX_JOB_EXTEND, "ATO2", s->timeout_ms);
+        ucx_start(s, UCX_JOB_EXTEND, "ATO2", s->timeout_ms);
+    } else if (s->phase == UCX_RUN && ucx_carry_start_job(s, now_ms)) {
+        return true;
     } else if (s->phase == UCX_RUN && s->request_count > 0) {
         s->job_request = s->requests[s->request_head];
         s->request_head = (s->request_head + 1) % UCX_REQUESTS_MAX;
         s->request_count--;
-        start(s, UCX_JOB_REQUEST, s->job_request.text, s->job_request.timeout_ms);
+        ucx_start(s, UCX_JOB_REQUEST, s->job_request.text, s->job_request.timeout_ms);
     } else if (s->phase == UCX_RUN && !connect_next(s, now_ms) &&
                (x = tg_at_script_next(&s->script, now_ms)) != TG_AT_SCRIPT_NONE) {
         s->job_exchange = x;
-        start(s, UCX_JOB_POLL, s->exchanges[x].command, s->exchanges[x].timeout_ms);
+        ucx_start(s, UCX_JOB_POLL, s->exchanges[x].command, s->exchanges[x].timeout_ms);
     }
     return s->job != UCX_JOB_NONE;
 }
@@ -266,7 +266,7 @@ static void connect_done(struct ucx_source *s, const struct tg_at_result *r, int
 
 void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t now_ms)
 {
-    enum ucx_job_kind kind = s->job;
+    const enum ucx_job_kind kind = s->job;
     char shown[AT_SHOWN_BYTES], name[AT_SHOWN_BYTES];
     s->job = UCX_JOB_NONE;
     switch (kind) {
@@ -295,6 +295,12 @@ void ucx_job_done(struct ucx_source *s, const struct tg_at_result *r, int64_t no
         break;
     case UCX_JOB_REQUEST:
         request_done(s, r);
+        break;
+    case UCX_JOB_LIST_OLD:
+    case UCX_JOB_CLOSE_OLD:
+    case UCX_JOB_CARRY_COMMAND:
+    case UCX_JOB_CARRY_CLOSE:
+        ucx_carry_job_done(s, kind, r, now_ms);
         break;
     case UCX_JOB_NONE:
         break;

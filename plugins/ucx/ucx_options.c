@@ -114,7 +114,8 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
                     const struct tg_point *point, const char **ret_option, char *error, size_t error_size)
 {
     const struct tg_settings *s = point->settings;
-    const char *unused = NULL, *fault;
+    const char *unused = NULL, *fault, *at_fault;
+    struct tg_at_write write = {0};
     char address[UCX_ADDRESS_BYTES];
     struct fault f = {ret_option ? ret_option : &unused, error, error_size};
     bool peer = device && host->has(device, "peer");
@@ -124,7 +125,8 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
         return wrong(&f, "match", "a point needs `match` (the line with its value) or `write`");
     if (point->writable && !host->has(s, "write"))
         return wrong(&f, "write", "a writable point needs `write`: what is sent, with {value}");
-    if (host->has(s, "write") && (fault = tg_at_write_fault(host->get_text(s, "write"))) != NULL)
+    write.text = host->get_text(s, "write");
+    if (write.text && (fault = tg_at_write_fault(&write, &at_fault)) != NULL)
         return wrong(&f, "write", fault);
     if (host->has(s, "command")) {
         if (peer)
@@ -142,4 +144,30 @@ int ucx_check_point(const struct tg_host *host, const struct tg_settings *device
             return wrong(&f, "command", "`command` needs `every`: how often it is sent");
     }
     return host->has(s, "match") ? check_match(host, s, &f) : TG_PLUGIN_OK;
+}
+
+void ucx_options_write(const struct tg_host *host, const struct tg_settings *s, struct tg_at_write *ret)
+{
+    *ret = (struct tg_at_write){.text = host->get_text(s, "write"), .type = host->get_int(s, "type")};
+    ret->allow_count = host->get_list(s, "allow", &ret->allow);
+}
+
+int ucx_check_value(const struct tg_host *host, const struct tg_settings *device,
+                    const struct tg_point *point, const struct tg_value *value, char *error,
+                    size_t error_size)
+{
+    struct tg_at_write w;
+    struct tg_at_written out;
+    int rc;
+    if (!host->has(point->settings, "write")) {
+        snprintf(error, error_size, "the point has no `write`");
+        return TG_PLUGIN_EUNSUPPORTED;
+    }
+    ucx_options_write(host, point->settings, &w);
+    rc = tg_at_write_format(&w, value, &out, error, error_size);
+    if (rc < 0 || !host->has(device, "peer") ||
+        strlen(out.text) + UCX_LINE_END_MAX_BYTES <= UCX_SEND_MAX_BYTES)
+        return rc;
+    snprintf(error, error_size, "the text is too long");
+    return TG_PLUGIN_EINVAL;
 }

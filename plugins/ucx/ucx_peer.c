@@ -53,7 +53,8 @@ static bool read_point(struct ucx_source *s, struct ucx_point *p, struct tg_byte
                      id_of(s, p->device), p->name, at_shown(line, shown));
     if (m != TG_AT_MATCH)
         return false;
-    if (tg_at_pattern_group(&p->match, p->group, line, &text) && !tg_at_read_value(&p->reader, text, ret))
+    if (tg_at_pattern_group(&p->match, p->group, line, &text) &&
+        !tg_at_read_value(&p->reader, text, NULL, ret))
         s->host->log(s->host->source, TG_LOG_WARN, "device %s, point %s: \"%s\" is not of its type; no value",
                      id_of(s, p->device), p->name, at_shown(text, shown));
     return true;
@@ -109,6 +110,8 @@ void ucx_peers_lost(struct ucx_source *s, const char *why, int64_t now_ms)
 void ucx_on_connect(struct ucx_source *s, const struct tg_edm_frame *f, int64_t now_ms)
 {
     char address[TG_EDM_ADDRESS_TEXT];
+    if (ucx_carry_on_connect(s, f))
+        return;
     tg_edm_address_text(&f->connect, false, address);
     for (uint32_t d = 0; f->connect.link == TG_EDM_BLUETOOTH && d < s->config->device_count; d++) {
         struct ucx_device *v = &s->devices[d];
@@ -142,7 +145,7 @@ static struct ucx_device *on_channel(struct ucx_source *s, uint8_t channel, uint
 void ucx_on_disconnect(struct ucx_source *s, uint8_t channel, int64_t now_ms)
 {
     uint32_t d;
-    if (on_channel(s, channel, &d))
+    if (!ucx_carry_on_disconnect(s, channel) && on_channel(s, channel, &d))
         ucx_peer_lost(s, d, "the connection ended", now_ms);
 }
 
@@ -153,6 +156,7 @@ void ucx_on_urc(struct ucx_source *s, struct tg_bytes line, int64_t now_ms)
         for (size_t i = sizeof "+UUDPD:" - 1;
              i < line.len && line.data[i] >= '0' && line.data[i] <= '9' && handle < 10000; i++)
             handle = handle * 10 + (line.data[i] - '0');
+        ucx_carry_on_lost_handle(s, handle);
         for (uint32_t d = 0; d < s->config->device_count; d++)
             if (s->devices[d].is_peer && s->devices[d].handle == handle)
                 ucx_peer_lost(
@@ -220,7 +224,7 @@ static void line_ended(struct ucx_source *s, struct ucx_device *v, uint32_t devi
 void ucx_on_data(struct ucx_source *s, const struct tg_edm_frame *f, int64_t now_ms)
 {
     uint32_t d;
-    struct ucx_device *v = on_channel(s, f->channel, &d);
+    struct ucx_device *v = ucx_carry_on_data(s, f) ? NULL : on_channel(s, f->channel, &d);
     for (size_t i = 0; v && i < f->bytes.len; i++) {
         uint8_t b = f->bytes.data[i];
         if (b == '\r' || b == '\n')

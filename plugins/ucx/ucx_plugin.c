@@ -68,6 +68,7 @@ static void gone(struct ucx_source *s, const char *why, int64_t now_ms)
     }
     modules_state(s, TG_DEVICE_DOWN, text);
     ucx_peers_lost(s, "the module is not there", now_ms);
+    ucx_carry_lost(s, why);
 }
 
 static void port_open(struct ucx_source *s, int64_t now_ms)
@@ -100,7 +101,7 @@ static void ready(struct ucx_source *s, bool extended, int64_t now_ms)
     if (s->phase == UCX_RUN && extended)
         return; /* it was out of step for a moment */
     s->init_next = 0;
-    s->ask_connections = extended; /* of a run before this one */
+    s->ask_connections = s->list_old = extended; /* of a run before this one */
     s->phase = extended ? UCX_RUN : UCX_INIT;
 }
 
@@ -129,6 +130,7 @@ static void handle(struct ucx_source *s, const struct tg_ucx_event *e, int64_t n
                      "%s: the module has restarted; its connections are made anew", s->port);
         s->phase = UCX_FINDING;
         ucx_peers_lost(s, "the module has restarted", now_ms);
+        ucx_carry_lost(s, "the module has restarted");
         break;
     case TG_UCX_EVENT_CONNECT:
         ucx_on_connect(s, &e->frame, now_ms);
@@ -170,9 +172,10 @@ static void flush(struct ucx_source *s, int64_t now_ms)
         struct tg_bytes out = tg_ucx_link_output(&s->link, now_ms);
         ssize_t n;
         char why[200];
-        if (out.len == 0 && ucx_flush_sends(s))
+        if (out.len == 0 && (ucx_flush_sends(s) || ucx_carry_flush(s)))
             continue;
         if (out.len == 0) {
+            ucx_carry_look_drained(s, now_ms);
             watch(s, TG_FD_READ);
             return;
         }
@@ -204,6 +207,7 @@ static int ucx_open(const struct tg_host *host, const struct tg_source *source, 
     s->host = host;
     s->config = source;
     s->fd = -1;
+    s->drain_look_ms = INT64_MAX;
     s->ok_since_ms = -1;
     s->backoff = (struct tg_backoff){.floor_ms = UCX_REOPEN_MIN_MS,
                                      .base_ms = UCX_REOPEN_MIN_MS,
@@ -233,7 +237,9 @@ static int32_t ucx_poll(void *instance, int64_t now_ms)
     ucx_peers_tick(s, now_ms);
     run(s, tg_bytes(NULL, 0), now_ms);
     flush(s, now_ms);
+    ucx_carry_tick(s, now_ms);
     at = s->phase == UCX_CLOSED ? s->reopen_ms : tg_ucx_link_deadline(&s->link);
+    at = earlier(at, ucx_carry_deadline(s));
     if (s->job == UCX_JOB_NONE && tg_ucx_link_idle(&s->link)) {
         at = earlier(at, ucx_peers_deadline(s));
         if (s->phase == UCX_RUN)
@@ -270,6 +276,7 @@ static void ucx_close(void *instance)
 {
     struct ucx_source *s = instance;
     port_close(s, s->host->now_ms(s->host->source));
+    ucx_carry_lost(s, NULL);
     ucx_source_free(s);
 }
 
@@ -298,9 +305,14 @@ static const struct tg_plugin ucx = {
     .poll = ucx_poll,
     .close = ucx_close,
     .write = ucx_write,
+    .check_value = ucx_check_value,
     .command = ucx_command,
     .fd_ready = ucx_fd_ready,
     .decode = ucx_decode,
     .needs = TG_NEEDS_STATED,
+    .carry_open = ucx_carry_open,
+    .carry_close = ucx_carry_close,
+    .carry = ucx_carry,
+    .carry_max_bytes = TG_EDM_DATA_MAX,
 };
 TG_PLUGIN_EXPORT(ucx)

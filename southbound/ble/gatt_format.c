@@ -2,6 +2,7 @@
 #include "southbound/ble/gatt_format.h"
 
 #include <float.h>
+#include <inttypes.h>
 
 static bool is_digit(uint8_t c)
 {
@@ -305,6 +306,10 @@ static double unscale(const struct tg_gatt_format *f, double v)
     return v;
 }
 
+/* What is written comes from a unit conversion: so far from a whole number it is still one. */
+#define WHOLE_WITHIN 1e-6
+#define WHOLE_SHARE  1e-14
+
 /* An integer that need not go through a double keeps all its bits. */
 static int encode_integer(const struct tg_gatt_format *f, const struct tg_value *value, double v,
                           uint8_t *ret_bytes, struct tg_error *err)
@@ -325,14 +330,21 @@ static int encode_integer(const struct tg_gatt_format *f, const struct tg_value 
         double limit = (double)max + 1, rounded = v;           /* 2^n: exact */
         if (v > -4503599627370496.0 && v < 4503599627370496.0) /* beyond 2^52 a double is whole already */
             rounded = (double)(int64_t)(v < 0 ? v - 0.5 : v + 0.5);
+        double rest = v < rounded ? rounded - v : v - rounded, size = v < 0 ? -v : v;
+        if (rest > WHOLE_WITHIN + WHOLE_SHARE * size)
+            return tg_error_set(err, TG_EINVAL,
+                                "it comes to %.15g, and the format holds whole numbers only; a value is not "
+                                "rounded",
+                                v);
         if (bits < 64 && rounded > (double)max)
             limit = 0;
         fits = rounded < limit && rounded >= (is_signed ? -((double)max + (bits < 64 ? 1 : 0)) : 0.0);
         raw = !fits ? 0 : rounded < 0 ? (uint64_t)(int64_t)rounded : (uint64_t)rounded;
     }
     if (!fits)
-        return tg_error_set(err, TG_ERANGE, "the value does not fit %u bits%s", bits,
-                            is_signed ? " with sign" : "");
+        return tg_error_set(
+            err, TG_ERANGE, "the value does not fit %u bits%s, which hold %s%" PRIu64 " to %" PRIu64, bits,
+            is_signed ? " with sign" : "", is_signed ? "-" : "", is_signed ? max + 1 : 0, max);
     for (size_t i = 0; i < f->sentinel_count; i++) {
         if ((raw & (bits == 64 ? ~UINT64_C(0) : (UINT64_C(1) << bits) - 1)) == f->sentinels[i])
             return tg_error_set(err, TG_ERANGE, "the value is the raw one that means \"no value\"");
@@ -375,6 +387,8 @@ int tg_gatt_encode(const struct tg_gatt_format *f, const struct tg_value *value,
         return encode_text(f, value, ret_bytes, err);
     if (as_number(value, &v) < 0)
         return tg_error_set(err, TG_EINVAL, "the value is no finite number or boolean");
+    if (f->type == TG_GATT_BOOL && v != 0 && v != 1)
+        return tg_error_set(err, TG_ERANGE, "a bool takes true, false, 1 or 0");
     if (f->type == TG_GATT_BOOL)
         return put_bits(f, v != 0, ret_bytes);
     v = unscale(f, v);

@@ -88,7 +88,8 @@ enum tg_gatt_reading tg_gatt_decode(const struct tg_gatt_format *f, struct tg_by
                                     char text[TG_GATT_TEXT_BYTES], struct tg_value *ret_value);
 
 bool tg_gatt_format_writable(const struct tg_gatt_format *f);
-/* The number of bytes written into ret_bytes (at most 512). TG_ERANGE: it does not fit; TG_EINVAL: a value of the wrong kind;
+/* The number of bytes written into ret_bytes (at most 512). TG_ERANGE: it does not fit; TG_EINVAL: a value of the wrong kind, or with
+ * a fraction beyond what factor and offset leave, for a format of whole numbers;
  * TG_EUNSUPPORTED: such a format cannot be written. */
 int tg_gatt_encode(const struct tg_gatt_format *f, const struct tg_value *value, uint8_t ret_bytes[512],
                    struct tg_error *err) TG_CHECKED;

@@ -7,7 +7,7 @@ tg_test(ucx_provision SOURCES unit/test_ucx_provision.c support/ucx_stage.c LINK
 
 include(Purity)
 tg_purity_test(lint_purity_ucx LIBRARY tg_ucx
-  ALLOW "tg_(read|write|writer)_.*" "tg_at_.*" tg_assert_failed strstr strchr strrchr strpbrk strspn strcspn "_*explicit_bzero.*")
+  ALLOW "tg_(read|write|writer)_.*" "tg_at_.*" tg_assert_failed memmem strstr strchr strrchr strpbrk strspn strcspn "_*explicit_bzero.*")
 
 tg_fuzz(fuzz_edm SOURCES fuzz/fuzz_edm.c LINK tg_ucx SEEDS edm)
 tg_fuzz(fuzz_ucx_link SOURCES fuzz/fuzz_ucx_link.c support/ucx_stage.c LINK tg_ucx SEEDS ucx_link)

@@ -365,6 +365,15 @@ def bench_modbus_paced():
          f"{ratio:.2f}  ({counts[0]} of {counts[1]} reads)", ratio >= 0.9)
 
 
+def bench_at():
+    for how, words in (("a prompt device", []), ("a device that is late", ["late"])):
+        done = subprocess.run([os.path.join(BENCH, "bench_at"), "100000", *words], capture_output=True, check=False)
+        result = json.loads(done.stdout.splitlines()[-1])
+        line(f"AT: 100,000 numbered commands on a pty, URCs in between, {how}", ">= 100 /s, 0 mismatches",
+             f"{result['per_second']:,.0f} exchanges/s, {result['mismatches']} mismatches",
+             done.returncode == 0 and result["mismatches"] == 0 and result["per_second"] >= 100)
+
+
 def bench_isolation():
     """A plugin in a process of its own, against the same one in-process, and what its crash costs."""
     out = subprocess.run([os.path.join(BENCH, "bench_isolation"), os.path.join(BUILD, "tests", "fixtures"),

@@ -39,10 +39,28 @@ static const struct tg_at_command commands[] = {
      .data = {text, sizeof text},
      .data_delay_ms = 50,
      .timeout_ms = 2000},
-    {.text = "AT+QIRD=0,16", .prefix = "+QIRD:", .payload_after_line = true, .timeout_ms = 500},
+    {.text = "AT+QIRD=0,16", .prefix = "+QIRD:", .announce = {.prefix = "+QIRD:"}, .timeout_ms = 500},
     {.text = "ATD*99#", .timeout_ms = 1000},
     {.text = "AT+CIMI", .timeout_ms = 1000},
+    /* actions 10 and on */
+    {.text = "AT+USORD=0,9",
+     .prefix = "+USORD:",
+     .announce = {.prefix = "+USORD:", .field = 1, .quoted = true},
+     .timeout_ms = 500},
+    {.text = "AT+USORB=0", .prefix = "+USORB:", .timeout_ms = 500},
+    {.text = "AT+USOWB=0", .data = {text, sizeof text}, .data_at_once = true, .timeout_ms = 300},
+    {.text = "AT+USOWR=0,3", .prompt = "@", .data = {text, sizeof text}, .timeout_ms = 300},
 };
+#define FIRST_MORE 6
+#define FIRST_ACT  10
+
+static bool own_final(void *user, struct tg_bytes line, struct tg_at_final *ret_final)
+{
+    (void)user;
+    ret_final->code = line.len > 4 ? tg_at_code(tg_at_rest(line, 4)) : -1;
+    ret_final->status = tg_bytes_starts(line, "DONE") ? TG_AT_OK : TG_AT_ERROR;
+    return tg_bytes_starts(line, "DONE") || tg_bytes_starts(line, "FAIL");
+}
 
 static void touch(struct tg_bytes b)
 {
@@ -66,6 +84,7 @@ static void settle(void)
                 continue;
             w.answered++;
             TG_ASSERT(ev.result.line_count <= TG_AT_RESPONSE_MAX_LINES);
+            TG_ASSERT(ev.result.payload.len <= TG_AT_PAYLOAD_MAX_BYTES);
             for (uint32_t i = 0; i < ev.result.line_count; i++)
                 touch(ev.result.lines[i]);
             touch(ev.result.final);
@@ -106,7 +125,7 @@ static void pass(int64_t ms)
 
 static void act(uint8_t n)
 {
-    switch (n % 10) {
+    switch (n % (FIRST_ACT + (sizeof commands / sizeof commands[0] - FIRST_MORE))) {
     case 6:
         tg_at_chat_abort(&w.chat, w.now_ms);
         break;
@@ -120,7 +139,8 @@ static void act(uint8_t n)
         tg_at_chat_leave_data(&w.chat, w.now_ms);
         break;
     default:
-        w.queued += tg_at_chat_queue(&w.chat, &commands[n % 10]) == 0;
+        n %= FIRST_ACT + (sizeof commands / sizeof commands[0] - FIRST_MORE);
+        w.queued += tg_at_chat_queue(&w.chat, &commands[n < FIRST_ACT ? n : FIRST_MORE + n - FIRST_ACT]) == 0;
     }
     settle();
 }
@@ -153,6 +173,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     config.numeric_results = data[0] & 1;
+    config.blocks = data[0] & 2;
+    config.escape = data[0] & 4;
+    config.is_final = data[0] & 8 ? own_final : NULL;
     memset(&w, 0, sizeof w);
     tg_at_chat_init(&w.chat, &config);
     for (; i < size; i++) {

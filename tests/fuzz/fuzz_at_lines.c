@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * fuzz_at_lines - any bytes, as one read and byte by byte: both must give the same lines, prompts and
- * payload. A line "=N" announces N bytes.
+ * payload. A line "=N" announces N bytes, +U:n,"… announces those in its quotes, and 01 begins a block.
  */
 #include <stdlib.h>
 
@@ -46,14 +46,21 @@ static void feed(struct story *s, struct tg_bytes in)
     } while (in.len > 0 || tg_at_lines_more(&s->lines));
 }
 
+static void begin(struct story *s)
+{
+    static const struct tg_at_announce announce = {.prefix = "+U:", .quoted = true};
+    tg_at_lines_init(&s->lines);
+    tg_at_lines_expect(&s->lines, "> ");
+    tg_at_lines_announce(&s->lines, &announce);
+    tg_at_lines_blocks(&s->lines, true);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct story a, b;
     a.hash = b.hash = 14695981039346656037u;
-    tg_at_lines_init(&a.lines);
-    tg_at_lines_init(&b.lines);
-    tg_at_lines_expect(&a.lines, "> ");
-    tg_at_lines_expect(&b.lines, "> ");
+    begin(&a);
+    begin(&b);
     feed(&a, tg_bytes(data, size));
     for (size_t i = 0; i < size; i++)
         feed(&b, tg_bytes(data + i, 1));
@@ -63,6 +70,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     feed(&b, tg_bytes(NULL, 0));
     TG_ASSERT(a.hash == b.hash);
     TG_ASSERT(a.lines.overlong_lines == b.lines.overlong_lines &&
-              a.lines.garbage_bytes == b.lines.garbage_bytes);
+              a.lines.garbage_bytes == b.lines.garbage_bytes && a.lines.lies == b.lines.lies);
     return 0;
 }

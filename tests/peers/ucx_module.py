@@ -25,6 +25,9 @@ what it is checked against, line by line. Commands:
     text ADDRESS TEXT       it says something (\\r \\n \\xHH), if connected
     heard ADDRESS           {"text": …}: what it was told
     rssi N                  of the Wi-Fi network
+    drop COUNT [SKIP]       after SKIP more, the next data frames to brokers are lost without a word; -1: all of them
+    mute on|off             what brokers send is not passed on to the host
+    cut                     every connection to a broker ends
     said                    {"commands": […]}: every command so far, in order
     delivered               {"data": […]}: what peers said to the host, in order
     state                   {"mode", "certificates": {name: md5}, "peers": n, "wifi": bool}
@@ -157,6 +160,8 @@ class Session:
                 peer.ready()
 
     def on_message(self, topic, payload):
+        if self.module.mute:
+            return
         for peer in self.peers:
             if peer.channel is not None and "st" in peer.query and paho.topic_matches_sub(peer.query["st"], topic):
                 self.module.data(peer.channel, payload)
@@ -170,8 +175,11 @@ class Session:
         if not self.ended:
             self.ended = True
             self.module.sessions.pop((self.host, self.port, self.query.get("client")), None)
-            self.client.disconnect()
-            self.client.loop_stop()
+            self.module.loop.run_in_executor(None, self.stop)
+
+    def stop(self):
+        self.client.disconnect()
+        self.client.loop_stop()  # waits for its thread
 
 
 class MqttPeer:
@@ -192,6 +200,8 @@ class MqttPeer:
                                   f"+UUDPC:{self.handle},2,6,0.0.0.0,0,{shown},{port}")
 
     def send(self, payload):
+        if self.module.loses():
+            return
         if "pt" in self.query:
             self.session.client.publish(self.query["pt"], payload, int(self.query.get("qos", 0)))
 
@@ -240,6 +250,7 @@ class Module:
             self.set_map(*item.rsplit("=", 1))
         self.certificates, self.commands, self.failures = {}, [], {}
         self.skip, self.corrupt, self.garbage = 0, False, False
+        self.mute, self.drop, self.drop_after, self.dropped = False, 0, 0, 0
         self.in_reach, self.heard, self.rssi = {}, {}, -52
         self.factory = False
         self.peers, self.sessions, self.told_host = {}, {}, []
@@ -427,6 +438,8 @@ class Module:
         if command.upper() in ("ATE0", "ATE1"):
             self.echo = command[-1] == "1"
             return []
+        if command.upper() == "AT+UDLP?":
+            return self.udlp()
         if command.upper() == "AT+UWSSTAT":
             return self.wifi_state()
         handlers = {"AT+USECMNG": self.usecmng, "AT+UWSC": self.uwsc, "AT+UWSCA": self.uwsca, "AT+UDUV": self.uduv, "AT+UDCP": self.udcp,
@@ -532,6 +545,19 @@ class Module:
     def frame_size(self, address):
         return self.in_reach.get(address.strip("/").rstrip("pr").upper(), ("sps", 244))[1]
 
+    def udlp(self):
+        """Every connection that is there, as +UDLP:handle,"type",local,remote."""
+        return [f'+UDLP:{peer.handle},"{"mqtt" if isinstance(peer, MqttPeer) else peer.profile}","",""' for peer in self.peers.values()]
+
+    def loses(self):
+        if self.drop_after:
+            self.drop_after -= 1
+            return False
+        lost = self.drop != 0
+        self.drop -= self.drop > 0
+        self.dropped += lost
+        return lost
+
     def udcpc(self, handle):
         peer = self.peers.pop(int(handle))
         peer.close()
@@ -560,6 +586,13 @@ class Module:
 
     def silent(self, count=1):
         self.skip = int(count)
+
+    def set_drop(self, count, after=0):
+        self.drop, self.drop_after = int(count), int(after)
+
+    def cut(self):
+        for session in list(self.sessions.values()):
+            session.lost()
 
     def switch(self, name):
         return lambda state: setattr(self, name, {"on": True, "off": False}[state])
@@ -600,7 +633,7 @@ class Module:
         self.rssi = int(value)
 
     def state(self):
-        return {"mode": self.mode, "wifi": self.online, "peers": sum(peer.channel is not None for peer in self.peers.values()),
+        return {"mode": self.mode, "wifi": self.online, "dropped": self.dropped, "peers": sum(peer.channel is not None for peer in self.peers.values()),
                 "certificates": {name: hashlib.md5(data).hexdigest() for (_, name), data in self.certificates.items()}}
 
     def close(self):
@@ -623,7 +656,8 @@ async def main():
                             {"wifi": module.set_wifi, "map": module.set_map, "fail": module.fail, "silent": module.silent,
                              "corrupt": module.switch("corrupt"), "garbage": module.switch("garbage"), "enter": module.enter,
                              "restart": module.restart, "peer": module.peer, "away": module.away, "call": module.call,
-                             "text": module.text, "heard": module.told, "rssi": module.set_rssi,
+                             "text": module.text, "heard": module.told, "rssi": module.set_rssi, "drop": module.set_drop,
+                             "mute": module.switch("mute"), "cut": module.cut,
                              "delivered": lambda: {"data": module.told_host}, "said": lambda: {"commands": module.commands}, "state": module.state,
                              "unplug": module.port.unplug, "plug": module.port.plug})
     finally:

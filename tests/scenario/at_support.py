@@ -21,10 +21,11 @@ def point(name, every_ms, **options):
 class Probe(Process):
     """Everything that the plugin told is in `said`, in order."""
 
-    def __init__(self, stage, port, *words, **settings):
+    def __init__(self, stage, port, *words, env=None, **settings):
         options = [f"{key}={item}" for key, value in settings.items()
                    for item in (value if isinstance(value, list) else [value])]
-        super().__init__(stage, "at_probe", [PROBE, PLUGIN, f"port={port}", *options, *words], pipes=True)
+        super().__init__(stage, "at_probe", [PROBE, PLUGIN, f"port={port}", *options, *words], pipes=True,
+                         env=env)
         self.said = []
         self.requests = 0
         self.reader = threading.Thread(target=self.read, daemon=True)

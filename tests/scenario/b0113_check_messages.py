@@ -46,7 +46,7 @@ WRONG = (
     ("clouds:\n  - name: hub", "cluods:\n  - name: hub", [
         '6:1: unknown key "cluods" in the file: did you mean "clouds"?', '21:18: unknown cloud "hub"', '25:18: unknown cloud "local"']),
     ("azure-iot-hub", "azure-iothub", [
-        '8:11: type: unknown cloud type "azure-iothub" (did you mean "azure-iot-hub"?); known are azure-iot-hub, gcp-iot-core, gcp-pubsub, aws-iot-core, mqtt']),
+        '8:11: type: unknown cloud type "azure-iothub" (did you mean "azure-iot-hub"?); known are azure-iot-hub, gcp-iot-core, gcp-pubsub, aws-iot-core, mqtt, module']),
     ("plugin: simulator", "plugin: simulater", ['18:13: plugin: unknown plugin "simulater" (did you mean "simulator"?); searched ']),
     ("{every: 1s}", "{evry: 1s}", ['26:20: unknown key "evry" in a device\'s settings: did you mean "every"?']),
     ("{every: 1s}", "{every: 1}", ['26:27: every: "1" has no unit: write a duration such as 1s (units: ms, s, m, h, d)']),

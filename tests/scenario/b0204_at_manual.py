@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the manual of the AT source shows is true: its example is good, its profiles are, wrong entries are shown with
 line and column, and `tidegate decode at` says what the manual says it says."""
+import json
 import os
 import re
 import shlex
 import subprocess
 import unittest
 
-from harness import BUILD, SOURCE, Stage
+from harness import BUILD, SOURCE, Stage, vectors
 
 TIDEGATE = os.path.join(BUILD, "tidegate")
 HEAD = """gateway: {name: t, state_dir: ., control_socket: ./socket, http: off}
@@ -62,6 +63,35 @@ class Manual(unittest.TestCase):
         done = tidegate("decode", "at", "--file", path, "--json")
         self.assertEqual(done.returncode, 1)
         self.assertIn('"status":"cme_error"', done.stdout)
+
+    def test_decode_transcripts(self):
+        """Each transcript of one command that needs no clock: what the core says of it, the command line says too."""
+        with open(vectors("southbound/at_transcripts.json"), encoding="utf-8") as file:
+            known = json.load(file)["vectors"]
+        tried = 0
+        for vector in known:
+            steps = vector.get("steps", [])
+            commands = [step for step in steps if "command" in step]
+            received = "".join(step.get("rx", "") for step in steps)
+            if len(commands) != 1 or any("rx_repeat" in step for step in steps) or {"prompt", "payload"} & set(commands[0]):
+                continue
+            want = vector["expect"]["results"][0]
+            if want["status"] == "timeout":
+                continue
+            command = commands[0]["command"]
+            if command in received:  # the echo is dropped by the core too
+                received = received.replace(command, "", 1)
+            path = self.stage.path("transcript")
+            with open(path, "wb") as file:
+                file.write(received.encode("latin-1"))
+            urcs = [word for prefix in vector.get("urc_prefixes", []) for word in ("--urc", prefix)]
+            numeric = ["--numeric"] if vector.get("config", {}).get("numeric_results") else []
+            numeric += ["--match", commands[0]["response_regex"], "--group", "0"] if "response_regex" in commands[0] else []
+            done = tidegate("decode", "at", "--json", "--command", command, *urcs, *numeric, "--file", path)
+            got = json.loads(done.stdout)["exchanges"][0]
+            self.assertEqual((got["status"], got["lines"]), (want["status"], want.get("lines", got["lines"])), vector["id"])
+            tried += 1
+        self.assertGreater(tried, 15)
 
 
 if __name__ == "__main__":

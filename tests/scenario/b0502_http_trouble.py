@@ -37,7 +37,7 @@ with Stage() as stage:
         status, _, body = get(port, "/healthz")
         return status == 503 and body.decode()
     text = wait_until(full, 60, "the full disk to be told")
-    assert text.startswith("outbox full: ") and "no space left" in text and text.endswith("\n"), text
+    assert text.startswith("outbox full: ") and ("no space left" in text or "disk is full" in text) and text.endswith("\n"), text
     metrics = scrape(port)
     assert metrics.get("tidegate_outbox_state", state="full") == 1 and metrics.get("tidegate_outbox_state", state="ok") is None
     wait_until(lambda: scrape(port).get("tidegate_outbox_dropped_samples_total", reason="disk_full") > 0, 30, "what was dropped to be counted")

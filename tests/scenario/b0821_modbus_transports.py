@@ -32,7 +32,8 @@ with Stage() as stage:
         for unit in (1, 2):
             name = f"{transport}-{unit}"
             said = ask(gateway, name, "set", set=-1000 - unit, relay=True, mode="boost")
-            assert said == {"function": 6, "address": 5, "count": 1, "words": [f"{0x10000 - 1000 - unit:04X}"]}, said
+            assert said["set"] == {"function": 6, "address": 5, "count": 1, "words": [f"{0x10000 - 1000 - unit:04X}"]}, said
+            assert said["relay"]["function"] == 5 and said["mode"]["function"] == 22, said
             assert meter.command("holding", unit, 5)["value"] == 0x10000 - 1000 - unit
             assert meter.command("holding", unit, 9)["value"] == 3 << 4
             assert meter.command("coil", unit, 3)["value"] == 1

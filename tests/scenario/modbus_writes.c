@@ -60,7 +60,7 @@ static void read_back(enum stage_transport transport, bool only_multiple)
         fake_device_set(s.host, d, "only_multiple", "true");
     fake_start(s.host);
     (void)fake_expect_value(s.host, 0, d, WORD, TG_QUALITY_GOOD);
-    fake_write(s.host, 1, d, WORD, tg_value_real(214.6));
+    fake_write(s.host, 1, d, WORD, tg_value_real(215.00000000000003)); /* as scaling leaves it */
     v = value_after(s.host, 1, d, WORD, &e);
     assert_int_equal(v.as.uinteger, 215);
     fake_write(s.host, 2, d, REAL, tg_value_real(-21.5));
@@ -113,7 +113,7 @@ static void refusals(void **state)
     fake_write(s.host, 1, d, WORD, tg_value_int(-1));
     struct fake_event e = fake_expect_answer(s.host, 1);
     assert_int_equal(e.status, TG_PLUGIN_EINVAL);
-    assert_string_equal(e.text, "{\"error\":\"the value does not fit uint16\"}");
+    assert_string_equal(e.text, "{\"error\":\"-1 does not fit uint16, which holds 0 to 65535\"}");
     fake_write(s.host, 2, d, INPUT, tg_value_int(1));
     assert_int_equal(fake_expect_answer(s.host, 2).status, TG_PLUGIN_EINVAL);
     fake_write(s.host, 3, d, 99, tg_value_int(1));
@@ -124,7 +124,8 @@ static void refusals(void **state)
     fake_write(s.host, 5, d, WORD, tg_value_int(1));
     e = fake_expect_answer(s.host, 5);
     assert_int_equal(e.status, TG_PLUGIN_EDEVICE);
-    assert_string_equal(e.text, "{\"exception\":3,\"name\":\"illegal_data_value\"}");
+    assert_string_equal(e.text, "{\"exception\":3,\"name\":\"illegal_data_value\",\"error\":"
+                                "\"the device refused it: exception 3, illegal data value\"}");
     assert_int_equal(stage_requests(&s, 1, 6), 1);
     stage_end(&s);
 }

@@ -9,7 +9,7 @@
  * line:
  *     {"sample": device, "values": {…}, "quality": {…}}   {"state": n, "text": …}   {"log": level, "text": …}
  *     {"answer": id, "status": n, "json": …}               {"error": …} and exit code 1 when open() or a
- * check fails and reads lines: "write ID DEVICE POINT JSONVALUE", "command ID JSON", "stats". The end of
+ * check fails and reads lines: "write ID DEVICE POINT JSONVALUE", "command ID JSON" (at), "call ID COMMAND", "stats". The end of
  * stdin closes the source.
  */
 #include <dlfcn.h>
@@ -267,11 +267,14 @@ static void obey(const char *line)
 {
     unsigned long long id;
     unsigned device, point;
+    char name[64];
     int at = 0;
     if (sscanf(line, "write %llu %u %u %n", &id, &device, &point, &at) == 3 && at > 0)
         write_point(id, device, point, line + at);
     else if (sscanf(line, "command %llu %n", &id, &at) == 1 && at > 0)
         plugin->command(instance, id, 0, "at", line + at);
+    else if (sscanf(line, "call %llu %63s", &id, name) == 2)
+        plugin->command(instance, id, 0, name, "{}");
     else if (strcmp(line, "stats") == 0)
         say(json_pack("{s:I}", "slowest_ms", (json_int_t)self.slowest_ms));
 }

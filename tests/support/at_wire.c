@@ -79,6 +79,10 @@ static void record_result(struct tg_at_wire *w, const struct tg_at_result *r)
         json_object_set_new(o, "payload_hex", json_string(hex));
         free(hex);
     }
+    if (r->payload_lied)
+        json_object_set_new(o, "payload_lied", json_true());
+    if (r->payload_truncated)
+        json_object_set_new(o, "payload_truncated", json_true());
     json_array_append_new(w->results, o);
 }
 

@@ -25,6 +25,17 @@ void tg_source_host_write(struct tg_source_host *h, uint64_t request, uint32_t d
         h->at_once(q);
 }
 
+int tg_source_host_check_value(const struct tg_source_host *h, uint32_t device, uint32_t point,
+                               const struct tg_value *value, char *error, size_t error_size)
+{
+    (void)device;
+    (void)point;
+    if (!h->refuses || value->type != TG_VALUE_TEXT)
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "%s", h->refuses);
+    return h->refuses_with;
+}
+
 void tg_source_host_command(struct tg_source_host *h, uint64_t request, uint32_t device, const char *name,
                             const char *json)
 {

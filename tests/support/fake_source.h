@@ -23,6 +23,8 @@ struct tg_source_host {
     uint32_t count, interval_count, interval_device, interval_point; /* of the last interval that was set */
     int64_t interval_ms;
     void (*at_once)(const struct tg_fake_request *q); /* may answer on this stack; NULL = nobody does */
+    const char *refuses; /* what the plugin's check says of every text value; NULL = it takes all */
+    int refuses_with;
 };
 
 #endif

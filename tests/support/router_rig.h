@@ -28,7 +28,7 @@ struct router_rig {
     bool router_closed, store_closed;
     /* the end of commands */
     int done;
-    char status[32], json[8192];
+    char status[32], json[16384];
     /* watching */
     int told;
     char told_device[32], *told_json;

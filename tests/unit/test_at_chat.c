@@ -1,92 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "support/at_wire.h"
-
-static const struct tg_at_urc urcs[] = {
-    {"+CREG:", false, false}, {"RING", false, false},       {"+CMT:", .two_line = true},
-    {"RDY", .reboot = true},  {"NO CARRIER", false, false},
-};
-
-static struct tg_at_wire w;
-static char story_text[4096];
-
-static int start(void **state)
-{
-    const struct tg_at_chat_config config = {.urcs = urcs, .urc_count = sizeof urcs / sizeof urcs[0]};
-    (void)state;
-    tg_at_wire_init(&w, &config);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    tg_at_wire_fini(&w);
-    return 0;
-}
-
-static int ask(const char *text, int64_t timeout_ms)
-{
-    struct tg_at_command c = {.text = text, .timeout_ms = timeout_ms};
-    int rc = tg_at_chat_queue(&w.chat, &c);
-    tg_at_wire_settle(&w);
-    return rc;
-}
-
-static void sent(const char *text)
-{
-    assert_true(tg_at_wire_wait_tx(&w, 60000));
-    if (!tg_at_wire_take(&w, text, strlen(text)))
-        fail_msg("sent \"%.*s\", not \"%s\"", (int)w.tx_len, (const char *)w.tx, text);
-}
-
-static void silent(int64_t ms)
-{
-    tg_at_wire_advance(&w, ms);
-    assert_int_equal(w.tx_len, 0);
-}
-
-/* All results since the last call: "AT+CSQ=ok[+CSQ: 1][…]; …". */
-static const char *results(void)
-{
-    size_t n = 0, i, k;
-    json_t *r, *line;
-    story_text[0] = 0;
-    json_array_foreach(w.results, i, r)
-    {
-        n += (size_t)snprintf(story_text + n, sizeof story_text - n, "%s%s=%s", i ? "; " : "",
-                              json_string_value(json_object_get(r, "command")),
-                              json_string_value(json_object_get(r, "status")));
-        json_array_foreach(json_object_get(r, "lines"), k, line) n +=
-            (size_t)snprintf(story_text + n, sizeof story_text - n, "[%s]", json_string_value(line));
-    }
-    json_array_clear(w.results);
-    return story_text;
-}
-
-static const char *list(json_t *a)
-{
-    size_t n = 0, i;
-    json_t *x;
-    story_text[0] = 0;
-    json_array_foreach(a, i, x)
-    {
-        if (json_is_array(x))
-            n += (size_t)snprintf(story_text + n, sizeof story_text - n, "[%s|%s]",
-                                  json_string_value(json_array_get(x, 0)),
-                                  json_string_value(json_array_get(x, 1)));
-        else
-            n += (size_t)snprintf(story_text + n, sizeof story_text - n, "[%s]", json_string_value(x));
-    }
-    json_array_clear(a);
-    return story_text;
-}
+#include "support/at_talk.h"
 
 static void test_refused_commands(void **state)
 {
@@ -234,31 +147,6 @@ static void test_early_prompt(void **state)
     tg_at_wire_advance(&w, 600);
     assert_int_equal(w.synced, 1);
     assert_string_equal(results(), "AT+A=timeout");
-}
-
-static void test_payload(void **state)
-{
-    struct tg_at_command c = {
-        .text = "AT+QIRD", .prefix = "+QIRD:", .payload_after_line = true, .timeout_ms = 1000};
-    char payload[5000];
-    (void)state;
-    memset(payload, '\n', sizeof payload);
-    assert_int_equal(tg_at_chat_queue(&w.chat, &c), 0);
-    sent("AT+QIRD\r");
-    tg_at_wire_rx_str(&w, "\r\n+QIRD: 5000\r\n");
-    tg_at_wire_rx(&w, payload, sizeof payload);
-    tg_at_wire_rx_str(&w, "\r\n\r\nOK\r\n");
-    assert_int_equal(strlen(json_string_value(json_object_get(json_array_get(w.results, 0), "payload_hex"))),
-                     2 * TG_AT_PAYLOAD_MAX_BYTES); /* bounded, and still in step */
-    assert_string_equal(results(), "AT+QIRD=ok[+QIRD: 5000]");
-    assert_int_equal(tg_at_chat_queue(&w.chat, &c), 0);
-    sent("AT+QIRD\r");
-    tg_at_wire_rx_str(&w, "\r\n+QIRD: 10\r\nabc"); /* less than announced: its OK would be payload */
-    sent("AT\r");
-    tg_at_wire_rx_str(&w, "\r\nOK\r\n");
-    tg_at_wire_advance(&w, 600);
-    assert_string_equal(results(), "AT+QIRD=timeout[+QIRD: 10]");
-    assert_int_equal(w.synced, 1);
 }
 
 /* The device is slow, not dead: its late OK and the probe's OK come one after the other, at any distance
@@ -536,8 +424,6 @@ static void test_noise(void **state)
     assert_string_equal(results(), "AT+LAST=ok[+LAST: 1]");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,7 +435,6 @@ int main(void)
         TEST(test_two_line_urc),
         TEST(test_prompt_and_data),
         TEST(test_early_prompt),
-        TEST(test_payload),
         TEST(test_late_result),
         TEST(test_burst_after_sleep),
         TEST(test_urcs_pass_while_resynchronising),

@@ -25,7 +25,7 @@ static const char *read_as(enum tg_at_type type, const char *text)
     static const char *const quality[] = {"good", "timeout", "comm", "device", "config", "range", "sensor"};
     const struct tg_at_reader r = {.type = type, .nulls = nulls, .null_count = 2};
     struct tg_point_value v;
-    bool of_type = tg_at_read_value(&r, tg_bytes_str(text), &v);
+    bool of_type = tg_at_read_value(&r, tg_bytes_str(text), NULL, &v);
     const char *mark = of_type ? "" : "!"; /* deserves a log line */
     switch (v.value.type) {
     case TG_VALUE_INT:
@@ -88,9 +88,9 @@ static void test_decimal_comma(void **state)
     const struct tg_at_reader r = {.type = TG_AT_REAL, .decimal_comma = true};
     struct tg_point_value v;
     (void)state;
-    assert_true(tg_at_read_value(&r, tg_bytes_str("21,5"), &v));
+    assert_true(tg_at_read_value(&r, tg_bytes_str("21,5"), NULL, &v));
     assert_true(v.value.as.real == 21.5);
-    assert_false(tg_at_read_value(&r, tg_bytes_str("1,2,3"), &v));
+    assert_false(tg_at_read_value(&r, tg_bytes_str("1,2,3"), NULL, &v));
 }
 
 static void test_patterns(void **state)
@@ -148,14 +148,17 @@ static const char *written(const char *text, struct tg_value value)
 {
     static const char *const allow[] = {"0", "1", "auto"};
     static char out[600];
+    static struct tg_at_written ret;
     struct tg_at_write w = {.text = text};
     char error[256];
     if (strncmp(text, "allow ", 6) == 0) {
         w.allow = allow;
         w.allow_count = 3;
     }
-    if (tg_at_write_format(&w, &value, out, 514, error, sizeof error) < 0)
+    if (tg_at_write_format(&w, &value, &ret, error, sizeof error) < 0)
         snprintf(out, sizeof out, "!%s", error);
+    else
+        snprintf(out, sizeof out, "%s", ret.text);
     return out;
 }
 
@@ -178,6 +181,146 @@ static void test_writes(void **state)
     assert_string_equal(written("allow {value}", text("auto")), "allow auto");
 }
 
+/* NULL: it was taken. */
+static const char *refused(enum tg_at_type type, struct tg_value value)
+{
+    static char error[256];
+    struct tg_at_written out;
+    struct tg_at_write w = {.text = "AT+X={value}", .type = type};
+    return tg_at_write_format(&w, &value, &out, error, sizeof error) < 0 ? error : NULL;
+}
+
+static void test_writes_are_of_the_type(void **state)
+{
+    (void)state;
+    assert_null(refused(TG_AT_INT, tg_value_int(-1)));
+    assert_null(refused(TG_AT_INT, tg_value_real(5)));
+    assert_non_null(strstr(refused(TG_AT_INT, tg_value_real(5.5)), "a whole number"));
+    assert_non_null(refused(TG_AT_INT, text("5")));
+    assert_non_null(refused(TG_AT_INT, tg_value_bool(true)));
+    assert_null(refused(TG_AT_REAL, tg_value_real(5.5)));
+    assert_null(refused(TG_AT_REAL, tg_value_uint(5)));
+    assert_non_null(strstr(refused(TG_AT_REAL, text("5.5")), "takes a number"));
+    assert_null(refused(TG_AT_BOOL, tg_value_bool(false)));
+    assert_null(refused(TG_AT_BOOL, tg_value_int(1)));
+    assert_non_null(strstr(refused(TG_AT_BOOL, tg_value_int(2)), "true, false, 1 or 0"));
+    assert_non_null(refused(TG_AT_BOOL, text("on")));
+    assert_null(refused(TG_AT_AUTO, text("on")));
+    assert_null(refused(TG_AT_TEXT, tg_value_int(5)));
+    assert_string_equal(written("allow {value}", tg_value_bool(true)), "allow 1");
+}
+
+/* The option that is at fault, "" = none. */
+static const char *fault_of(struct tg_at_write w)
+{
+    const char *option = "";
+    return tg_at_write_fault(&w, &option) ? option : "";
+}
+
+/* Command and data as "AT+X|data", with \xHH for control bytes; "!" and the reason. */
+static const char *sent(struct tg_at_write w, struct tg_value value)
+{
+    static char out[5000];
+    static struct tg_at_written ret;
+    char error[256];
+    size_t n;
+    assert_string_equal(fault_of(w), "");
+    if (tg_at_write_format(&w, &value, &ret, error, sizeof error) < 0) {
+        snprintf(out, sizeof out, "!%s", error);
+        return out;
+    }
+    n = (size_t)snprintf(out, sizeof out, "%s|", ret.text);
+    for (size_t i = 0; i < ret.data_len; i++)
+        n += (size_t)snprintf(out + n, sizeof out - n,
+                              ret.data[i] < 0x20 || ret.data[i] > 0x7E ? "<%02x>" : "%c", ret.data[i]);
+    return out;
+}
+
+static void test_data_behind_a_prompt(void **state)
+{
+    struct tg_at_write sms = {.text = "AT+CMGS=\"+49\"", .prompt = "> ", .data = "T: {value} C"};
+    struct tg_at_write raw = {
+        .text = "AT+USOWR=0,{length}", .prompt = "@", .end = TG_AT_END_NONE, .hex = true};
+    struct tg_at_write block = {.text = "AT+USOWB=0", .block = true, .hex = true};
+    char digits[2 * TG_AT_WRITE_DATA_MAX_BYTES + 2];
+    (void)state;
+    assert_string_equal(sent(sms, text("a,\"b\"")), "AT+CMGS=\"+49\"|T: a,\"b\" C<1a>");
+    assert_string_equal(sent(sms, tg_value_int(7)), "AT+CMGS=\"+49\"|T: 7 C<1a>");
+    sms.end = TG_AT_END_CRLF;
+    assert_string_equal(sent(sms, text("x")), "AT+CMGS=\"+49\"|T: x C<0d><0a>");
+    for (const char *c = "\r\n\x1a\x1b\x01\x7f"; *c; c++) {
+        char value[] = {'a', *c, 0};
+        assert_int_equal(sent(sms, text(value))[0], '!');
+        assert_int_equal(
+            sent((struct tg_at_write){.text = "AT+W={length}", .prompt = ">", .end = TG_AT_END_NONE},
+                 text(value))[0],
+            '!');
+    }
+    assert_int_equal(sent(sms, tg_value_text("a\0b", 3))[0], '!');
+    assert_string_equal(sent(raw, text("00ff1A0d")),
+                        "AT+USOWR=0,4|<00><ff><1a><0d>"); /* counted: any byte may be in it */
+    assert_string_equal(sent(block, text("411a")), "AT+USOWB=0|<01><00><02>A<1a>");
+    assert_string_equal(sent(block, text("")), "AT+USOWB=0|<01><00><00>");
+    raw.end = TG_AT_END_CTRL_Z;
+    assert_string_equal(sent(raw, text("4142")), "AT+USOWR=0,2|AB<1a>");
+    assert_int_equal(sent(raw, text("411a"))[0], '!');
+    assert_int_equal(sent(raw, text("411b"))[0], '!');
+    assert_int_equal(sent(raw, text("4100"))[0], '!');
+    assert_int_equal(sent(raw, text("410"))[0], '!');
+    assert_int_equal(sent(raw, text("4x"))[0], '!');
+    memset(digits, 'x', sizeof digits);
+    assert_int_equal(sent(sms, tg_value_text(digits, TG_TEXT_MAX_BYTES))[0], '!');
+}
+
+static void test_templates_that_are_wrong(void **state)
+{
+    (void)state;
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S={value}", .prompt = ">"}), "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S={length},{length}", .prompt = ">"}),
+                        "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S={value},{length}"}), "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S", .prompt = ">", .data = "x"}), "data");
+    assert_string_equal(
+        fault_of((struct tg_at_write){.text = "AT+S", .prompt = ">", .data = "{value}{value}"}), "data");
+    assert_string_equal(
+        fault_of((struct tg_at_write){.text = "AT+S", .prompt = ">", .hex = true, .data = "a{value}"}),
+        "data");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S", .prompt = ">", .end = TG_AT_END_NONE}),
+                        "data_end");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+S", .prompt = ">", .block = true}),
+                        "write_block");
+}
+
+static void test_map_and_bytes(void **state)
+{
+    static const char *const entries[] = {"OPEN=1", "SHUT=0", "a=b=7"};
+    static const char *const nulls[] = {"?"};
+    struct tg_at_reader r = {.maps = entries, .map_count = 3, .nulls = nulls, .null_count = 1};
+    struct tg_point_value v;
+    char hex[TG_TEXT_MAX_BYTES];
+    uint8_t bytes[600] = {0, 0x0d, 0xff};
+    (void)state;
+    assert_true(tg_at_read_value(&r, tg_bytes_str(" OPEN "), NULL, &v));
+    assert_int_equal(v.value.as.integer, 1);
+    assert_true(tg_at_read_value(&r, tg_bytes_str("a=b"), NULL, &v));
+    assert_int_equal(v.value.as.integer, 7);
+    assert_true(tg_at_read_value(&r, tg_bytes_str("?"), NULL, &v));
+    assert_int_equal(v.quality, TG_QUALITY_SENSOR);
+    assert_false(tg_at_read_value(&r, tg_bytes_str("1"), NULL,
+                                  &v)); /* not in the map: no value, rather than a guess */
+    assert_int_equal(v.quality, TG_QUALITY_SENSOR);
+    assert_non_null(tg_at_map_fault("OPEN"));
+    assert_non_null(tg_at_map_fault("=1"));
+    assert_non_null(tg_at_map_fault("OPEN="));
+    assert_null(tg_at_map_fault("OPEN=1"));
+    r = (struct tg_at_reader){.type = TG_AT_RAW};
+    assert_true(tg_at_read_value(&r, tg_bytes(bytes, 3), hex, &v));
+    assert_int_equal(v.value.text_len, 6);
+    assert_memory_equal(v.value.as.text, "000dff", 6);
+    assert_true(tg_at_read_value(&r, tg_bytes(bytes, 513), hex, &v));
+    assert_int_equal(v.quality, TG_QUALITY_RANGE);
+}
+
 /* Nothing that the cloud sends becomes a second command, a second parameter or a key press. */
 static void test_writes_that_are_refused(void **state)
 {
@@ -197,10 +340,10 @@ static void test_writes_that_are_refused(void **state)
     assert_int_equal(written("allow {value}", tg_value_int(2))[0], '!');
     memset(huge, 'x', sizeof huge);
     assert_int_equal(written("AT+N=\"{value}\"", tg_value_text(huge, sizeof huge))[0], '!');
-    assert_non_null(tg_at_write_fault("AT+N=1"));
-    assert_non_null(tg_at_write_fault("AT+N={value},{value}"));
-    assert_non_null(tg_at_write_fault("AT+N={value}\r"));
-    assert_null(tg_at_write_fault("AT+N={value}"));
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+N=1"}), "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+N={value},{value}"}), "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+N={value}\r"}), "write");
+    assert_string_equal(fault_of((struct tg_at_write){.text = "AT+N={value}"}), "");
 }
 
 /* A host that has set a locale with a decimal comma does not change what is read and sent. */
@@ -212,7 +355,7 @@ static void test_locale(void **state)
     assert_string_equal(written("AT+G={value}", tg_value_real(0.5)), "AT+G=0.5");
     const struct tg_at_reader r = {.type = TG_AT_REAL};
     struct tg_point_value v;
-    assert_true(tg_at_read_value(&r, tg_bytes_str("21.5"), &v));
+    assert_true(tg_at_read_value(&r, tg_bytes_str("21.5"), NULL, &v));
     assert_true(v.value.as.real == 21.5);
     setlocale(LC_ALL, "C");
 }
@@ -284,7 +427,11 @@ int main(void)
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_matching_is_bounded),
         cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_writes_are_of_the_type),
         cmocka_unit_test(test_writes_that_are_refused),
+        cmocka_unit_test(test_data_behind_a_prompt),
+        cmocka_unit_test(test_templates_that_are_wrong),
+        cmocka_unit_test(test_map_and_bytes),
         cmocka_unit_test(test_locale),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_decode_wrong_usage),

@@ -108,6 +108,39 @@ static void test_scale_and_range(void **state)
     assert_int_equal(tg_filter_unscale(&o, &back), TG_ERANGE);
     back = tg_value_text("x", 1);
     assert_int_equal(tg_filter_unscale(&o, &back), TG_EINVAL);
+    back = tg_value_bool(true);
+    assert_int_equal(tg_filter_unscale(&o, &back), TG_EINVAL);
+    back = tg_value_real(0.3); /* / 0.1 is 2.9999999999999996 */
+    assert_int_equal(tg_filter_unscale(&o, &back), TG_OK);
+    assert_true(back.as.real == 3);
+    back = tg_value_real(0.35); /* a step and a half is not made a whole one */
+    assert_int_equal(tg_filter_unscale(&o, &back), TG_OK);
+    assert_true(fabs(back.as.real - 3.5) < 1e-9);
+}
+
+/* A range is kept whatever kind of value comes. */
+static void test_what_is_written_keeps_the_range(void **state)
+{
+    struct tg_filter_options o = plain();
+    struct tg_value v = tg_value_text("500", 3);
+    (void)state;
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_OK); /* no range: the plugin's matter */
+    v = tg_value_real(NAN);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_ERANGE);
+    o.max = 0.5;
+    v = tg_value_text("0.1", 3);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_EINVAL);
+    v = tg_value_bool(false);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_OK);
+    assert_int_equal(v.type, TG_VALUE_BOOL);
+    v = tg_value_bool(true);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_ERANGE);
+    o.max = INFINITY;
+    o.min = 1;
+    v = tg_value_text("0.1", 3);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_EINVAL);
+    v = tg_value_int(0);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_ERANGE);
 }
 
 static void test_not_a_number(void **state)
@@ -166,6 +199,9 @@ static void test_enumeration(void **state)
     v = tg_value_real(1);
     assert_int_equal(tg_filter_unscale(&o, &v), TG_OK);
     assert_int_equal(v.as.integer, 1);
+    v = tg_value_bool(true);
+    assert_int_equal(tg_filter_unscale(&o, &v), TG_OK);
+    assert_true(v.type == TG_VALUE_INT && v.as.integer == 1);
     v = tg_value_text("run", 3);
     assert_int_equal(tg_filter_unscale(&o, &v), TG_ENOTFOUND);
     v = tg_value_int(5);
@@ -208,6 +244,7 @@ int main(void)
                                        cmocka_unit_test(test_intervals),
                                        cmocka_unit_test(test_quality),
                                        cmocka_unit_test(test_scale_and_range),
+                                       cmocka_unit_test(test_what_is_written_keeps_the_range),
                                        cmocka_unit_test(test_not_a_number),
                                        cmocka_unit_test(test_texts_and_booleans),
                                        cmocka_unit_test(test_enumeration),

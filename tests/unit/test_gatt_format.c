@@ -186,19 +186,21 @@ static void writing(void **state)
     encoded("s16*0.01", tg_value_real(23.14), "\x0a\x09", 2);
     encoded("s16be/100-40", tg_value_real(-40.02), "\xff\xfe", 2);
     encoded("u8", tg_value_bool(true), "\x01", 1);
-    encoded("u8", tg_value_real(1.5), "\x02", 1);
+    encoded("u8", tg_value_real(2.0000000001), "\x02", 1);
     encoded("u64", tg_value_uint(UINT64_MAX), "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
     encoded("s64", tg_value_int(INT64_MIN), "\0\0\0\0\0\0\0\x80", 8);
     encoded("s8", tg_value_int(-128), "\x80", 1);
     encoded("f32be", tg_value_real(1.5), "\x3f\xc0\x00\x00", 4);
     encoded("utf8", tg_value_text("on", 2), "on", 2);
     encoded("hex", tg_value_text("0aFF", 4), "\x0a\xff", 2);
-    encoded("bool", tg_value_int(5), "\x01", 1);
+    encoded("bool", tg_value_int(1), "\x01", 1);
     refused("u8", tg_value_int(256), TG_ERANGE);
     refused("u8", tg_value_int(-1), TG_ERANGE);
-    refused("u8", tg_value_real(-0.6), TG_ERANGE);
+    refused("bool", tg_value_int(5), TG_ERANGE);
+    refused("u8", tg_value_real(-0.6), TG_EINVAL);
+    refused("s16*0.01", tg_value_real(23.145), TG_EINVAL); /* between two steps */
     refused("s8", tg_value_int(-129), TG_ERANGE);
-    refused("s8", tg_value_real(127.6), TG_ERANGE);
+    refused("s8", tg_value_real(127.6), TG_EINVAL);
     refused("s64", tg_value_uint(UINT64_MAX), TG_ERANGE);
     refused("u64", tg_value_real(18446744073709551616.0), TG_ERANGE);
     refused("s64", tg_value_real(9223372036854775808.0), TG_ERANGE);

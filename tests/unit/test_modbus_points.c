@@ -228,20 +228,52 @@ static void reals_to_integers(void **state)
         double in;
         int rc;
         uint16_t word;
-    } cases[] = {{214.99999999, 0, 215},   {-0.4, 0, 0},
-                 {-1.5, 0, 0xFFFE},        {32767.4, 0, 0x7FFF},
-                 {32767.5, TG_ERANGE, 0},  {-32768.5, TG_ERANGE, 0},
-                 {1e300, TG_ERANGE, 0},    {NAN, TG_ERANGE, 0},
-                 {-INFINITY, TG_ERANGE, 0}};
+        const char *says;
+    } cases[] = {{214.99999999, 0, 215, ""},
+                 {215.00000000000003, 0, 215, ""},
+                 {-0.0000001, 0, 0, ""},
+                 {-2, 0, 0xFFFE, ""},
+                 {214.99, TG_EINVAL, 0, "it comes to 214.99, and int16 holds whole numbers only"},
+                 {-0.4, TG_EINVAL, 0, "-0.4"},
+                 {32767.5, TG_EINVAL, 0, "32767.5"},
+                 {32768, TG_ERANGE, 0, "32768 does not fit int16, which holds -32768 to 32767"},
+                 {-32769, TG_ERANGE, 0, "-32769 does not fit int16, which holds -32768 to 32767"},
+                 {1e300, TG_ERANGE, 0, "1e+300 does not fit int16"},
+                 {NAN, TG_ERANGE, 0, "does not fit int16"},
+                 {-INFINITY, TG_ERANGE, 0, "-inf does not fit int16"}};
     struct tg_modbus_point p = make(TG_MODBUS_HOLDING, TG_MODBUS_INT16, 0, 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tg_value v = tg_value_real(cases[i].in);
         assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), cases[i].rc);
         if (cases[i].rc == 0)
             assert_int_equal(w.words[0], cases[i].word);
+        else if (!strstr(err.text, cases[i].says))
+            fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
     }
+    /* 123456789.01 in steps of 0.01, as a double has it */
+    p = make(TG_MODBUS_HOLDING, TG_MODBUS_INT64, 0, 0);
+    struct tg_value v = tg_value_real(123456789.01 / 0.01);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), 0);
+    p = make(TG_MODBUS_HOLDING, TG_MODBUS_BCD16, 0, 0);
+    v = tg_value_int(10000);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_ERANGE);
+    assert_non_null(strstr(err.text, "holds 0 to 9999"));
+    p = make(TG_MODBUS_HOLDING, TG_MODBUS_UINT64, 0, 0);
+    v = tg_value_int(-1);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_ERANGE);
+    assert_non_null(strstr(err.text, "-1 does not fit uint64, which holds 0 to 18446744073709551615"));
+    p = make(TG_MODBUS_HOLDING, TG_MODBUS_UINT16, 0, 0);
+    v = tg_value_bool(true);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "takes a number"));
+    p = make(TG_MODBUS_COIL, TG_MODBUS_BOOL, 0, 0);
+    v = tg_value_real(0.5);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_EINVAL);
+    v = tg_value_text("on", 2);
+    assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "takes true, false, 1 or 0"));
     p = make(TG_MODBUS_HOLDING, TG_MODBUS_FLOAT32, 0, 0);
-    struct tg_value v = tg_value_real(1e39);
+    v = tg_value_real(1e39);
     assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_ERANGE);
     v = tg_value_text("1", 1);
     assert_int_equal(tg_modbus_point_encode(&p, &v, &w, &err), TG_EINVAL);

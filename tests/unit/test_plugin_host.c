@@ -151,6 +151,41 @@ static void test_a_plugin_that_takes_no_requests(void **state)
     tg_rig_end(&r);
 }
 
+static int picky(const struct tg_host *host, const struct tg_settings *device, const struct tg_point *point,
+                 const struct tg_value *value, char *error, size_t error_size)
+{
+    (void)device;
+    assert_non_null(host->get_int);
+    assert_null(host->answer); /* it is lent what check_point is lent */
+    assert_true(point->writable);
+    if (value->as.integer > 1)
+        snprintf(error, error_size, "%s takes 0 or 1", point->name);
+    return value->as.integer > 0 ? TG_PLUGIN_EINVAL : TG_PLUGIN_OK;
+}
+
+/* Without the instance: a value is looked at while it is not open, and while its thread is busy. */
+static void test_values_are_checked_by_the_description(void **state)
+{
+    struct tg_plugin plugin = *(const struct tg_plugin *)*state;
+    struct tg_host_rig r;
+    struct tg_value v[] = {tg_value_int(0), tg_value_int(1), tg_value_int(2)};
+    char error[64];
+    tg_rig_begin(&r, &plugin);
+    atomic_store(&tg_levers.open_failures, -1);
+    tg_rig_start(&r);
+    assert_int_equal(tg_source_host_check_value(r.host, 0, 1, &v[2], error, sizeof error), TG_PLUGIN_OK);
+    plugin.check_value = picky;
+    assert_int_equal(tg_source_host_check_value(r.host, 0, 1, &v[0], error, sizeof error), TG_PLUGIN_OK);
+    assert_int_equal(tg_source_host_check_value(r.host, 0, 1, &v[1], error, sizeof error), TG_PLUGIN_EINVAL);
+    assert_non_null(strstr(error, "does not take this value")); /* never without a reason */
+    assert_int_equal(tg_source_host_check_value(r.host, 0, 1, &v[2], error, sizeof error), TG_PLUGIN_EINVAL);
+    assert_string_equal(error, "p1 takes 0 or 1");
+    plugin.write = NULL;
+    assert_int_equal(tg_source_host_check_value(r.host, 0, 1, &v[0], error, sizeof error),
+                     TG_PLUGIN_EUNSUPPORTED);
+    tg_rig_end(&r);
+}
+
 static void test_requests_beyond_the_bound_are_busy(void **state)
 {
     struct tg_host_rig r;
@@ -296,6 +331,7 @@ int main(void)
                                        TG_RIG_BOTH(test_wrong_samples_are_refused),
                                        TG_RIG_BOTH(test_round_trips),
                                        cmocka_unit_test(test_a_plugin_that_takes_no_requests),
+                                       TG_RIG_BOTH(test_values_are_checked_by_the_description),
                                        TG_RIG_BOTH(test_requests_beyond_the_bound_are_busy),
                                        TG_RIG_BOTH(test_no_memory_for_a_request_is_answered),
                                        TG_RIG_BOTH(test_open_keeps_failing),

@@ -47,6 +47,11 @@ static const struct tg_wire_message *examples(size_t *ret_count)
         {.type = TG_WIRE_TIME, .time_ms = INT64_MIN, .at_ms = INT64_MAX, .state = 5},
         {.type = TG_WIRE_LOG, .state = 2, .has_text = true},
         {.type = TG_WIRE_ALIVE, .number = 5, .time_ms = 250},
+        {.type = TG_WIRE_CARRY_OPEN, .device = UINT32_MAX, .has_text = true},
+        {.type = TG_WIRE_CARRY, .device = 7, .number = UINT64_MAX},
+        {.type = TG_WIRE_CARRY_CLOSE, .device = 7},
+        {.type = TG_WIRE_CARRIER, .device = 7, .state = 1, .has_text = true},
+        {.type = TG_WIRE_CARRIED, .device = 7, .number = 3, .status = -3},
     };
     static const bool has_name[] = {
         [TG_WIRE_SOURCE] = true,  [TG_WIRE_OPTION] = true, [TG_WIRE_DEVICE] = true, [TG_WIRE_POINT] = true,
@@ -58,6 +63,8 @@ static const struct tg_wire_message *examples(size_t *ret_count)
             m[i].name = text("boiler-1");
         if (m[i].type == TG_WIRE_WRITE || m[i].type == TG_WIRE_FACT)
             m[i].value = tg_value_text("auf", 3);
+        if (m[i].type == TG_WIRE_CARRY)
+            m[i].body = tg_bytes("\x00\xff{}", 4); /* any bytes */
     }
     *ret_count = sizeof m / sizeof m[0];
     return m;
@@ -89,6 +96,7 @@ static void assert_same(const struct tg_wire_message *a, const struct tg_wire_me
     assert_int_equal(a->has_text, b->has_text);
     assert_true(tg_bytes_eq(a->text, b->text));
     assert_same_value(&a->value, &b->value);
+    assert_true(tg_bytes_eq(a->body, b->body));
 }
 
 static size_t write_message(uint8_t *out, const struct tg_wire_message *m)

@@ -88,23 +88,137 @@ static void test_set_checks_everything_first(void **state)
 static void test_set_writes_each_point_and_waits_for_all(void **state)
 {
     struct router_rig *r = begin_commands();
-    uint64_t request;
+    struct tg_fake_request *q = r->source.requests;
     (void)state;
     command(r, "set", "{\"p0\":50,\"p1\":true,\"p2\":\"auf\"}");
     assert_int_equal(r->source.count, 3);
     assert_true(r->source.requests[0].value.as.real > 499.99 && r->source.requests[0].value.as.real < 500.01);
     assert_int_equal(r->source.requests[1].value.type, TG_VALUE_BOOL);
     assert_string_equal(r->source.requests[2].text, "auf");
-    request = r->source.requests[0].request;
-    tg_router_answer(r->router, request, TG_PLUGIN_OK, "{\"first\":1}");
-    tg_router_answer(r->router, request, TG_PLUGIN_EDEVICE, "{\"bad\":1}");
+    tg_router_answer(r->router, q[2].request, TG_PLUGIN_EDEVICE, "{\"error\":\"no\"}");
+    tg_router_answer(r->router, q[2].request, TG_PLUGIN_OK, "{}"); /* one too many: it is not another's */
+    tg_router_answer(r->router, q[0].request, TG_PLUGIN_OK, "{\"first\":1}");
     assert_int_equal(r->done, 0);
-    tg_router_answer(r->router, request, TG_PLUGIN_ETIMEOUT, "{\"bad\":2}");
+    tg_router_answer(r->router, q[1].request, TG_PLUGIN_ETIMEOUT, NULL);
     assert_int_equal(r->done, 1);
-    assert_string_equal(r->status, "device"); /* the first that went wrong, with its words */
-    assert_string_equal(r->json, "{\"bad\":1}");
-    tg_router_answer(r->router, request, TG_PLUGIN_OK, "{}"); /* one too many */
+    assert_string_equal(r->status, "device"); /* the first that went wrong */
+    assert_string_equal(r->json,
+                        "{\"p0\":{\"first\":1},\"p1\":{\"error\":\"timeout\"},\"p2\":{\"error\":\"no\"}}");
+    tg_router_answer(r->router, q[0].request, TG_PLUGIN_OK, "{}");
     assert_int_equal(r->done, 1);
+    router_rig_end(r);
+}
+
+static void test_one_point_is_answered_as_its_device_answered(void **state)
+{
+    struct router_rig *r = begin_commands();
+    (void)state;
+    command(r, "set", "{\"p1\":1}");
+    tg_router_answer(r->router, r->source.requests[0].request, TG_PLUGIN_OK, "{\"function\":6}");
+    assert_int_equal(r->done, 1);
+    assert_string_equal(r->json, "{\"function\":6}");
+    router_rig_end(r);
+}
+
+static void test_the_plugin_looks_at_all_values_before_one_is_written(void **state)
+{
+    struct router_rig *r = begin_commands();
+    (void)state;
+    r->source.refuses = "40000 does not fit int16";
+    r->source.refuses_with = TG_PLUGIN_EINVAL;
+    command(r, "set", "{\"p0\":50,\"p1\":true,\"p2\":\"x\"}");
+    assert_refused(r, "invalid", "40000 does not fit int16; nothing was written");
+    command(r, "set", "{\"p2\":\"x\"}");
+    assert_refused(r, "invalid", "point \\\"p2\\\"");
+    r->source.refuses_with = TG_PLUGIN_EUNSUPPORTED;
+    command(r, "set", "{\"p2\":\"x\"}");
+    assert_refused(r, "unsupported", "does not fit");
+    command(r, "set", "{\"p1\":true}");
+    assert_int_equal(r->source.count, 1);
+    router_rig_end(r);
+}
+
+/* Refusals of the gateway's own say what would have been taken. */
+static void test_refusals_name_what_is_allowed(void **state)
+{
+    struct router_rig *r = router_rig_begin(0, 1);
+    char word[64];
+    (void)state;
+    tg_test_model_point(&r->model, 0, 0, "writable", "true");
+    tg_test_model_point(&r->model, 0, 0, "min", "-5");
+    tg_test_model_point(&r->model, 0, 1, "writable", "true");
+    tg_test_model_point(&r->model, 0, 1, "max", "2.5");
+    tg_test_model_point(&r->model, 0, 2, "writable", "true");
+    tg_test_model_append(&r->model, 0, 2, "enum", "0=off");
+    tg_test_model_append(&r->model, 0, 2, "enum", "3=boost");
+    tg_test_model_point(&r->model, 0, 3, "writable", "true");
+    for (int i = 0; i < 40; i++) {
+        snprintf(word, sizeof word, "%d=a rather long name %d", i, i);
+        tg_test_model_append(&r->model, 0, 3, "enum", word);
+    }
+    router_rig_add_devices(r);
+    command(r, "set", "{\"p0\":-6}");
+    assert_refused(r, "invalid", "outside the point's range: at least -5");
+    command(r, "set", "{\"p1\":3}");
+    assert_refused(r, "invalid", "outside the point's range: at most 2.5");
+    command(r, "set", "{\"p1\":\"2\"}"); /* as a text it would pass by the range */
+    assert_refused(r, "invalid", "must be a number");
+    command(r, "set", "{\"p2\":\"on\"}");
+    assert_refused(r, "invalid", "none of its texts: off, boost; nothing");
+    command(r, "set", "{\"p3\":\"on\"}");
+    assert_refused(r, "invalid", " \xe2\x80\xa6; nothing was written");
+    router_rig_end(r);
+}
+
+/* Five of just under 2 KiB are more than all may have together; one that is no JSON is kept as a text. */
+static void test_answers_of_several_points_are_bounded(void **state)
+{
+    struct router_rig *r = router_rig_begin(0, 1);
+    char set[512] = "{", big[2000];
+    json_t *j;
+    (void)state;
+    tg_test_model_fini(&r->model);
+    tg_test_model_init(&r->model, NULL, 2, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        tg_test_model_point(&r->model, 0, i, "writable", "true");
+        snprintf(set + strlen(set), sizeof set - strlen(set), "%s\"p%u\":1", i ? "," : "", i);
+    }
+    strcat(set, "}");
+    router_rig_add_devices(r);
+    memset(big, 'x', sizeof big);
+    memcpy(big, "{\"a\":\"", 6);
+    memcpy(big + sizeof big - 3, "\"}", 3);
+    command(r, "set", set);
+    for (uint32_t i = 0; i < 6; i++)
+        tg_router_answer(r->router, r->source.requests[i].request, TG_PLUGIN_OK, i == 5 ? "broken" : big);
+    assert_int_equal(r->done, 1);
+    assert_true(strlen(r->json) < 9000);
+    j = json_loads(r->json, 0, NULL);
+    assert_int_equal(json_object_size(j), 6);
+    assert_non_null(json_object_get(json_object_get(j, "p3"), "a"));
+    assert_non_null(json_object_get(json_object_get(j, "p4"), "note"));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "p5"), "answer")), "broken");
+    json_decref(j);
+    router_rig_end(r);
+}
+
+static void test_what_was_answered_is_told_when_the_rest_is_late(void **state)
+{
+    struct router_rig *r = begin_commands();
+    (void)state;
+    command(r, "set", "{\"p1\":1,\"p2\":2}");
+    tg_router_answer(r->router, r->source.requests[0].request, TG_PLUGIN_OK, "{\"a\":1}");
+    r->router->pending[0].limit_ms = 0; /* as if 30 s had passed */
+    tg_router_expire(r->router);
+    assert_string_equal(r->status, "timeout");
+    assert_non_null(
+        strstr(r->json, "{\"p1\":{\"a\":1},\"p2\":{\"error\":\"the device did not answer in 30 s"));
+    tg_router_answer(r->router, r->source.requests[1].request, TG_PLUGIN_OK, "{}"); /* too late */
+    assert_int_equal(r->done, 1);
+    command(r, "set", "{\"p1\":1,\"p2\":2}");
+    tg_router_abandon(r->router, "d0");
+    assert_string_equal(r->status, "unknown");
+    assert_non_null(strstr(r->json, "\"p2\":{\"error\":\"the device's source was stopped"));
     router_rig_end(r);
 }
 
@@ -290,13 +404,19 @@ static void test_a_source_that_answers_on_the_same_stack(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_set_checks_everything_first),
-                                       cmocka_unit_test(test_set_writes_each_point_and_waits_for_all),
-                                       cmocka_unit_test(test_statuses_and_answers),
-                                       cmocka_unit_test(test_bodies_and_names),
-                                       cmocka_unit_test(test_commands_are_bounded),
-                                       cmocka_unit_test(test_time_limit),
-                                       cmocka_unit_test(test_forgotten_and_abandoned_commands),
-                                       cmocka_unit_test(test_a_source_that_answers_on_the_same_stack)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_set_checks_everything_first),
+        cmocka_unit_test(test_set_writes_each_point_and_waits_for_all),
+        cmocka_unit_test(test_one_point_is_answered_as_its_device_answered),
+        cmocka_unit_test(test_the_plugin_looks_at_all_values_before_one_is_written),
+        cmocka_unit_test(test_refusals_name_what_is_allowed),
+        cmocka_unit_test(test_answers_of_several_points_are_bounded),
+        cmocka_unit_test(test_what_was_answered_is_told_when_the_rest_is_late),
+        cmocka_unit_test(test_statuses_and_answers),
+        cmocka_unit_test(test_bodies_and_names),
+        cmocka_unit_test(test_commands_are_bounded),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_forgotten_and_abandoned_commands),
+        cmocka_unit_test(test_a_source_that_answers_on_the_same_stack)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

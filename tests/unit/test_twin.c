@@ -163,6 +163,32 @@ static void test_a_set_point_is_written_once(void **state)
     end();
 }
 
+/* What the device said is what the cloud reads. */
+static void test_a_refusal_of_the_device_is_told(void **state)
+{
+    static const struct {
+        int status, code;
+        const char *json, *says;
+    } cases[] = {{TG_PLUGIN_EDEVICE, 502,
+                  "{\"exception\":2,\"error\":\"the device refused it: exception 2\"}", "exception 2"},
+                 {TG_PLUGIN_EIO, 500, "{\"error\":\"not written: the port is not open\"}", "not open"},
+                 {TG_PLUGIN_EUNKNOWN, 504, "{\"error\":\"whether it was taken is not known\"}", "not known"},
+                 {TG_PLUGIN_EFULL, 503, NULL, "busy"}};
+    (void)state;
+    begin(false);
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        want(true, i + 1, "{\"p1\":true}");
+        assert_int_equal(r.source.count, i + 1);
+        answer(i, cases[i].status, cases[i].json);
+        expect_ack("p1", cases[i].code, (int)i + 1, cases[i].says);
+    }
+    r.source.refuses = "40000 does not fit int16";
+    r.source.refuses_with = TG_PLUGIN_EINVAL;
+    want(true, 9, "{\"p1\":\"x\"}");
+    expect_ack("p1", 400, 9, "does not fit int16");
+    end();
+}
+
 static void test_what_was_written_is_known_after_a_restart(void **state)
 {
     (void)state;
@@ -302,6 +328,7 @@ static void test_the_whole_document(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_set_point_is_written_once),
+                                       cmocka_unit_test(test_a_refusal_of_the_device_is_told),
                                        cmocka_unit_test(test_what_was_written_is_known_after_a_restart),
                                        cmocka_unit_test(test_refusals_say_why),
                                        cmocka_unit_test(test_options_are_validated_as_in_the_file),

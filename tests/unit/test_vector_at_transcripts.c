@@ -58,7 +58,7 @@ static void queue(struct player *p, const json_t *step)
         c.data = tg_bytes(p->data[slot], tg_at_wire_bytes(data, p->data[slot], sizeof p->data[slot]));
     if (payload) {
         assert_string_equal(payload, "raw_after_line");
-        c.payload_after_line = true;
+        c.announce.prefix = c.prefix;
     }
     assert_int_equal(tg_at_chat_queue(&p->wire.chat, &c), 0);
 }
@@ -218,7 +218,7 @@ static void match_line(const json_t *vector)
     }
     if (dbm) {
         assert_true(tg_at_pattern_group(&p, 1, line, &group));
-        assert_true(tg_at_read_value(&rssi, group, &v));
+        assert_true(tg_at_read_value(&rssi, group, NULL, &v));
         if (json_is_null(dbm)) {
             assert_int_equal(v.quality, TG_QUALITY_SENSOR);
         } else {

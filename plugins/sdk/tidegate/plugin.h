@@ -12,6 +12,9 @@
  *
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
+ *     check_point() …                any thread, before open, also from `tidegate check`: pure
+ *     check_value() …                any thread, at any time, before write(): pure
+
  *     check_source() check_point() … any thread, before open, also from `tidegate check`: pure
  *     open() ──► poll() ⇄ poll() … ──► close()
  *                  ▲    write(), command(), fd_ready()
@@ -69,6 +72,18 @@
  *   tg_plugin.needs states what an instance has to be able to do; with `isolation: process` everything else
  *   is taken away from it. Say TG_NEEDS_STATED and no more when the files and ports that the options name
  *   are all that is opened.
+ *
+ * CARRYING
+ *   A plugin whose device has a connection of its own to the cloud (a Wi-Fi module with an MQTT client) can lend it: with carry_open,
+ *   carry and carry_close, clouds of the type `module` send the samples of any device through it. A channel is one connection to one
+ *   broker; its number is the host's and is never used again. The plugin promises to say of each message what it knows:
+ *
+ *       carry_open(7, "mqtt://…") ──► carrier(7, up) ──► carry(7, 0, …) carry(7, 1, …) ──► carried(7, 0, OK) …
+ *              │ cannot be had                 │ ends, for whatever reason
+ *              └──► carrier(7, not up, why) ◄──┘     what was not carried() is sent again on another channel
+ *
+ *   After carrier(not up) the host does not use the number any more; nor after carry_close(), which needs no answer. When the
+ *   instance closes, all its channels are gone.
  *
  * FROM SOURCE TO RUNNING
  *     tidegate plugin new NAME            a folder with a plugin that works, to be changed
@@ -218,17 +233,19 @@ enum tg_option_type {
 };
 
 #define TG_OPTION_REQUIRED 1u
-#define TG_OPTION_PAIRS    2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* A source's option: what `needs` would say (TG_NEEDS_…), but only of a source that has the option, a BOOL being true. */
+#define TG_OPTION_NEEDS(needs) ((uint32_t)(needs) << 8)
+#define TG_OPTION_PAIRS        2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
 /* BOOL, INT or ENUM of a device, with or without a default: it says how the points beside it are written (from where their addresses
  * count), so that the points of a profile would mean something else with another value than the profile's. The file may give only
  * what the profile gives, or `min` (false, the first choice) where that gives none. */
 #define TG_OPTION_AS_PROFILE 4u
 
 struct tg_option {
-    const char *name;           /* NULL ends a table */
-    uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS, TG_OPTION_AS_PROFILE */
-    int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
+    const char *name; /* NULL ends a table */
+    uint32_t type;    /* enum tg_option_type */
+    uint32_t flags;   /* TG_OPTION_REQUIRED, TG_OPTION_PAIRS, TG_OPTION_AS_PROFILE, TG_OPTION_NEEDS(…) */
+    int64_t min, max; /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
     const char *doc;            /* one sentence for people, in the present tense */
@@ -361,6 +378,24 @@ struct tg_host {
     /* Offers the time that a device has from elsewhere (a modem's from its network): Unix milliseconds, right within
      * uncertainty_ms at the moment of the call. The host takes it while the system's own clock has no valid time. */
     void (*offer_time)(struct tg_host_source *, int64_t wall_ms, uint32_t uncertainty_ms);
+
+    /* Remembers a small text of this source over restarts, such as that a PIN was refused. At most 16, `key` 1 to 64 bytes, the text 1
+     * to 256; NULL or "" forgets it. It counts at once, and is on disk when notes_kept() says so, after which poll() is called. 0,
+     * TG_PLUGIN_EINVAL, _EFULL (16 are remembered, or the queue to the loop is full), _ENOMEM. */
+    int (*note_set)(struct tg_host_source *, const char *key, const char *text);
+    /* The text, NUL-terminated, into ret_text[size]: its length; 0 = none; TG_PLUGIN_EINVAL: it does not fit. */
+    int (*note_get)(struct tg_host_source *, const char *key, char *ret_text, size_t size);
+    /* Whether all that was set so far is on disk. False too while the disk cannot be written. */
+    bool (*notes_kept)(struct tg_host_source *);
+
+    /* For plugins that carry (see CARRYING). The channel is up, or it is not any more, or could not be had: text is for people,
+     * without the secrets of the address: "the module refused AT+UDCP=mqtt://…: ERROR". Told once each. */
+    void (*carrier)(struct tg_host_source *, uint32_t channel, bool up, const char *text);
+
+    /* The outcome of a message, once: TG_PLUGIN_OK = delivered, as far as `confirm` of the address asks; else why it was not
+     * taken (TG_PLUGIN_EFULL: more than TG_CARRY_MESSAGES_MAX at a time; TG_PLUGIN_EINVAL: larger than carry_max_bytes). Messages of
+     * a channel may be confirmed in any order. */
+    void (*carried)(struct tg_host_source *, uint32_t channel, uint64_t message, int status);
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \
@@ -391,6 +426,10 @@ struct tg_discover {
 #define TG_NEEDS_SERIAL    8u /* opens serial ports beyond those that its options name */
 #define TG_NEEDS_STATED                                                                                      \
     64u /* the field is filled in: 0 stands for a plugin older than it, which gets NETWORK and SERIAL */
+
+/* --- carrying -------------------------------------------------------------------------------- */
+
+#define TG_CARRY_MESSAGES_MAX 16 /* that one channel has under way at a time */
 
 /* --- what a plugin is ------------------------------------------------------------------------ */
 
@@ -440,6 +479,29 @@ struct tg_plugin {
      * anything there. Runs in a process of its own and may block, but looks at stopping() between steps. 0 = found something,
      * 1 = found nothing, 2 = wrong usage (text through `note`). May be NULL. */
     int (*discover)(const struct tg_discover *request);
+
+    /* Lends a connection (see CARRYING); NULL: it has none to lend, and then the other two are NULL as well.
+     * carry_open: `address` is a URL, mqtt://HOST:PORT/?client=…&user=…&passwd=…&pt=TOPIC&st=FILTER&keepAlive=SECONDS&ca=NAME&
+     * cert=NAME&privKey=NAME&confirm=CONFIRM&settle=MS with percent-encoded values, those that are not wanted left out. pt: where
+     * every message is published; ca, cert, privKey: names of what the device holds; without ca there is no TLS. It holds secrets:
+     * wipe what is copied of it.
+     *   confirm=settle  delivered means: the device has taken the message, and the connection has stayed up for `settle` after it
+     *   confirm=echo    delivered means: it came back from the broker (st is the topic itself) */
+    void (*carry_open)(void *instance, uint32_t channel, const char *address);
+    void (*carry_close)(void *instance, uint32_t channel);
+    /* One message, sent in the order of the calls; answered by host->carried(). */
+    void (*carry)(void *instance, uint32_t channel, uint64_t message, const void *body, uint32_t size);
+    uint32_t carry_max_bytes; /* of one body */
+
+    /* Pure check of a value that is to be written to a point: its type, its range, its length; what only the device can know is for
+     * write(). The host has checked `min`, `max` and `enum` and undone the scale. A command that sets several points writes none of
+     * them unless all pass, so a plugin with write() should have it. `host` lends only the has/get_… services; no instance need be
+     * open, and its functions may be running in another thread (or, isolated, process). `point` is as in check_point (every_ms 0). 0, or
+     * TG_PLUGIN_EINVAL, _EUNSUPPORTED with the reason in `error`: "32768 does not fit int16: -32768 to 32767". May be NULL: everything
+     * passes. */
+    int (*check_value)(const struct tg_host *host, const struct tg_settings *device,
+                       const struct tg_point *point, const struct tg_value *value, char *error,
+                       size_t error_size);
 
     /* As check_point, of a source's settings: what only several of them together tell ("transport rtu needs port"), so that
      * `tidegate check` says it and not the first start. May be NULL. */

@@ -1,0 +1,16 @@
+tg_test(test_cellular SOURCES unit/test_cellular.c ../plugins/at/cellular_pin.c LINK tg_cellular LABELS unit)
+include(Purity)
+tg_purity_test(lint_purity_cellular LIBRARY tg_cellular ALLOW tg_utf8_valid "tg_write_(str|u64_dec)" "tg_(at|cell)_.*")
+tg_fuzz(fuzz_cellular SOURCES fuzz/fuzz_cellular.c LINK tg_cellular SEEDS cellular)
+
+if(NOT TG_TESTS)
+  return()
+endif()
+foreach(scenario b0841_cellular b0842_cellular_pin b0843_uplink b0844_modem_time b0845_ppp b0846_cellular_example)
+  string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+  tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 180)
+endforeach()
+tg_scenario(scenario_cellular_pin_isolated b0842_cellular_pin.py ARGUMENTS isolated TIMEOUT 180)
+# The modem's double in the eyes of another AT client.
+tg_scenario(peers_modemmanager peers_modemmanager.py TIMEOUT 300)
+set_tests_properties(peers_modemmanager PROPERTIES SKIP_RETURN_CODE 77)
