@@ -51,31 +51,6 @@ bool tg_value_is_sound(const struct tg_point_value *v)
            (v->value.text_len <= TG_TEXT_MAX_BYTES && (v->value.as.text || v->value.text_len == 0));
 }
 
-/* A defect of the plugin: said once, or its author looks for the sample in vain. */
-static bool emit_is_sound(struct tg_host_source *s, uint32_t device, const struct tg_point_value *values,
-                          uint32_t count)
-{
-    const struct tg_device *d = device < s->model.device_count ? &s->model.devices[device] : NULL;
-    char why[128] = "";
-    if (!d)
-        snprintf(why, sizeof why, "device %u, and there are %u", device, s->model.device_count);
-    else if (count == 0 || count > TG_SAMPLE_MAX_VALUES)
-        snprintf(why, sizeof why, "%u values, and 1 to %d are taken", count, TG_SAMPLE_MAX_VALUES);
-    for (uint32_t i = 0; d && !why[0] && i < count; i++)
-        if (values[i].point >= d->point_count)
-            snprintf(why, sizeof why, "point %u, and device %.40s has %u (they count from 0)",
-                     values[i].point, d->id, d->point_count);
-        else if (!tg_value_is_sound(&values[i]))
-            snprintf(why, sizeof why, "point %u with a value without type, or a text that is too long",
-                     values[i].point);
-    if (why[0] && !s->emit_told)
-        tg_log(TG_LOG_ERROR, "source",
-               "source=%s a defect of its plugin: it emits %s; such samples are left out", s->config->name,
-               why);
-    s->emit_told |= why[0] != '\0';
-    return !why[0];
-}
-
 static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms,
                         const struct tg_point_value *values, uint32_t count)
 {
@@ -83,7 +58,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     size_t size;
     struct tg_up_mail *m;
     char *text;
-    if (!emit_is_sound(s, device, values, count))
+    if (!tg_emit_is_sound(s, device, values, count))
         return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
     m = tg_malloc(size);

@@ -211,4 +211,10 @@ void tg_worker_stop(struct tg_host_source *s);
 void tg_on_loop_stop(struct tg_host_source *s);
 void tg_source_host_ended(struct tg_host_source *s);
 
+/* --- plugin_emit.c --- */
+
+/* May be a sample of this source; else that is said, once. */
+bool tg_emit_is_sound(struct tg_host_source *s, uint32_t device, const struct tg_point_value *values,
+                      uint32_t count);
+
 #endif
