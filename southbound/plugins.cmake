@@ -8,7 +8,7 @@ tg_library(tg_plugins SOURCES plugin_loader.c plugin_trust.c plugin_host.c plugi
 tg_library(tg_serial SOURCES serial_port.c serial_lock.c LINK tg_base)
 
 # The process of an isolated plugin. Without one of these libraries it is less confined, and says so (tidegate check, status).
-add_executable(tidegate-plugin-host plugin_child.c plugin_child_model.c plugin_confine.c plugin_landlock.c)
+add_executable(tidegate-plugin-host plugin_child.c plugin_child_say.c plugin_child_model.c plugin_confine.c plugin_landlock.c)
 target_link_libraries(tidegate-plugin-host PRIVATE tg_plugins tg_flags)
 target_link_options(tidegate-plugin-host PRIVATE -Wl,--as-needed)
 set_target_properties(tidegate-plugin-host PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
