@@ -197,6 +197,10 @@ int tg_config_peek_gateway(const char *path, struct tg_settings **ret_gateway,
 #define TG_PROFILE_NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
                             const char *name, char *ret_path, size_t size);
+/* Their names, in the order of the alphabet; the number of them, at most `max` (what is beyond is left out). */
+#define TG_PROFILE_NAME_MAX 64
+uint32_t tg_config_profile_names(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                                 char (*ret_names)[TG_PROFILE_NAME_MAX + 1], uint32_t max);
 
 /* Worst-case memory and disk that the file implies, as lines for people (`tidegate check`). */
 void tg_config_budget(const struct tg_config *config, void (*say)(void *user, const char *line), void *user);

@@ -29,8 +29,15 @@ static void check_deadband(struct tg_config_load *l, const struct tg_config_poin
             tg_quote(quoted, text, strlen(text)));
 }
 
+/* In the file, not by default. */
+static bool given(const struct tg_config_point *p, const char *name)
+{
+    return tg_settings_position(p->common, name).line > 0;
+}
+
 static void check_point(struct tg_config_load *l, const struct tg_config_point *p)
 {
+    static const char *const of_rate[] = {"per", "counter"};
     const struct tg_settings *s = p->common;
     check_deadband(l, p);
     /* scale 0 would make every value the offset and no write possible */
@@ -45,6 +52,11 @@ static void check_point(struct tg_config_load *l, const struct tg_config_point *
         tg_settings_int(s, "min_interval") > tg_settings_int(s, "max_interval"))
         tg_config_error(l, tg_config_option_pos(p->pos, s, "min_interval"),
                         "min_interval is longer than max_interval");
+    for (size_t i = 0; i < sizeof of_rate / sizeof of_rate[0]; i++)
+        if (given(p, of_rate[i]) &&
+            (!p->derived || tg_settings_has(s, "sum") || tg_settings_has(s, "difference")))
+            tg_config_error(l, tg_config_option_pos(p->pos, s, of_rate[i]),
+                            "%s: belongs to a point with \"rate\", which this one is not", of_rate[i]);
 }
 
 /* --- enumerations --- */
@@ -56,6 +68,8 @@ static void check_words(struct tg_config_load *l, const struct tg_config_point *
     struct tg_config_pos pos = tg_config_option_pos(p->pos, p->common, "enum");
     struct tg_filter_word words[TG_SETTINGS_MAX_ITEMS];
     char quoted[TG_QUOTE_BYTES];
+    if (n == 0 && given(p, "enum"))
+        tg_config_error(l, pos, "enum: has no entries; a mapping such as {0: stopped, 1: running}");
     for (uint32_t i = 0; i < n; i++) {
         if (tg_filter_parse_word(items[i], &words[i]) < 0) {
             tg_config_error(l, pos, "enum: %s is no pair of a whole number and its text, such as 1: running",

@@ -2,11 +2,14 @@
  *
  * config_profile - ready-made sets of settings and points, parsed on first use: files of the integrator's, then the plugin's own.
  */
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "config/config_private.h"
+
+#define FILES_SHOWN 16 /* profiles of the integrator's that a misspelt name is compared with */
 
 static const char *const profile_keys[] = {"about", "settings", "points", NULL};
 
@@ -14,7 +17,8 @@ static const char *const profile_keys[] = {"about", "settings", "points", NULL};
 static bool is_file_name(const char *name)
 {
     size_t n = strlen(name);
-    return n > 0 && n <= 64 && name[0] != '.' && strspn(name, TG_PROFILE_NAME_CHARACTERS) == n;
+    return n > 0 && n <= TG_PROFILE_NAME_MAX && name[0] != '.' &&
+           strspn(name, TG_PROFILE_NAME_CHARACTERS) == n;
 }
 
 static bool file_in(const char *folder, const char *plugin, const char *name, char *ret_path, size_t size)
@@ -38,20 +42,78 @@ bool tg_config_profile_file(const struct tg_settings *gateway, const char *base_
            file_in(beside, plugin, name, ret_path, size);
 }
 
+struct names {
+    char (*list)[TG_PROFILE_NAME_MAX + 1];
+    uint32_t count, max;
+};
+
+/* Keeps them sorted; each once. */
+static void add_name(struct names *n, const char *name)
+{
+    uint32_t at = 0;
+    int order = 1;
+    while (at < n->count && (order = strcmp(name, n->list[at])) > 0)
+        at++;
+    if (order == 0 || n->count == n->max)
+        return;
+    memmove(n->list + at + 1, n->list + at, (n->count - at) * sizeof *n->list);
+    snprintf(n->list[at], sizeof *n->list, "%s", name);
+    n->count++;
+}
+
+static void add_folder(struct names *n, const char *folder, const char *plugin)
+{
+    char path[PATH_MAX], name[TG_PROFILE_NAME_MAX + 1];
+    struct dirent *entry;
+    DIR *d;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, plugin) >= sizeof path || !(d = opendir(path)))
+        return;
+    while ((entry = readdir(d)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        if (len <= 5 || len - 5 > TG_PROFILE_NAME_MAX || strcmp(entry->d_name + len - 5, ".yaml") != 0)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(len - 5), entry->d_name);
+        if (is_file_name(name))
+            add_name(n, name);
+    }
+    closedir(d);
+}
+
+uint32_t tg_config_profile_names(const struct tg_settings *gateway, const char *base_dir, const char *plugin,
+                                 char (*ret_names)[TG_PROFILE_NAME_MAX + 1], uint32_t max)
+{
+    struct names names = {ret_names, 0, max};
+    const char *const *folders = NULL;
+    uint32_t n = tg_settings_list(gateway, "profile_dirs", &folders);
+    char beside[PATH_MAX];
+    for (uint32_t i = 0; i < n; i++)
+        add_folder(&names, folders[i], plugin);
+    if ((size_t)snprintf(beside, sizeof beside, "%s/profiles", base_dir) < sizeof beside)
+        add_folder(&names, beside, plugin);
+    return names.count;
+}
+
 static const struct tg_profile *find(struct tg_config_load *l, const struct tg_plugin *plugin,
                                      const char *name, struct tg_config_pos pos)
 {
+    char files[FILES_SHOWN][TG_PROFILE_NAME_MAX + 1];
     const char *names[TG_YAML_MAX_KEYS], *near;
     size_t n = 0, used = 0;
     char quoted[TG_QUOTE_BYTES], list[160] = "none";
     for (const struct tg_profile *p = plugin->profiles; p && p->name; p++) {
         if (strcmp(p->name, name) == 0)
             return p;
-        if (n < sizeof names / sizeof names[0])
+        if (n < sizeof names / sizeof names[0] - FILES_SHOWN)
             names[n++] = p->name;
     }
     for (size_t i = 0; i < n && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%.60s", i ? ", " : "", names[i]);
+    if (!l->from_memory && l->model->config.gateway) {
+        const uint32_t of_files =
+            tg_config_profile_names(l->model->config.gateway, l->base_dir, plugin->name, files, FILES_SHOWN);
+        for (uint32_t i = 0; i < of_files; i++)
+            names[n++] = files[i];
+    }
     near = tg_nearest_word(name, names, n);
     tg_quote(quoted, name, strlen(name));
     if (near)
@@ -130,5 +192,9 @@ struct tg_config_file *tg_config_profile(struct tg_config_load *l, const struct 
     }
     if (f->yaml.root)
         tg_config_read_section(l, f->label, f->yaml.root, &section);
+    if (l->error_count == errors && !l->out_of_memory &&
+        (!f->yaml.root || (!tg_yaml_get(f->yaml.root, "settings") && !tg_yaml_get(f->yaml.root, "points"))))
+        tg_config_error(l, (struct tg_config_pos){f->label, 1, 1},
+                        "the profile is empty: it has neither settings nor points");
     return f->yaml.root ? f : NULL;
 }

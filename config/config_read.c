@@ -167,6 +167,8 @@ static void read_list(struct tg_config_load *l, const char *file, const struct t
 static void read_pairs(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
                        const char *key, struct tg_settings *s, struct tg_settings_position where)
 {
+    if (!map->as.first)
+        tg_settings_set_empty_list(s, key, where);
     for (const struct tg_yaml_node *k = map->as.first; k; k = k->next->next) {
         const struct tg_yaml_node *value = tg_yaml_resolve(k->next);
         struct tg_config_pos pos = tg_config_pos_of(file, k);

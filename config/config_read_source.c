@@ -6,6 +6,8 @@
  * name of a profile's point takes that one's place as a whole: what it does not say has its default. Derived points come
  * last, so that a plugin's points are the first ones.
  */
+#include <inttypes.h>
+
 #include "config/config_private.h"
 
 /* Where a device is read: the file it stands in, and what decides which keys it takes. */
@@ -298,6 +300,35 @@ static struct tg_config_file *read_profile(struct tg_config_load *l, const struc
     return tg_config_profile(l, at->plugin, inside ? inside : beside, tg_config_pos_of(at->file, where));
 }
 
+/* Its points would mean something else than their author wrote: the count of their addresses, for one. `s` has the profile's
+ * settings so far. */
+static void keep_to_profile(struct tg_config_load *l, const struct place *at, const struct tg_yaml_node *own,
+                            const struct tg_config_file *profile, const struct tg_settings *s)
+{
+    const struct tg_yaml_node *points = tg_yaml_get(profile->yaml.root, "points");
+    struct tg_settings *ours = tg_config_new_settings(l, tg_settings_table(s));
+    for (const struct tg_option *o = tg_settings_table(s); o->name && ours && points && points->count > 0;
+         o++) {
+        const struct tg_yaml_node *given = tg_yaml_get(own, o->name);
+        const struct tg_yaml_node *value = given ? tg_yaml_resolve(given) : NULL;
+        if (!(o->flags & TG_OPTION_AS_PROFILE) || !value || value->kind != TG_YAML_TEXT ||
+            tg_settings_set(ours, o->name, value->as.text, l->base_dir, (struct tg_settings_position){1, 1},
+                            NULL) < 0)
+            continue; /* what is wrong with it by itself is said when it is read */
+        const int64_t is = tg_settings_int(ours, o->name);
+        const int64_t was = tg_settings_has(s, o->name) ? tg_settings_int(s, o->name) : o->min;
+        if (is != was)
+            tg_config_error(
+                l, tg_config_pos_of(at->file, given),
+                "%s: the points of profile \"%.64s\" are written for %" PRId64
+                " and would mean something else with %" PRId64
+                ": remove it, and write points of your own as the profile does (a profile that is "
+                "yours says it in its own settings)",
+                o->name, profile->profile->name, was, is);
+    }
+    tg_settings_free(ours);
+}
+
 static void read_device_settings(struct tg_config_load *l, const struct place *at,
                                  const struct tg_yaml_node *own, const struct tg_config_file *profile,
                                  struct tg_config_device *d)
@@ -320,6 +351,8 @@ static void read_device_settings(struct tg_config_load *l, const struct place *a
     if (base)
         tg_config_read_section(l, profile->label, base, &section);
     section.no_positions = false;
+    if (own && profile)
+        keep_to_profile(l, at, own, profile, s);
     if (own)
         tg_config_read_section(l, at->file, own, &section);
     tg_config_finish(l, own ? tg_config_pos_of(at->file, own) : d->pos, "the device's settings", s, own,
@@ -411,6 +444,21 @@ static void read_devices(struct tg_config_load *l, const struct place *at, const
     s->device_count = n;
 }
 
+/* What the plugin says to settings whose tables are satisfied. */
+static void ask_about_source(struct tg_config_load *l, const struct tg_config_source *s,
+                             struct tg_config_pos pos)
+{
+    const char *option = NULL;
+    char text[256] = "";
+    if (s->plugin->check_source(l->lookups->check_host, s->settings, &option, text, sizeof text) >= 0)
+        return;
+    text[sizeof text - 1] = '\0';
+    option = option && has_option(s->settings, option) ? option : NULL;
+    if (option && tg_settings_position(s->settings, option).line > 0)
+        pos = tg_config_option_pos(s->pos, s->settings, option);
+    tg_config_error(l, pos, "%s%s%s", option ? option : "", option ? ": " : "", text);
+}
+
 void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
     static const char *const keys[] = {"name", "plugin", "settings", "devices", NULL};
@@ -422,6 +470,7 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     struct tg_config_section section = {.what = "a source", .own_keys = keys, .later = discover_elsewhere};
     struct tg_config_section settings_section = {.what = "a source's settings", .own_keys = own_settings};
     struct place at = {file, NULL, NULL};
+    uint32_t errors;
     s->pos = tg_config_pos_of(file, map);
     s->name = tg_config_read_text(l, file, map, "name");
     s->plugin_name = tg_config_read_text(l, file, map, "plugin");
@@ -438,12 +487,15 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
     settings_section.settings[0] = settings;
     settings_section.open = !at.plugin;
     tg_config_read_section(l, file, map, &section);
+    errors = l->error_count;
     if (settings_map)
         tg_config_read_section(l, file, settings_map, &settings_section);
     tg_config_finish(l, s->pos, "the source", common, map, NULL);
     if (at.plugin)
         tg_config_finish(l, settings_map ? tg_config_pos_of(file, settings_map) : s->pos,
                          "the source's settings", settings, settings_map, NULL);
+    if (at.plugin && at.plugin->check_source && l->error_count == errors && !l->out_of_memory)
+        ask_about_source(l, s, settings_map ? tg_config_pos_of(file, settings_map) : s->pos);
     if (settings_map)
         tg_config_read_discover(l, file, settings_map, s);
     if (devices)

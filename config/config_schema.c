@@ -112,8 +112,11 @@ static void option_type(struct out *o, const struct tg_option *opt)
         key(o, "enum");
         open_brace(o, '[');
         for (size_t i = 0; opt->choices && opt->choices[i]; i++) {
+            const char *choice = opt->choices[i];
             separate(o);
-            put_string(o, opt->choices[i]);
+            put_string(o, choice);
+            if (choice[0] >= '1' && choice[0] <= '9' && strspn(choice, "0123456789") == strlen(choice))
+                fprintf(o->f, ",%s", choice); /* `baud: 19200` is a number to an editor */
         }
         close_brace(o, ']');
         break;

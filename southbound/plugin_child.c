@@ -24,54 +24,21 @@
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "southbound/plugin_child_model.h"
+#include "southbound/plugin_child_private.h"
 #include "southbound/plugin_confine.h"
-#include "southbound/plugin_host_private.h"
 #include "southbound/plugin_loader.h"
 #include "southbound/plugin_process.h"
 
 #define READ_BYTES         65536
 #define CONTROL_WAIT_BYTES (256 * 1024) /* so much unsent: it waits until the gateway has read */
-#define SAMPLES_FULL_BYTES (64 * 1024)  /* so much unsent: samples stay in the mailbox */
 #define EXIT_TROUBLE       1
 
-struct port {
-    dev_t device;
-    ino_t node;
-    struct timespec
-        changed; /* numbers of nodes are given again: a pty's, a port's that is unplugged for a moment */
-    bool there, is_device;
-};
-
-struct child {
-    struct tg_loop loop;
-    struct tg_child_outline outline;
-    struct tg_child_model model;
-    struct tg_buffer raw; /* the configuration's frames */
-    struct tg_buffer in, control_out, samples_out;
-    struct tg_source_host *host;
-    uv_poll_t control, samples;
-    uv_timer_t beat;
-    uv_prepare_t before_wait;
-    int samples_events, control_events;
-    bool samples_waited; /* one was refused: the mailbox holds it */
-    bool closing;
-    int exit_code;
-    /* how long a function has been at work */
-    unsigned progress;
-    int64_t busy_ms, beat_at_ms;
-    struct port ports[TG_CHILD_PATHS_MAX];
-    uint32_t confined;
-    struct tg_source_note recalled[TG_NOTES_MAX]; /* before the host is there */
-    uint32_t recalled_count;
-};
-
-static void begin_close(struct child *c, int exit_code);
+static void begin_close(struct tg_child *c, int exit_code);
 
 /* --- sending ----------------------------------------------------------------------------------------------- */
 
 /* What can be written now; false: the gateway is gone. */
-static bool write_some(int fd, struct tg_buffer *out)
+bool tg_child_write(int fd, struct tg_buffer *out)
 {
     while (out->len) {
         ssize_t n = write(fd, out->data, out->len);
@@ -85,15 +52,15 @@ static bool write_some(int fd, struct tg_buffer *out)
 }
 
 /* Waits until the control socket has taken all, or the gateway does not want any more. */
-static void write_all(struct child *c)
+static void write_all(struct tg_child *c)
 {
     struct pollfd p = {.fd = TG_PROCESS_CONTROL_FD, .events = POLLOUT | POLLRDHUP};
-    while (write_some(TG_PROCESS_CONTROL_FD, &c->control_out) && c->control_out.len)
+    while (tg_child_write(TG_PROCESS_CONTROL_FD, &c->control_out) && c->control_out.len)
         if (poll(&p, 1, -1) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR))
             return;
 }
 
-static void put(struct child *c, const struct tg_wire_message *m)
+void tg_child_put(struct tg_child *c, const struct tg_wire_message *m)
 {
     size_t bound = tg_wire_message_bound(m);
     struct tg_writer w;
@@ -107,148 +74,10 @@ static void put(struct child *c, const struct tg_wire_message *m)
         c->control_out.len += w.len;
 }
 
-static struct tg_wire_message texted(uint8_t type, const char *text)
+struct tg_wire_message tg_child_texted(uint8_t type, const char *text)
 {
     return (struct tg_wire_message){.type = type, .has_text = text != NULL, .text = tg_bytes_str(text)};
 }
-
-/* --- callbacks of the host ------------------------------------------------------------------------------------- */
-
-static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *values,
-                     uint32_t count)
-{
-    struct child *c = user;
-    size_t bound = tg_wire_sample_bound(values, count);
-    struct tg_writer w;
-    if (c->samples_out.len >= SAMPLES_FULL_BYTES && write_some(TG_PROCESS_SAMPLES_FD, &c->samples_out) &&
-        c->samples_out.len >= SAMPLES_FULL_BYTES) {
-        c->samples_waited = true;
-        return TG_EFULL;
-    }
-    if (tg_buffer_reserve(&c->samples_out, bound) < 0) {
-        c->samples_waited = true;
-        return TG_EFULL;
-    }
-    w = tg_writer_init(c->samples_out.data + c->samples_out.len, bound);
-    tg_wire_put_sample(&w, device, time_ms, values, count);
-    if (!w.failed)
-        c->samples_out.len += w.len;
-    return TG_OK;
-}
-
-static void on_state(void *user, uint32_t device, enum tg_device_state state, const char *text)
-{
-    struct tg_wire_message m = texted(TG_WIRE_STATE, text);
-    m.device = device;
-    m.state = state;
-    put(user, &m);
-}
-
-static void on_answer(void *user, uint64_t request, int status, const char *json)
-{
-    struct tg_wire_message m = texted(TG_WIRE_ANSWER, json);
-    if (m.text.len > TG_WIRE_FRAME_MAX_BYTES / 2) {
-        m = texted(TG_WIRE_ANSWER, "{\"error\":\"the plugin's answer is too long\"}");
-        status = TG_PLUGIN_EIO;
-    }
-    m.number = request;
-    m.status = status;
-    put(user, &m);
-}
-
-static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
-{
-    struct tg_wire_message m = texted(TG_WIRE_OPENED, text);
-    m.status = open ? 0 : -1;
-    m.time_ms = retry_ms;
-    put(user, &m);
-}
-
-static void on_fact(void *user, uint32_t device, const char *name, const struct tg_value *value)
-{
-    const struct tg_wire_message m = {
-        .type = TG_WIRE_FACT, .device = device, .name = tg_bytes_str(name), .value = *value};
-    put(user, &m);
-}
-
-static void on_discovered(void *user, const char *id, const char *profile)
-{
-    struct tg_wire_message m = texted(TG_WIRE_FOUND, profile);
-    m.name = tg_bytes_str(id);
-    put(user, &m);
-}
-
-static void on_candidate(void *user, const char *id)
-{
-    on_discovered(user, id, NULL); /* the gateway's own rule lists it for people */
-}
-
-static void on_uplink(void *user, bool up, const char *text)
-{
-    struct tg_wire_message m = texted(TG_WIRE_UPLINK, text);
-    m.state = up;
-    put(user, &m);
-}
-
-static void on_time(void *user, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms)
-{
-    const struct tg_wire_message m = {
-        .type = TG_WIRE_TIME, .time_ms = wall_ms, .at_ms = at_ms, .state = uncertainty_ms};
-    put(user, &m);
-}
-
-static void on_note(void *user, const char *key, const char *text, uint64_t number)
-{
-    struct tg_wire_message m = texted(TG_WIRE_NOTE, text);
-    (void)number; /* they come in order */
-    m.name = tg_bytes_str(key);
-    put(user, &m);
-}
-
-static void recall_notes(void *user, void (*take)(void *taker, const char *key, struct tg_bytes text),
-                         void *taker)
-{
-    struct child *c = user;
-    for (uint32_t i = 0; i < c->recalled_count; i++)
-        take(taker, c->recalled[i].key, tg_bytes_str(c->recalled[i].text));
-}
-
-static void on_carrier(void *user, uint32_t channel, bool up, const char *text)
-{
-    struct tg_wire_message m = texted(TG_WIRE_CARRIER, text);
-    m.device = channel;
-    m.state = up;
-    put(user, &m);
-}
-
-static void on_carried(void *user, uint32_t channel, uint64_t message, int status)
-{
-    const struct tg_wire_message m = {
-        .type = TG_WIRE_CARRIED, .device = channel, .number = message, .status = status};
-    put(user, &m);
-}
-
-static void on_log(void *user, enum tg_log_level level, const char *text)
-{
-    struct tg_wire_message m = texted(TG_WIRE_LOG, text);
-    m.state = level;
-    put(user, &m);
-}
-
-static const struct tg_source_callbacks callbacks = {.on_sample = on_sample,
-                                                     .on_state = on_state,
-                                                     .on_answer = on_answer,
-                                                     .on_open = on_open,
-                                                     .on_fact = on_fact,
-                                                     .on_discovered = on_discovered,
-                                                     .on_uplink = on_uplink,
-                                                     .on_time = on_time,
-                                                     .recall_notes = recall_notes,
-                                                     .on_note = on_note,
-                                                     .on_log = on_log,
-                                                     .on_candidate = on_candidate,
-                                                     .on_carrier = on_carrier,
-                                                     .on_carried = on_carried};
 
 /* --- the sockets -------------------------------------------------------------------------------------------- */
 
@@ -267,19 +96,19 @@ static void watch(uv_poll_t *uv, int *now, int wanted, uv_poll_cb cb)
 }
 
 /* Once a turn, before the loop waits: what the turn has put is sent together. */
-static void flush(struct child *c)
+static void flush(struct tg_child *c)
 {
     if (c->closing)
         return;
-    if (!write_some(TG_PROCESS_CONTROL_FD, &c->control_out) ||
-        !write_some(TG_PROCESS_SAMPLES_FD, &c->samples_out)) {
+    if (!tg_child_write(TG_PROCESS_CONTROL_FD, &c->control_out) ||
+        !tg_child_write(TG_PROCESS_SAMPLES_FD, &c->samples_out)) {
         begin_close(c, 0);
         return;
     }
-    if (c->samples_waited && c->samples_out.len < SAMPLES_FULL_BYTES) {
+    if (c->samples_waited && c->samples_out.len < TG_CHILD_SAMPLES_FULL_BYTES) {
         c->samples_waited = false;
         tg_source_host_resume(c->host);
-        (void)write_some(TG_PROCESS_SAMPLES_FD, &c->samples_out);
+        (void)tg_child_write(TG_PROCESS_SAMPLES_FD, &c->samples_out);
     }
     watch(&c->control, &c->control_events, UV_READABLE | (c->control_out.len ? UV_WRITABLE : 0), on_control);
     watch(&c->samples, &c->samples_events, c->samples_out.len ? UV_WRITABLE : 0, on_samples);
@@ -297,7 +126,7 @@ static void on_samples(uv_poll_t *uv, int status, int events)
     flush(uv->data);
 }
 
-static bool device_exists(const struct child *c, uint32_t device, uint32_t point)
+static bool device_exists(const struct tg_child *c, uint32_t device, uint32_t point)
 {
     const struct tg_config_source *s = &c->model.source;
     return device < s->device_count && point < s->devices[device].point_count;
@@ -310,7 +139,7 @@ static void take_clock(const struct tg_wire_message *m)
 }
 
 /* False: the gateway says what it never says. */
-static bool take_request(struct child *c, const struct tg_wire_message *m)
+static bool take_request(struct tg_child *c, const struct tg_wire_message *m)
 {
     char *name, *json;
     switch (m->type) {
@@ -338,7 +167,7 @@ static bool take_request(struct child *c, const struct tg_wire_message *m)
         if (name && json)
             tg_source_host_command(c->host, m->number, m->device, name, json);
         else
-            on_answer(c, m->number, TG_PLUGIN_ENOMEM, "{\"error\":\"out of memory\"}");
+            tg_child_callbacks.on_answer(c, m->number, TG_PLUGIN_ENOMEM, "{\"error\":\"out of memory\"}");
         tg_free(name);
         tg_free(json);
         return true;
@@ -361,7 +190,7 @@ static bool fill(struct tg_buffer *in)
     return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
-static void take_requests(struct child *c)
+static void take_requests(struct tg_child *c)
 {
     struct tg_wire_frame frame;
     struct tg_wire_message m;
@@ -381,7 +210,7 @@ static void take_requests(struct child *c)
 
 static void on_control(uv_poll_t *uv, int status, int events)
 {
-    struct child *c = uv->data;
+    struct tg_child *c = uv->data;
     if (c->closing)
         return;
     if (status < 0 || events & UV_READABLE) {
@@ -395,33 +224,34 @@ static void on_control(uv_poll_t *uv, int status, int events)
 
 /* --- alive ------------------------------------------------------------------------------------------------------ */
 
-static struct port look_at(const struct tg_child_path *p)
+static struct tg_child_port look_at(const struct tg_child_path *p)
 {
     struct stat st;
     bool is_device;
     if (stat(p->path, &st) < 0)
-        return (struct port){.there = false};
+        return (struct tg_child_port){.there = false};
     is_device = S_ISCHR(st.st_mode);
     if (p->device_only && !is_device)
-        return (struct port){.there = false};
-    return (struct port){.device = st.st_dev,
-                         .node = st.st_ino,
-                         .changed = is_device ? st.st_ctim : (struct timespec){0}, /* a file may be written */
-                         .there = true,
-                         .is_device = is_device};
+        return (struct tg_child_port){.there = false};
+    return (struct tg_child_port){.device = st.st_dev,
+                                  .node = st.st_ino,
+                                  .changed = is_device ? st.st_ctim
+                                                       : (struct timespec){0}, /* a file may be written */
+                                  .there = true,
+                                  .is_device = is_device};
 }
 
-static bool is_same_port(const struct port *a, const struct port *b)
+static bool is_same_port(const struct tg_child_port *a, const struct tg_child_port *b)
 {
     return a->there && b->there && a->device == b->device && a->node == b->node &&
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 /* A port that was plugged in again, a key that was replaced, is another file, which Landlock has not been told of. */
-static bool port_is_new(struct child *c)
+static bool port_is_new(struct tg_child *c)
 {
     for (uint32_t i = 0; i < c->outline.path_count && c->confined & TG_CONFINED_LANDLOCK; i++) {
-        const struct port now = look_at(&c->outline.paths[i]);
+        const struct tg_child_port now = look_at(&c->outline.paths[i]);
         if (now.there && !is_same_port(&now, &c->ports[i]))
             return true;
         c->ports[i].there = c->ports[i].there && now.there;
@@ -431,7 +261,7 @@ static bool port_is_new(struct child *c)
 
 static void on_beat(uv_timer_t *timer)
 {
-    struct child *c = timer->data;
+    struct tg_child *c = timer->data;
     struct tg_host_source *s = c->host->source;
     unsigned progress = atomic_load_explicit(&s->progress, memory_order_relaxed);
     int64_t now = tg_clock_mono_ms(), passed = now - c->beat_at_ms, most = 2 * c->outline.beat_ms;
@@ -443,7 +273,8 @@ static void on_beat(uv_timer_t *timer)
         c->busy_ms += passed > most ? most : passed; /* a machine that slept was not at work */
     c->progress = progress;
     tg_source_host_stats(c->host, &stats);
-    put(c, &(struct tg_wire_message){.type = TG_WIRE_ALIVE, .number = stats.rejected, .time_ms = c->busy_ms});
+    tg_child_put(
+        c, &(struct tg_wire_message){.type = TG_WIRE_ALIVE, .number = stats.rejected, .time_ms = c->busy_ms});
     if (port_is_new(c))
         begin_close(c, TG_PROCESS_EXIT_AGAIN);
 }
@@ -452,7 +283,7 @@ static void on_beat(uv_timer_t *timer)
 
 static void on_closed(void *user)
 {
-    struct child *c = user;
+    struct tg_child *c = user;
     c->host = NULL;
     uv_close((uv_handle_t *)&c->control, NULL);
     uv_close((uv_handle_t *)&c->samples, NULL);
@@ -461,7 +292,7 @@ static void on_closed(void *user)
     tg_loop_stop(&c->loop);
 }
 
-static void begin_close(struct child *c, int exit_code)
+static void begin_close(struct tg_child *c, int exit_code)
 {
     if (c->closing)
         return;
@@ -473,7 +304,7 @@ static void begin_close(struct child *c, int exit_code)
     tg_source_host_close(c->host, on_closed, c);
 }
 
-static int run(struct child *c)
+static int run(struct tg_child *c)
 {
     struct tg_error err = {0};
     struct tg_wire_message m;
@@ -484,7 +315,7 @@ static int run(struct child *c)
     uv_timer_init(&c->loop.uv, &c->beat);
     uv_prepare_init(&c->loop.uv, &c->before_wait);
     c->control.data = c->samples.data = c->beat.data = c->before_wait.data = c;
-    if (tg_source_host_new(&c->loop, &c->model.source, &callbacks, c, &c->host, &err) < 0)
+    if (tg_source_host_new(&c->loop, &c->model.source, &tg_child_callbacks, c, &c->host, &err) < 0)
         goto trouble;
     c->beat_at_ms = tg_clock_mono_ms();
     uv_timer_start(&c->beat, on_beat, (uint64_t)c->outline.beat_ms, (uint64_t)c->outline.beat_ms);
@@ -494,8 +325,8 @@ static int run(struct child *c)
     tg_loop_fini(&c->loop);
     return c->exit_code;
 trouble:
-    m = texted(TG_WIRE_TROUBLE, err.text);
-    put(c, &m);
+    m = tg_child_texted(TG_WIRE_TROUBLE, err.text);
+    tg_child_put(c, &m);
     write_all(c);
     return EXIT_TROUBLE;
 }
@@ -526,7 +357,7 @@ static bool become_a_child(const char *parent)
 
 /* Reads up to and with START; what comes behind it stays in `in`. */
 /* What comes with the configuration and is none: true. */
-static bool take_early(struct child *c, const struct tg_wire_frame *frame)
+static bool take_early(struct tg_child *c, const struct tg_wire_frame *frame)
 {
     struct tg_wire_message m;
     if ((frame->type != TG_WIRE_RECALL && frame->type != TG_WIRE_CLOCK) ||
@@ -543,7 +374,7 @@ static bool take_early(struct child *c, const struct tg_wire_frame *frame)
     return true;
 }
 
-static bool read_configuration(struct child *c)
+static bool read_configuration(struct tg_child *c)
 {
     for (;;) {
         struct tg_wire_frame frame;
@@ -560,7 +391,7 @@ static bool read_configuration(struct child *c)
     }
 }
 
-static void confine(struct child *c, const char *folder)
+static void confine(struct tg_child *c, const char *folder)
 {
     struct tg_error err = {0};
     uint32_t abi;
@@ -579,18 +410,18 @@ static void confine(struct child *c, const char *folder)
     }
     c->confined = tg_confine_apply(&what, &err);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of capabilities may have cleared it */
-    put(c, &(struct tg_wire_message){.type = TG_WIRE_CONFINED,
-                                     .flags = c->confined,
-                                     .state = c->confined & TG_CONFINED_LANDLOCK ? abi : 0});
+    tg_child_put(c, &(struct tg_wire_message){.type = TG_WIRE_CONFINED,
+                                              .flags = c->confined,
+                                              .state = c->confined & TG_CONFINED_LANDLOCK ? abi : 0});
     if (err.text[0]) {
         char text[sizeof err.text + 64];
         snprintf(text, sizeof text, "its process is less confined than it could be: %s", err.text);
-        on_log(c, TG_LOG_WARN, text);
+        tg_child_callbacks.on_log(c, TG_LOG_WARN, text);
     }
 }
 
 /* Confines the process, then loads: no code of the plugin runs before. */
-static int load(struct child *c, const struct tg_plugin **ret_plugin, struct tg_plugin_set **ret_set,
+static int load(struct tg_child *c, const struct tg_plugin **ret_plugin, struct tg_plugin_set **ret_set,
                 struct tg_error *err)
 {
     char folder[PATH_MAX], file[PATH_MAX], *name;
@@ -613,7 +444,7 @@ static int load(struct child *c, const struct tg_plugin **ret_plugin, struct tg_
 
 int main(int argc, char **argv)
 {
-    static struct child c;
+    static struct tg_child c;
     const struct tg_plugin *plugin;
     struct tg_plugin_set *set = NULL;
     struct tg_error err = {0};
@@ -638,8 +469,8 @@ int main(int argc, char **argv)
         rc = tg_child_model_build(tg_buffer_view(&c.raw), plugin, &c.model, &err);
     tg_buffer_fini(&c.raw);
     if (rc < 0) {
-        const struct tg_wire_message m = texted(TG_WIRE_TROUBLE, err.text);
-        put(&c, &m);
+        const struct tg_wire_message m = tg_child_texted(TG_WIRE_TROUBLE, err.text);
+        tg_child_put(&c, &m);
         write_all(&c);
         return EXIT_TROUBLE;
     }

@@ -58,11 +58,8 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     size_t size;
     struct tg_up_mail *m;
     char *text;
-    if (device >= s->model.device_count || count == 0 || count > TG_SAMPLE_MAX_VALUES)
+    if (!tg_emit_is_sound(s, device, values, count))
         return TG_PLUGIN_EINVAL;
-    for (uint32_t i = 0; i < count; i++)
-        if (values[i].point >= s->model.devices[device].point_count || !tg_value_is_sound(&values[i]))
-            return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
     m = tg_malloc(size);
     if (!m)

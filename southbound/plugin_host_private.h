@@ -126,6 +126,7 @@ struct tg_host_source {
     atomic_uint_fast64_t emitted, rejected;
     atomic_bool stopping, open_seen;
     atomic_bool busy;     /* a function of the plugin is running */
+    bool emit_told;       /* that a sample was wrong in itself; seen by the plugin's thread alone */
     atomic_uint progress; /* moves when one begins, and with services that it calls */
     struct tg_discovery discovery;
     struct tg_source_notes notes;
@@ -209,5 +210,11 @@ int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
 void tg_worker_stop(struct tg_host_source *s);
 void tg_on_loop_stop(struct tg_host_source *s);
 void tg_source_host_ended(struct tg_host_source *s);
+
+/* --- plugin_emit.c --- */
+
+/* May be a sample of this source; else that is said, once. */
+bool tg_emit_is_sound(struct tg_host_source *s, uint32_t device, const struct tg_point_value *values,
+                      uint32_t count);
 
 #endif

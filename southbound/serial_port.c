@@ -35,7 +35,7 @@ bool tg_serial_baud_known(int64_t baud)
     return speed_of(baud) != B0;
 }
 
-static const char *advice(int errnum)
+const char *tg_serial_advice(int errnum)
 {
     switch (errnum) {
     case ENOENT:
@@ -89,7 +89,8 @@ int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, siz
     int rc, fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         int errnum = errno;
-        snprintf(error, error_size, "%s cannot be opened: %s%s", path, strerror(errnum), advice(errnum));
+        snprintf(error, error_size, "%s cannot be opened: %s%s", path, strerror(errnum),
+                 tg_serial_advice(errnum));
         return TG_PLUGIN_EIO;
     }
     rc = tg_serial_claim(fd, path, error, error_size);

@@ -31,6 +31,9 @@ void tg_serial_release_in(int fd, const char *lock_dir);
  * "/sys/bus/usb-serial/devices". */
 int tg_serial_latency_ms(const char *path, const char *sys_dir);
 
+/* What to do about a port that cannot be opened, to stand behind strerror(): "; is the device plugged in?", or empty. */
+const char *tg_serial_advice(int errnum);
+
 /* The descriptor, or a negative tg_plugin_error with the reason and what to do in `error`. */
 int tg_serial_open(const char *path, int64_t baud, bool rtscts, char *error, size_t error_size);
 /* Sets an open port to another rate and drops what it holds; 0, or a negative tg_plugin_error with the reason. */

@@ -160,7 +160,8 @@ static const struct row {
     {STORAGE, "ChaSt", TG_MODBUS_UINT16, 11, NO, NO, 0},
 };
 
-#define ROW_COUNT (sizeof rows / sizeof rows[0])
+#define ROW_COUNT  (sizeof rows / sizeof rows[0])
+#define LIST_BYTES 200 /* the longest list, of inverters, has 152 */
 
 static bool among(const uint16_t *models, uint16_t id)
 {
@@ -235,6 +236,24 @@ static bool parse_point(const char *at, struct tg_sunspec_ref *r)
     return false;
 }
 
+/* "A, AphA, …": what the models of this group name; empty where they name nothing. */
+static void list_points(const struct tg_sunspec_ref *r, char *ret_list, size_t size)
+{
+    size_t len = 0;
+    ret_list[0] = '\0';
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const char *name = rows[i].name;
+        const size_t n = strlen(name), gap = len > 0 ? 2 : 0;
+        bool here =
+            r->group == TG_SUNSPEC_BY_NUMBER ? in_group(rows[i].group, r->model) : rows[i].group == r->group;
+        if (!here || len + gap + n >= size)
+            continue;
+        memcpy(ret_list + len, ", ", gap);
+        memcpy(ret_list + len + gap, name, n + 1);
+        len += gap + n;
+    }
+}
+
 int tg_sunspec_parse(const char *text, struct tg_sunspec_ref *ret_ref, struct tg_error *err)
 {
     struct tg_sunspec_ref r = {.instance = 1};
@@ -254,12 +273,14 @@ int tg_sunspec_parse(const char *text, struct tg_sunspec_ref *ret_ref, struct tg
                                 TG_SUNSPEC_MAX_MODELS);
         r.instance = (uint8_t)number;
     }
-    if (*at != '/' || !parse_point(at + 1, &r))
-        return tg_error_set(
-            err, TG_EINVAL,
-            "\"sunspec:%.40s\" names no point of that model that is known here: a name such as W, or "
-            "+N for the register N of the model (its id is +0)",
-            text);
+    if (*at != '/' || !parse_point(at + 1, &r)) {
+        char names[LIST_BYTES];
+        list_points(&r, names, sizeof names);
+        return tg_error_set(err, TG_EINVAL,
+                            "\"sunspec:%.40s\" names no known point: allowed behind the slash are %s%s+N for "
+                            "register N of the model (its id is +0)",
+                            text, names, names[0] ? ", and " : "");
+    }
     *ret_ref = r;
     return TG_OK;
 }

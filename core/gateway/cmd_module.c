@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/base/settings.h"
 #include "core/gateway/cmd_module.h"
 
 #include <stdlib.h>
@@ -148,6 +149,13 @@ int tg_cmd_module(int argc, char **argv)
     while (a.identity.verb && k < sizeof verbs / sizeof verbs[0] &&
            strcmp(a.identity.verb, verbs[k].verb) != 0)
         k++;
+    if (!a.identity.common.help && a.identity.verb && k == sizeof verbs / sizeof verbs[0]) {
+        static const char *const names[] = {"provision", "info", "list-certificates"};
+        const char *near = tg_nearest_word(a.identity.verb, names, sizeof names / sizeof names[0]);
+        fprintf(stderr, "tidegate module: unknown verb \"%s\"%s%s%s; tidegate module --help lists them\n",
+                a.identity.verb, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+        return TG_EXIT_USAGE;
+    }
     if (a.identity.common.help || !a.identity.verb || k == sizeof verbs / sizeof verbs[0]) {
         fputs(help, a.identity.common.help ? stdout : stderr);
         return a.identity.common.help ? TG_EXIT_OK : TG_EXIT_USAGE;

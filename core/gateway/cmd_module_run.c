@@ -316,6 +316,7 @@ static int run(const struct tg_module_args *a, struct tg_module_plan *plan, stru
         out = tg_ucx_provision_output(p, now);
         ssize_t n = tg_module_turn(a, fd, out, &written, tg_ucx_provision_deadline(p), buf, sizeof buf);
         if (n < 0) {
+            fprintf(stderr, "That was at %s.\n", tg_ucx_step_text(p, p->step));
             say_state(p);
             return TG_EXIT_NO;
         }

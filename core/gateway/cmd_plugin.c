@@ -149,25 +149,43 @@ static int print_file(const char *path)
     return TG_EXIT_OK;
 }
 
-/* A file of the configuration's folders takes the place of the plugin's own profile, here too. */
-static bool profile_file(const struct tg_args *a, const struct tg_plugin *p, const char *name,
-                         char path[PATH_MAX])
+/* The profiles that the integrator has written, in the folders of the configuration that -c names. */
+#define OWN_MAX 256
+struct own {
+    struct tg_settings *gateway; /* NULL: no -c */
+    char folder[PATH_MAX];       /* the configuration's */
+    char names[OWN_MAX][TG_PROFILE_NAME_MAX + 1];
+    uint32_t count;
+};
+
+static int own_open(const struct tg_args *a, const struct tg_plugin *p, struct own *ret_own)
 {
-    struct tg_settings *gateway = NULL;
+    struct tg_error err = {0};
     char copy[PATH_MAX];
-    bool found;
-    if (!a->config || tg_config_peek_gateway(a->config, &gateway, NULL) < 0)
-        return false;
+    if (!a->config)
+        return TG_EXIT_OK;
+    if (tg_config_peek_gateway(a->config, &ret_own->gateway, &err) < 0) {
+        fprintf(stderr, "tidegate plugin describe: %s\n", err.text);
+        return TG_EXIT_USAGE;
+    }
     snprintf(copy, sizeof copy, "%s", a->config);
-    found = tg_config_profile_file(gateway, dirname(copy), p->name, name, path, PATH_MAX);
-    tg_settings_free(gateway);
-    return found;
+    snprintf(ret_own->folder, sizeof ret_own->folder, "%s", dirname(copy));
+    ret_own->count =
+        tg_config_profile_names(ret_own->gateway, ret_own->folder, p->name, ret_own->names, OWN_MAX);
+    return TG_EXIT_OK;
 }
 
-static int describe_profile(const struct tg_args *a, const struct tg_plugin *p, const char *name)
+/* A file of the configuration's folders takes the place of the plugin's own profile, here too. */
+static bool profile_file(const struct own *own, const struct tg_plugin *p, const char *name,
+                         char path[PATH_MAX])
+{
+    return own->gateway && tg_config_profile_file(own->gateway, own->folder, p->name, name, path, PATH_MAX);
+}
+
+static int describe_profile(const struct own *own, const struct tg_plugin *p, const char *name)
 {
     char path[PATH_MAX];
-    if (profile_file(a, p, name, path))
+    if (profile_file(own, p, name, path))
         return print_file(path);
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
         if (strcmp(f->name, name) == 0) {
@@ -176,13 +194,30 @@ static int describe_profile(const struct tg_args *a, const struct tg_plugin *p, 
                    f->name, p->name, p->name, f->name, f->yaml);
             return TG_EXIT_OK;
         }
-    fprintf(stderr,
-            "tidegate plugin describe: %s has no profile \"%s\"; tidegate plugin describe %s lists them\n",
-            p->name, name, p->name);
+    fprintf(
+        stderr,
+        "tidegate plugin describe: %s has no profile \"%s\"; tidegate plugin describe %s%s lists them%s\n",
+        p->name, name, p->name, own->gateway ? " -c FILE" : "",
+        own->gateway ? "" : ", with -c FILE also those in files of your own");
     return TG_EXIT_NO;
 }
 
-static void describe_text(const struct tg_plugin *p)
+/* A plugin's profile, with the file that takes its place. */
+static void print_profiles(const struct own *own, const struct tg_plugin *p)
+{
+    char path[PATH_MAX];
+    if ((p->profiles && p->profiles->name) || own->count > 0)
+        printf("\nprofiles (tidegate plugin describe %s%s --profile NAME):\n", p->name,
+               own->gateway ? " -c FILE" : "");
+    for (const struct tg_profile *f = p->profiles; f && f->name; f++)
+        if (!profile_file(own, p, f->name, path))
+            printf("  %-24s %s\n", f->name, f->doc ? f->doc : "");
+    for (uint32_t i = 0; i < own->count; i++)
+        if (profile_file(own, p, own->names[i], path))
+            printf("  %-24s %s\n", own->names[i], path);
+}
+
+static void describe_text(const struct own *own, const struct tg_plugin *p)
 {
     printf("%s %s: %s\nAPI %u, %s\n", p->name, p->version, p->summary, p->api_version,
            p->thread_model == TG_THREAD_OWN ? "a thread of its own" : "runs on the loop");
@@ -191,18 +226,20 @@ static void describe_text(const struct tg_plugin *p)
     print_options("settings of a device:", p->device_options);
     print_options("a point, besides name, unit, every, scale and the others that all have:",
                   p->point_options);
-    if (p->profiles && p->profiles->name)
-        printf("\nprofiles (tidegate plugin describe %s --profile NAME):\n", p->name);
-    for (const struct tg_profile *f = p->profiles; f && f->name; f++)
-        printf("  %-24s %s\n", f->name, f->doc ? f->doc : "");
+    print_profiles(own, p);
 }
 
-static void describe_json(const struct tg_plugin *p)
+static void describe_json(const struct own *own, const struct tg_plugin *p)
 {
     json_t *profiles = json_array(), *j;
-    char *text;
+    char *text, path[PATH_MAX];
     for (const struct tg_profile *f = p->profiles; f && f->name; f++)
-        json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", f->name, "doc", f->doc ? f->doc : ""));
+        if (!profile_file(own, p, f->name, path))
+            json_array_append_new(profiles,
+                                  json_pack("{s:s,s:s}", "name", f->name, "doc", f->doc ? f->doc : ""));
+    for (uint32_t i = 0; i < own->count; i++)
+        if (profile_file(own, p, own->names[i], path))
+            json_array_append_new(profiles, json_pack("{s:s,s:s}", "name", own->names[i], "file", path));
     j = json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "name", p->name, "version", p->version,
                   "summary", p->summary, "api_version", (int)p->api_version, "threads",
                   p->thread_model == TG_THREAD_OWN ? "own" : "loop", "needs",
@@ -218,9 +255,11 @@ static void describe_json(const struct tg_plugin *p)
 
 static int describe(struct tg_plugin_set *set, const struct tg_args *a)
 {
+    static struct own own; /* 20 KiB, once */
     struct tg_error err = {0};
     const struct tg_plugin *p;
     const char *profile = NULL, *name = NULL;
+    int rc;
     for (uint32_t i = 1; i < a->count; i++) {
         if (strcmp(a->args[i], "--profile") == 0)
             profile = a->args[++i];
@@ -236,13 +275,15 @@ static int describe(struct tg_plugin_set *set, const struct tg_args *a)
         fprintf(stderr, "tidegate plugin: %s\n", err.text);
         return TG_EXIT_NO;
     }
-    if (profile)
-        return describe_profile(a, p, profile);
-    if (a->json)
-        describe_json(p);
-    else
-        describe_text(p);
-    return TG_EXIT_OK;
+    rc = own_open(a, p, &own);
+    if (rc == TG_EXIT_OK && profile)
+        rc = describe_profile(&own, p, profile);
+    else if (rc == TG_EXIT_OK && a->json)
+        describe_json(&own, p);
+    else if (rc == TG_EXIT_OK)
+        describe_text(&own, p);
+    tg_settings_free(own.gateway);
+    return rc;
 }
 
 int tg_cmd_plugin(int argc, char **argv)
@@ -270,7 +311,8 @@ int tg_cmd_plugin(int argc, char **argv)
             "       tidegate plugin test X.so -c FILE [OPTIONS]\n\n"
             "Lists the installed plugins, or the options, points, profiles and needs of one; begins one of "
             "your own; runs\n"
-            "one by itself. tidegate plugin new --help and tidegate plugin test --help say more.\n");
+            "one by itself. With -c, describe shows the profiles in the configuration's folders too. "
+            "tidegate plugin new --help and tidegate plugin test --help say more.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (tg_command_plugins(&a, &set) < 0)

@@ -26,7 +26,11 @@ static int reload(void *user, const struct tg_config_discovered *devices, uint32
 {
     struct loader *l = user;
     int rc;
-    tg_log(TG_LOG_INFO, "config", "reading %s again, with %u devices that were discovered", l->path, count);
+    if (count > 0)
+        tg_log(TG_LOG_INFO, "config", "reading %s again, with %u devices that were discovered", l->path,
+               count);
+    else
+        tg_log(TG_LOG_INFO, "config", "reading %s again", l->path);
     rc = tg_command_load_discovered(l->path, l->plugins, devices, count, ret_config);
     if (rc < 0)
         tg_log(TG_LOG_ERROR, "config",

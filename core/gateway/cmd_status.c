@@ -241,10 +241,13 @@ int tg_cmd_status(int argc, char **argv)
     return rc;
 }
 
+/* 15 digits are what every double has for sure: 17 would show 230.1 as 230.09999999999999. --json passes on what was said. */
+#define FOR_PEOPLE (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 static void print_reading(const json_t *o)
 {
     const json_t *sample = json_object_get(o, "sample");
-    char *values = json_dumps(json_object_get(sample, "values"), JSON_COMPACT);
+    char *values = json_dumps(json_object_get(sample, "values"), FOR_PEOPLE);
     char *quality = json_dumps(json_object_get(sample, "quality"), JSON_COMPACT);
     printf("%s  %-20s #%lld  %s%s%s\n", text(sample, "ts"), text(o, "device"), number(sample, "seq"),
            values ? values : "", quality ? "  quality " : "", quality ? quality : "");
@@ -345,7 +348,7 @@ int tg_cmd_send(int argc, char **argv)
         if (a.json) {
             printf("%s\n", line);
         } else {
-            char *result = json_dumps(json_object_get(answer, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+            char *result = json_dumps(json_object_get(answer, "result"), FOR_PEOPLE | JSON_ENCODE_ANY);
             printf("%s %s\n", text(answer, "status")[0] ? text(answer, "status") : text(answer, "error"),
                    result ? result : "");
             free(result);

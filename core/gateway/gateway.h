@@ -22,6 +22,8 @@
 #include "northbound/session_set.h"
 
 #define TG_DRAIN_MS 3000
+/* And its plugins this long to come back; with both it ends well before systemd loses patience. */
+#define TG_SOURCES_END_MS 10000
 
 struct tg_gateway;
 

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,6 +190,40 @@ static void on_deadline(void *user)
                     t->sources[i].config->name, GOOD_BYE_MS / 1000);
     fflush(stdout);
     _exit(TG_EXIT_NO); /* its thread cannot be taken back */
+}
+
+/* The plugin's defects that take the process with them are said as well. Only what a signal handler may call. */
+static void on_crash(int number)
+{
+    static const char text[] =
+        "tidegate plugin test: no: the plugin has crashed; to see where: gdb --args tidegate plugin test …\n";
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    (void)raise(number); /* the handler is gone: the exit status stays that of the signal */
+}
+
+static bool trial_runs;
+
+static void on_exit_within(void)
+{
+    static const char text[] =
+        "tidegate plugin test: no: the plugin has called exit(), which would end the gateway\n";
+    ssize_t n;
+    if (!trial_runs)
+        return;
+    fflush(stdout);
+    n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    _exit(TG_EXIT_NO);
+}
+
+static void watch_for_crashes(void)
+{
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    const struct sigaction act = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        sigaction(numbers[i], &act, NULL);
+    trial_runs = atexit(on_exit_within) == 0;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -505,6 +540,7 @@ int tg_plugin_trial_run(struct tg_trial *ask, const struct tg_config *config)
     struct tg_error err = {0};
     int rc;
     t->sources = tg_calloc(config->source_count, sizeof *t->sources);
+    watch_for_crashes();
     rc = t->sources ? begin(t, config, &err) : TG_ENOMEM;
     if (rc < 0) { /* nothing of a gateway is at stake: the process ends with what it holds */
         fprintf(stderr, "tidegate plugin test: %s\n", err.text[0] ? err.text : "out of memory");
@@ -514,6 +550,7 @@ int tg_plugin_trial_run(struct tg_trial *ask, const struct tg_config *config)
     tg_loop_run(&t->loop);
     tg_loop_fini(&t->loop);
     rc = verdict(t);
+    trial_runs = false;
     for (uint32_t i = 0; i < t->source_count; i++)
         tg_free(t->sources[i].devices);
     tg_free(t->sources);

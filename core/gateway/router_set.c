@@ -78,6 +78,10 @@ static int check_entry(const struct tg_router_device *d, const char *name, const
         return TG_PLUGIN_EINVAL;
     }
     common = d->config->points[i].common;
+    if (d->config->points[i].derived) {
+        snprintf(why, size, "the point is worked out from others and cannot be written");
+        return TG_PLUGIN_EINVAL;
+    }
     if (!tg_settings_has(common, "writable") || !tg_settings_int(common, "writable")) {
         snprintf(why, size, "the point is not writable (writable: true in the configuration)");
         return TG_PLUGIN_EINVAL;

@@ -10,6 +10,7 @@
 #include "core/base/sample.h"
 #include "core/base/secret.h"
 #include "plugins/ble/ble_crypto.h"
+#include "plugins/ble/gatt_decode_cmd.h"
 #include "southbound/ble/ble_decode.h"
 #include "southbound/ble/hci_events.h"
 
@@ -18,7 +19,7 @@
 
 static const char usage[] =
     "usage: tidegate decode ble [--address A] [--key-file F] [--format FORMAT] [--rssi DBM] HEX…\n"
-    "       tidegate decode ble --hci [--key-file F] [--format FORMAT] HEX…\n"
+    "       tidegate decode ble --hci [--key-file F] [--format FORMAT] HEX…\n" TG_GATT_DECODE_USAGE
     "HEX is an advertisement (length, type, content, …); with --hci an event of a controller that begins "
     "with 04 3E.\n"
     "--address is the sender's, like A4:C1:38:02:83:F4: encrypted formats need it\n"
@@ -301,9 +302,18 @@ static char *dump_answer(const struct command *c)
 int tg_ble_decode_cmd(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
                       void *user)
 {
-    struct command *c = calloc(1, sizeof *c);
+    struct command *c;
     char *dump = NULL;
     int rc = 2;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--characteristic") == 0)
+            return tg_gatt_decode_cmd(argc, argv, json, out, user);
+        if (strcmp(argv[i], "--help") == 0) {
+            out(user, usage);
+            return 0;
+        }
+    }
+    c = calloc(1, sizeof *c);
     if (!c) {
         out(user, "out of memory\n");
         return 1;

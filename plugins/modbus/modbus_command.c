@@ -31,6 +31,13 @@ static int parse_read(struct tg_modbus_instance *m, uint32_t device, const char 
                           why.text);
         goto out;
     }
+    if (strncmp(address, TG_SUNSPEC_PREFIX, sizeof TG_SUNSPEC_PREFIX - 1) == 0) {
+        rc = tg_error_set(
+            err, TG_EINVAL,
+            "read takes a register, such as holding:40072; the log says at the start which SunSpec "
+            "models the device has");
+        goto out;
+    }
     rc = tg_modbus_point_address(p, address,
                                  tg_modbus_address_base(m->host, m->devices[device].config->settings), err);
     if (rc < 0)
@@ -135,8 +142,8 @@ static void run_stats(struct tg_modbus_instance *m, uint64_t request, uint32_t d
                  ",\"exceptions\":%" PRIu64 ",\"busy\":%" PRIu64 ",\"writes\":%" PRIu64
                  ",\"verified\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"missed_turns\":%" PRIu64
                  ",\"late_ms\":%" PRId64 ",\"worst_late_ms\":%" PRId64 ",\"errors\":",
-                 u->id, states[u->state], c->requests, c->answers, c->exceptions, c->busy, c->writes,
-                 c->verified, c->forgotten, u->plan.missed, c->late_ms, c->worst_late_ms);
+                 u->id, m->outage ? "down" : states[u->state], c->requests, c->answers, c->exceptions,
+                 c->busy, c->writes, c->verified, c->forgotten, u->plan.missed, c->late_ms, c->worst_late_ms);
     write_faults(&w, c->faults);
     tg_write_fmt(&w, ",\"bus\":{\"worst_cycle_ms\":%" PRId64 ",\"errors\":", worst);
     write_faults(&w, tg_modbus_link_faults(m->link));

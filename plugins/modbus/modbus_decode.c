@@ -458,8 +458,13 @@ static int run_frame(struct decoder *d)
 int tg_modbus_decode(int argc, const char *const *argv, bool json, void (*out)(void *user, const char *text),
                      void *user)
 {
-    struct decoder *d = calloc(1, sizeof *d);
+    struct decoder *d;
     int rc = 2;
+    if (argc == 1 && strcmp(argv[0], "--help") == 0) {
+        out(user, usage);
+        return 0;
+    }
+    d = calloc(1, sizeof *d);
     if (!d) {
         out(user, "out of memory\n");
         return 1;

@@ -26,7 +26,8 @@ static const char usage[] =
     "written.\n"
     "On a serial port each speed is tried with each parity until somebody answers. Without arguments: lists "
     "the\n"
-    "serial ports. Another master must not use the line in the meantime: stop the gateway that has the port.";
+    "serial ports. Another master must not use the line in the meantime: stop the gateway that has the "
+    "port.\n";
 
 struct plan {
     struct tg_modbus_scan scan;
@@ -145,13 +146,22 @@ static bool take_target(struct plan *p, const char *text)
     return host[0] != 0;
 }
 
+static const char *const options[] = {"--units",  "--timeout",   "--transport", "--baud",
+                                      "--parity", "--stop-bits", NULL};
+
 static bool take_arguments(struct plan *p, const struct tg_discover *r)
 {
     for (int i = 0; i < r->argc; i++) {
         bool option = strncmp(r->argv[i], "--", 2) == 0;
+        if (option && tg_modbus_name_index(options, r->argv[i]) < 0) {
+            tg_modbus_scan_note(r,
+                                "unknown option %.40s; there are --units, --timeout, --transport, --baud, "
+                                "--parity, --stop-bits and --json",
+                                r->argv[i]);
+            return false;
+        }
         if (option && i + 1 == r->argc) {
-            if (strcmp(r->argv[i], "--help") != 0)
-                tg_modbus_scan_note(r, "%.40s needs a value", r->argv[i]);
+            tg_modbus_scan_note(r, "%.40s needs a value", r->argv[i]);
             return false;
         }
         if (option ? !take_option(p, r->argv[i], r->argv[i + 1]) : !take_target(p, r->argv[i])) {
@@ -204,8 +214,9 @@ static void write_yaml(struct plan *p, struct tg_writer *w)
 {
     const struct tg_modbus_scan *s = &p->scan;
     tg_write_fmt(
-        w,
-        "# paste below `sources:`; what the registers mean stands in the device's manual, or is a profile\n");
+        w, "# paste below `sources:` and put the name of an entry of `clouds:` in place of CLOUD; what the "
+           "registers mean\n"
+           "# stands in the device's manual, or is a profile: tidegate plugin describe modbus lists those\n");
     tg_write_str(w, "  - name: found\n    plugin: modbus\n    settings: ");
     write_settings(w, &s->config);
     tg_write_str(w, "\n    devices:\n");
@@ -213,7 +224,7 @@ static void write_yaml(struct plan *p, struct tg_writer *w)
         const struct tg_modbus_found *f = &s->found[i];
         tg_write_fmt(w, "      - id: unit-%u  # ", f->unit);
         describe(w, f);
-        tg_write_fmt(w, "\n        settings: {unit: %u}\n", f->unit);
+        tg_write_fmt(w, "\n        clouds: [CLOUD]\n        settings: {unit: %u}\n", f->unit);
         if (f->sunspec >= 0) {
             tg_write_str(w, "        profile: sunspec\n");
             continue;
@@ -362,6 +373,11 @@ int tg_modbus_discover(const struct tg_discover *request)
 {
     if (request->argc == 0)
         return list_ports(request);
+    for (int i = 0; i < request->argc; i++)
+        if (strcmp(request->argv[i], "--help") == 0 || strcmp(request->argv[i], "-h") == 0) {
+            request->out(request->user, usage);
+            return 0;
+        }
     struct plan *p = tg_calloc(1, sizeof *p);
     if (!p) {
         tg_modbus_scan_note(request, "out of memory");
@@ -376,7 +392,7 @@ int tg_modbus_discover(const struct tg_discover *request)
     (void)take_list("none,even", tg_modbus_parity_names, p->parities, &p->parity_count);
     int rc = 2;
     if (!take_arguments(p, request))
-        request->note(request->user, usage);
+        request->note(request->user, "--help says what it takes");
     else
         rc = scan_all(p) ? report(p) : 1;
     tg_free(p);

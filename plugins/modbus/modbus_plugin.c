@@ -142,6 +142,7 @@ static const struct tg_option device_options[] = {
             "eight letters for 64 bits."},
     {.name = "address_base",
      .type = TG_OPTION_INT,
+     .flags = TG_OPTION_AS_PROFILE,
      .min = 0,
      .max = 1,
      .doc =
@@ -353,11 +354,11 @@ static int check_point(const struct tg_host *host, const struct tg_settings *dev
 
 /* --- open and close --------------------------------------------------------------------------- */
 
-static int read_link_config(struct tg_modbus_instance *m, struct tg_error *err)
+static int read_link_config(const struct tg_host *h, const struct tg_settings *s,
+                            struct tg_modbus_link_config *ret_config, const char **ret_option,
+                            struct tg_error *err)
 {
-    const struct tg_host *h = m->host;
-    const struct tg_settings *s = m->source->settings;
-    struct tg_modbus_link_config *c = &m->link_config;
+    struct tg_modbus_link_config *c = ret_config;
     const char *port = h->has(s, "port") ? h->get_text(s, "port") : NULL;
     c->transport = (enum tg_modbus_transport)h->get_int(s, "transport");
     c->baud = atoi(h->get_text(s, "baud"));
@@ -367,24 +368,42 @@ static int read_link_config(struct tg_modbus_instance *m, struct tg_error *err)
     c->connect_timeout_ms = h->get_int(s, "connect_timeout");
     c->connect_delay_ms = h->get_int(s, "connect_delay");
     c->turnaround_ms = h->get_int(s, "turnaround");
+    *ret_option = port ? "port" : NULL;
     if (c->transport == TG_MODBUS_RTU) {
-        if (!port || port[0] != '/')
+        if (!port)
             return tg_error_set(err, TG_EINVAL,
                                 "transport rtu needs port: the path of a serial port, like /dev/ttyUSB0");
+        if (port[0] != '/')
+            return tg_error_set(
+                err, TG_EINVAL,
+                "\"%.40s\" is no path of a serial port, like /dev/ttyUSB0, which transport rtu needs", port);
         c->path = port;
         return TG_OK;
     }
-    if (!h->has(s, "host"))
+    if (!h->has(s, "host")) {
+        *ret_option = NULL;
         return tg_error_set(err, TG_EINVAL, "transport %s needs host: a name or an address",
                             transports[c->transport]);
+    }
     c->host = h->get_text(s, "host");
     char *end = NULL;
     long number = port ? strtol(port, &end, 10) : 502;
     if (number < 1 || number > 65535 || (end && *end))
-        return tg_error_set(err, TG_EINVAL, "port \"%.40s\" is no TCP port: allowed are 1 to 65535",
+        return tg_error_set(err, TG_EINVAL, "\"%.40s\" is no TCP port: allowed are 1 to 65535",
                             port ? port : "");
     c->port = (uint16_t)number;
     return TG_OK;
+}
+
+static int check_source(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                        char *error, size_t error_size)
+{
+    struct tg_modbus_link_config unused;
+    struct tg_error err = {0};
+    if (read_link_config(host, source, &unused, ret_option, &err) == TG_OK)
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "%s", err.text);
+    return TG_PLUGIN_EINVAL;
 }
 
 static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d, struct tg_modbus_unit *u,
@@ -487,7 +506,8 @@ static int open_all(struct tg_modbus_instance *m, struct tg_error *err)
     const struct tg_host *h = m->host;
     const struct tg_settings *s = m->source->settings;
     uint32_t n = m->source->device_count;
-    int rc = read_link_config(m, err);
+    const char *option;
+    int rc = read_link_config(m->host, m->source->settings, &m->link_config, &option, err);
     if (rc < 0)
         return rc;
     m->units = tg_calloc(n ? n : 1, sizeof *m->units);
@@ -541,6 +561,7 @@ static const struct tg_plugin modbus_plugin = {
     .point_options = point_options,
     .profiles = tg_modbus_profiles,
     .check_point = check_point,
+    .check_source = check_source,
     .open = modbus_open,
     .poll = tg_modbus_poll,
     .close = modbus_close_instance,

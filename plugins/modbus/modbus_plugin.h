@@ -105,6 +105,9 @@ int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m);
  * names the request. True when it was only the first failure of a healthy unit: not reported, tried again. */
 bool tg_modbus_note_failure(struct tg_modbus_instance *m, uint32_t device, const struct tg_modbus_request *r,
                             enum tg_modbus_outcome outcome, unsigned exception, uint32_t groups);
+/* Tells how the device is, with the text that `tidegate status` shows. */
+void tg_modbus_report_state(struct tg_modbus_instance *m, uint32_t device, uint32_t state, const char *fmt,
+                            ...) TG_PRINTF(4, 5);
 /* The unit is alive. */
 void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool sync, bool refused);
 /* One request, counted; a connection that was closed while idle is opened again for it. */

@@ -32,9 +32,8 @@ void tg_modbus_describe(const struct tg_modbus_request *r, char *ret_text, size_
     snprintf(ret_text, cap, "FC%u %s:%u+%u", r->function, table, r->address, r->count);
 }
 
-static void report_state(struct tg_modbus_instance *m, uint32_t device, uint32_t state, const char *fmt, ...)
-    TG_PRINTF(4, 5);
-static void report_state(struct tg_modbus_instance *m, uint32_t device, uint32_t state, const char *fmt, ...)
+void tg_modbus_report_state(struct tg_modbus_instance *m, uint32_t device, uint32_t state, const char *fmt,
+                            ...)
 {
     char text[240];
     va_list ap;
@@ -79,7 +78,7 @@ static void emit_all(struct tg_modbus_instance *m, uint32_t device, enum tg_qual
 static void report_outage(struct tg_modbus_instance *m, const char *why, int64_t wait_ms)
 {
     for (uint32_t i = 0; i < m->source->device_count; i++) {
-        report_state(m, i, TG_DEVICE_DOWN, "%s; next attempt in %" PRId64 " ms", why, wait_ms);
+        tg_modbus_report_state(m, i, TG_DEVICE_DOWN, "%s; next attempt in %" PRId64 " ms", why, wait_ms);
         if (!m->outage)
             emit_all(m, i, TG_QUALITY_COMM);
     }
@@ -148,7 +147,7 @@ void tg_modbus_note_answer(struct tg_modbus_instance *m, uint32_t device, bool s
     m->backoff.attempt = 0; /* a link that carries answers may be opened again at once */
     m->retry_ms = 0;
     if (m->devices[device].reported != TG_DEVICE_OK)
-        report_state(m, device, TG_DEVICE_OK, "unit %u answers", m->units[device].id);
+        tg_modbus_report_state(m, device, TG_DEVICE_OK, "unit %u answers", m->units[device].id);
 }
 
 static enum tg_modbus_failure failure_of(enum tg_modbus_outcome outcome)
@@ -184,9 +183,10 @@ bool tg_modbus_note_failure(struct tg_modbus_instance *m, uint32_t device, const
     else
         snprintf(why, sizeof why, "unit %u, %s: %s", u->id, what, tg_modbus_link_problem(m->link));
     if (c == TG_MODBUS_WENT_DOWN || c == TG_MODBUS_STAYS_DOWN)
-        report_state(m, device, TG_DEVICE_DOWN, "%s; probed in %" PRId64 " ms", why, u->probe_ms - now);
+        tg_modbus_report_state(m, device, TG_DEVICE_DOWN, "%s; probed in %" PRId64 " ms", why,
+                               u->probe_ms - now);
     else
-        report_state(m, device, TG_DEVICE_SUSPECT, "%s; asked again", why);
+        tg_modbus_report_state(m, device, TG_DEVICE_SUSPECT, "%s; asked again", why);
     if (c == TG_MODBUS_WENT_DOWN)
         emit_all(m, device, TG_QUALITY_DOWN);
     if (c == TG_MODBUS_REPORT || c == TG_MODBUS_WENT_DOWN)
@@ -460,8 +460,9 @@ static void listen_turn(struct tg_modbus_instance *m, int64_t until_ms, int64_t 
                  "the line is never silent: somebody sends what nobody asked for (noise); nothing is asked "
                  "until it ends");
     for (uint32_t i = 0; i < m->source->device_count; i++) {
-        report_state(m, i, TG_DEVICE_DOWN, "the line is never silent (noise); unit %u is asked when it is",
-                     m->units[i].id);
+        tg_modbus_report_state(m, i, TG_DEVICE_DOWN,
+                               "the line is never silent (noise); unit %u is asked when it is",
+                               m->units[i].id);
         emit_all(m, i, TG_QUALITY_COMM);
     }
     if (m->link_config.transport != TG_MODBUS_RTU)

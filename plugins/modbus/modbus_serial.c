@@ -32,9 +32,11 @@ static int lock_port(const char *path, struct tg_error *err)
     int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == EBUSY)
         return tg_error_set(err, TG_EBUSY, "%s is in use by another program", path);
-    if (fd < 0)
-        return tg_error_set(err, errno == ENOENT ? TG_ENOTFOUND : tg_code_from_errno(errno), "%s: %s", path,
-                            strerror(errno));
+    if (fd < 0) {
+        const int errnum = errno;
+        return tg_error_set(err, errnum == ENOENT ? TG_ENOTFOUND : tg_code_from_errno(errnum), "%s: %s%s",
+                            path, strerror(errnum), tg_serial_advice(errnum));
+    }
     char why[256];
     if (!isatty(fd)) {
         close(fd);

@@ -157,13 +157,19 @@ static void tell_models(struct tg_modbus_instance *m, uint32_t device)
     for (uint32_t i = 0; i < w->map.count; i++)
         tg_write_fmt(&out, "%s%u", i ? ", " : "", w->map.models[i].id);
     text[out.len] = '\0';
-    if (!w->found)
+    if (!w->found) {
         m->host->log(m->host->source, TG_LOG_WARN,
                      "device %s: no SunSpec models: %s; looked for again in %d s", d->config->id, w->trouble,
                      RETRY_MS / 1000);
-    else
+        tg_modbus_report_state(m, device, TG_DEVICE_OK,
+                               "unit %u answers, but has no SunSpec models: %s; looked for again every %d s",
+                               m->units[device].id, w->trouble, RETRY_MS / 1000);
+    } else {
+        tg_modbus_report_state(m, device, TG_DEVICE_OK, "unit %u answers, SunSpec models %s",
+                               m->units[device].id, text);
         m->host->log(m->host->source, TG_LOG_INFO, "device %s: SunSpec models %s%s%s", d->config->id, text,
                      w->trouble ? "; " : "", w->trouble ? w->trouble : "");
+    }
 }
 
 /* --- turns ------------------------------------------------------------------------------------------------------------- */

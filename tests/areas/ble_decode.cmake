@@ -12,8 +12,8 @@ endforeach()
 tg_test(test_ble_formats SOURCES unit/test_ble_formats.c support/ble_vectors.c support/vectors.c ${ble_crypto}
   LINK tg_ble PkgConfig::JANSSON PkgConfig::WOLFSSL LABELS unit ble)
 tg_test(test_ble_decode_cmd SOURCES unit/test_ble_decode_cmd.c support/vectors.c ${ble_crypto}
-  "${CMAKE_SOURCE_DIR}/plugins/ble/ble_decode_cmd.c"
-  LINK tg_ble tg_base PkgConfig::JANSSON PkgConfig::WOLFSSL LABELS unit ble)
+  "${CMAKE_SOURCE_DIR}/plugins/ble/ble_decode_cmd.c" "${CMAKE_SOURCE_DIR}/plugins/ble/gatt_decode_cmd.c"
+  LINK tg_ble tg_gatt tg_base PkgConfig::JANSSON PkgConfig::WOLFSSL LABELS unit ble)
 
 tg_purity_test(lint_purity_ble LIBRARY tg_ble
   ALLOW "tg_read_(u8|bytes)" "tg_write_(u8|str|u64_dec)" tg_utf8_valid "(__)?explicit_bzero(_chk)?")

@@ -17,3 +17,4 @@ tg_test(test_gatt_format SOURCES unit/test_gatt_format.c LINK tg_gatt LABELS uni
 tg_fuzz(fuzz_att SOURCES fuzz/fuzz_att.c LINK tg_gatt SEEDS att)
 
 tg_scenario(scenario_ble_gatt_example b0451_ble_gatt_example.py)
+tg_scenario(vector_gatt_decode vector_gatt_decode.py)

@@ -156,6 +156,10 @@ class Demo:
     def all_online(status):
         return all(session["state"] == "online" for device in status["devices"] for session in device["clouds"])
 
+    @staticmethod
+    def all_read(status):
+        return all(device["accepted"] > 0 for device in status["devices"])
+
     def command_from_the_cloud(self, gateway):
         with self.hub.service() as service:
             service.c2d("meter-1", '{"relay":true}', "%24.mid=demo-1&command=set")
@@ -168,7 +172,9 @@ class Demo:
         say.title("Five devices, five identities, one gateway")
         run("check", "-c", self.config, check=0)
         gateway = Gateway(self.stage, self.config)
-        self.watch(gateway, self.all_online, 20, "every device to have its session")
+        # The modem is asked who it is, for its SIM and its network first, and now and then does not answer.
+        self.watch(gateway, lambda status: self.all_online(status) and self.all_read(status), 60,
+                   "every device to have its session and its first reading")
         self.watch(gateway, self.until(self.quiet), self.quiet + 60, "the first part")
         self.command_from_the_cloud(gateway)
 

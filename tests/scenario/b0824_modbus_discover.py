@@ -50,12 +50,16 @@ with Stage() as stage:
     # What was printed is a source: the gateway takes it and reads.
     [source] = yaml.safe_load(discover(where, "--units", "1,7", "--timeout", "500ms").stdout)
     for entry in source["devices"]:
+        assert entry["clouds"] == ["CLOUD"], entry
         entry.update(clouds=["broker"])
     run("check", "-c", configuration(stage, [broker_cloud(free_port())], [source], name="pasted.yaml"), check=0)
 
     # Nobody there, wrong usage, and a port that the gateway has.
     assert "nobody answered" in discover(where, "--units", "20-21", "--timeout", "100ms", check=1).stderr
-    assert "usage: tidegate discover modbus" in discover("--units", "0-300", check=2).stderr
+    assert "--units 0-300 is not understood" in discover("--units", "0-300", check=2).stderr
+    assert "unknown option --jason; there are --units" in discover(where, "--jason", check=2).stderr
+    asked = discover("--help")
+    assert asked.stdout.startswith("usage: tidegate discover modbus HOST") and not asked.stderr, asked
     assert "refused" in discover(f"127.0.0.1:{free_port()}", check=1).stderr
     gateway = start(stage, [{"name": "bus", "plugin": "modbus", "settings": {"transport": "rtu", "port": rtu.ready["path"], "baud": "19200"},
                              "devices": [device("unit-3", 3, meter_points(), max_count=80, max_gap=60)]}])

@@ -52,6 +52,10 @@ with Stage() as stage:
     assert "raw" in said and latest(gateway, "sun", "raw") == "config"
     assert latest(gateway, "store", "w") == "config"
     wait_for(gateway, "none", "w", "config")
+    # `tidegate status` says which models there are, or that there are none.
+    texts = {d["id"]: d["text"] for d in gateway.status()["devices"]}
+    assert "SunSpec models 1, 103, 203" in texts["sun"], texts
+    assert "answers, but has no SunSpec models: " in texts["none"], texts
     # The factor is read with each value.
     peer.command("set", 1, 103, 14, 4567, 0xFFFF)
     wait_for(gateway, "sun", "active_power", 456.7)

@@ -3,9 +3,10 @@
 """Where provisioning stops, people read at which step, at which command, what the module said, what to do, and what it has by then;
 nothing of it is a secret. What was mended goes through."""
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from field import hub_cloud, identity
-from harness import Stage
+from harness import Stage, wait_until
 from hub import Dps, Hub
 from pki import Pki
 from ucx import PASSWORD, SSID, Desk, Module
@@ -89,4 +90,13 @@ with Stage() as stage:
     # --- mended
     desk.provision("m3", module, says="m3 is connected to")
     desk.provision("m1", module, says="m1 is connected to")
+
+    # --- unplugged in the middle
+    module.command("wifi", SSID, "gone")
+    with ThreadPoolExecutor(1) as pool:
+        before = len(module.said)
+        stopped = pool.submit(stops, "was unplugged", "That was at joining the Wi-Fi network.", "ca.pem, cert.pem, key.pem")
+        wait_until(lambda: any(line.startswith("AT+UWSCA") for line in module.said[before:]), 30, "the module to look for the network")
+        module.command("unplug")
+        stopped.result()
     module.peer.stop()

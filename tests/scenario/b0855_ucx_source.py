@@ -56,7 +56,7 @@ with Stage() as stage:
     # --- writes and texts, longer than the link's frames; commands to the module
     gateway.send("scale", "set", {"tare": True})
     gateway.send("scale", "send", {"text": "a text that is longer than twenty bytes"})
-    assert module.command("heard", SCALE)["text"] == "TARE 1\r\na text that is longer than twenty bytes\r\n"
+    wait_until(lambda: module.command("heard", SCALE)["text"] == "TARE 1\r\na text that is longer than twenty bytes\r\n", 30, "the scale to have heard both")
     assert "+UWSSTAT:3,2" in gateway.send("module", "at", {"command": "AT+UWSSTAT=3"}).stdout
     gateway.send("module", "send", {"text": "x"}, check=1)
     gateway.send("scale", "at", {"command": "AT+UNKNOWN"}, check=1)

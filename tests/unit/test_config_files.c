@@ -389,6 +389,15 @@ static void a_profile_file_takes_the_place_of_the_plugins(void **state)
                                          "settings and points, not one value\n");
     tg_fixture_write(dir, "profiles/modbus/broken.yaml", "sources: []\n", 0644);
     assert_non_null(strstr(load(TG_EINVAL), "broken.yaml:1:1: unknown key \"sources\" in a profile"));
+    tg_fixture_write(dir, "profiles/modbus/broken.yaml", "# to be written\n", 0644);
+    assert_string_equal(
+        load(TG_EINVAL),
+        "DIR/profiles/modbus/broken.yaml:1:1: the profile is empty: it has neither settings nor points\n");
+    name_profile("borken", "eastron-sdm630"); /* files are among those that may be meant */
+    assert_string_equal(
+        load(TG_EINVAL),
+        "DIR/tidegate.yaml:8:41: profile: plugin modbus has no profile \"borken\": did you mean "
+        "\"broken\"?\n");
     name_profile("../../secret", "..");
     tg_fixture_write(dir, "secret.yaml", "points: []\n", 0644);
     assert_non_null(

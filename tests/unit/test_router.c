@@ -103,7 +103,7 @@ static void test_an_enumeration_is_text_both_ways(void **state)
     assert_non_null(strstr(r->told_json, "{\"p0\":\"boost\"}"));
     tg_router_command(r->router, "d0", "set", tg_bytes_str("{\"p0\":\"high\"}"), router_rig_on_done, r);
     assert_string_equal(r->status, "invalid");
-    assert_non_null(strstr(r->json, "none of its texts"));
+    assert_non_null(strstr(r->json, "none of its texts: off, boost; nothing"));
     tg_router_command(r->router, "d0", "set", tg_bytes_str("{\"p0\":\"boost\"}"), router_rig_on_done, r);
     assert_int_equal(r->source.count, 1);
     assert_int_equal(r->source.requests[0].value.as.integer, 3);

@@ -185,6 +185,21 @@ static void test_wrong_addresses(void **state)
     }
 }
 
+/* Who has mistyped a name sees all that there are, whole. */
+static void test_a_wrong_name_gets_the_right_ones(void **state)
+{
+    struct tg_sunspec_ref ref;
+    struct tg_error err = {0};
+    (void)state;
+    assert_int_equal(tg_sunspec_parse("inverter/Watt", &ref, &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "are A, AphA, AphB, "));
+    assert_non_null(strstr(err.text, "TmpOt, St, StVnd, and +N for register N of the model (its id is +0)"));
+    assert_int_equal(tg_sunspec_parse("103/Watt", &ref, &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "St, StVnd, and +N"));
+    assert_int_equal(tg_sunspec_parse("160/Watt", &ref, &err), TG_EINVAL);
+    assert_non_null(strstr(err.text, "are +N for"));
+}
+
 static void test_scale(void **state)
 {
     struct tg_value v = tg_value_int(-2305);
@@ -207,6 +222,7 @@ int main(void)
                                        cmocka_unit_test(test_hostile_chains),
                                        cmocka_unit_test(test_a_short_model_has_no_point_behind_its_end),
                                        cmocka_unit_test(test_wrong_addresses),
+                                       cmocka_unit_test(test_a_wrong_name_gets_the_right_ones),
                                        cmocka_unit_test(test_scale)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

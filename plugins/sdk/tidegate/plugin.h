@@ -12,8 +12,8 @@
  *
  * LIFECYCLE (one instance per entry of `sources:` in the configuration)
  *
- *     check_point() …                any thread, before open, also from `tidegate check`: pure
- *     check_device() …               as check_point(), but it may read the files that the device names
+ *     check_source() check_point() … any thread, before open, also from `tidegate check`: pure
+ *     check_device() …               likewise, but it may read the files that the device names
  *     check_value() …                any thread, at any time, before write(): pure
  *     open() ──► poll() ⇄ poll() … ──► close()
  *                  ▲    write(), command(), fd_ready()
@@ -235,13 +235,17 @@ enum tg_option_type {
 /* A source's option: what `needs` would say (TG_NEEDS_…), but only of a source that has the option, a BOOL being true. */
 #define TG_OPTION_NEEDS(needs) ((uint32_t)(needs) << 8)
 #define TG_OPTION_PAIRS        2u /* TEXT_LIST: may be written as a mapping too; its items are then "key=value" */
+/* BOOL, INT or ENUM of a device, with or without a default: it says how the points beside it are written (from where their addresses
+ * count), so that the points of a profile would mean something else with another value than the profile's. The file may give only
+ * what the profile gives, or `min` (false, the first choice) where that gives none. */
+#define TG_OPTION_AS_PROFILE 4u
 /* PATH: the plugin only reads what it names. With `isolation: process` it may not write there; a SECRET_FILE is never written. */
-#define TG_OPTION_READ_ONLY 4u
+#define TG_OPTION_READ_ONLY 8u
 
 struct tg_option {
     const char *name;           /* NULL ends a table */
     uint32_t type;              /* enum tg_option_type */
-    uint32_t flags;             /* TG_OPTION_REQUIRED, _PAIRS, _READ_ONLY, _NEEDS(…) */
+    uint32_t flags;             /* TG_OPTION_REQUIRED, _PAIRS, _AS_PROFILE, _READ_ONLY, _NEEDS(…) */
     int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes): both 0 = no limit; TEXT: length limits */
     const char *default_text;   /* as it would stand in the file; NULL = absent unless given */
     const char *const *choices; /* ENUM: NULL-terminated */
@@ -499,6 +503,11 @@ struct tg_plugin {
     int (*check_value)(const struct tg_host *host, const struct tg_settings *device,
                        const struct tg_point *point, const struct tg_value *value, char *error,
                        size_t error_size);
+
+    /* As check_point, of a source's settings: what only several of them together tell ("transport rtu needs port"), so that
+     * `tidegate check` says it and not the first start. May be NULL. */
+    int (*check_source)(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                        char *error, size_t error_size);
 
     /* What a device's settings say together, and the content of the files that they name: asked by `tidegate check` and before each
      * start, once what the tables say is satisfied. May read those files and do nothing else; a secret is never in `error`.

@@ -1,0 +1,7 @@
+# What an integrator meets at a site: profiles, commands and texts that belong to no single part.
+if(TG_TESTS)
+  tg_scenario(scenario_own_profiles b0891_own_profiles.py)
+  tg_scenario(scenario_serial_port_texts b0892_serial_port_texts.py)
+  tg_scenario(scenario_plugin_defects b0893_plugin_defects.py)
+  tg_scenario(scenario_schema_examples b0894_schema_examples.py)
+endif()
