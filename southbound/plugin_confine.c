@@ -151,13 +151,14 @@ static int forbid(scmp_filter_ctx f, const char *name)
     return rc == -EDOM || rc == -EFAULT ? 0 : rc; /* not on this architecture */
 }
 
-/* Sockets of the families that are declared, and local ones; the others look as if the kernel had none. */
+/* Sockets of the families that are declared; the others look as if the kernel had none. Local ones too, except for programs, which log
+ * through them: Landlock does not guard connect(), and the gateway's control socket is one. */
 static int filter_sockets(scmp_filter_ctx f, uint32_t needs)
 {
     int rc = 0;
     for (int family = 0; family < AF_MAX && rc == 0; family++) {
         bool network = family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
-        if (family == AF_UNIX || (network && needs & TG_NEEDS_NETWORK) ||
+        if ((family == AF_UNIX && needs & TG_NEEDS_PROGRAMS) || (network && needs & TG_NEEDS_NETWORK) ||
             (family == AF_BLUETOOTH && needs & TG_NEEDS_BLUETOOTH))
             continue;
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,

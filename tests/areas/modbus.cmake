@@ -47,6 +47,8 @@ if(TG_TESTS)
   tg_scenario(scenario_modbus_transports b0821_modbus_transports.py TIMEOUT 120)
   tg_scenario(scenario_modbus_jsmodbus   b0822_modbus_jsmodbus.py TIMEOUT 120)
   tg_scenario(scenario_modbus_paced      b0823_modbus_paced.py TIMEOUT 180)
+  # It compares the pace of two buses: nothing else may take turns with them.
+  set_tests_properties(scenario_modbus_paced PROPERTIES RUN_SERIAL TRUE)
   tg_scenario(scenario_modbus_discover   b0824_modbus_discover.py TIMEOUT 120)
   tg_scenario(scenario_modbus_sunspec    b0828_modbus_sunspec.py TIMEOUT 120)
 endif()

@@ -157,7 +157,7 @@ def first_files(kernel, init, environment):
     if not os.path.exists(BUSYBOX):
         raise NotToBeHad(f"{BUSYBOX} is missing: install busybox-static")
     archive = Archive()
-    for name in ("bin", "dev", "proc", "sys", "modules", "lower", "upper", "root"):
+    for name in ("bin", "dev", "proc", "sys", "modules", "lower", "upper", "host"):
         archive.folder(name)
     archive.add("dev/console", 0o020600, device=(5, 1))
     archive.file("bin/busybox", read(BUSYBOX))

@@ -39,7 +39,7 @@ class Probe(Process):
         self.child.stdin.write(line.encode() + b"\n")
         self.child.stdin.flush()
 
-    def ask(self, words, seconds=20):
+    def ask(self, words, seconds=60):
         """Sends a request and returns its one answer."""
         self.requests += 1
         number = self.requests
@@ -53,14 +53,14 @@ class Probe(Process):
     def answers(self, number):
         return [item for item in list(self.said) if item.get("answer") == number]
 
-    def samples(self, since=0):
-        return [item for item in list(self.said)[since:] if "sample" in item]
+    def samples(self, since=0, until=None):
+        return [item for item in list(self.said)[since:until] if "sample" in item]
 
     def values(self, name, since=0):
         return [item["values"][name] for item in self.samples(since) if name in item["values"]]
 
-    def qualities(self, name, since=0):
-        return [item["quality"][name] for item in self.samples(since) if name in item["quality"]]
+    def qualities(self, name, since=0, until=None):
+        return [item["quality"][name] for item in self.samples(since, until) if name in item["quality"]]
 
     def states(self, since=0):
         return [item["state"] for item in list(self.said)[since:] if "state" in item]
@@ -68,16 +68,16 @@ class Probe(Process):
     def logs(self, since=0):
         return [item["text"] for item in list(self.said)[since:] if "log" in item]
 
-    def wait_value(self, name, accept=lambda value: True, since=0, seconds=20):
+    def wait_value(self, name, accept=lambda value: True, since=0, seconds=60):
         return wait_until(lambda: [v for v in self.values(name, since) if accept(v)], seconds, f"a value of {name}")[0]
 
-    def wait_quality(self, name, quality, since=0, seconds=20):
+    def wait_quality(self, name, quality, since=0, seconds=60):
         wait_until(lambda: quality in self.qualities(name, since), seconds, f"{name} to be {quality}")
 
-    def wait_state(self, state, since=0, seconds=20):
+    def wait_state(self, state, since=0, seconds=60):
         wait_until(lambda: state in self.states(since), seconds, f"state {state}")
 
-    def wait_log(self, part, since=0, seconds=20):
+    def wait_log(self, part, since=0, seconds=60):
         wait_until(lambda: any(part in text for text in self.logs(since)), seconds, f"a log line with {part!r}")
 
     def finish(self):

@@ -100,7 +100,7 @@ with Stage() as stage:
     modem.command("unplug")
     wait_state("meter-1", "down", "no answer in 200 ms; probed in ")
     for feeder in ("feeder-1", "feeder-2"):
-        wait_state(feeder, "down", "ttyRS485: No such file or directory; next attempt in ")
+        wait_state(feeder, "down", "ttyRS485: No such file or directory; is the device plugged in?; next attempt in ")
     wait_state("modem-1", "down", "was unplugged; trying again")
     pace("meter-2", "steady")
     meters.command("alive", 1)

@@ -64,7 +64,9 @@ with Stage() as stage:
         refused(device, f"raw:{int(socket.AF_INET)}")
     refused("quiet", f"socket:{int(socket.AF_INET)}", errno.EACCES)
     refused("quiet", f"socket:{int(socket.AF_INET6)}", errno.EACCES)
-    granted("quiet", f"socket:{int(socket.AF_UNIX)}")
+    refused("quiet", f"socket:{int(socket.AF_UNIX)}", errno.EACCES)  # the gateway's control socket is one
+    refused("talker", f"socket:{int(socket.AF_UNIX)}", errno.EACCES)
+    granted("starter", f"socket:{int(socket.AF_UNIX)}")
     granted("talker", f"socket:{int(socket.AF_INET)}")
     for device, may in (("quiet", False), ("talker", False), ("starter", True)):
         assert (ask(gateway, device, "fork")["rc"] == 0) == may, f"{device} forks"

@@ -8,7 +8,8 @@ import unittest
 from at_support import BUILD, DOWN, Probe, point
 from harness import Stage, wait_until
 
-SHIM = os.path.join(BUILD, "tests", "libmodem_lines.so")
+# LD_PRELOAD takes no path with a space in it, LD_LIBRARY_PATH does.
+SHIM = {"LD_LIBRARY_PATH": os.path.join(BUILD, "tests"), "LD_PRELOAD": "libmodem_lines.so"}
 POINT = point("state", 50, command="AT+STATE?", match=r"^\+STATE: (\w+)$", type="text")
 
 
@@ -27,7 +28,7 @@ class LastResorts(unittest.TestCase):
 
     def probe(self, **settings):
         return Probe(self.stage, self.stage.path("port"), *POINT, pause="2ms", timeout="100ms",
-                     env={"LD_PRELOAD": SHIM, "MODEM_LINES": self.stage.path("lines")}, **settings)
+                     env={**SHIM, "MODEM_LINES": self.stage.path("lines")}, **settings)
 
     def test_dtr(self):
         self.device.command("online on")

@@ -45,7 +45,7 @@ with Stage() as stage:
     last = gateway.session("meter-1", "radio")["acked_seq"]
     account = Account()
     for body in broker.heard("tidegate/meter-1/data"):
-        for sample in body:
+        for sample in body if isinstance(body, list) else [body]:
             account.take(sample)
     row = Row("meter-1", last, account)
     assert row.holds and row.duplicates == 0, vars(row)

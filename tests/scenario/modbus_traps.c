@@ -141,7 +141,7 @@ static void unplugged_port_returns(void **state)
     peer_do(&s.peer, "unplug");
     struct fake_event e = fake_expect_state(s.host, mark, d, TG_DEVICE_DOWN);
     assert_non_null(strstr(e.text, link));
-    assert_non_null(strstr(e.text, "No such file or directory; next attempt in "));
+    assert_non_null(strstr(e.text, "No such file or directory; is the device plugged in?; next attempt in "));
     (void)fake_expect_value(s.host, mark, d, 0, TG_QUALITY_COMM);
     (void)fake_expect_value(s.host, mark, d, 1, TG_QUALITY_COMM);
     mark = fake_mark(s.host);
