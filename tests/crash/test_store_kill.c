@@ -49,7 +49,7 @@ static _Noreturn void run_child(const char *dir, int out)
         tg_store_open(&f->loop, &f->o, &cb, &c, &f->store, f->aside, &f->err) < 0 || f->aside[0] != '\0')
         _exit(5);
     for (int i = 0; i < DEVICES; i++) {
-        char name[16];
+        char name[24];
         struct cloud *lake = calloc(1, sizeof *lake);
         snprintf(name, sizeof name, "meter-%d", i);
         c.devices[i] = device(f, name);
