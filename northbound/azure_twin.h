@@ -27,9 +27,10 @@
 #include "northbound/json_document.h"
 #include "northbound/cloud.h"
 
-#define TG_AZURE_TWIN_MAX_BYTES      ((size_t)32 * 1024) /* of reported properties, as text */
-#define TG_AZURE_TWIN_TAKE_BYTES     ((size_t)48 * 1024) /* of desired ones: the hub counts 32 KiB of names and values */
-#define TG_AZURE_TWIN_MAX_DEPTH      10                  /* levels below the document */
+#define TG_AZURE_TWIN_MAX_BYTES ((size_t)32 * 1024) /* of reported properties, as text */
+#define TG_AZURE_TWIN_TAKE_BYTES                                                                             \
+    ((size_t)48 * 1024)                 /* of desired ones: the hub counts 32 KiB of names and values */
+#define TG_AZURE_TWIN_MAX_DEPTH      10 /* levels below the document */
 #define TG_AZURE_TWIN_RESULTS_FILTER "$iothub/twin/res/#"
 #define TG_AZURE_TWIN_DESIRED_FILTER "$iothub/twin/PATCH/properties/desired/#"
 

@@ -79,7 +79,8 @@ int tg_serial_claim_in(int fd, const char *path, const char *lock_dir, char *err
         return TG_PLUGIN_EIO;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        snprintf(error, error_size, "%s is in use by another program or source (ModemManager? a udev rule with "
+        snprintf(error, error_size,
+                 "%s is in use by another program or source (ModemManager? a udev rule with "
                  "ENV{ID_MM_PORT_IGNORE}=\"1\" keeps it off)",
                  path);
         return TG_PLUGIN_EIO;

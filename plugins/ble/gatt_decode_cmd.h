@@ -7,8 +7,7 @@
 
 #include <stdbool.h>
 
-#define TG_GATT_DECODE_USAGE                                                                                 \
-    "       tidegate decode ble --characteristic UUID|NAME [--as FORMAT] HEX…\n"
+#define TG_GATT_DECODE_USAGE "       tidegate decode ble --characteristic UUID|NAME [--as FORMAT] HEX…\n"
 
 /* For tg_plugin.decode. 0: it has a value; 1: it has none; 2: wrong usage. */
 int tg_gatt_decode_cmd(int argc, const char *const *argv, bool json,
