@@ -125,7 +125,7 @@ static void unplugged_port_returns(void **state)
 {
     (void)state;
     struct stage s;
-    char dir[] = "/tmp/tidegate-modbus-XXXXXX", link[64], before[64] = "", after[64] = "";
+    char dir[] = "/tmp/tidegate-modbus-XXXXXX", link[64];
     assert_non_null(mkdtemp(dir));
     snprintf(link, sizeof link, "%s/port", dir);
     memset(&s, 0, sizeof s);
@@ -136,7 +136,6 @@ static void unplugged_port_returns(void **state)
     uint32_t d = stage_device(s.host, 1, 2, 10, 1, 20);
     fake_start(s.host);
     wait_good(s.host, d, 2);
-    assert_true(readlink(link, before, sizeof before - 1) > 0);
     size_t mark = fake_mark(s.host);
     peer_do(&s.peer, "unplug");
     struct fake_event e = fake_expect_state(s.host, mark, d, TG_DEVICE_DOWN);
@@ -146,8 +145,6 @@ static void unplugged_port_returns(void **state)
     (void)fake_expect_value(s.host, mark, d, 1, TG_QUALITY_COMM);
     mark = fake_mark(s.host);
     peer_do(&s.peer, "plug");
-    assert_true(readlink(link, after, sizeof after - 1) > 0);
-    assert_string_not_equal(before, after); /* the same name, another tty */
     (void)fake_expect_state(s.host, mark, d, TG_DEVICE_OK);
     wait_good(s.host, d, 2);
     (void)stage_check_values(s.host, d, 1, 10, 1);
