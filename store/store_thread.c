@@ -16,7 +16,7 @@
 #define CARE_MS     60000
 #define STACK_BYTES (256 * 1024)
 
-enum job { JOB_WAIT, JOB_CALL, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
+enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -53,13 +53,15 @@ static enum job next_job(struct tg_store_thread *t, int64_t now, int64_t *ret_un
         return JOB_CALL;
     if (t->stopping && (at == INT64_MAX || t->failed_stopping || now >= t->stop_at_ms))
         return JOB_END;
+    if (t->clock.todo && t->clock.at_ms <= now)
+        return JOB_CLOCK; /* before the rows that came after it */
     if (t->page_state == TG_PAGE_ASKED && (t->page_turn || at > now))
         return JOB_READ;
     if (at <= now)
         return JOB_COMMIT;
     if (t->care_at_ms <= now)
         return JOB_CARE;
-    *ret_until = least(at, t->care_at_ms);
+    *ret_until = least(at, t->clock.todo ? least(t->clock.at_ms, t->care_at_ms) : t->care_at_ms);
     return JOB_WAIT;
 }
 
@@ -138,6 +140,9 @@ static void *thread_main(void *arg)
         switch (job) {
         case JOB_CALL:
             answer(t);
+            break;
+        case JOB_CLOCK:
+            tg_store_thread_apply_clock(t);
             break;
         case JOB_READ:
             t->page_turn = false;
