@@ -114,7 +114,7 @@ static uint64_t end_of(const struct tg_timeline *t, uint32_t i)
     return i + 1 < t->boot_count ? t->boots[i + 1].first_id : (uint64_t)INT64_MAX;
 }
 
-/* What the log says of boots that never had a time: how long they lasted, and what was known when they began. */
+/* What the log says of boots that never had a time: how long they lasted. */
 static int look_at_unknown(struct tg_outbox *ob, struct tg_timeline *t, struct tg_error *err)
 {
     char sql[320];
@@ -129,15 +129,7 @@ static int look_at_unknown(struct tg_outbox *ob, struct tg_timeline *t, struct t
             "BY id DESC LIMIT %d) WHERE time_ms<%lld",
             (unsigned long long)b->first_id, (unsigned long long)end_of(t, i), LOOK_ROWS,
             (long long)TG_CLOCK_OLDEST_MS);
-        if ((code = one_number(ob, sql, &b->last_mono_ms, err)) != TG_OK)
-            break;
-        snprintf(sql, sizeof sql,
-                 "SELECT coalesce(max(time_ms), 0) FROM (SELECT time_ms FROM log WHERE id<%llu ORDER BY id "
-                 "DESC LIMIT %d) WHERE time_ms>=%lld",
-                 (unsigned long long)b->first_id, LOOK_ROWS, (long long)TG_CLOCK_OLDEST_MS);
-        code = one_number(ob, sql, &b->before_ms, err);
-        if (t->clock_boot && b->before_ms < t->clock_offset_ms)
-            b->before_ms = t->clock_offset_ms;
+        code = one_number(ob, sql, &b->last_mono_ms, err);
     }
     return code;
 }

@@ -55,15 +55,6 @@ bool tg_timeline_prune(struct tg_timeline *t, uint64_t oldest_id, uint64_t boot)
     return t->boot_count != boots || t->jump_count != jumps;
 }
 
-/* The latest end that is possible, but nothing before what was known when it began. */
-static void estimate(struct tg_timeline_boot *b, int64_t next_began_ms)
-{
-    b->offset_ms = next_began_ms - b->last_mono_ms;
-    if (b->before_ms && b->offset_ms < b->before_ms)
-        b->offset_ms = b->before_ms;
-    b->state = TG_BOOT_ESTIMATED;
-}
-
 void tg_timeline_settle(struct tg_timeline *t, uint64_t boot, int64_t offset_ms)
 {
     int64_t next_ms = offset_ms;
@@ -73,7 +64,8 @@ void tg_timeline_settle(struct tg_timeline *t, uint64_t boot, int64_t offset_ms)
             b->offset_ms = offset_ms;
             b->state = TG_BOOT_KNOWN;
         } else if (b->state == TG_BOOT_UNKNOWN) {
-            estimate(b, next_ms);
+            b->offset_ms = next_ms - b->last_mono_ms;
+            b->state = TG_BOOT_ESTIMATED;
         }
         next_ms = b->offset_ms;
     }

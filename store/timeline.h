@@ -6,8 +6,8 @@
  * BOOTS   A boot of the machine in which samples were taken before the clock was set. All rows of it that are stamped since
  * boot have ids from first_id on. Its offset (wall minus monotonic time) is UNKNOWN until the clock is set in it: then it is KNOWN,
  * for good. When the clock is set in a later boot only, it is ESTIMATED, for good as well, since rows may have been sent
- * by it: the boot ended at the latest when the next one began, and not before the newest time that was known when it began. The latest end
- * that is possible is taken: stamps of different boots keep their order, and none is in the future. A boot that is not in the table (the
+ * by it: its last sample was taken when the next boot began, at the latest, and that is what is assumed. Stamps of different boots keep their
+ * order, and none is in the future. A boot that is not in the table (the
  * table is bounded, or was lost with its database) is taken to have ended, all of it, when the next one that is known began.
  *
  * JUMPS   The wall clock moved by delta_ms when the log had reached `id`: what was stored up to there is that much further from what
@@ -31,8 +31,7 @@ struct tg_timeline_boot {
     uint64_t boot, first_id;
     int64_t offset_ms;
     enum tg_boot_state state;
-    /* Of UNKNOWN, while reading the log: the newest time since boot, the newest wall time before it; 0 = none. */
-    int64_t last_mono_ms, before_ms;
+    int64_t last_mono_ms; /* of UNKNOWN, for tg_timeline_settle(): the newest time since boot */
 };
 
 struct tg_timeline_jump {

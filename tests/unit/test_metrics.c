@@ -45,7 +45,7 @@ static struct tg_metrics snapshot(void)
                                               .certificate_ends_s = TG_METRICS_NONE,
                                               .token_ends_s = 1795000001};
     return (struct tg_metrics){
-        .gateway = {.version = "0.1.0", .uptime_ms = 61005, .build_us = 42, .descriptors = TG_METRICS_NONE},
+        .gateway = {.version = "0.1.0", .clock_state = "system", .uptime_ms = 61005, .build_us = 42, .descriptors = TG_METRICS_NONE},
         .outbox = {.state = "degraded", .dropped_age = 4, .oldest_age_ms = -1250},
         .clouds = clouds,
         .sources = sources,
