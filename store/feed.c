@@ -334,7 +334,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
     struct tg_feed *f;
     while ((f = TAILQ_FIRST(&fs->notified)) != NULL) {
         leave_notified(f);
-        if (f->count > 0)
+        if (f->ready > 0)
             f->on_rows(f->user);
     }
 }

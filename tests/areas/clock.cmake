@@ -1,5 +1,6 @@
 # Time: samples before the clock is set, a clock that is set, ages that do not mind.
 tg_test(test_timeline SOURCES unit/test_timeline.c LINK tg_outbox_help LABELS unit)
+tg_test(test_store_clock SOURCES unit/test_store_clock.c LINK tg_store_help LABELS unit)
 if(NOT TG_TESTS)
   return()
 endif()

@@ -28,10 +28,10 @@ class Machine(Gateway):
 
 with Stage() as stage:
     def boot(text):
-        """The machine starts anew, as far as the gateway can see: another boot id, a boot clock that begins at 5 s, and this wall clock."""
+        """The machine starts anew, as far as the gateway can see: another boot id, a boot clock that begins at 0, and this wall clock."""
         clock.set(text)
-        gateway.under[-2:] = [stage.write("boot_id", f"{uuid.uuid4()}\n"), str(5 - int(time.clock_gettime(time.CLOCK_BOOTTIME)))]
-        began.append(time.time() - 5)
+        gateway.under[-2:] = [stage.write("boot_id", f"{uuid.uuid4()}\n"), str(-time.clock_gettime(time.CLOCK_BOOTTIME))]
+        began.append(time.time())
         gateway.start()
 
     pki = Pki(stage.path("pki"))
@@ -82,7 +82,7 @@ with Stage() as stage:
     assert all("time" not in sample or sample["time"] == "estimated" for sample in got)
     # The last samples before a kill may not have been committed when they were asked for, but nothing of the first boot is estimated.
     assert min(estimated) > 100 and estimated == set(range(min(estimated), max(estimated) + 1)), (min(estimated), max(estimated), ends)
-    assert len(estimated) >= 300 and max(estimated) >= ends[-1], (len(estimated), ends)
+    assert len(estimated) > 280 and max(estimated) > ends[-1] - 20, (len(estimated), ends)
     print(f"{len(estimated)} samples estimated, from {stamps[min(estimated)]} to {stamps[max(estimated)]}")
     # Between the last sample that had a time and the start of the boot that has one again; here boots follow each other at once.
     assert seconds(stamps[min(estimated)]) >= seconds(stamps[min(estimated) - 1]) - 1, stamps[min(estimated)]

@@ -21,7 +21,8 @@ must("mounts stay shared", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, Non
 must("the boot id cannot be covered", libc.mount(sys.argv[1].encode(), b"/proc/sys/kernel/random/boot_id", None, MS_BIND, None))
 must("no time namespace", libc.unshare(CLONE_NEWTIME))
 with open("/proc/self/timens_offsets", "w", encoding="ascii") as offsets:
-    offsets.write(f"boottime {sys.argv[2]} 0\n")
+    whole, rest = divmod(float(sys.argv[2]), 1)
+    offsets.write(f"boottime {int(whole)} {int(rest * 1e9)}\n")
 inner = os.open("/proc/self/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC)
 must("the time namespace cannot be entered", libc.setns(inner, CLONE_NEWTIME))
 os.execvp(sys.argv[3], sys.argv[3:])
