@@ -174,7 +174,8 @@ static void begin(struct tg_writer *w)
 
 static void record(struct tg_writer *w, const struct tg_senml_record *r)
 {
-    unsigned fields = 2u + (r->base_name.len ? 2 : 0) + r->has_seq + r->estimated + (r->unit != NULL) + (r->time_ms != 0);
+    unsigned fields =
+        2u + (r->base_name.len ? 2 : 0) + r->has_seq + r->estimated + (r->unit != NULL) + (r->time_ms != 0);
     write_head(w, MAJOR_MAP, fields);
     if (r->base_name.len) {
         write_int(w, LABEL_BN);

@@ -5,7 +5,8 @@
 #include "northbound/format_json.h"
 
 #define ALLOWED                                                                                              \
-    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {time}, {value}, {values}, {quality} and {point:NAME} are " \
+    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {time}, {value}, {values}, {quality} and "          \
+    "{point:NAME} are "                                                                                      \
     "allowed, and {{ and }} for braces"
 #define POINT_PREFIX "point:"
 
@@ -27,8 +28,8 @@ enum item {
     ITEM_BAD
 };
 
-static const char *const names[ITEM_COUNT] = {"device", "gateway", "point",  "seq",    "ts",
-                                              "ts_ms",  "time",    "value",  "values", "quality"};
+static const char *const names[ITEM_COUNT] = {"device", "gateway", "point", "seq",    "ts",
+                                              "ts_ms",  "time",    "value", "values", "quality"};
 
 /* The next piece of a template: ITEM_TEXT with the text, ITEM_NAMED_POINT with the point's name, a placeholder, the end, or
  * what is wrong at *ret_text. */

@@ -46,7 +46,7 @@ struct tg_feed {
     uint32_t device, cursor;
     struct tg_row **ring; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
-    uint32_t ready; /* of them, from the first on: their time is known, they may be sent */
+    uint32_t ready;             /* of them, from the first on: their time is known, they may be sent */
     size_t bytes, need;         /* in the ring; of the row that last had no room */
     uint64_t next_id, next_seq; /* the next row to be offered has at least these */
     uint64_t acked_seq, acked_id;

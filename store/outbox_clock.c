@@ -31,8 +31,8 @@ static int each(struct tg_outbox *ob, struct tg_timeline *t, const char *sql, ta
 
 static int take_boot(struct tg_timeline *t, sqlite3_stmt *st)
 {
-    struct tg_timeline_boot *b = tg_timeline_add_boot(t, (uint64_t)sqlite3_column_int64(st, 0),
-                                                      (uint64_t)sqlite3_column_int64(st, 1));
+    struct tg_timeline_boot *b =
+        tg_timeline_add_boot(t, (uint64_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1));
     if (sqlite3_column_type(st, 2) != SQLITE_NULL) {
         b->offset_ms = sqlite3_column_int64(st, 2);
         b->state = sqlite3_column_int(st, 3) ? TG_BOOT_ESTIMATED : TG_BOOT_KNOWN;

@@ -137,9 +137,9 @@ struct tg_outbox {
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
-    int64_t pages, free_pages;        /* as last looked */
-    uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
-    struct tg_error trouble;          /* the last failed checkpoint */
+    int64_t pages, free_pages;                   /* as last looked */
+    uint64_t mark_rows, compact_rows;            /* as configured above; tests make them small */
+    struct tg_error trouble;                     /* the last failed checkpoint */
     struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
 };
 
@@ -204,7 +204,8 @@ int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
 /* --- outbox_clock.c ----------------------------------------------------------------------------- */
 int tg_outbox_load_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 /* Within a transaction: this row is stamped since boot. */
-int tg_outbox_note_boot(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err) TG_CHECKED;
+int tg_outbox_note_boot(struct tg_outbox *ob, const struct tg_outbox_row *row,
+                        struct tg_error *err) TG_CHECKED;
 /* Forgets boots and jumps that say nothing of any row any more. */
 int tg_outbox_care_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 

@@ -46,8 +46,7 @@ struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *time
     if (!tg_sample_is_unstamped(body) || tg_sample_reader_init(&r, body) < 0)
         return tg_row_ref(row);
     time = tg_timeline_resolve(
-        timeline, row->id,
-        &(struct tg_sample_time){.kind = TG_TIME_BOOT, .boot = r.boot, .ms = r.time_ms});
+        timeline, row->id, &(struct tg_sample_time){.kind = TG_TIME_BOOT, .boot = r.boot, .ms = r.time_ms});
     if (time.kind == TG_TIME_BOOT) {
         row->flags |= TG_ROW_WAITS;
         return tg_row_ref(row);

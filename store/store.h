@@ -122,7 +122,8 @@ struct tg_store_stats {
     uint64_t appended, committed, rejected, commits, committed_id;
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
-    uint64_t waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
+    uint64_t
+        waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
 };
 void tg_store_stats(const struct tg_store *store, struct tg_store_stats *ret_stats);

@@ -12,7 +12,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 
-#define ACK_WAIT_MS 200 /* acknowledgements alone wait so long (or commit_interval_ms) for company */
+#define ACK_WAIT_MS 200   /* acknowledgements alone wait so long (or commit_interval_ms) for company */
 #define CARE_MS     60000 /* limits and age; a short max_age is looked after more often */
 #define STACK_BYTES (256 * 1024)
 

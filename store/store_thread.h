@@ -98,7 +98,7 @@ struct tg_thread_news {
     bool from_memory; /* rows cannot be stored now */
     bool readable;    /* pages can be read */
     enum tg_store_state state;
-    uint32_t state_serial; /* rises with each report */
+    uint32_t state_serial;    /* rises with each report */
     uint32_t timeline_serial; /* rises with each change of the timeline */
     char state_text[512];
     char aside_text[1024]; /* about lost_id */

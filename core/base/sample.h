@@ -76,7 +76,8 @@ static inline bool tg_sample_is_unstamped(struct tg_bytes body)
     return body.len > 1 && body.data[0] == 2 && body.data[1] != 0;
 }
 /* The same body with another time. TG_ECORRUPT. */
-int tg_sample_restamp(struct tg_bytes body, const struct tg_sample_time *time, struct tg_writer *w) TG_CHECKED;
+int tg_sample_restamp(struct tg_bytes body, const struct tg_sample_time *time,
+                      struct tg_writer *w) TG_CHECKED;
 int tg_sample_reader_next(struct tg_sample_reader *r, struct tg_named_value *ret_value) TG_CHECKED;
 
 #endif

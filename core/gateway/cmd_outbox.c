@@ -62,8 +62,8 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
         char *text;
         rc = tg_outbox_each_device(ob, device_json, devices, err);
         j = json_pack("{s:I,s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes",
-                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id, "waiting_for_clock", (json_int_t)waiting, "oldest",
-                      oldest, "devices", devices);
+                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id,
+                      "waiting_for_clock", (json_int_t)waiting, "oldest", oldest, "devices", devices);
         text = json_dumps(j, JSON_INDENT(2));
         printf("%s\n", text ? text : "{}");
         free(text);
@@ -73,7 +73,8 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
     printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
            (double)(st.bytes_file + st.bytes_wal) / 1e6, oldest[0] ? ", oldest " : "", oldest);
     if (waiting)
-        printf("%llu of them wait for the clock: they were taken before it was set, and are sent when it has been\n",
+        printf("%llu of them wait for the clock: they were taken before it was set, and are sent when it has "
+               "been\n",
                (unsigned long long)waiting);
     return tg_outbox_each_device(ob, device_text, NULL, err);
 }
@@ -125,10 +126,8 @@ static void export_row(void *user, const struct tg_outbox_row *row)
 
 static int export(struct tg_outbox *ob, const char *device, struct tg_error *err)
 {
-    struct export e = {.ob = ob,
-                       .device = device,
-                       .json = tg_malloc(ROW_JSON_MAX),
-                       .body = tg_malloc(TG_SAMPLE_MAX_BYTES)};
+    struct export e = {
+        .ob = ob, .device = device, .json = tg_malloc(ROW_JSON_MAX), .body = tg_malloc(TG_SAMPLE_MAX_BYTES)};
     uint64_t from = 1;
     int rc = e.json && e.body ? 1 : tg_error_set(err, TG_ENOMEM, "out of memory");
     while (rc == 1)

@@ -54,11 +54,12 @@ static void has_jumped(struct tg_gateway *g, int64_t offset_ms)
     g->clock.jumps++;
     g->clock.last_jump_ms = delta_ms;
     g->clock.last_jump_at_ms = now;
-    tg_log(TG_LOG_WARN, "gateway",
-           "the wall clock was set from %.19sZ to %.19sZ (%+.1f s): samples keep the stamps that they have, "
-           "new ones go by the new time; their order, max_age and what is in flight do not depend on it; tokens "
-           "are made anew soon",
-           from, to, (double)delta_ms / 1000.0);
+    tg_log(
+        TG_LOG_WARN, "gateway",
+        "the wall clock was set from %.19sZ to %.19sZ (%+.1f s): samples keep the stamps that they have, "
+        "new ones go by the new time; their order, max_age and what is in flight do not depend on it; tokens "
+        "are made anew soon",
+        from, to, (double)delta_ms / 1000.0);
     spread(g, offset_ms);
     if (g->sessions)
         tg_session_clock_set(g->sessions);
@@ -71,9 +72,10 @@ void tg_gateway_clock_look(struct tg_gateway *g)
         return;
     if (!tg_clock_hold(&offset_ms)) {
         if (!g->clock.told_none)
-            tg_log(TG_LOG_WARN, "gateway",
-                   "the clock has no valid time: samples are stamped by the time since boot and kept; they get "
-                   "their wall time and are sent as soon as there is one (NTP, or a modem's)");
+            tg_log(
+                TG_LOG_WARN, "gateway",
+                "the clock has no valid time: samples are stamped by the time since boot and kept; they get "
+                "their wall time and are sent as soon as there is one (NTP, or a modem's)");
         g->clock.told_none = true;
         return;
     }

@@ -40,7 +40,8 @@ static const struct row gateway_rows[] = {
     {"tidegate_uplink_changes_total", "counter", "How often that has changed.",
      .offset = FIELD(gateway, uplink_changes), .kind = U64},
     {"tidegate_clock_state", "gauge",
-     "1 for where the time is from: system, offered (by a device), held (the system's is not valid any more) or "
+     "1 for where the time is from: system, offered (by a device), held (the system's is not valid any more) "
+     "or "
      "none.",
      .text_label = "state", .offset = FIELD(gateway, clock_state), .kind = TEXT},
     {"tidegate_clock_jumps_total", "counter", "How often the wall clock was set while the gateway ran.",

@@ -232,8 +232,7 @@ void tg_pubsub_token_login(struct tg_link *l)
     }
     tg_pubsub_core_connected(&of(l)->core);
     tg_link_set_state(l, TG_SESSION_LOGIN);
-    if (auth_of(l) == TG_PUBSUB_AUTH_NONE ||
-        tg_pubsub_core_has_token(&of(l)->core, now / 1000)) {
+    if (auth_of(l) == TG_PUBSUB_AUTH_NONE || tg_pubsub_core_has_token(&of(l)->core, now / 1000)) {
         token_came(l);
         return;
     }

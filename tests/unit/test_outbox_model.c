@@ -11,13 +11,13 @@
 
 #include "store/outbox_private.h"
 
-#define DEVICES  4
-#define CLOUDS   3
-#define MAX_ROWS 20000
-#define START_MS INT64_C(1900000000000)
+#define DEVICES    4
+#define CLOUDS     3
+#define MAX_ROWS   20000
+#define START_MS   INT64_C(1900000000000)
 #define MAX_AGE_MS (45 * INT64_C(60000))
-#define BOOT 4711
-#define IDS (1 << 20)
+#define BOOT       4711
+#define IDS        (1 << 20)
 
 struct model_cursor {
     bool exists;

@@ -15,7 +15,8 @@ static void append(struct fixture *f, uint32_t d, bool since_boot, int64_t ms)
 {
     uint8_t memory[64];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    struct tg_sample_time at = {since_boot ? TG_TIME_BOOT : TG_TIME_KNOWN, since_boot ? tg_clock_boot() : 0, ms};
+    struct tg_sample_time at = {since_boot ? TG_TIME_BOOT : TG_TIME_KNOWN, since_boot ? tg_clock_boot() : 0,
+                                ms};
     uint64_t seq, id;
     tg_sample_begin_at(&w, &at, 1);
     tg_sample_value(&w, &(struct tg_named_value){tg_bytes_str("v"), 0, tg_value_uint(1)});
