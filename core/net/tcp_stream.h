@@ -42,6 +42,9 @@ int tg_tcp_stream_open(struct tg_tcp_stream *s, struct tg_loop *loop, int fd, si
  * A broken socket shows in on_end. */
 int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes) TG_CHECKED;
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s);
+/* Segments sent and received so far, those without data and those sent again included. 0 when the kernel does not say. A
+ * system call. */
+uint64_t tg_tcp_stream_segments(const struct tg_tcp_stream *s);
 /* Stops and begins reading again; meanwhile the peer fills the kernel's buffers and then waits, and neither its end nor a
  * reset is noticed but by a write. */
 void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold);
