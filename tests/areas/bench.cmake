@@ -14,3 +14,7 @@ foreach(program sqlite_bridge paho_bridge local_source broker_judge)
 endforeach()
 target_include_directories(paho_bridge PRIVATE "${PAHO_INCLUDE}")
 target_link_libraries(paho_bridge PRIVATE "${PAHO_LIBRARY}")
+
+# 200 messages through every peer program, so that the comparison cannot rot silently; and how results are kept.
+tg_scenario(scenario_bench_peers ../bench/smoke.py)
+set_tests_properties(scenario_bench_peers PROPERTIES LABELS "scenario;bench")

@@ -6,6 +6,7 @@
 An independent subscriber at the broker (broker_judge.c) decides what arrived; processor time, memory and what was written are the
 kernel's figures of the contender's process. The whole run takes under eight minutes; peers_table.py makes the manual's table of it.
 """
+import contextlib
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from contenders import (AzureSdk, AzureSdkAlone, Judge, Mosquitto, PahoC, PahoPy
 from peers_table import peers_table
 from results import line
 from rig import BENCH, Broker, pause, wait_until
-from harness import Stage  # found by rig
+from harness import Expired, Stage  # found by rig
 from hub import Hub
 from pki import Pki
 from service_link import PASSWORD
@@ -116,9 +117,11 @@ class Trial:
 
     def back(self):
         """Restores the line; how long until everything but the last quarter of a second has arrived, or nothing more comes."""
+        before = self.judge.heard()["distinct"]
         self.link.command("restore hub")
-        begin = changed = time.monotonic()
-        missing = None
+        begin, missing = time.monotonic(), None
+        self.hear_more(before)
+        changed = time.monotonic()
         while time.monotonic() - changed < SETTLED_S:
             now = self.judge.heard(max(1, self.one.accepted() - RATE // 4))["missing"]
             if missing is None or now < missing:
@@ -127,6 +130,11 @@ class Trial:
                 break
             pause(0.05)
         self.drained = changed - begin
+
+    def hear_more(self, before):
+        """Nobody is given up for lost before his connection is back."""
+        with contextlib.suppress(Expired):
+            wait_until(lambda: self.judge.heard()["distinct"] > before, 30, "the connection to be back")
 
     def settle(self):
         """What was accepted until now and never comes."""
@@ -183,15 +191,16 @@ def work_kill():
             trial.link.command("cut hub")
         pause(OUTAGE_S / 2)
         for trial in trials.values():
-            trial.had = trial.one.accepted()
             trial.one.kill()
             if trial.kind is not AzureSdkAlone:
                 trial.one.start()
         pause(OUTAGE_S / 2)
+        before = {key: trial.judge.heard()["distinct"] for key, trial in trials.items()}
         for trial in trials.values():
             trial.link.command("restore hub")
         trials["azure_sdk"].one.start()  # open() is given up while there is no hub: its supervisor tries until there is one
-        for trial in trials.values():
+        for key, trial in trials.items():
+            trial.hear_more(before[key])
             trial.settle()
             trial.finish()
     row("kill -9 in the middle of such an outage: lost", "{:,}", {key: trial.lost for key, trial in trials.items()})
