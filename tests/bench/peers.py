@@ -171,7 +171,7 @@ def work_outage():
             trial.whole = trial.one.written() / max(1, trial.samples)
             trial.finish()
     title = f"broker away for {OUTAGE_S} s at {RATE} samples/s"
-    for what, form, name in ((f"{title}: accepted", "{:,}", "samples"), ("lost of them", "{:,}", "lost"), ("delivered twice", "{:,}", "twice"),
+    for what, form, name in ((f"{title}: accepted", "{:,}", "samples"), ("lost of them, or not back within 30 s", "{:,}", "lost"), ("delivered twice", "{:,}", "twice"),
                              ("out of order", "{:,}", "late"), ("broker back → all delivered, s", "{:.1f}", "drained"),
                              ("resident memory at its end, MB", "{:.1f}", "memory"),
                              ("written to the disk, bytes a sample, outage included", "{:,.0f}", "whole"),
@@ -198,7 +198,7 @@ def work_kill():
         before = {key: trial.judge.heard()["distinct"] for key, trial in trials.items()}
         for trial in trials.values():
             trial.link.command("restore hub")
-        trials["azure_sdk"].one.start()  # open() is given up while there is no hub: its supervisor tries until there is one
+        trials["azure_sdk"].one.start()  # its open() needs the hub
         for key, trial in trials.items():
             trial.hear_more(before[key])
             trial.settle()
