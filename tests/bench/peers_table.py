@@ -13,7 +13,7 @@ def cell(row, key):
     text = row["form"].format(value)
     if row["less"] is not None and best(row) == value:
         text = f"**{text}**"
-    if key != "tidegate" and own and row["less"] is not None and value:
+    if key != "tidegate" and own and row["less"] is not None and value / own >= 0.01:
         text += f" (×{value / own:.2g})" if value / own < 100 else f" (×{value / own:,.0f})"
     return text
 
