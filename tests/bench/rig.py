@@ -59,7 +59,7 @@ class Broker:
             f"keyfile {self.pki}/server.key", f"listener {self.plain_port} 127.0.0.1", "allow_anonymous true", "persistence false", "max_inflight_messages 0",
             "max_queued_messages 0", "set_tcp_nodelay true", "log_type error", "user root", ""]))
         self.process = self.stage.process("mosquitto", "/usr/sbin/mosquitto", "-c", config, env=self.env)
-        wait_until(lambda: accepts(self.port), 10, "mosquitto")
+        wait_until(lambda: accepts(self.port) and accepts(self.plain_port), 30, "mosquitto")
 
     def stop(self):
         self.process.stop()
