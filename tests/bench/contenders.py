@@ -44,7 +44,12 @@ class Judge(Program):
         return self.command(f"report {upto}")
 
     def until(self, distinct, seconds):
-        return self.command(f"wait {distinct} {int(seconds * 1000)}")
+        """What it has heard when so many different samples are there, or after that time."""
+        end = time.monotonic() + seconds
+        while True:
+            heard = self.command(f"wait {distinct} 2000")
+            if heard["distinct"] >= distinct or time.monotonic() >= end:
+                return heard
 
 
 class Contender:
