@@ -81,6 +81,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     if (l->state == TG_SESSION_QUEUED)
         tg_set_cancel_slot(l);
     tg_set_release_slot(l);
+    tg_link_reach_offline(l);
     l->set->out.len = 0;
     l->set->out.failed = false;
     l->generation = ++l->set->generation;
@@ -125,7 +126,15 @@ static uint64_t credential_stamp(const struct tg_link *l)
 static int64_t wait_for(struct tg_link *l, enum tg_retry retry)
 {
     uint32_t random = tg_random_u32();
+    int64_t top = tg_backoff_top(&l->backoff), least = l->wait_at_least_ms;
     int64_t wait = tg_link_uplink_wait(l, tg_backoff_next(&l->backoff, random));
+    if (l->was_throttled ||
+        l->short_lives > SHORT_LIVES) /* never soon by chance: the other side has had enough */
+        wait = (wait + top) / 2;
+    least += least / 10 * (int64_t)(random % 1000) / 1000; /* a site's neighbours were told the same time */
+    l->wait_at_least_ms = 0;
+    if (wait < least)
+        wait = least;
     switch (retry) {
     case TG_RETRY_NOW:
         return l->backoff.attempt > 1 ? wait : 0;
@@ -142,9 +151,11 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     bool told = strcmp(text, l->last_error) == 0 && tg_clock_mono_ms() - l->told_ms < TELL_AGAIN_MS;
     bool was_online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
     const char *what = tg_link_what_failed(l->state);
+    char next[80];
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
+    l->was_throttled = tg_link_reach_failed(l, tg_clock_mono_ms()) == TG_FAILURE_THROTTLED;
     snprintf(l->last_error, sizeof l->last_error, "%s", text);
     l->failures++;
     l->failures_in_a_row++;
@@ -152,11 +163,16 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     drop_connection(l, retry == TG_RETRY_NOW ? DISCONNECT_LINGER_MS : 0);
     wait = wait_for(l, retry);
     l->waits_for_change = retry == TG_RETRY_NEVER;
+    l->waits_for_way = !l->waits_for_change && tg_link_has_no_way(l);
+    if (l->waits_for_way)
+        wait = tg_link_slow_end(l);
+    snprintf(next, sizeof next, "retrying in %.1f s%s", (double)wait / 1000.0,
+             l->waits_for_change ? " or when its credential or the configuration changes" : "");
     /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
     tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
-           "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s%s", l->target.device_id,
-           l->config->name, what, text, (unsigned long long)tg_link_pending_rows(l), (double)wait / 1000.0,
-           l->waits_for_change ? " or when its credential or the configuration changes" : "");
+           "device=%s cloud=%s %s: %s; %llu samples are kept, %s", l->target.device_id, l->config->name, what,
+           text, (unsigned long long)tg_link_pending_rows(l),
+           l->waits_for_way ? "no way leads there now: connecting when one does" : next);
     if (!told)
         l->told_ms = tg_clock_mono_ms();
     wait_and_retry(l, wait);
@@ -191,15 +207,33 @@ static void wait_for_clock(struct tg_link *l, const char *text)
 
 void tg_link_fail_error(struct tg_link *l, const struct tg_error *err)
 {
+    l->fail_code = err->code;
     if (err->code == TG_ECLOCK)
         wait_for_clock(l, err->text);
     else
         tg_link_fail(l, err->text);
 }
 
+void tg_link_wait_for_way(struct tg_link *l)
+{
+    if (!l->waits_for_way)
+        tg_log(TG_LOG_DEBUG, "session", "device=%s cloud=%s waits for a way to its host", l->target.device_id,
+               l->config->name);
+    l->waits_for_way = true;
+    tg_link_reach_wanted(l);
+    wait_and_retry(l, tg_link_slow_end(l));
+}
+
 static void ask_for_slot(struct tg_link *l)
 {
     l->waits_for_clock = l->waits_for_change = false;
+    if (tg_link_has_no_way(l)) {
+        tg_link_wait_for_way(l);
+        return;
+    }
+    l->waits_for_way = false;
+    l->fail_code = TG_OK;
+    l->failed_as = TG_FAILURES;
     tg_link_set_state(l, TG_SESSION_QUEUED);
     tg_link_arm(l);
     tg_set_want_slot(l);
@@ -267,6 +301,13 @@ static uint16_t port_of(const struct tg_link *l)
                                       : tg_transport_default_port(c, l->cloud->type);
 }
 
+/* What waits for its TCP acknowledgement longer than it may wait for the broker's is lost; 1.5 × keepalive is the limit of all. */
+static uint32_t user_timeout_ms(const struct tg_settings *c)
+{
+    int64_t ack = tg_settings_int(c, "ack_timeout"), keepalive = tg_settings_int(c, "keepalive");
+    return (uint32_t)(ack < keepalive + keepalive / 2 ? ack : keepalive + keepalive / 2);
+}
+
 void tg_link_slot_granted(struct tg_link *l)
 {
     static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
@@ -285,6 +326,7 @@ void tg_link_slot_granted(struct tg_link *l)
     o.port = port_of(l);
     o.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout");
     o.handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout");
+    o.user_timeout_ms = user_timeout_ms(c);
     if (l->errand)
         o.ticket = NULL; /* of another server */
     tg_link_set_state(l, TG_SESSION_CONNECTING);
@@ -308,6 +350,7 @@ void tg_link_slot_granted(struct tg_link *l)
         return;
     }
     rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
+    tg_link_aims_at(l, o.proxy_host ? o.proxy_host : o.host);
     if (rc == TG_OK)
         rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
     tg_transport_fini(&transport);
@@ -323,6 +366,8 @@ void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
     struct tg_session *s, *next;
     uint64_t generation = l->generation;
     tg_set_release_slot(l);
+    if (!l->errand)
+        tg_link_reach_online(l, now);
     l->failures_in_a_row = 0;
     if (l->stream)
         tg_stream_stats(l->stream, &st);
@@ -513,6 +558,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     l->in = tg_buffer_init(TG_LINK_IN_LIMIT);
     l->generation = ++set->generation;
     l->renew_at_ms = l->wake_ms = INT64_MAX;
+    l->failed_as = TG_FAILURES;
     TAILQ_INIT(&l->sessions);
     TAILQ_INIT(&l->ready);
     TAILQ_INIT(&l->delayed);
@@ -549,6 +595,7 @@ void tg_link_start(struct tg_link *l)
     if (l->started)
         return;
     l->started = true;
+    tg_link_reach_wanted(l);
     if (!tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_START}))
         return;
     ask_for_slot(l);

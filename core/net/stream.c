@@ -95,6 +95,7 @@ static void go(struct tg_stream *s)
 void tg_stream_is_ready(struct tg_stream *s)
 {
     s->state = TG_STREAM_READY;
+    s->stats.ready = true;
     tg_deadline_set(&s->timer, INT64_MAX);
     s->cb.on_ready(s->user);
 }
@@ -277,6 +278,9 @@ static void on_connected(void *user, int fd, const struct tg_error *failure)
         tg_stream_end(s, &err);
         return;
     }
+    s->stats.connected = true;
+    if (s->o.user_timeout_ms)
+        tg_tcp_set_user_timeout(fd, s->o.user_timeout_ms);
     if (tg_tcp_stream_open(&s->tcp, s->loop, fd, QUEUE_LIMIT, &events, s, &err) < 0) {
         tg_stream_end(s, &err);
         return;
@@ -407,6 +411,17 @@ void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stat
         ret_stats->bytes_in = s->tcp.bytes_in;
         ret_stats->bytes_out = s->tcp.bytes_out;
     }
+}
+
+bool tg_stream_ends(const struct tg_stream *s, struct sockaddr_storage *ret_here,
+                    struct sockaddr_storage *ret_there)
+{
+    return s->stats.connected && !s->tcp_closing && tg_tcp_stream_ends(&s->tcp, ret_here, ret_there);
+}
+
+uint32_t tg_stream_unanswered(const struct tg_stream *s)
+{
+    return s->stats.connected && !s->tcp_closing ? tg_tcp_stream_unanswered(&s->tcp) : 0;
 }
 
 void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(void *user), void *user)

@@ -187,8 +187,8 @@ static void pause_until(struct tg_pubsub_core *c, int64_t now_ms, uint32_t rando
     e->wait_ms = tg_backoff_next(&c->o.backoff, random);
     if (tg_http_response_header(&c->http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds)) {
         seconds = seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S;
-        if (e->wait_ms < (int64_t)seconds * 1000)
-            e->wait_ms = (int64_t)seconds * 1000;
+        if (e->wait_ms < (int64_t)seconds * 1000) /* and up to a tenth more: others were told the same time */
+            e->wait_ms = (int64_t)seconds * 1000 + (int64_t)((uint64_t)seconds * 100 * random >> 32);
     }
     c->resume_ms = now_ms + e->wait_ms;
 }

@@ -1,0 +1,13 @@
+# What the kernel says of the way out, and how well clouds are reached.
+include(Purity)
+tg_purity_test(lint_purity_route LIBRARY tg_route ALLOW "tg_write_bytes")
+tg_purity_test(lint_purity_reach LIBRARY tg_reach)
+tg_fuzz(fuzz_route_message SOURCES fuzz/fuzz_route_message.c LINK tg_route SEEDS route_message)
+if(NOT TG_TESTS)
+  return()
+endif()
+tg_test(test_route_message SOURCES unit/test_route_message.c LINK tg_route LABELS unit)
+tg_test(test_route_watch SOURCES unit/test_route_watch.c LINK tg_net LABELS unit)
+tg_test(test_reach SOURCES unit/test_reach.c LINK tg_reach LABELS unit)
+tg_scenario(scenario_network_matrix b0940_network_matrix.py TIMEOUT 300)
+set_tests_properties(scenario_network_matrix PROPERTIES SKIP_RETURN_CODE 77)
