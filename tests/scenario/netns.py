@@ -25,8 +25,7 @@ import time
 
 import paho.mqtt.client as paho
 
-from control import die_with_parent
-from harness import PYTHON, Process, accepts, tail, wait_until
+from harness import PYTHON, Process, accepts, die_with_parent, tail, wait_until
 
 SKIP = 77
 HERE, THERE, NAME = "10.9.0.1", "10.9.0.2", "broker.test"
