@@ -179,6 +179,8 @@ static void act(struct round *r, struct tg_link *l, const struct tg_way *before,
     bool was_gone = tg_way_is_gone(before),
          is_other = before->state == TG_WAY_THERE && way->state == TG_WAY_THERE &&
                     (before->link != way->link || !tg_ip_same(&before->source, &way->source));
+    if (was_gone || is_other || tg_way_is_gone(way))
+        r->set->path_changed_ms = r->now;
     if (r->change->address_gone && address_is_gone(l, &here)) {
         snprintf(text, sizeof text, "its address here, %s, is gone: the network has changed",
                  tg_ip_text(&here, name));
@@ -234,7 +236,6 @@ void tg_session_set_ways_changed(struct tg_session_set *set, const struct tg_rou
                                  struct tg_ways *ret_ways)
 {
     struct round r = {.set = set, .change = change, .ways = ret_ways, .now = tg_clock_mono_ms()};
-    set->path_changed_ms = r.now;
     go_round(&r);
 }
 

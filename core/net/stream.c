@@ -157,7 +157,13 @@ static void process_tls(struct tg_stream *s, struct tg_bytes in)
         tg_stream_shake(s, in);
         return;
     }
+    bool is_http = tg_bytes_starts(in, "HTTP/");
     rc = tg_tls_stream_handshake(s->tls, &in, &err);
+    if (rc < 0 && is_http)
+        tg_error_set(
+            &err, TG_ETLS,
+            "%.120s does not speak TLS on this port: it answers HTTP, as a captive portal or a proxy does",
+            s->host);
     if (rc < 0)
         tg_stream_end(s, &err);
     else if (rc > 0)
@@ -202,6 +208,9 @@ static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
         tg_stream_layer_cut(s, what, uv_error == UV_EOF ? TG_EPROTO : code, err);
     else if (uv_error == UV_EOF)
         tg_error_set(err, TG_EEOF, "%.120s:%u closed the connection", s->host, s->o.port);
+    else if (uv_error == UV_ETIMEDOUT && s->stats.ready)
+        tg_error_set(err, code, "%.120s:%u does not answer any more: what was sent arrives nowhere", s->host,
+                     s->o.port);
     else
         tg_error_set(err, code, "%.120s:%u: %s%s", s->host, s->o.port, uv_strerror(uv_error),
                      s->state == TG_STREAM_HANDSHAKING ? " in the TLS handshake" : "");

@@ -7,7 +7,9 @@ the operator reads what is wrong, a dead connection is found in time, and one is
     b0940_network_matrix.py --cell link_down     one, with all that it says
 
 TIDEGATE_NETWORK_TRIALS=n does each n times (./dev prove)."""
+import base64
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -17,12 +19,16 @@ import sys
 import tempfile
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
 import netns
 from field import simulated
 from gateway import Gateway, configuration
 from harness import BUILD, Stage, wait_until
 from netns import HERE, NAME, PORT, THERE, Cloud, Dns, Middlebox, Server, Site
-from pki import Pki
+from pki import Pki, issue, pem, write, write_key
 from proof import count, report
 
 TRIALS = count("TIDEGATE_NETWORK_TRIALS", 1)
@@ -137,7 +143,7 @@ class Play:
         if self.bad:
             for packet in self.bad.command("seen")["packets"]:
                 if packet["packet"] == "publish":
-                    self.take(json.loads(__import__("base64").b64decode(packet["payload"])))
+                    self.take(json.loads(base64.b64decode(packet["payload"])))
         else:
             self.seen, self.repeats = {}, 0
             for sample in self.cloud.samples():
@@ -259,8 +265,9 @@ def silent_drop_down(play):
     play.online()
 
 
-@cell(40, r"no PINGRESP within 10000 ms")
+@cell(40, r"does not answer any more: what was sent arrives nowhere")
 def silent_drop_up_idle(play):
+    """The ping goes nowhere: TCP gives up after ack_timeout."""
     play.place()
     play.begin(every="1h")
     wait_until(lambda: play.session()["pending"] == 0, 30, "the first sample")
@@ -356,7 +363,7 @@ def accepts_and_closes(play):
     until_the_cloud_is_back(play, server, 60)
 
 
-@cell(12, r"(?i)HTTP|not TLS|no TLS")
+@cell(12, r"does not speak TLS on this port: it answers HTTP, as a captive portal")
 def captive_portal(play):
     def portal(connection):
         connection.recv(65536)
@@ -371,7 +378,7 @@ def captive_portal(play):
 
 @cell(12, r"certificate")
 def captive_portal_tls(play):
-    other = Pki(play.stage.path("portal"), names=[NAME])
+    other = make_pki(play.stage.path("portal"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(other.path("server.pem"), other.path("server.key"))
 
@@ -503,6 +510,15 @@ def throws_out(play):
 
 # --- all of them ---------------------------------------------------------------------------------------------------
 
+def make_pki(folder):
+    """A server's certificate for the name and the address."""
+    pki, key = Pki(folder), rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    sans = [x509.DNSName(NAME), x509.IPAddress(ipaddress.ip_address(HERE))]
+    write(pki.path("server.pem"), pem(issue(NAME, key, pki.root, sans=sans, usage=ExtendedKeyUsageOID.SERVER_AUTH)), 0o644)
+    write_key(pki.path("server.key"), key)
+    return pki
+
+
 def run_cell(name, folder):
     _, _, says, function = next(row for row in CELLS if row[0] == name)
     pki = Pki.__new__(Pki)  # made by the program that started this one
@@ -547,12 +563,12 @@ def summary(runs):
 def main():
     netns.own()
     if sys.argv[1:2] == ["--cell"]:
-        folder = sys.argv[3] if len(sys.argv) > 3 else Pki(tempfile.mkdtemp(prefix="tidegate-pki-"), names=[NAME]).folder
-        run_cell(sys.argv[2], folder)
+        with tempfile.TemporaryDirectory(prefix="tidegate-pki-") as folder:
+            run_cell(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else make_pki(folder).folder)
         return 0
     with Stage() as stage:
         begin = time.monotonic()
-        pki = Pki(stage.path("pki"), names=[NAME])
+        pki = make_pki(stage.path("pki"))
         results = run_all(pki.folder)
     failed = 0
     for name, _, _, function in CELLS:
