@@ -106,12 +106,19 @@ class Cloud:
         self.stage, self.log, self.port, self.messages = stage, stage.path("mosquitto.log"), port, []
         self.process = None
         self.pki = pki
+        subscribed = threading.Event()
+        # Whoever publishes before there is a listener is not heard, so the door opens when there is one.
+        door = f'table inet door {{\nchain input {{ type filter hook input priority 1;\niifname "cloud0" tcp dport {port} reject with tcp reset\n}}\n}}\n'
+        subprocess.run(["nft", "-f", "-"], input=door, text=True, check=True)
         self.start()
         self.client = paho.Client("back", protocol=paho.MQTTv311)
         self.client.on_connect = lambda client, user, flags, code: client.subscribe("#", 1)
+        self.client.on_subscribe = lambda client, user, number, granted: subscribed.set()
         self.client.on_message = lambda client, user, message: self.messages.append((time.monotonic(), message.payload))
         self.client.connect("127.0.0.1", BACK)
         self.client.loop_start()
+        assert subscribed.wait(30), "mosquitto takes no subscription"
+        subprocess.run(["nft", "delete table inet door"], check=True)
 
     def start(self):
         lines = ["per_listener_settings true", "persistence false", "sys_interval 0", "max_queued_messages 0", "set_tcp_nodelay true",
