@@ -16,6 +16,7 @@
  *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
+ *   link_clock.c     what a wall clock that was set means for it
  *   link_uplink.c    what the site's way to the network means for it
  *   link_way.c       what the kernel says of that way
  *   link_reach.c     what its connects and failures say of the cloud
@@ -208,7 +209,9 @@ struct tg_link_protocol {
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
     void (*probe)(struct tg_link *l,
                   int64_t now_ms); /* writes what shows whether the connection still stands; NULL = cannot */
-    const char *identity;          /* what proves it when that is not the cloud's `identity`; NULL = it is */
+    void (*clock_set)(struct tg_link *l,
+                      int64_t now_ms); /* the wall clock was set; NULL = it does not matter */
+    const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
 };
 
 /* What an errand found (link_assign.c). */
@@ -290,8 +293,10 @@ struct tg_link {
         suspect_at_ms;  /* the silence before the last failure, and when that was; 0 = none */
     int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t credential_stamp;              /* of the credential's files when they were last read */
-    int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
+    int64_t renew_plan_ms,
+        credential_life_ms;       /* renew_at_ms as it was when the token was made; how long that lives */
+    uint64_t credential_stamp;    /* of the credential's files when they were last read */
+    int64_t credential_expires_s; /* of the token of this connection, Unix time; 0 = none */
     int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
     uint64_t generation;                    /* of the connection, unique in the set */
 

@@ -327,6 +327,8 @@ static void describe_wait(const struct tg_session *s, struct tg_session_stats *s
                    : l->waits_for_way    ? TG_SESSION_WAITS_WAY
                                          : TG_SESSION_WAITS_BACKOFF;
         st->retry_at_ms = l->retry_at_ms;
+    } else if (tg_feed_waits_for_clock(s->feed) && tg_feed_available(s->feed) == 0) {
+        st->wait = TG_SESSION_WAITS_CLOCK;
     } else if (st->state == TG_SESSION_ATTACHING && s->restart_ms != INT64_MAX) {
         st->wait = TG_SESSION_WAITS_BACKOFF;
         st->retry_at_ms = s->restart_ms;

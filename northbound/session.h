@@ -45,8 +45,8 @@ const char *tg_session_state_name(enum tg_session_state state);
 enum tg_session_wait {
     TG_SESSION_WAITS_NOT,
     TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
-    TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
-    TG_SESSION_WAITS_WAY,     /* a route: none leads to its host now */
+    TG_SESSION_WAITS_CLOCK, /* the time to be set: no token or certificate can be judged before, or (online) no sample be sent */
+    TG_SESSION_WAITS_WAY, /* a route: none leads to its host now */
     TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
 };
 

@@ -51,6 +51,9 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
 enum tg_uplink { TG_UPLINK_UNKNOWN, TG_UPLINK_UP, TG_UPLINK_DOWN };
 /* The same again changes nothing. UNKNOWN: nobody says any more; sessions go on as without. */
 void tg_session_set_uplink(struct tg_session_set *set, enum tg_uplink uplink);
+/* The wall clock has a valid time now, or was set: tokens made by the old one are made anew, spread over time; sessions that wait for
+ * it, or that were refused for good, try again. */
+void tg_session_clock_set(struct tg_session_set *set);
 
 /* Of all clouds together. */
 const struct tg_reach *tg_session_set_reach(const struct tg_session_set *set);

@@ -161,7 +161,14 @@ static void print_site(const json_t *g, bool colours)
         printf("clock from %s, right within %.1f s: the system's has no valid time\n",
                text(clock, "offered_by"), (double)number(clock, "uncertainty_ms") / 1000.0);
     else if (strcmp(source, "none") == 0)
-        printf("clock %swithout a valid time%s\n", colour("down", colours), off);
+        printf("clock %swithout a valid time%s%s%s\n", colour("down", colours), off,
+               text(clock, "text")[0] ? ": " : "", text(clock, "text"));
+    else if (strcmp(source, "held") == 0)
+        printf("clock %sfallen back%s before 2026: the time goes on from what it was\n",
+               colour("down", colours), off);
+    if (json_object_get(clock, "last_jump_ms") && number(clock, "last_jump_ago_ms") < TELL_NOTICE_MS)
+        printf("clock set by %+.1f s, %lld s ago\n", (double)number(clock, "last_jump_ms") / 1000.0,
+               number(clock, "last_jump_ago_ms") / 1000);
 }
 
 static void print_process(const json_t *p)

@@ -52,6 +52,7 @@ static void close_the_rest(void *user)
     g->twins = NULL;
     tg_deadline_close(&g->adopt, NULL);
     tg_gateway_site_close(g);
+    tg_gateway_clock_close(g);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -91,7 +92,8 @@ static void count_busy(void *user, struct tg_session *session)
 {
     struct tg_session_stats st;
     tg_session_stats(session, &st);
-    if (st.state == TG_SESSION_ONLINE && (st.in_flight > 0 || st.pending > 0))
+    if (st.state == TG_SESSION_ONLINE &&
+        (st.in_flight > 0 || (st.pending > 0 && st.wait != TG_SESSION_WAITS_CLOCK)))
         ++*(uint32_t *)user;
 }
 
@@ -424,6 +426,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK && tg_health_new(&g->loop, is_alive, status_line, g, &g->health) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
     if (rc == TG_OK)
+        tg_gateway_clock_start(g);
+    if (rc == TG_OK)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
         rc = tg_store_retire_undeclared(g->store, err);
@@ -458,6 +462,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
         tg_gateway_discover_init(g);
         tg_gateway_site_init(g);
+        tg_gateway_clock_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",

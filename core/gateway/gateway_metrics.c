@@ -193,6 +193,8 @@ static int make_room(const struct tg_gateway *g, struct tg_metrics *m)
 static void take(struct tg_gateway *g, struct tg_metrics *m)
 {
     int64_t now = tg_clock_mono_ms();
+    struct tg_store_stats st;
+    tg_store_stats(g->store, &st);
     m->gateway = (struct tg_metrics_gateway){
         .version = TG_VERSION,
         .uptime_ms = now - g->started_ms,
@@ -205,6 +207,9 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .network_changes = g->network.changes,
         .uplink_changes = g->site.changes,
         .uplink_up = g->site.uplink == TG_UPLINK_UNKNOWN ? TG_METRICS_NONE : g->site.uplink == TG_UPLINK_UP,
+        .clock_state = tg_clock_source_name(tg_clock_source()),
+        .clock_jumps = g->clock.jumps,
+        .clock_waiting = st.waiting_rows,
         .clock_offered = tg_clock_source() == TG_CLOCK_OFFERED,
         .clock_difference_ms = g->site.has_difference ? g->site.difference_ms : TG_METRICS_NONE};
     take_outbox(g, &m->outbox);

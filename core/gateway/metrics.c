@@ -44,6 +44,16 @@ static const struct row gateway_rows[] = {
      .offset = FIELD(gateway, uplink_up), .kind = I64},
     {"tidegate_uplink_changes_total", "counter", "How often that has changed.",
      .offset = FIELD(gateway, uplink_changes), .kind = U64},
+    {"tidegate_clock_state", "gauge",
+     "1 for where the time is from: system, offered (by a device), held (the system's is not valid any more) "
+     "or "
+     "none.",
+     .text_label = "state", .offset = FIELD(gateway, clock_state), .kind = TEXT},
+    {"tidegate_clock_jumps_total", "counter", "How often the wall clock was set while the gateway ran.",
+     .offset = FIELD(gateway, clock_jumps), .kind = U64},
+    {"tidegate_clock_waiting_samples", "gauge",
+     "Samples that wait for a valid time, taken before the clock was set.",
+     .offset = FIELD(gateway, clock_waiting), .kind = U64},
     {"tidegate_clock_offered", "gauge",
      "1 while the time is the one that a device offered, for the system has none.",
      .offset = FIELD(gateway, clock_offered), .kind = I64},

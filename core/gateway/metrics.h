@@ -27,9 +27,9 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
-    uint64_t http_requests, uplink_changes;
-    int64_t network_up; /* 1 or 0; NONE: not known */
-    uint64_t network_changes;
+    uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
+    const char *clock_state;                               /* where the time is from */
+    int64_t network_up;                                    /* 1 or 0; NONE: not known */
     int64_t uplink_up, clock_offered, clock_difference_ms; /* 1 or 0; NONE: not known */
     bool complete;                                         /* set by tg_metrics_write() */
 };
