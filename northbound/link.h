@@ -18,6 +18,7 @@
  *   link_expiry.c    certificates that end soon
  *   link_clock.c     what a wall clock that was set means for it
  *   link_uplink.c    what the site's way to the network means for it
+ *   link_wait.c      how long it waits, what for, and what ends it
  *   link_way.c       what the kernel says of that way
  *   link_reach.c     what its connects and failures say of the cloud
  *   link_assign.c    errands before the connection proper, and what they found
@@ -329,8 +330,6 @@ void tg_link_arm(struct tg_link *l);
 void tg_link_fail(struct tg_link *l, const char *text);
 void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text);
 void tg_link_fail_error(struct tg_link *l, const struct tg_error *err);
-/* WAITING, until a way leads there. */
-void tg_link_wait_for_way(struct tg_link *l);
 /* DISCONNECT and a new connection at once: a renewed credential, the end of an errand. */
 void tg_link_reconnect(struct tg_link *l, const char *why);
 /* After something has happened on the connection: sends what may be sent, or connects anew once the window is empty. */
@@ -342,6 +341,22 @@ void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leavin
 
 /* The timer is closed, and no thread is at work for the link: frees it and tells. */
 void tg_link_close_finish(struct tg_link *l);
+
+/* --- link_wait.c --- */
+#define TG_LINK_CLOCK_LOOK_MS 1000
+#define TG_LINK_SHORT_LIVES   2 /* so many connections in a row that end soon may be accidents */
+/* The wait after a failure. */
+int64_t tg_link_wait_time(struct tg_link *l, enum tg_retry retry);
+/* WAITING, for so long. */
+void tg_link_wait(struct tg_link *l, int64_t wait_ms);
+/* WAITING, until a way leads there. */
+void tg_link_wait_for_way(struct tg_link *l);
+/* Connects when it gets a slot, or waits for its way. */
+void tg_link_ask_for_slot(struct tg_link *l);
+/* WAITING, and its deadline has passed: what for? */
+void tg_link_waited(struct tg_link *l, int64_t now_ms);
+/* A number for the state of its credential's files. */
+uint64_t tg_link_credential_stamp(const struct tg_link *l);
 
 /* --- link_kinds.c --- */
 const struct tg_link_protocol *tg_link_protocol_of(const struct tg_cloud_type *type);
