@@ -135,7 +135,8 @@ const struct tg_option tg_config_cloud_options[] = {
      .min = 30 * SECOND_MS,
      .max = 1177 * SECOND_MS,
      .default_text = "240s",
-     .doc = "How long a session may be silent before it sends a ping."},
+     .doc = "How long a session may be silent before it sends a ping; sooner where the path forgets silent "
+            "connections."},
     {.name = "max_in_flight",
      .type = TG_OPTION_INT,
      .min = 1,

@@ -81,6 +81,7 @@ static void close_store(void *user)
 
 static void close_sessions(struct tg_gateway *g)
 {
+    tg_network_close(&g->network);
     if (g->sessions)
         tg_session_set_close(g->sessions, close_store, g);
     else
@@ -238,6 +239,13 @@ static struct tg_bytes on_reported(void *user, struct tg_session *session)
     return tg_twins_reported(checked(user)->twins, session);
 }
 
+static void on_session_state(void *user, struct tg_session *session, enum tg_session_state state)
+{
+    (void)session;
+    (void)state;
+    tg_network_stir(&checked(user)->network);
+}
+
 bool tg_gateway_store_moves(struct tg_gateway *g)
 {
     struct tg_store_stats st;
@@ -383,8 +391,10 @@ static int start_signals(struct tg_gateway *g)
 
 static int start(struct tg_gateway *g, struct tg_error *err)
 {
-    static const struct tg_session_callbacks callbacks = {
-        .on_command = on_command, .on_desired = on_desired, .reported = on_reported};
+    static const struct tg_session_callbacks callbacks = {.on_command = on_command,
+                                                          .on_state = on_session_state,
+                                                          .on_desired = on_desired,
+                                                          .reported = on_reported};
     const struct tg_config *config = g->model->config;
     const char *state_dir = tg_settings_text(config->gateway, "state_dir");
     int rc = start_store(g, config, err);
@@ -399,8 +409,10 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
-    if (rc == TG_OK)
+    if (rc == TG_OK) {
         tg_gateway_lend_carrier(g);
+        tg_network_open(&g->network, &g->loop, g->sessions);
+    }
     if (rc == TG_OK &&
         tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");

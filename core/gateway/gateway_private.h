@@ -11,6 +11,7 @@
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
 #include "core/gateway/http.h"
+#include "core/gateway/network.h"
 #include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
@@ -111,6 +112,7 @@ struct tg_gateway {
     uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     struct tg_site site;
+    struct tg_network network;
     struct tg_gateway_clock clock;
     uint64_t source_count; /* that have ever run */
     uint32_t closing;      /* instances and devices that are on their way out */

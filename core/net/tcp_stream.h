@@ -42,6 +42,11 @@ int tg_tcp_stream_open(struct tg_tcp_stream *s, struct tg_loop *loop, int fd, si
  * A broken socket shows in on_end. */
 int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes) TG_CHECKED;
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s);
+/* Both ends of it. False: it has ended. */
+bool tg_tcp_stream_ends(const struct tg_tcp_stream *s, struct sockaddr_storage *ret_here,
+                        struct sockaddr_storage *ret_there);
+/* How often in a row the kernel has sent the same data again (its timer's back-off). */
+uint32_t tg_tcp_stream_unanswered(const struct tg_tcp_stream *s);
 /* Segments sent and received so far, those without data and those sent again included. 0 when the kernel does not say. A
  * system call. */
 uint64_t tg_tcp_stream_segments(const struct tg_tcp_stream *s);

@@ -248,6 +248,8 @@ static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
 {
     struct tg_pubsub_link *p = of(l);
     int64_t now = tg_clock_mono_ms();
+    if (p->core.http.status == 429 || p->core.http.status == 503)
+        tg_link_reach_throttled(l);
     bool told = strcmp(p->told, e->text) == 0 && now - p->told_ms < TELL_AGAIN_MS;
     if (!told) {
         snprintf(p->told, sizeof p->told, "%s", e->text);

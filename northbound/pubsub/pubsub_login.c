@@ -59,6 +59,20 @@ static int give_token(struct tg_link *l, const char *token, int64_t life_s)
                                 tg_clock_mono_ms() / 1000 + (life_s * 3 + 3) / 4);
 }
 
+/* A token service that has had enough may say for how long. */
+static void look_for_pause(struct tg_link *l)
+{
+    const struct tg_http_response *http = &of(l)->token_http;
+    struct tg_bytes value;
+    uint32_t seconds = 0;
+    if (http->status != 429 && http->status != 503)
+        return;
+    l->failed_as = TG_FAILURE_THROTTLED;
+    if (tg_http_response_header(http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds))
+        l->wait_at_least_ms =
+            (int64_t)(seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S) * 1000;
+}
+
 static void token_answered(struct tg_link *l)
 {
     struct tg_pubsub_link *p = of(l);
@@ -73,8 +87,10 @@ static void token_answered(struct tg_link *l)
     explicit_bzero(token, sizeof token);
     if (rc == TG_OK)
         token_came(l);
-    else
+    else {
+        look_for_pause(l);
         token_failed(l, retry, err.text);
+    }
 }
 
 static void on_token_ready(void *user)
