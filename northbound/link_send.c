@@ -30,6 +30,8 @@ static void advance(struct tg_link *l)
             uint64_t next = l->first_tag + 1;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
+            l->cloud->wire.total.samples += b->count;
+            l->cloud->wire.total.messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
                 tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
             /* One call for a run of batches of the same session. */
@@ -482,6 +484,18 @@ void tg_link_unqueue(struct tg_session *s)
     s->queue = TG_QUEUE_NONE;
 }
 
+/* The delay is the same for all, so mostly this is the end; not when a budget has just shortened it. */
+static void insert_by_due(struct tg_link *l, struct tg_session *s)
+{
+    struct tg_session *before = TAILQ_LAST(&l->delayed, tg_session_list);
+    while (before && before->batch_due_ms > s->batch_due_ms)
+        before = TAILQ_PREV(before, tg_session_list, in_queue);
+    if (before)
+        TAILQ_INSERT_AFTER(&l->delayed, before, s, in_queue);
+    else
+        TAILQ_INSERT_HEAD(&l->delayed, s, in_queue);
+}
+
 void tg_link_queue(struct tg_session *s, int64_t now_ms)
 {
     struct tg_link *l = s->link;
@@ -499,9 +513,11 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms)
         return;
     }
     if (s->queue == TG_QUEUE_NONE) {
-        s->batch_due_ms = now_ms + l->max_delay_ms; /* the first row of a new batch has just come */
+        /* The first row of a new batch has just come. */
+        s->batch_due_ms =
+            now_ms + (l->cloud->month_budget_bytes ? l->cloud->delay.delay_ms : l->max_delay_ms);
         s->queue = TG_QUEUE_DELAYED;
-        TAILQ_INSERT_TAIL(&l->delayed, s, in_queue); /* the delay is the same for all, so this is in order */
+        insert_by_due(l, s);
     }
 }
 
