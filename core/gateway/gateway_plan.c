@@ -30,10 +30,10 @@ static void put_rates(json_t *j, const struct tg_wire_span *s)
 static json_t *budget_json(const struct tg_cloud_stats *c)
 {
     const struct tg_delay_plan *p = c->delay;
-    json_t *j = json_pack("{s:I,s:s,s:I,s:I,s:I}", "month_bytes", (json_int_t)c->month_budget_bytes, "state",
-                          tg_delay_plan_state_name(p->state), "delay_ms", (json_int_t)p->delay_ms,
-                          "max_delay_ms", (json_int_t)p->shortest_ms, "longest_delay_ms",
-                          (json_int_t)p->longest_ms);
+    json_t *j =
+        json_pack("{s:I,s:s,s:I,s:I,s:I}", "month_bytes", (json_int_t)c->month_budget_bytes, "state",
+                  tg_delay_plan_state_name(p->state), "delay_ms", (json_int_t)p->delay_ms, "max_delay_ms",
+                  (json_int_t)p->shortest_ms, "longest_delay_ms", (json_int_t)p->longest_ms);
     char text[200];
     if (!j || p->state == TG_DELAY_NORMAL)
         return j;
@@ -53,13 +53,12 @@ json_t *tg_wire_json(const struct tg_cloud_stats *c, int64_t now_ms)
     struct tg_wire_span whole = tg_wire_meter_whole(c->wire, now_ms),
                         hour = tg_wire_meter_hour(c->wire, now_ms);
     json_t *last = json_object(),
-           *j = json_pack("{s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "bytes_in", (json_int_t)t->bytes_in,
-                          "bytes_out", (json_int_t)t->bytes_out, "ip_bytes", (json_int_t)tg_wire_ip_bytes(t),
-                          "messages", (json_int_t)t->messages, "samples", (json_int_t)t->samples,
-                          "handshakes", "full", (json_int_t)t->full_handshakes, "resumed",
-                          (json_int_t)t->resumed_handshakes, "full_bytes",
-                          (json_int_t)t->full_handshake_bytes, "resumed_bytes",
-                          (json_int_t)t->resumed_handshake_bytes);
+           *j = json_pack(
+               "{s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "bytes_in", (json_int_t)t->bytes_in, "bytes_out",
+               (json_int_t)t->bytes_out, "ip_bytes", (json_int_t)tg_wire_ip_bytes(t), "messages",
+               (json_int_t)t->messages, "samples", (json_int_t)t->samples, "handshakes", "full",
+               (json_int_t)t->full_handshakes, "resumed", (json_int_t)t->resumed_handshakes, "full_bytes",
+               (json_int_t)t->full_handshake_bytes, "resumed_bytes", (json_int_t)t->resumed_handshake_bytes);
     if (!j || !last) {
         json_decref(last);
         return j;
