@@ -226,7 +226,7 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
         if (!ob->cursors[i].active || ob->cursors[i].acked_seq >= seq)
             continue;
-        int code = tg_outbox_advance(ob, i, seq, id, true, err);
+        int code = tg_outbox_advance(ob, i, seq, id, 1u << reason, err);
         if (code != TG_OK)
             return code;
         missed = true;
@@ -236,11 +236,7 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, device);
     if (!d)
         return tg_error_set(err, TG_ENOMEM, "out of memory while evicting samples");
-    d->dropped[reason]++;
-    if (d->gap_last + 1 != seq || d->gap_first == 0)
-        d->gap_first = seq;
-    d->gap_last = seq;
-    d->dirty = true;
+    tg_outbox_count_drops(ob, d, seq, seq, 1, reason);
     return TG_OK;
 }
 
@@ -300,6 +296,13 @@ static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
     return code;
 }
 
+enum tg_outbox_age tg_outbox_age(int64_t time_ms, int64_t cutoff_ms)
+{
+    if (!tg_clock_plausible(time_ms))
+        return TG_OUTBOX_AGE_UNKNOWN;
+    return time_ms < cutoff_ms ? TG_OUTBOX_OLD : TG_OUTBOX_YOUNG;
+}
+
 /* Up to which id rows are older than the cutoff. A stamp from before the clock was set says nothing of the
  * age: such a row goes with the next one behind it that can be judged. */
 static int find_expired(struct tg_outbox *ob, int64_t cutoff_ms, uint64_t *ret_last, struct tg_error *err)
@@ -311,12 +314,11 @@ static int find_expired(struct tg_outbox *ob, int64_t cutoff_ms, uint64_t *ret_l
     (void)sqlite3_bind_int64(st, 2, (int64_t)ob->committed_id);
     (void)sqlite3_bind_int64(st, 3, ENFORCE_CHUNKS * TG_OUTBOX_EVICT_ROWS);
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        int64_t time_ms = sqlite3_column_int64(st, 3);
-        if (!tg_clock_plausible(time_ms))
-            continue;
-        if (time_ms >= cutoff_ms)
+        enum tg_outbox_age age = tg_outbox_age(sqlite3_column_int64(st, 3), cutoff_ms);
+        if (age == TG_OUTBOX_YOUNG)
             break;
-        last = (uint64_t)sqlite3_column_int64(st, 0);
+        if (age == TG_OUTBOX_OLD)
+            last = (uint64_t)sqlite3_column_int64(st, 0);
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         code = tg_outbox_fail(ob, rc, err, "looking for old samples");
@@ -423,6 +425,8 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
         while (code == TG_OK && !done && expired > 0)
             code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
     }
+    if (code == TG_OK)
+        code = tg_outbox_quota_enforce(ob, tg_clock_plausible(wall_ms) ? wall_ms : 0, err);
     return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
 }
 

@@ -44,6 +44,8 @@ int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
     ret_state->dropped = c->dropped;
     ret_state->acked = c->acked_seq - c->base_seq - c->skipped - c->dropped;
     ret_state->accepted = ret_state->acked + ret_state->dropped + ret_state->pending;
+    ret_state->gap = c->gap;
+    ret_state->tell_seq = c->tell_seq;
     return TG_OK;
 }
 
