@@ -93,6 +93,11 @@ static void declare_cursor(struct model *m, int d, int c, bool anew)
         for (uint32_t i = 0; mc->ever && i < m->d[d].count; i++)
             if (m->d[d].seqs[i] > mc->acked_seq)
                 lose(mc, m->d[d].seqs[i]);
+        /* Numbers in between that were never stored may be counted with them. */
+        uint64_t untold = state_of(f, mc->handle).gap.count;
+        assert_in_range(untold, mc->lost_ever - mc->told_ever,
+                        mc->lost_ever - mc->told_ever + (mc->ever ? m->d[d].last_seq - mc->acked_seq : 0));
+        mc->lost_ever = untold + mc->told_ever;
         mc->exists = mc->ever = true;
         mc->base = mc->acked_seq = m->d[d].last_seq;
         mc->acked = mc->dropped = 0;
