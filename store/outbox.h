@@ -118,6 +118,8 @@ struct tg_outbox_cursor_state {
     struct tg_gap gap;                 /* what the cloud will not get and has not acknowledged to know */
     uint64_t tell_seq;                 /* the gap record that is on its way to it; 0 = none */
 };
+/* Rises with every change of a cursor's gap or tell_seq. */
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob);
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 

@@ -310,6 +310,10 @@ int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *g
     struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, c->device);
     if (!d)
         return fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while noting a gap"));
+    /* Never more than there are: the cursor passes them in this transaction, or has passed them. */
+    uint64_t upto = gap->last_seq > c->acked_seq ? gap->last_seq : c->acked_seq;
+    uint64_t most = upto - c->base_seq - c->skipped - c->dropped;
+    quarantined = quarantined < most ? quarantined : most;
     c->dropped += quarantined;
     tg_outbox_count_drops(ob, d, gap->first_seq, gap->last_seq, quarantined, TG_DROP_QUARANTINE);
     return TG_OK;

@@ -28,6 +28,11 @@ const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device)
     return device < ob->device_count ? ob->devices[device].name : NULL;
 }
 
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob)
+{
+    return ob->gap_serial;
+}
+
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state)
 {
