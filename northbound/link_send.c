@@ -180,11 +180,18 @@ static bool window_is_open(struct tg_link *l)
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */
 
+static bool is_gap(const struct tg_row *row)
+{
+    return tg_gap_is_record(tg_bytes(row->body, row->body_len));
+}
+
 /* The name of the i-th value of a sample; empty when it cannot be read. */
 static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
     struct tg_sample_reader r;
     struct tg_named_value v;
+    if (is_gap(row))
+        return tg_bytes_str(TG_GAP_POINT);
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0)
         return (struct tg_bytes){0};
     for (uint32_t n = 0; tg_sample_reader_next(&r, &v) > 0; n++)
@@ -196,7 +203,7 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 static uint16_t parts_of(const struct tg_link *l, const struct tg_row *row)
 {
     struct tg_sample_reader r;
-    if (!l->per_point)
+    if (!l->per_point || is_gap(row))
         return 1;
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0 || r.count == 0)
         return 1;
@@ -233,7 +240,20 @@ static int encode_by_profile(struct tg_link *l, struct message *m, const struct 
     return n;
 }
 
-/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written. */
+/* How many of the rows come before a gap record that the format has no place for. */
+static uint32_t before_unsaid(const struct tg_link *l, const struct tg_format_context *c,
+                              const struct message *m)
+{
+    uint32_t n = 0;
+    if (!l->format || !l->format->says_gaps || l->format->says_gaps(c))
+        return m->count;
+    while (n < m->count && !is_gap(m->rows[n]))
+        n++;
+    return n;
+}
+
+/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written; TG_EUNSUPPORTED: it is a
+ * gap record, and the format has no place for those. */
 static int encode(struct tg_link *l, struct message *m)
 {
     struct tg_format_sample samples[1000];
@@ -247,6 +267,9 @@ static int encode(struct tg_link *l, struct message *m)
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
+    m->count = before_unsaid(l, &c, m);
+    if (m->count == 0)
+        return TG_EUNSUPPORTED;
     for (uint32_t i = 0; i < m->count; i++)
         samples[i] =
             (struct tg_format_sample){m->rows[i]->seq, tg_bytes(m->rows[i]->body, m->rows[i]->body_len)};
@@ -308,14 +331,22 @@ void tg_link_quarantine(struct tg_session *s, int rc)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
+    if (rc ==
+        TG_EUNSUPPORTED) { /* nothing is wrong with it: this cloud's format has no place for gap records */
+        tg_feed_ack(s->feed, row->seq, row->id);
+        tg_row_unref(row);
+        return;
+    }
     tg_log(TG_LOG_ERROR, "session",
-           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out, counted as quarantined "
+           "and told to the "
+           "cloud as a gap; the next one follows",
            s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
     snprintf(text, sizeof text, "sample seq=%llu, which cannot be sent (%s)", (unsigned long long)row->seq,
              tg_code_text(rc));
     tg_session_notice(s, text);
     s->stats.left_out++;
-    tg_feed_ack(s->feed, row->seq, row->id);
+    tg_feed_quarantine(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }
 

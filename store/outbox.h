@@ -41,6 +41,9 @@ enum tg_drop_reason {
     TG_DROP_REASONS = 6
 };
 
+/* "limit", "age", "disk_full" …, as status, metrics and `outbox stats` have it. */
+const char *tg_drop_reason_name(int reason);
+
 struct tg_outbox_options {
     const char *dir; /* must exist; the database is <dir>/outbox.db */
     enum tg_durability durability;

@@ -6,6 +6,13 @@
 
 #include <sys/stat.h>
 
+const char *tg_drop_reason_name(int reason)
+{
+    static const char *const names[TG_DROP_REASONS] = {"limit",      "age",   "disk_full",
+                                                       "quarantine", "quota", "removed"};
+    return names[reason];
+}
+
 uint64_t tg_outbox_last_id(const struct tg_outbox *ob)
 {
     return ob->committed_id;

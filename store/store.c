@@ -386,10 +386,13 @@ void tg_feed_close(struct tg_feed *f)
     tg_feeds_close(f);
 }
 
-int tg_store_retire_undeclared(struct tg_store *s, struct tg_error *err)
+int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg_error *err)
 {
     struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
-    return tg_store_thread_call(&s->thread, &call);
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK)
+        *ret_rows = call.rows;
+    return rc;
 }
 
 int tg_store_left(struct tg_store *s, const struct tg_outbox_declaration *configured, uint32_t count,

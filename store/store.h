@@ -89,8 +89,9 @@ int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_devi
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user),
                  void *user, struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);
-/* At the start, after all declarations: what is not configured any more gives up its rows at once. */
-int tg_store_retire_undeclared(struct tg_store *store, struct tg_error *err) TG_CHECKED;
+/* At the start, after all declarations: what is not configured any more gives up its rows at once; *ret_rows, once for each
+ * cloud. */
+int tg_store_retire_undeclared(struct tg_store *store, uint64_t *ret_rows, struct tg_error *err) TG_CHECKED;
 /* After a reload: these devices and clouds are configured. The rows of others whose feeds are closed are kept for
  * keep_removed_ms, unless they are declared again, and then given up: told through on_note, as now how many there are. */
 int tg_store_left(struct tg_store *store, const struct tg_outbox_declaration *configured, uint32_t count,

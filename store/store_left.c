@@ -78,6 +78,19 @@ int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_decla
     return rc;
 }
 
+int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows, struct tg_error *err)
+{
+    struct tg_outbox_stats before, after;
+    int rc = tg_outbox_stats(t->ob, &before, err);
+    if (rc == TG_OK)
+        rc = tg_outbox_retire_undeclared(t->ob, err);
+    if (rc == TG_OK)
+        rc = tg_outbox_stats(t->ob, &after, err);
+    if (rc == TG_OK)
+        *ret_rows = after.dropped[TG_DROP_REMOVED] - before.dropped[TG_DROP_REMOVED];
+    return rc;
+}
+
 int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
                                 struct tg_error *err)
 {

@@ -106,7 +106,7 @@ static void answer(struct tg_store_thread *t)
         c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
         break;
     case TG_CALL_RETIRE:
-        c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
+        c->rc = t->ob ? tg_store_thread_retire_undeclared(t, &c->rows, c->err)
                       : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_LEFT:

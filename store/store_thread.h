@@ -86,6 +86,7 @@ struct tg_thread_call {
     uint32_t device;              /* in: for a cursor */
     uint32_t slot;                /* out: index of the device; in, for a quota: of the cursor */
     struct tg_outbox_quota quota; /* in */
+    uint64_t rows;                /* out: given up */
     uint64_t last_seq;            /* out: of the device */
     struct tg_feed_start start;   /* out: of the cursor */
     int rc;
@@ -245,6 +246,9 @@ void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_s
 /* These are configured; the grace of the others begins. */
 int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_declaration *configured,
                          uint32_t count, struct tg_error *err) TG_CHECKED;
+/* What was not declared since the start gives up its rows. */
+int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows,
+                                      struct tg_error *err) TG_CHECKED;
 /* Gives up what left long enough ago. *ret_next_ms: when the next one is due; INT64_MAX = none. Without the lock. */
 int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
                                 struct tg_error *err) TG_CHECKED;
