@@ -62,8 +62,8 @@ static void tell(const struct drop *d, bool done, uint64_t rows)
         return;
     }
     j = json_pack("{s:b,s:I}", "dropped", done, "samples", (json_int_t)rows);
-    if (d->list)
-        json_object_set(j, "waiting", d->list);
+    if (json_array_size(d->list) > 0) /* a running gateway says no more than the sum */
+        json_object_set(j, "of", d->list);
     text = json_dumps(j, JSON_COMPACT);
     printf("%s\n", text ? text : "{}");
     free(text);

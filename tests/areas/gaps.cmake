@@ -1,3 +1,11 @@
 # What is given up, by whom, and that everybody hears of it.
 tg_test(test_gap SOURCES unit/test_gap.c LINK tg_base LABELS unit)
 tg_test(test_outbox_quota SOURCES unit/test_outbox_quota.c LINK tg_outbox_help LABELS unit)
+if(TG_TESTS)
+  add_test(NAME test_consumer COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/unit/test_consumer.py")
+  set_tests_properties(test_consumer PROPERTIES LABELS unit TIMEOUT 120)
+  foreach(scenario b0920_gap_records b0921_quotas b0922_given_up)
+    string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+    tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+  endforeach()
+endif()
