@@ -1,6 +1,7 @@
 # What is given up, by whom, and that everybody hears of it.
 tg_test(test_gap SOURCES unit/test_gap.c LINK tg_base LABELS unit)
 tg_test(test_outbox_quota SOURCES unit/test_outbox_quota.c LINK tg_outbox_help LABELS unit)
+tg_test(test_gap_power_loss SOURCES crash/test_gap_power_loss.c LINK tg_outbox_help LABELS crash)
 if(TG_TESTS)
   add_test(NAME test_consumer COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/unit/test_consumer.py")
   set_tests_properties(test_consumer PROPERTIES LABELS unit TIMEOUT 120)
