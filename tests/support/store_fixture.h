@@ -49,7 +49,7 @@ struct fixture {
     uint64_t committed_id;
     uint32_t state_calls;
     enum tg_store_state state;
-    char text[600], aside_text[600];
+    char text[600], aside_text[600], note[600];
     bool closed;
 };
 
@@ -91,9 +91,15 @@ static inline void on_state(void *user, enum tg_store_state state, const char *t
         snprintf(f->aside_text, sizeof f->aside_text, "%s", text);
 }
 
+static inline void on_note(void *user, const char *text)
+{
+    struct fixture *f = user;
+    snprintf(f->note, sizeof f->note, "%s", text);
+}
+
 static inline int open_store(struct fixture *f)
 {
-    struct tg_store_callbacks cb = {.on_committed = on_committed, .on_state = on_state};
+    struct tg_store_callbacks cb = {.on_committed = on_committed, .on_state = on_state, .on_note = on_note};
     f->committed_id = 0;
     f->closed = false;
     return tg_store_open(&f->loop, &f->o, &cb, f, &f->store, f->aside, &f->err);
