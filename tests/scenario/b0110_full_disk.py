@@ -80,7 +80,10 @@ with Stage() as stage:
         entry = accounts[row.device]
         dropped = sum(entry["dropped"].values())
         assert dropped == entry["dropped"]["disk_full"] > 1000, entry
-        assert row.delivered + dropped == row.collected == begin[row.device] + COUNT, entry
+        assert row.delivered + dropped == row.collected == begin[row.device] + COUNT + len(row.gaps), entry
+        # What is missing is what the cloud was told, in one record or two.
+        assert 1 <= len(row.gaps) <= 2 and all(gap["reasons"] == ["disk-full"] for gap in row.gaps), row.gaps
+        assert sum(gap["count"] for gap in row.gaps) == row.lost == row.gaps[-1]["last_seq"] - row.gaps[0]["first_seq"] + 1, row.gaps
         assert ranges(row.missing) == f"{entry['gap_first_seq']}-{entry['gap_last_seq']}", (ranges(row.missing), entry)
         assert entry["gap_first_seq"] == begin[row.device] + 1  # the oldest
         assert not row.conflicts and row.out_of_order == 0
