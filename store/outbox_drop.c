@@ -40,16 +40,16 @@ static int look_up(const struct drop *d, struct tg_error *err)
 static void see_row(struct drop *d, sqlite3_stmt *st)
 {
     int64_t device = sqlite3_column_int64(st, 1);
-    uint64_t seq = (uint64_t)sqlite3_column_int64(st, 2);
+    uint64_t id = (uint64_t)sqlite3_column_int64(st, 0), seq = (uint64_t)sqlite3_column_int64(st, 2);
     if (device < 0 || device >= d->ob->device_count || seq > d->ob->devices[device].last_seq ||
         d->ended[device])
         return;
-    if (tg_outbox_age(sqlite3_column_int64(st, 3), d->o->before_ms) == TG_OUTBOX_YOUNG) {
+    if (tg_outbox_age(d->ob, id, sqlite3_column_int64(st, 3), d->o->before_ms) == TG_OUTBOX_YOUNG) {
         d->ended[device] = true;
         return;
     }
     d->seqs[device] = seq;
-    d->ids[device] = (uint64_t)sqlite3_column_int64(st, 0);
+    d->ids[device] = id;
 }
 
 /* Where each device's rows end that are old enough. */

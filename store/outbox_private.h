@@ -20,6 +20,7 @@
 
 #include "store/outbox.h"
 #include "store/schema.h"
+#include "store/timeline.h"
 
 #define TG_OUTBOX_PAGE         4096
 #define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
@@ -87,6 +88,7 @@ struct tg_outbox_totals {
     uint64_t acked_since_trim;
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
+    bool boot_noted;                      /* it added a boot to the timeline */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -160,8 +162,9 @@ struct tg_outbox {
     struct tg_outbox_cloud_quota *cloud_quotas; /* cloud_quota_count ≤ cloud_count of them */
     struct tg_outbox_age_class *ages;
     uint32_t cloud_quota_count, age_count;
-    uint64_t gap_serial;     /* rises with every change of a cursor's gap or tell_seq */
-    struct tg_error trouble; /* the last failed checkpoint */
+    uint64_t gap_serial;                         /* rises with every change of a cursor's gap or tell_seq */
+    struct tg_error trouble;                     /* the last failed checkpoint */
+    struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */
@@ -235,6 +238,26 @@ int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
                       enum tg_drop_reason reason, struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
 
+/* --- outbox_clock.c ----------------------------------------------------------------------------- */
+int tg_outbox_load_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* Within a transaction: this row is stamped since boot. */
+int tg_outbox_note_boot(struct tg_outbox *ob, const struct tg_outbox_row *row,
+                        struct tg_error *err) TG_CHECKED;
+/* Forgets boots and jumps that say nothing of any row any more. */
+int tg_outbox_care_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_age.c ------------------------------------------------------------------------------- */
+/* The newest id that was stored more than max_age_ms ago, with all before it; 0 = none, max_age_ms is 0, or wall_ms is no valid time. Looks at
+ * a bounded number of rows. wall_ms: tg_outbox_wall_ms(). */
+int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms, uint64_t *ret_last_id,
+                      struct tg_error *err) TG_CHECKED;
+/* When the row of this id, whose time_ms in the log this is, was stored, on the same clock; false: it cannot be said (yet). For whoever
+ * judges rows one by one. */
+bool tg_outbox_stored_ms(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t *ret_wall_ms);
+enum tg_outbox_age { TG_OUTBOX_YOUNG, TG_OUTBOX_OLD, TG_OUTBOX_AGE_UNKNOWN };
+/* Whether it was stored before the cutoff; UNKNOWN: it goes with the next one behind it that can be judged. */
+enum tg_outbox_age tg_outbox_age(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t cutoff_ms);
+
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */
 int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err) TG_CHECKED;
@@ -243,14 +266,11 @@ void tg_outbox_after_commit(struct tg_outbox *ob);
 /* Lays the ballast down, and bounds the file: by its limit, or without ballast by what the disk has. */
 int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob);
-enum tg_outbox_age { TG_OUTBOX_YOUNG, TG_OUTBOX_OLD, TG_OUTBOX_AGE_UNKNOWN };
-/* Whether a row of this time is older than the cutoff; UNKNOWN: it goes with the next one behind it that can be judged. */
-enum tg_outbox_age tg_outbox_age(int64_t time_ms, int64_t cutoff_ms);
 
 /* --- outbox_quota.c ----------------------------------------------------------------------------- */
 /* Within a transaction that appended: some steps of a quota pass. Does nothing without quotas. */
 int tg_outbox_quota_step(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
-/* Outside of transactions: quotas, and ages of devices and clouds (wall_ms 0: not these). */
+/* Outside of transactions: quotas, and ages of devices and clouds (when wall_ms is a valid time). */
 int tg_outbox_quota_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err) TG_CHECKED;
 void tg_outbox_quota_fini(struct tg_outbox *ob);
 

@@ -10,6 +10,7 @@
 #include "store/outbox_private.h"
 
 #include "core/base/allocator.h"
+#include "core/base/clock.h"
 
 #define STEP_ROWS     1000 /* looked at by one transaction, and twice what it brought */
 #define ENFORCE_STEPS 64
@@ -253,11 +254,12 @@ static int find_old(struct tg_outbox *ob, const struct tg_outbox_age_class *age,
     (void)sqlite3_bind_int64(st, 2, (int64_t)ob->committed_id);
     (void)sqlite3_bind_int64(st, 3, AGE_SCAN_ROWS);
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        enum tg_outbox_age is = tg_outbox_age(sqlite3_column_int64(st, 3), cutoff_ms);
+        uint64_t id = (uint64_t)sqlite3_column_int64(st, 0);
+        enum tg_outbox_age is = tg_outbox_age(ob, id, sqlite3_column_int64(st, 3), cutoff_ms);
         if (is == TG_OUTBOX_YOUNG)
             break;
         if (is == TG_OUTBOX_OLD)
-            last = (uint64_t)sqlite3_column_int64(st, 0);
+            last = id;
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         code = tg_outbox_fail(ob, rc, err, "looking for old samples");
@@ -322,7 +324,7 @@ static int enforce_age(struct tg_outbox *ob, struct tg_outbox_age_class *age, in
 int tg_outbox_quota_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err)
 {
     int code = TG_OK;
-    for (uint32_t i = 0; i < ob->age_count && wall_ms > 0 && code == TG_OK; i++)
+    for (uint32_t i = 0; i < ob->age_count && tg_clock_plausible(wall_ms) && code == TG_OK; i++)
         code = enforce_age(ob, &ob->ages[i], wall_ms, err);
     for (int i = 0; i < ENFORCE_STEPS && code == TG_OK && ob->quota_every > 0; i++) {
         if ((code = tg_outbox_begin(ob, err)) != TG_OK)

@@ -38,6 +38,7 @@ struct tg_store {
     uint64_t appended, committed, rejected, dropped_memory;
     void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
     void *drop_user;
+    uint64_t waiting_rows;
     bool page_failed, closing;
     void (*closed)(void *user);
     void *closed_user;
@@ -188,6 +189,19 @@ static void end_drop(struct tg_store *s)
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
                   uint64_t *ret_seq, uint64_t *ret_id);
 
+/* As the router stamps samples: by the clock that was told last; before it is set, by the time since boot. */
+static struct tg_sample_time gap_time(const struct tg_store *s, int64_t *ret_stored_ms)
+{
+    const struct tg_timeline *t = &s->feeds.timeline;
+    int64_t mono_ms = tg_clock_mono_ms(), wall_ms = tg_clock_wall_ms();
+    if (t->clock_boot == tg_clock_boot())
+        wall_ms = mono_ms + t->clock_offset_ms;
+    *ret_stored_ms = tg_clock_plausible(wall_ms) ? wall_ms : mono_ms;
+    if (tg_clock_plausible(wall_ms))
+        return (struct tg_sample_time){.kind = TG_TIME_KNOWN, .ms = wall_ms};
+    return (struct tg_sample_time){.kind = TG_TIME_BOOT, .boot = tg_clock_boot(), .ms = mono_ms};
+}
+
 /* Clouds that are there hear what they will not get. While the database takes nothing it could not remember that they did. */
 static void tell_gaps(struct tg_store *s)
 {
@@ -198,10 +212,11 @@ static void tell_gaps(struct tg_store *s)
     while ((f = tg_feeds_gap_due(&s->feeds, now, s->committed_id, &next)) != NULL) {
         uint8_t body[GAP_RECORD_BYTES];
         struct tg_writer w = tg_writer_init(body, sizeof body);
-        int64_t wall_ms = tg_clock_wall_ms();
+        int64_t stored_ms;
+        struct tg_sample_time time = gap_time(s, &stored_ms);
         uint64_t seq, id;
-        tg_gap_write(&w, wall_ms, &f->gap, f->cloud);
-        if (append(s, f->device, wall_ms, tg_bytes(w.data, w.len), f->cursor + 1, &seq, &id) < 0) {
+        tg_gap_write_at(&w, &time, &f->gap, f->cloud);
+        if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), f->cursor + 1, &seq, &id) < 0) {
             next = now + RETRY_MS;
             break;
         }
@@ -211,12 +226,29 @@ static void tell_gaps(struct tg_store *s)
         tg_deadline_set(&s->retry, next);
 }
 
+/* What waited for its time has one now. */
+static void learn_time(struct tg_store *s)
+{
+    struct tg_timeline t;
+    tg_store_thread_timeline(&s->thread, &t);
+    if (t.clock_boot == tg_clock_boot())
+        s->waiting_rows = 0;
+    tg_feeds_resolve(&s->feeds, &t);
+}
+
+void tg_store_clock(struct tg_store *s, int64_t offset_ms)
+{
+    tg_store_thread_clock(&s->thread, offset_ms, s->last_id);
+}
+
 static void on_wake(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
-    uint32_t serial = s->news.state_serial;
+    uint32_t serial = s->news.state_serial, timeline_serial = s->news.timeline_serial;
     bool was_readable = s->news.readable;
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    if (s->news.timeline_serial != timeline_serial)
+        learn_time(s);
     if (s->news.page_ready)
         distribute_page(s, s->news.page_through);
     if (s->news.readable && !was_readable)
@@ -254,6 +286,7 @@ static void on_retry(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
     s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
+    learn_time(s); /* there may have been no memory for it either */
     tg_wakeup_fire(&s->wakeup);
 }
 
@@ -296,6 +329,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     s->last_id = s->committed_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;
+    s->feeds.timeline = s->thread.timeline;
+    s->waiting_rows = s->news.waiting_rows;
     *ret_store = s;
     return TG_OK;
 }
@@ -509,6 +544,7 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
     row->tells = tells;
     s->last_id++;
     s->appended++;
+    s->waiting_rows += tg_sample_is_unstamped(body) && s->feeds.timeline.clock_boot != tg_clock_boot();
     s->bytes_since_sweep += cost;
     tg_row_list_push(&s->rows, row);
     if (!s->unhanded)
@@ -555,6 +591,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .pages_read = s->news.pages_read,
         .last_commit_us = s->news.last_commit_us,
         .worst_commit_us = s->news.worst_commit_us,
+        .waiting_rows = s->waiting_rows,
         .dropped_memory = s->dropped_memory,
     };
 }

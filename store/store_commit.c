@@ -93,7 +93,8 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
     t->last_id = tg_outbox_last_id(t->ob);
     t->news.committed_id = t->given_id = t->last_id;
     t->opened_at_ms = tg_clock_mono_ms();
-    return TG_OK;
+    t->timeline = *tg_outbox_timeline(t->ob);
+    return tg_outbox_waiting(t->ob, &t->news.waiting_rows, err);
 }
 
 static void close_broken(struct tg_store_thread *t)
@@ -147,6 +148,7 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     t->opened_at_ms = tg_clock_mono_ms();
     pthread_mutex_lock(&t->lock);
     t->news.readable = true;
+    tg_store_thread_clock_again(t);
     if (t->aside[0] != '\0') {
         t->news.lost_id = t->last_id;
         t->dropped_seen = 0;
@@ -541,7 +543,7 @@ void tg_store_thread_care(struct tg_store_thread *t)
     if (t->ob) {
         int rc = tg_store_thread_write_acks(t, &err); /* what is delivered is not dropped */
         if (rc == TG_OK)
-            rc = tg_outbox_enforce(t->ob, tg_clock_wall_ms(), &err);
+            rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
         if (rc == TG_OK)
             rc = tg_store_thread_retire_left(t, tg_clock_mono_ms(), &left_at, &err);
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;

@@ -62,6 +62,12 @@ void tg_gap_reasons_text(uint32_t reasons, char ret_text[TG_GAP_REASONS_BYTES])
 
 void tg_gap_write(struct tg_writer *w, int64_t time_ms, const struct tg_gap *gap, const char *cloud)
 {
+    tg_gap_write_at(w, &(struct tg_sample_time){.kind = TG_TIME_KNOWN, .ms = time_ms}, gap, cloud);
+}
+
+void tg_gap_write_at(struct tg_writer *w, const struct tg_sample_time *time, const struct tg_gap *gap,
+                     const char *cloud)
+{
     char reasons[TG_GAP_REASONS_BYTES];
     tg_gap_reasons_text(gap->reasons, reasons);
     const struct tg_value values[FIELDS] = {
@@ -71,7 +77,7 @@ void tg_gap_write(struct tg_writer *w, int64_t time_ms, const struct tg_gap *gap
         [FIELD_REASON] = tg_value_text(reasons, strlen(reasons)),
         [FIELD_CLOUD] = tg_value_text(cloud, strlen(cloud)),
     };
-    tg_sample_begin(w, time_ms, FIELDS);
+    tg_sample_begin_at(w, time, FIELDS);
     for (int i = 0; i < FIELDS; i++)
         tg_sample_value(w, &(struct tg_named_value){
                                .name = tg_bytes_str(stored_names[i]),
