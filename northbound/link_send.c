@@ -180,17 +180,12 @@ static bool window_is_open(struct tg_link *l)
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */
 
-static bool is_gap(const struct tg_row *row)
-{
-    return tg_gap_is_record(tg_bytes(row->body, row->body_len));
-}
-
 /* The name of the i-th value of a sample; empty when it cannot be read. */
 static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
     struct tg_sample_reader r;
     struct tg_named_value v;
-    if (is_gap(row))
+    if (tg_link_is_gap(row))
         return tg_bytes_str(TG_GAP_POINT);
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0)
         return (struct tg_bytes){0};
@@ -203,7 +198,7 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 static uint16_t parts_of(const struct tg_link *l, const struct tg_row *row)
 {
     struct tg_sample_reader r;
-    if (!l->per_point || is_gap(row))
+    if (!l->per_point || tg_link_is_gap(row))
         return 1;
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0 || r.count == 0)
         return 1;
@@ -240,18 +235,6 @@ static int encode_by_profile(struct tg_link *l, struct message *m, const struct 
     return n;
 }
 
-/* How many of the rows come before a gap record that the format has no place for. */
-static uint32_t before_unsaid(const struct tg_link *l, const struct tg_format_context *c,
-                              const struct message *m)
-{
-    uint32_t n = 0;
-    if (!l->format || !l->format->says_gaps || l->format->says_gaps(c))
-        return m->count;
-    while (n < m->count && !is_gap(m->rows[n]))
-        n++;
-    return n;
-}
-
 /* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written; TG_EUNSUPPORTED: it is a
  * gap record, and the format has no place for those. */
 static int encode(struct tg_link *l, struct message *m)
@@ -267,7 +250,7 @@ static int encode(struct tg_link *l, struct message *m)
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
-    m->count = before_unsaid(l, &c, m);
+    m->count = tg_link_sayable(l, &c, m->rows, m->count);
     if (m->count == 0)
         return TG_EUNSUPPORTED;
     for (uint32_t i = 0; i < m->count; i++)

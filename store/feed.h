@@ -190,6 +190,10 @@ void tg_feed_lose(struct tg_feed *feed, uint64_t first_seq, uint64_t last_seq, e
 /* Where the feed reads on: what it had beyond and is nowhere else is lost. */
 void tg_feed_risk_lost(struct tg_feed *feed, uint64_t from_seq);
 
+/* --- store_gap.c: with the clock ----------------------------------------------------------------- */
+/* Writes the body of the record that tells its gap; returns the time of storing. */
+int64_t tg_feed_gap_record(const struct tg_feed *feed, struct tg_writer *w);
+
 /* Shared by feed.c and feed_scan.c. */
 /* There is something for the thread. */
 void tg_feed_mark_dirty(struct tg_feed *feed);

@@ -189,19 +189,6 @@ static void end_drop(struct tg_store *s)
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
                   uint64_t *ret_seq, uint64_t *ret_id);
 
-/* As the router stamps samples: by the clock that was told last; before it is set, by the time since boot. */
-static struct tg_sample_time gap_time(const struct tg_store *s, int64_t *ret_stored_ms)
-{
-    const struct tg_timeline *t = &s->feeds.timeline;
-    int64_t mono_ms = tg_clock_mono_ms(), wall_ms = tg_clock_wall_ms();
-    if (t->clock_boot == tg_clock_boot())
-        wall_ms = mono_ms + t->clock_offset_ms;
-    *ret_stored_ms = tg_clock_plausible(wall_ms) ? wall_ms : mono_ms;
-    if (tg_clock_plausible(wall_ms))
-        return (struct tg_sample_time){.kind = TG_TIME_KNOWN, .ms = wall_ms};
-    return (struct tg_sample_time){.kind = TG_TIME_BOOT, .boot = tg_clock_boot(), .ms = mono_ms};
-}
-
 /* Clouds that are there hear what they will not get. While the database takes nothing it could not remember that they did. */
 static void tell_gaps(struct tg_store *s)
 {
@@ -212,10 +199,8 @@ static void tell_gaps(struct tg_store *s)
     while ((f = tg_feeds_gap_due(&s->feeds, now, s->committed_id, &next)) != NULL) {
         uint8_t body[GAP_RECORD_BYTES];
         struct tg_writer w = tg_writer_init(body, sizeof body);
-        int64_t stored_ms;
-        struct tg_sample_time time = gap_time(s, &stored_ms);
         uint64_t seq, id;
-        tg_gap_write_at(&w, &time, &f->gap, f->cloud);
+        int64_t stored_ms = tg_feed_gap_record(f, &w);
         if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), f->cursor + 1, &seq, &id) < 0) {
             next = now + RETRY_MS;
             break;
