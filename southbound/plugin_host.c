@@ -202,7 +202,7 @@ static int service_watch_fd(struct tg_host_source *source, int fd, uint32_t even
         return TG_PLUGIN_EINVAL;
     w->fd = fd;
     w->events = events & (TG_FD_READ | TG_FD_WRITE);
-    return s->plugin->thread_model == TG_THREAD_LOOP ? tg_on_loop_watch(s, w) : TG_PLUGIN_OK;
+    return s->services.thread_model == TG_THREAD_LOOP ? tg_on_loop_watch(s, w) : TG_PLUGIN_OK;
 }
 
 static int64_t service_now_ms(struct tg_host_source *source)
@@ -493,7 +493,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                        struct tg_error *err)
 {
     struct tg_host_source *s = tg_calloc(1, sizeof *s);
-    bool own = config->plugin->thread_model == TG_THREAD_OWN && !tg_process_wanted(config);
+    const uint32_t model = tg_source_thread_model(config);
+    bool own = model == TG_THREAD_OWN && !tg_process_wanted(config);
     int rc;
     if (!s)
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
@@ -522,7 +523,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .note_get = tg_service_note_get,
                                    .notes_kept = tg_service_notes_kept,
                                    .carrier = tg_service_carrier,
-                                   .carried = tg_service_carried};
+                                   .carried = tg_service_carried,
+                                   .thread_model = model};
     tg_discovery_init(s);
     tg_source_notes_recall(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
@@ -571,7 +573,7 @@ void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), 
     tg_mailbox_close(&s->down);
     if (s->process)
         tg_process_stop(s);
-    else if (s->plugin->thread_model == TG_THREAD_OWN)
+    else if (s->services.thread_model == TG_THREAD_OWN)
         tg_worker_stop(s);
     else
         tg_on_loop_stop(s);

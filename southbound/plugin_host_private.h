@@ -211,6 +211,11 @@ void tg_worker_stop(struct tg_host_source *s);
 void tg_on_loop_stop(struct tg_host_source *s);
 void tg_source_host_ended(struct tg_host_source *s);
 
+/* --- plugin_check.c --- */
+
+/* How the source's instance is run, enum tg_thread_model; a plugin that says nonsense is run as its description states. */
+uint32_t tg_source_thread_model(const struct tg_config_source *config);
+
 /* --- plugin_emit.c --- */
 
 /* May be a sample of this source; else that is said, once. */
