@@ -48,7 +48,7 @@ class Broker:
 
 class Gateway:
     def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
-                 limit="4GiB", rate=1000):
+                 limit="4GiB", rate=1000, cloud=""):
         self.stage, self.dir = stage, stage.path(name)
         os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         self.socket = os.path.join(self.dir, "s")
@@ -56,7 +56,7 @@ class Gateway:
 outbox: {{durability: {durability}, commit_interval: {commit}, limit: {limit}}}
 clouds:
   - {{name: hub, type: mqtt, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
-     max_connects_per_second: {rate}, min_backoff: 100ms, max_backoff: 500ms, command_topic: ""}}
+     max_connects_per_second: {rate}, min_backoff: 100ms, max_backoff: 500ms, command_topic: ""{cloud}}}
 sources:
 """
         text += devices if devices else "  []\n"

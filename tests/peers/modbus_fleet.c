@@ -7,7 +7,6 @@
  *     modbus_fleet COUNT [PORT]     first line: {"port": …, "devices": …}; SIGTERM ends it
  *     SIGUSR1                       prints {"requests": …, "connections": …}
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
