@@ -48,7 +48,7 @@ class Broker:
 
 class Gateway:
     def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
-                 limit="4GiB", rate=1000, cloud=""):
+                 limit="4GiB", rate=1000, cloud="", under=()):
         self.stage, self.dir = stage, stage.path(name)
         os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         self.socket = os.path.join(self.dir, "s")
@@ -64,7 +64,7 @@ sources:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text)
         self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self.process = stage.process("tidegate", TIDEGATE, "run", "-c", self.config)
+        self.process = stage.process("tidegate", *under, TIDEGATE, "run", "-c", self.config)
         wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")
         if not self.process.running:
             raise AssertionError(self.process.report())
