@@ -61,7 +61,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     if (!tg_emit_is_sound(s, device, values, count))
         return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
-    m = tg_malloc(size);
+    m = tg_blocks_take(s, size);
     if (!m)
         goto reject;
     *m = (struct tg_up_mail){.mail.cost = size, .kind = TG_MAIL_SAMPLE, .device = device, .count = count};
@@ -81,7 +81,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
     if (tg_mailbox_put(&s->up, &m->mail) < 0) {
         atomic_fetch_sub_explicit(&s->emitted, 1, memory_order_relaxed);
-        tg_free(m);
+        tg_pool_give(&s->blocks, m, size);
         goto reject;
     }
     return TG_PLUGIN_OK;
@@ -408,7 +408,7 @@ static bool drain_box(struct tg_host_source *s, struct tg_mailbox *box, struct t
             return false;
         --*left;
         *held = m->next;
-        tg_free(m);
+        tg_blocks_spend(s, (struct tg_up_mail *)m);
     }
     return false;
 }
@@ -421,6 +421,7 @@ static void drain(struct tg_host_source *s)
     s->draining = true;
     if (drain_box(s, &s->news, &s->held_news, &left))
         (void)drain_box(s, &s->up, &s->held, &left);
+    tg_blocks_return(s);
     s->draining = false;
 }
 
@@ -478,6 +479,7 @@ static void free_source(struct tg_host_source *s)
         next = m->next;
         tg_down_free((struct tg_down_mail *)m);
     }
+    tg_blocks_fini(s);
     tg_mailbox_fini(&s->up);
     tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);

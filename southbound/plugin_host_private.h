@@ -10,6 +10,7 @@
 
 #include "core/base/backoff.h"
 #include "core/base/mailbox.h"
+#include "core/base/pool.h"
 #include "southbound/plugin_host.h"
 
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
@@ -120,7 +121,13 @@ struct tg_host_source {
 
     struct tg_mailbox up, news,
         down; /* samples; states, answers and opens, which must not wait behind samples; requests */
-    struct tg_wakeup up_wake;         /* loop: mail from the plugin */
+    struct tg_wakeup up_wake; /* loop: mail from the plugin */
+    /* The memory of samples goes round: the instance's thread takes it from `blocks`, the loop collects it in `spent` and hands the chain
+     * over in `returned` when that is empty. */
+    struct tg_pool blocks;
+    _Atomic(struct tg_mail *) returned;
+    struct tg_mail *spent;
+    size_t spent_bytes;
     struct tg_mail *held, *held_news; /* taken from `up` and `news`, not yet delivered */
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
@@ -210,6 +217,17 @@ int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
 void tg_worker_stop(struct tg_host_source *s);
 void tg_on_loop_stop(struct tg_host_source *s);
 void tg_source_host_ended(struct tg_host_source *s);
+
+/* --- plugin_blocks.c: the memory of samples on their way to the loop --- */
+
+/* On the instance's thread; NULL = out of memory. */
+void *tg_blocks_take(struct tg_host_source *s, size_t size) TG_CHECKED;
+/* On the loop: a mail that is dealt with, of whatever kind. */
+void tg_blocks_spend(struct tg_host_source *s, struct tg_up_mail *m);
+/* On the loop, after some: offers them to the instance's thread. */
+void tg_blocks_return(struct tg_host_source *s);
+/* The instance has ended. */
+void tg_blocks_fini(struct tg_host_source *s);
 
 /* --- plugin_check.c --- */
 
