@@ -220,7 +220,7 @@ def outage48():
             return now >= total
         wait_until(accepted, 600, "two days of samples to be stored")
         fed, stored = clock() - begin, gateway.resident()
-        begin, peak = clock(), [0]
+        begin, peak, cpu = clock(), [0], gateway.cpu_seconds()
         broker.start()
         judge = Native(stage, "seq_judge", broker.port, broker.ca)
 
@@ -228,7 +228,7 @@ def outage48():
             peak[0] = max(peak[0], gateway.resident())
             return gateway.pending() == 0
         wait_until(drained, 600, "the backlog to be delivered")
-        took = clock() - begin
+        took, cpu = clock() - begin, gateway.cpu_seconds() - cpu
         seen = wait_until(lambda: (got := judge.ask())["silent_ms"] > 2000 and got, 60, "the subscriber to have everything")
         pause(4)
         after = gateway.resident()
@@ -239,13 +239,15 @@ def outage48():
     right = seen["holes"] == 0 and seen["least"] == seen["most"] == each and seen["devices"] == count
     line(f"{hours} h of outage, {count:,} devices x 1 sample/min: {total:,} samples delivered, in order per device", "all, 0 holes",
          f"{seen['samples'] - seen['duplicates']:,}, {seen['holes']} holes (duplicates {seen['duplicates']}; stored in {fed:.0f} s, "
-         f"drained in {took:.0f} s: {total / took:,.0f}/s)", right, count=total - (seen["samples"] - seen["duplicates"]))
+         f"drained in {took:.0f} s, with {cpu:.1f} s of CPU)", right, count=total - (seen["samples"] - seen["duplicates"]))
     growth = max(stored - first, peak[0] - after)
     line("the same: memory grows with the backlog by", "<= 8 MB",
          f"{growth / 1e6:.1f} MB (outage {first / 1e6:.1f} -> {stored / 1e6:.1f} MB; draining at most {peak[0] / 1e6:.1f}, then "
          f"{after / 1e6:.1f} MB)", growth <= 8e6)
-    line(f"the same: connects in a second, with max_connects_per_second: {pace}", f"<= {pace + pace // 10}",
-         f"{max(histogram)} at most ({' '.join(map(str, histogram))})", max(histogram) <= pace + pace // 10)
+    # A busy broker writes late, and then several at once; it cannot write early. So what counts is whether the connects were ever ahead.
+    ahead = max(sum(histogram[:seconds + 1]) - pace * (seconds + 1) for seconds in range(len(histogram)))
+    line(f"the same: connects per second as the broker saw them, with max_connects_per_second: {pace}", "never ahead of it",
+         f"{' '.join(map(str, histogram))} ({max(ahead, 0)} ahead at most)", ahead <= pace // 10)
 
 
 # --- instructions: the same on a busy machine as on a quiet one
