@@ -480,6 +480,7 @@ static void free_source(struct tg_host_source *s)
         tg_down_free((struct tg_down_mail *)m);
     }
     tg_blocks_fini(s);
+    tg_source_notes_fini(s);
     tg_mailbox_fini(&s->up);
     tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);

@@ -97,7 +97,7 @@ struct tg_discovery {
 struct tg_source_notes {
     struct tg_source_note {
         char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
-    } notes[TG_NOTES_MAX];
+    } *notes; /* TG_NOTES_MAX of them (5 KB), once there is one: most sources remember nothing */
     uint64_t set;
     uint64_t set_before;       /* in a process of its own: by the processes before this one */
     atomic_uint_fast64_t kept; /* up to which number they are on disk */
@@ -191,6 +191,7 @@ int tg_service_discovered(struct tg_host_source *source, const char *id, const c
 
 /* plugin_notes.c */
 void tg_source_notes_recall(struct tg_host_source *s);
+void tg_source_notes_fini(struct tg_host_source *s);
 int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text);
 int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size);
 bool tg_service_notes_kept(struct tg_host_source *source);

@@ -5,12 +5,6 @@
 
 #include "core/base/allocator.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEPS 0
-#else
-#define KEEPS 1
-#endif
-
 /* Every block is as large as its kind, so that any of the kind can be the next. */
 static size_t kind_of(size_t size)
 {
@@ -21,7 +15,7 @@ void *tg_pool_take(struct tg_pool *p, size_t size)
 {
     size_t kind = kind_of(size);
     void *block;
-    if (!KEEPS || size > TG_POOL_BLOCK_MAX)
+    if (!TG_POOL_KEEPS || size > TG_POOL_BLOCK_MAX)
         return tg_malloc(size);
     block = p->free[kind];
     if (!block)
@@ -34,7 +28,7 @@ void *tg_pool_take(struct tg_pool *p, size_t size)
 void tg_pool_give(struct tg_pool *p, void *block, size_t size)
 {
     size_t kind = kind_of(size), bytes = (kind + 1) * TG_POOL_STEP;
-    if (!KEEPS || size > TG_POOL_BLOCK_MAX || p->kept_bytes + bytes > p->limit_bytes) {
+    if (!TG_POOL_KEEPS || size > TG_POOL_BLOCK_MAX || p->kept_bytes + bytes > p->limit_bytes) {
         tg_free(block);
         return;
     }

@@ -18,6 +18,14 @@
 #define TG_POOL_STEP      64
 #define TG_POOL_BLOCK_MAX 2048
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TG_POOL_KEEPS 0
+#elif defined(__has_feature)
+#define TG_POOL_KEEPS !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define TG_POOL_KEEPS 1
+#endif
+
 struct tg_pool {
     void
         *free[TG_POOL_BLOCK_MAX / TG_POOL_STEP]; /* by size; the first word of a free block is the next one */

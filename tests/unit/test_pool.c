@@ -11,11 +11,7 @@
 #include "core/base/allocator.h"
 #include "core/base/pool.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEPS 0
-#else
-#define KEEPS 1
-#endif
+#define KEEPS TG_POOL_KEEPS
 
 static void a_block_comes_again(void **state)
 {
