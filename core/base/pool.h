@@ -5,7 +5,7 @@
  *
  *     struct row *row = tg_pool_take(&pool, sizeof *row + n);         …         tg_pool_give(&pool, row, sizeof *row + n);
  *
- * Whoever gives a block says the size that it was taken with. A block that is in no pool goes by tg_free() as well. Sizes above
+ * Whoever gives a block says the size that it was taken with, or less. A block that is in no pool goes by tg_free() as well. Sizes above
  * TG_POOL_BLOCK_MAX are not kept.
  * MEMORY   At most limit_bytes are kept; with 0, and in a build with a sanitizer (which looks for uses after the end), none.
  * One thread. TG_POOL() makes an empty one; tg_pool_drain() empties it.

@@ -105,7 +105,7 @@ def fleet_modbus():
             broker = Broker(stage)
             meters = Native(stage, "modbus_fleet", devices)
             gateway = Gateway(stage, how, broker.port, broker.ca, modbus_sources(devices, points, meters.ready["port"]),
-                              batch="{max_samples: 1}", cloud=f", session: {how}")
+                              batch="{max_samples: 1}", cloud=f'type: mqtt, command_topic: "", session: {how}')
             sessions = 1 if how == "shared" else devices
             wait_until(lambda: gateway.online() == devices and gateway.acked() >= 2 * devices, 120, "every device to be delivered")
             pause(6)  # what the handshakes needed goes back

@@ -22,11 +22,30 @@ TIDEGATE = os.path.join(BUILD, "tidegate")
 BENCH = os.path.join(BUILD, "tests")
 
 
-class Broker:
-    """mosquitto as it comes, with TLS; no persistence, queues unlimited. `keys`: its session tickets outlive a restart."""
+def cpu_seconds(process):
+    with open(f"/proc/{process.child.pid}/stat", encoding="ascii") as file:
+        times = file.read().rsplit(")", 1)[1].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __init__(self, stage, port=None, keys=False):
-        self.stage, self.port = stage, port or free_port()
+
+def resident(process):
+    with open(f"/proc/{process.child.pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(text.split()[1]) * 1024 for text in file if text.startswith("Rss:"))
+
+
+def written(process):
+    """Bytes that it caused to be written to the disk so far."""
+    with open(f"/proc/{process.child.pid}/io", encoding="ascii") as file:
+        return next(int(text.split()[1]) for text in file if text.startswith("write_bytes:"))
+
+
+class Broker:
+    """mosquitto as it comes, with TLS; no persistence, queues unlimited. `keys`: its session tickets outlive a restart. `plain_port` is
+    a listener without TLS, for a judge on this side."""
+
+    def __init__(self, stage, port=None, keys=False, config="mosquitto.conf"):
+        self.config = config
+        self.stage, self.port, self.plain_port = stage, port or free_port(), free_port()
         self.env = {"LD_PRELOAD": os.path.join(BUILD, "peers", "ticket_keys.so")} if keys else None
         self.pki = stage.path("pki")
         if not os.path.exists(os.path.join(self.pki, "ca.pem")):
@@ -35,12 +54,12 @@ class Broker:
         self.start()
 
     def start(self):
-        config = self.stage.write("mosquitto.conf", "\n".join([
+        config = self.stage.write(self.config, "\n".join([
             f"listener {self.port} 127.0.0.1", f"cafile {self.ca}", f"certfile {self.pki}/server.pem",
-            f"keyfile {self.pki}/server.key", "allow_anonymous true", "persistence false", "max_inflight_messages 0",
+            f"keyfile {self.pki}/server.key", f"listener {self.plain_port} 127.0.0.1", "allow_anonymous true", "persistence false", "max_inflight_messages 0",
             "max_queued_messages 0", "set_tcp_nodelay true", "log_type error", "user root", ""]))
         self.process = self.stage.process("mosquitto", "/usr/sbin/mosquitto", "-c", config, env=self.env)
-        wait_until(lambda: accepts(self.port), 10, "mosquitto")
+        wait_until(lambda: accepts(self.port) and accepts(self.plain_port), 30, "mosquitto")
 
     def stop(self):
         self.process.stop()
@@ -48,23 +67,27 @@ class Broker:
 
 class Gateway:
     def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
-                 limit="4GiB", rate=1000, cloud="", under=()):
-        self.stage, self.dir = stage, stage.path(name)
+                 limit="4GiB", rate=1000, cloud="type: mqtt, command_topic: \"\"", backoff="min_backoff: 100ms, max_backoff: 500ms", under=()):
+        self.stage, self.dir, self.under = stage, stage.path(name), under
         os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         self.socket = os.path.join(self.dir, "s")
         text = f"""gateway: {{name: bench, state_dir: state, control_socket: s, log: {{level: warn}}}}
 outbox: {{durability: {durability}, commit_interval: {commit}, limit: {limit}}}
 clouds:
-  - {{name: hub, type: mqtt, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
-     max_connects_per_second: {rate}, min_backoff: 100ms, max_backoff: 500ms, command_topic: ""{cloud}}}
+  - {{name: hub, {cloud}, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
+     max_connects_per_second: {rate}, {backoff}}}
 sources:
 """
         text += devices if devices else "  []\n"
         self.config = os.path.join(self.dir, "tidegate.yaml")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text)
+        self.start()
+
+    def start(self):
+        """Also used to run it again after its process has ended."""
         self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self.process = stage.process("tidegate", *under, TIDEGATE, "run", "-c", self.config)
+        self.process = self.stage.process("tidegate", *self.under, TIDEGATE, "run", "-c", self.config)
         wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")
         if not self.process.running:
             raise AssertionError(self.process.report())
@@ -90,13 +113,10 @@ sources:
         return len(os.listdir(f"/proc/{self.process.child.pid}/fd")) > count and self.online() == count
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.child.pid}/stat", encoding="ascii") as file:
-            times = file.read().rsplit(")", 1)[1].split()
-        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process)
 
     def resident(self):
-        with open(f"/proc/{self.process.child.pid}/smaps_rollup", encoding="ascii") as file:
-            return next(int(text.split()[1]) * 1024 for text in file if text.startswith("Rss:"))
+        return resident(self.process)
 
 
 def flood(count=0, points=4, ident="flood", extra=""):
