@@ -239,7 +239,7 @@ static int encode_by_profile(struct tg_link *l, struct message *m, const struct 
  * gap record, and the format has no place for those. */
 static int encode(struct tg_link *l, struct message *m)
 {
-    struct tg_format_sample samples[1000];
+    TG_UNCLEARED struct tg_format_sample samples[1000];
     struct tg_writer w = tg_writer_init(l->set->body, TG_SET_BODY_BYTES), packed;
     struct tg_session *s = m->session;
     const struct tg_format_context c = {.device = s->target.device_id,
@@ -275,7 +275,7 @@ static int encode(struct tg_link *l, struct message *m)
 
 int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count, struct tg_bytes *ret_body)
 {
-    const struct tg_row *rows[1000];
+    TG_UNCLEARED const struct tg_row *rows[1000];
     struct message m = {.session = s, .rows = rows, .count = count};
     int n;
     TG_ASSERT(count <= sizeof rows / sizeof rows[0]);
@@ -347,7 +347,7 @@ static void name_part(const struct tg_link *l, struct message *m)
 /* Writes one message that is encoded. 1 = written, 0 = no room now, negative = the link is broken. */
 static int publish(struct tg_link *l, struct message *m, uint64_t tag, int64_t now_ms)
 {
-    uint8_t topic_memory[TG_CLOUD_TOPIC_BYTES];
+    TG_UNCLEARED uint8_t topic_memory[TG_CLOUD_TOPIC_BYTES];
     int rc;
     if (!tg_link_room(l, m->body.len))
         return 0;
@@ -407,7 +407,7 @@ static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
 /* 1 = a batch was begun, 0 = nothing to send now (or no room), negative = drop the connection. */
 static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 {
-    const struct tg_row *rows[1000];
+    TG_UNCLEARED const struct tg_row *rows[1000];
     uint32_t available = tg_feed_available(s->feed);
     struct message m = {.session = s, .rows = rows};
     struct tg_batch *b;

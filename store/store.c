@@ -298,8 +298,10 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
+    tg_rows_hold();
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
+        tg_rows_release();
         tg_free(s);
         return tg_error_set(err, rc, "the outbox in %s: the loop gives no wake-up", o->outbox.dir);
     }
@@ -337,6 +339,7 @@ static void on_freed(void *user)
     void (*closed)(void *) = s->closed;
     void *closed_user = s->closed_user;
     tg_loop_release(s->loop);
+    tg_rows_release();
     TG_OBJECT_POISON(s);
     tg_free(s);
     if (closed)

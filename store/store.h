@@ -69,6 +69,9 @@ struct tg_store_callbacks {
 struct tg_store;
 struct tg_feed;
 
+/* Once, before the process uses SQLite for the first time: sets it up for a gateway. Tests that measure its memory leave it out. */
+void tg_store_global_init(void);
+
 /* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). */
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],

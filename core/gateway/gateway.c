@@ -462,6 +462,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     model->config = config;
     model->users = 1;
     g->started_ms = g->store_moved_ms = tg_clock_mono_ms();
+    tg_store_global_init();
     rc = tg_tls_global_init(err);
     if (rc == TG_OK)
         rc = tg_loop_init(&g->loop, err);
