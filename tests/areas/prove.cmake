@@ -20,6 +20,7 @@ target_compile_definitions(ledger PRIVATE _GNU_SOURCE)
 target_compile_options(ledger PRIVATE -O2 -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${TG_WERROR}>:-Werror>)
 target_link_libraries(ledger PRIVATE PkgConfig::OPENSSL)
 tg_scenario(scenario_kill_loop b0970_kill_loop.py TIMEOUT 150)
+tg_scenario(scenario_damaged_store b0971_damaged_store.py TIMEOUT 150)
 
 # One power cut of the whole gateway; not beside the three guests of the checks.
 add_test(NAME guest_power_cut COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/guest/power.py")
