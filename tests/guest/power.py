@@ -16,6 +16,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ sys.path.insert(0, os.path.join(boot.SOURCE, "tests", "scenario"))
 import yaml  # noqa: E402
 
 from field import broker_cloud  # noqa: E402  (found in tests/scenario)
-from harness import Process, Stage, accepts, free_port, wait_until  # noqa: E402
+from harness import Process, Stage, die_with_parent, accepts, free_port, wait_until  # noqa: E402
 from proof import count, report  # noqa: E402
 
 DISK_MIB = 96
@@ -101,7 +102,7 @@ class Guest:
             "-device", "virtio-serial-pci", "-chardev", f"file,id=witness,path={self.port.replace(',', ',,')}",
             "-device", "virtserialport,chardev=witness,name=witness"]
         with open(self.console, "wb") as console:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT)  # pylint: disable=consider-using-with
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)  # pylint: disable=consider-using-with
 
     def told(self):
         """The lines so far that are whole."""
@@ -278,4 +279,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a run that is given up leaves nothing
     sys.exit(main())
