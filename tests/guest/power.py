@@ -35,6 +35,7 @@ from harness import Process, Stage, die_with_parent, accepts, free_port, wait_un
 from proof import count, report  # noqa: E402
 
 DISK_MIB = 96
+DISK_IOPS = 40  # writes a second: as slow as bad flash: most of the time something is written that is not flushed yet, when the power goes
 BOOT_S = 180
 DEVICES = {"live-1": "live", "live-2": "live", "away-1": "away", "away-2": "away"}
 
@@ -145,7 +146,9 @@ def work(stage, kernel, mount, brokers, dice):
     quick = "cache.no-flush=on"  # the host need not sync: it is the log that says what was flushed
     guest = Guest(stage, kernel, "work", mount, brokers, [
         "-blockdev", f"driver=file,filename={disk},node-name=f0,{quick}", "-blockdev", f"driver=file,filename={log},node-name=l0,{quick}",
-        "-blockdev", "driver=blklogwrites,node-name=bl,file=f0,log=l0,log-sector-size=512", "-device", "virtio-blk-pci,drive=bl"])
+        "-blockdev", "driver=blklogwrites,node-name=bl,file=f0,log=l0,log-sector-size=512",
+        "-object", f"throttle-group,id=slow,x-iops-write={DISK_IOPS}", "-blockdev", "driver=throttle,node-name=th,throttle-group=slow,file=bl",
+        "-device", "virtio-blk-pci,drive=th"])
     try:
         guest.wait(lambda lines: lines and min(lines[-1]["accepted"].values(), default=0) > 40, "the gateway stores samples")
         more = len(guest.told()) + dice.randint(0, 120)
