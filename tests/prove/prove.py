@@ -78,7 +78,7 @@ def tail(path, size=6000):
         return file.read()[-size:]
 
 
-def run(name, proof, quick):
+def run(name, proof, quick, proven):
     """One proof: its entry for the results."""
     counts = proof.get("quick" if quick else "counts") or {}
     limit = proof.get("limit_s", 600)
@@ -105,7 +105,7 @@ def run(name, proof, quick):
                     child.kill()
                     child.wait()
                 code = f"not done in {limit} s"
-        entry = {"date": datetime.date.today().isoformat(), "commit": commit(), "machine": machine(), "seconds": round(time.monotonic() - begin),
+        entry = {"date": datetime.date.today().isoformat(), "commit": proven, "machine": machine(), "seconds": round(time.monotonic() - begin),
                  "lines": read_lines(lines_path, proof)}
         text = tail(log_path)
     if code == SKIP:
@@ -189,9 +189,9 @@ def main():
         return 0
     if not shutil.which("git"):
         print("prove: git is not there: the results will name no commit")
-    good, skipped = True, []
+    good, skipped, proven = True, [], commit()  # as built
     for name in arguments.names or proofs:
-        entry = run(name, proofs[name], arguments.quick)
+        entry = run(name, proofs[name], arguments.quick, proven)
         say(name, entry)
         good = good and ("skipped" in entry or holds(entry))
         if "skipped" in entry:
