@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/proof.h"
 #include "support/store_fixture.h"
 
 static void test_a_failed_fsync_loses_and_doubles_nothing(void **state)
@@ -172,6 +173,12 @@ static void test_memory_holds_what_is_not_delivered_and_drops_the_oldest(void **
     RUN_UNTIL(f, lake.told == dropped && tg_feed_pending(lake.feed) == 0);
     assert_int_equal(lake.gap.reasons, TG_GAP_MEMORY);
     assert_int_equal(hub.gap_records, 0);
+    tg_proof("C11", "memory_bound", 4 * total, 0,
+             "The database cannot be written while two devices go on: at most the configured bound (64 KiB "
+             "here) is kept in memory, what "
+             "does not fit is refused or drops the oldest, and each is counted",
+             "\"refused_and_counted\":%llu,\"dropped_and_counted\":%llu", (unsigned long long)refused,
+             (unsigned long long)dropped);
     tg_feed_close(hub.feed);
     tg_feed_close(lake.feed);
     close_store(f);
@@ -353,13 +360,20 @@ static uint64_t short_life(struct fixture *f, uint64_t nth, int forever)
 static void test_memory_may_run_out_anywhere(void **state)
 {
     struct fixture *f = *state;
+    uint64_t trials = 0;
     for (int forever = 0; forever <= 1; forever++) {
         uint64_t n = 1;
         while (short_life(f, n, forever) >= n)
             n++;
         assert_true(n > 20);
+        trials += n;
     }
     verify(f);
+    tg_proof("C14", "store_memory", trials, 0,
+             "The nth allocation of a life of the store, its thread and feeds fails, once or from then on, "
+             "for each n: what "
+             "was reported as accepted is delivered, and the count of accepted samples is exact",
+             "\"false_acceptances\":0");
 }
 
 int main(void)
