@@ -21,6 +21,7 @@
  *   link_uplink.c    what the site's way to the network means for it
  *   link_wait.c      how long it waits, what for, and what ends it
  *   link_way.c       what the kernel says of that way
+ *   link_delay.c     batches that wait for more samples
  *   link_wire.c      what its connections carry, for the cloud's meter
  *   set_plan.c       what a cloud's month costs, and how long its messages wait for that
  *   link_reach.c     what its connects and failures say of the cloud
@@ -441,8 +442,6 @@ void tg_link_orphan(struct tg_link *l, struct tg_session *s);
 void tg_link_take_back(struct tg_link *l, struct tg_session *s);
 void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
-/* Batches whose max_delay is over are ready. */
-void tg_link_ripen(struct tg_link *l, int64_t now_ms);
 /* Writes the message of as many as fit of the first `count` rows of the session's feed; the body is valid until the next call. How many;
  * negative when the first cannot be written. */
 int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
@@ -473,6 +472,12 @@ void tg_session_go_offline(struct tg_session *s);
 /* What `notice` in its status says from now on. */
 void tg_session_notice(struct tg_session *s, const char *text);
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_delay.c --- */
+/* The first row of a new batch has come: it waits for more. */
+void tg_link_delay(struct tg_session *s, int64_t now_ms);
+/* Batches whose max_delay is over are ready. */
+void tg_link_ripen(struct tg_link *l, int64_t now_ms);
 
 /* --- link_wire.c --- */
 /* Gives what its connections have carried since the last call to the cloud's meter. */

@@ -498,18 +498,6 @@ void tg_link_unqueue(struct tg_session *s)
     s->queue = TG_QUEUE_NONE;
 }
 
-/* The delay is the same for all, so mostly this is the end; not when a budget has just shortened it. */
-static void insert_by_due(struct tg_link *l, struct tg_session *s)
-{
-    struct tg_session *before = TAILQ_LAST(&l->delayed, tg_session_list);
-    while (before && before->batch_due_ms > s->batch_due_ms)
-        before = TAILQ_PREV(before, tg_session_list, in_queue);
-    if (before)
-        TAILQ_INSERT_AFTER(&l->delayed, before, s, in_queue);
-    else
-        TAILQ_INSERT_HEAD(&l->delayed, s, in_queue);
-}
-
 void tg_link_queue(struct tg_session *s, int64_t now_ms)
 {
     struct tg_link *l = s->link;
@@ -526,13 +514,8 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms)
         TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
         return;
     }
-    if (s->queue == TG_QUEUE_NONE) {
-        /* The first row of a new batch has just come. */
-        s->batch_due_ms =
-            now_ms + (l->cloud->month_budget_bytes ? l->cloud->delay.delay_ms : l->max_delay_ms);
-        s->queue = TG_QUEUE_DELAYED;
-        insert_by_due(l, s);
-    }
+    if (s->queue == TG_QUEUE_NONE)
+        tg_link_delay(s, now_ms);
 }
 
 int64_t tg_link_send_due(const struct tg_link *l)
@@ -546,16 +529,6 @@ int64_t tg_link_send_due(const struct tg_link *l)
     }
     /* What was due at the last pump waits for room, which has its own event. */
     return due > l->pumped_ms ? due : INT64_MAX;
-}
-
-void tg_link_ripen(struct tg_link *l, int64_t now_ms)
-{
-    struct tg_session *s;
-    while ((s = TAILQ_FIRST(&l->delayed)) != NULL && s->batch_due_ms <= now_ms) {
-        tg_link_unqueue(s);
-        s->queue = TG_QUEUE_READY;
-        TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
-    }
 }
 
 /* One message of whoever is next. 1 = go on. */
