@@ -5,7 +5,9 @@
  * WHAT IT PROMISES (DESIGN.md section 5; clauses C1 … C15 are cited at the functions)
  *   A sample is accepted when tg_outbox_commit() returned TG_OK [C1]. `full`: the commit is fsynced; a power
  *   cut loses none of them [C2]. `normal`: a process crash loses none, a power cut at most what came after the
- *   last checkpoint. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
+ *   last checkpoint. `lazy`: as `full` for what is appended; most samples are acknowledged before the owner
+ *   appends them and never are: tg_outbox_pass(). The owner may give numbers up to TG_OUTBOX_LAZY_AHEAD above those
+ *   that the outbox has heard of; after anything but a clean close they are leapt over. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
  *   which is counted per device and reason in the evicting transaction [C6].
  *
  * SHAPE
@@ -27,6 +29,9 @@
 #define TG_OUTBOX_FILE "outbox.db"
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
+/* `lazy`: the numbers of all devices together that may be given beyond what tg_outbox_commit() and tg_outbox_settle()
+ * know of. */
+#define TG_OUTBOX_LAZY_AHEAD (UINT64_C(1) << 17)
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
 enum tg_drop_reason {
     TG_DROP_LIMIT = 0,
@@ -46,6 +51,8 @@ struct tg_outbox_options {
     int64_t max_age_ms;
     bool same_owner; /* opened again by the process whose rows follow: numbers go on exactly */
     bool read_only;  /* `tidegate outbox stats` beside a running gateway */
+    /* Read-only, of a file that nobody can write meanwhile (a disk that is mounted so): without -wal and -shm too. */
+    bool immutable;
     const char *vfs; /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
 
@@ -64,7 +71,7 @@ struct tg_outbox_row {
  * ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not care), `err` then
  * says why [C8]. A database that is gone although outbox.high knows of numbers: one is begun, numbers go on likewise,
  * `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched: TG_EVERSION [C15]. A second writer is
- * refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
+ * refused: TG_EBUSY. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */
@@ -124,6 +131,14 @@ int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_s
  * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were given to samples that every cloud has acknowledged before they were stored, and
+ * never will be: accepted and acknowledged. Where a cursor still waits for older rows they count as never accepted: a
+ * hole. Nothing when last_seq does not rise. */
+int tg_outbox_pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were given to nobody: a hole, which is not counted. Nothing when it does not rise. */
+int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* No row with an id up to last_id will be appended any more: ids go on above it also after a crash. */
+int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err) TG_CHECKED;
 /* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
  * account once per cloud. */
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
@@ -157,8 +172,10 @@ struct tg_outbox_stats {
     uint64_t oldest_id;
     int64_t oldest_time_ms;
     uint32_t devices, cursors;
+    uint64_t written_bytes; /* given to the disk since it was opened: log, pages, outbox.high */
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
+uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);
 /* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
  * (0 = none). */
 struct tg_outbox_device_stats {

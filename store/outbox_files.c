@@ -157,6 +157,7 @@ void tg_outbox_high_reserve(struct tg_outbox *ob, uint64_t seq, uint64_t id)
             (ssize_t)sizeof slot ||
         fdatasync(ob->high_fd) != 0)
         return;
+    tg_written_add(ob->written, HIGH_SLOT_STRIDE); /* the block that it is in */
     ob->high_serial++;
     ob->high_seq = want_seq;
     ob->high_id = want_id;

@@ -166,7 +166,7 @@ int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err)
             ob->path);
     if (ob->o.read_only)
         return tg_error_set(err, TG_ESTATE, "%s is open for reading only", ob->path);
-    ob->tx_synced = ob->o.durability == TG_DURABILITY_FULL;
+    ob->tx_synced = ob->o.durability != TG_DURABILITY_NORMAL;
     if (!ob->tx_synced && ob->rows_since_sync >= TG_OUTBOX_SYNC_ROWS) {
         if ((code = tg_outbox_exec(ob, "PRAGMA synchronous=FULL", err)) != TG_OK)
             return code;
@@ -282,7 +282,7 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
     ob->committed_id = ob->t.last_id;
     ob->rows_since_sync = ob->tx_synced ? 0 : ob->rows_since_sync + ob->t.tx_rows;
     ob->bytes_since_check += ob->t.tx_bytes;
-    if (ob->tx_synced && ob->o.durability != TG_DURABILITY_FULL)
+    if (ob->tx_synced && ob->o.durability == TG_DURABILITY_NORMAL)
         (void)sqlite3_exec(ob->db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
     if (ob->wal_frames >= ob->wal_next_frames)
         tg_outbox_checkpoint(ob);

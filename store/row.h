@@ -31,5 +31,7 @@ struct tg_row_list {
 void tg_row_list_push(struct tg_row_list *list, struct tg_row *row);
 /* Unlinks the head; its reference is the caller's. The list is not empty. */
 struct tg_row *tg_row_list_pop(struct tg_row_list *list);
+/* Unlinks `row`, which follows `before` (NULL: it is the head); its reference is the caller's. */
+void tg_row_list_remove(struct tg_row_list *list, struct tg_row *before, struct tg_row *row);
 
 #endif

@@ -13,6 +13,11 @@
  * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
  *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
  *           being tried again: then TG_EFULL too. A rejected sample has no number.
+ * LAZY      Rows stay in memory and go to the feeds at once. One is stored only when some cloud of its device has not
+ *           acknowledged it within lazy_window_ms, when memory is short (half of uncommitted_limit_bytes, HELD_ROWS), and
+ *           by tg_store_close(). What all clouds acknowledged in time is never written: how far each device got is, once
+ *           a minute, and before TG_OUTBOX_LAZY_AHEAD numbers were given beyond it (append says TG_EFULL rather than
+ *           overtake that). Accepted is then: stored, or acknowledged by every cloud.
  * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
  *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
  *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
@@ -48,12 +53,13 @@ struct tg_store_options {
     uint32_t commit_max_rows;       /* … or until so many wait; default 1000 when 0 */
     size_t uncommitted_limit_bytes; /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
+    uint32_t lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
 };
 
 struct tg_store_callbacks {
-    /* All rows with id ≤ committed_id are accepted [C1]. */
+    /* All rows with id ≤ committed_id are accepted [C1]: stored, or (lazy) acknowledged by every cloud. */
     void (*on_committed)(void *user, uint64_t committed_id);
     void (*on_state)(void *user, enum tg_store_state state, const char *text);
 };
@@ -114,9 +120,12 @@ struct tg_store_stats {
     struct tg_outbox_stats outbox; /* as of the last commit */
     enum tg_store_state state;
     uint64_t appended, committed, rejected, commits, committed_id;
+    /* uncommitted: what a crash would lose now, at most. */
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
+    uint64_t spared;         /* acknowledged by every cloud before they were stored: never written */
+    uint32_t lazy_window_ms; /* 0: not lazy */
 };
 void tg_store_stats(const struct tg_store *store, struct tg_store_stats *ret_stats);
 uint64_t tg_store_last_seq(const struct tg_store *store, uint32_t device);

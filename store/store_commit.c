@@ -21,7 +21,14 @@
 struct batch {
     struct tg_row *first;
     uint64_t count;
+    bool mark;           /* with what every device has left out */
+    uint64_t settled_id; /* then: up to here nothing is missing on disk */
 };
+
+static bool is_lazy(const struct tg_store_thread *t)
+{
+    return t->o.outbox.durability == TG_DURABILITY_LAZY;
+}
 
 /* --- news ------------------------------------------------------------------------------------------- */
 
@@ -61,6 +68,7 @@ static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stat
 {
     uint64_t dropped = 0;
     t->news.outbox = *stats;
+    t->news.outbox.written_bytes += t->written_before;
     t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
     for (int i = 0; i < TG_DROP_REASONS; i++)
         dropped += stats->dropped[i];
@@ -80,7 +88,7 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
     for (int i = 0; i < TG_DROP_REASONS; i++)
         t->dropped_seen += t->news.outbox.dropped[i];
     t->last_id = tg_outbox_last_id(t->ob);
-    t->news.committed_id = t->given_id = t->last_id;
+    t->news.committed_id = t->news.marked_id = t->given_id = t->last_id;
     t->opened_at_ms = tg_clock_mono_ms();
     return TG_OK;
 }
@@ -96,6 +104,7 @@ static void close_broken(struct tg_store_thread *t)
     }
     if (tg_outbox_last_id(t->ob) > t->last_id)
         t->last_id = tg_outbox_last_id(t->ob);
+    t->written_before += tg_outbox_written_bytes(t->ob);
     tg_outbox_close(t->ob, false);
     t->ob = NULL;
 }
@@ -156,6 +165,14 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
 /* --- a transaction ---------------------------------------------------------------------------------------
  */
 
+/* `lazy`: an acknowledgement is worth a transaction when something that it covers is stored. */
+static bool waits_on_disk(const struct tg_store_thread *t, const struct tg_thread_cursor *c)
+{
+    struct tg_outbox_cursor_state s;
+    return !t->ob || c->number == UINT32_MAX || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 ||
+           s.pending > 0;
+}
+
 void tg_store_thread_take_acks(struct tg_store_thread *t)
 {
     for (uint32_t i = 0; i < t->ack_count; i++) {
@@ -166,7 +183,7 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
             c->seq = slot->seq;
             c->id = slot->id;
         }
-        if (!c->todo && slot->seq > 0) {
+        if (!c->todo && slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -179,66 +196,78 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
     t->ack_count = 0;
 }
 
-/* Samples that were dropped from memory leave a gap, which is counted. */
-static int write_lost(struct tg_store_thread *t, struct tg_error *err)
-{
-    int rc = TG_OK;
-    for (uint32_t i = 0; i < t->device_count && rc == TG_OK; i++) {
-        uint64_t seq;
-        pthread_mutex_lock(&t->lock);
-        seq = t->lost[i];
-        pthread_mutex_unlock(&t->lock);
-        if (seq > tg_outbox_last_seq(t->ob, t->devices[i].number))
-            rc = tg_outbox_reject(t->ob, t->devices[i].number, seq, TG_DROP_DISK_FULL, err);
-    }
-    return rc;
-}
-
 static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     const struct tg_row *row = b->first;
     for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
+        struct tg_thread_device *d = &t->devices[row->device];
+        int rc;
         if (row->id <= t->last_id)
             continue; /* stored, as it turned out when the database was opened again */
+        if (d->round != t->round && (rc = tg_store_thread_write_gone(t, row->device, err)) < 0)
+            return rc;
+        if (row->seq <= d->gone_seq) { /* acknowledged by everybody meanwhile */
+            if ((rc = tg_outbox_settle(t->ob, row->id, err)) < 0)
+                return rc;
+            continue;
+        }
         struct tg_outbox_row r = {.id = row->id,
                                   .seq = row->seq,
-                                  .device = t->devices[row->device].number,
+                                  .device = d->number,
                                   .time_ms = row->time_ms,
                                   .body = tg_bytes(row->body, row->body_len)};
-        int rc = tg_outbox_append(t->ob, &r, err);
+        rc = tg_outbox_append(t->ob, &r, err);
         if (rc < 0)
             return rc;
     }
     return TG_OK;
 }
 
+static int write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c, struct tg_error *err)
+{
+    return c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+}
+
+/* `lazy`: all of them, as far as something is stored for them: nobody else remembers acknowledgements that came while
+ * their rows were on the way to the disk. */
 static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
 {
-    for (uint32_t i = 0; i < t->todo_count; i++) {
-        const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
-        int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
-        if (rc < 0)
-            return rc;
+    int rc = TG_OK;
+    if (is_lazy(t)) {
+        for (uint32_t i = 0; i < t->cursor_count && rc == TG_OK; i++)
+            rc = t->cursors[i].seq > 0 ? write_cursor(t, &t->cursors[i], err) : TG_OK;
+        return rc;
     }
-    return TG_OK;
+    for (uint32_t i = 0; i < t->todo_count && rc == TG_OK; i++)
+        rc = write_cursor(t, &t->cursors[t->todo[i]], err);
+    return rc;
+}
+
+/* What has left memory; cursors first, so that a number which everybody acknowledged is seen to be so. */
+static int write_gone(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+{
+    int rc = write_cursors(t, err);
+    if (rc == TG_OK && b->mark)
+        rc = tg_store_thread_write_all_gone(t, err);
+    return rc;
 }
 
 static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     int rc;
-    bool lost;
-    pthread_mutex_lock(&t->lock);
-    lost = t->any_lost;
-    pthread_mutex_unlock(&t->lock);
-    if ((lost && (rc = write_lost(t, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
-        (rc = write_cursors(t, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
+    t->round++;
+    if (((b->mark || is_lazy(t)) && (rc = write_gone(t, b, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
+        (rc = write_cursors(t, err)) < 0 ||
+        (b->mark && (rc = tg_outbox_settle(t->ob, b->settled_id, err)) < 0) ||
+        (rc = tg_outbox_commit(t->ob, err)) < 0) {
         tg_outbox_rollback(t->ob);
         return rc;
     }
     for (uint32_t i = 0; i < t->todo_count; i++)
         t->cursors[t->todo[i]].todo = false;
     t->todo_count = 0;
-    t->last_id = tg_outbox_last_id(t->ob);
+    if (tg_outbox_last_id(t->ob) > t->last_id)
+        t->last_id = tg_outbox_last_id(t->ob);
     return TG_OK;
 }
 
@@ -254,7 +283,7 @@ static size_t size_of(const struct batch *b)
 /* Nothing can be stored: at least what was acknowledged, which may make room. */
 static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
 {
-    struct batch none = {NULL, 0};
+    struct batch none = {0};
     struct tg_error ignored = {0};
     if (t->todo_count > 0)
         (void)write_all(t, &none, &ignored);
@@ -369,15 +398,44 @@ void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
     t->beyond = beyond;
 }
 
+/* What is gone is written with the rows: at once in a store that is not lazy, where it happens in trouble only. */
+static void take_gone(struct tg_store_thread *t, struct batch *b, int64_t now)
+{
+    b->mark = t->any_gone && (!is_lazy(t) || t->mark_now || t->stopping || now >= t->mark_at_ms);
+    b->settled_id = t->settled_id;
+    if (!b->mark)
+        return;
+    t->any_gone = t->mark_now = false;
+    t->mark_at_ms = INT64_MAX;
+}
+
+/* The lock is held. */
+static void gone_written(struct tg_store_thread *t, const struct batch *b, int rc)
+{
+    if (!b->mark)
+        return;
+    if (rc != TG_OK) {
+        t->any_gone = t->mark_now = true;
+        return;
+    }
+    if (t->last_id > t->news.marked_id)
+        t->news.marked_id = t->last_id;
+}
+
 void tg_store_thread_commit(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
-    struct batch b = {t->first, t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
+    struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
     bool made_room = false, counted = false, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
     tg_store_thread_take_acks(t);
+    take_gone(t, &b, tg_clock_mono_ms());
+    if (is_lazy(t) && t->ob && !t->trouble && b.count == 0 && !b.mark && t->todo_count == 0) {
+        t->in_transaction = false; /* nothing that is stored has changed */
+        return;
+    }
     pthread_mutex_unlock(&t->lock);
     int rc = attempt(t, &b, &made_room, &err);
     us = tg_clock_mono_us() - start_us;
@@ -389,12 +447,13 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
+    gone_written(t, &b, rc);
     if (rc == TG_OK) {
+        tg_store_thread_forget_gone(t);
         t->news.commits++;
         t->news.last_commit_us = us;
         if (us > t->news.worst_commit_us)
             t->news.worst_commit_us = us;
-        t->any_lost = false;
         succeeded(t, made_room, now);
     } else {
         failed(t, rc, &err, now);

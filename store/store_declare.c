@@ -58,14 +58,14 @@ static int out_of_reach(const struct tg_store_thread *t, const char *what, const
 static int add_device(struct tg_store_thread *t, const char *name, uint32_t number, struct tg_error *err)
 {
     uint32_t slot = t->device_count;
-    uint64_t *lost;
+    struct tg_gone *gone;
     if (grow(&t->devices, &t->device_cap, slot, sizeof *t->devices, false) < 0)
         return no_memory(err);
-    if (slot >= t->lost_cap) {
+    if (slot >= t->gone_cap) {
         pthread_mutex_lock(&t->lock);
-        lost = t->lost;
-        int rc = grow(&lost, &t->lost_cap, slot, sizeof *lost, false);
-        t->lost = lost;
+        gone = t->gone;
+        int rc = grow(&gone, &t->gone_cap, slot, sizeof *gone, false);
+        t->gone = gone;
         pthread_mutex_unlock(&t->lock);
         if (rc < 0)
             return no_memory(err);
@@ -141,6 +141,11 @@ static uint32_t find_cursor(const struct tg_store_thread *t, uint32_t device, co
     return UINT32_MAX;
 }
 
+bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud)
+{
+    return find_cursor(t, device, cloud) != UINT32_MAX;
+}
+
 static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud, uint32_t number,
                       struct tg_error *err)
 {
@@ -183,9 +188,11 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
                                         .acked_id = state.acked_id,
                                         .holes = last_seq - state.acked_seq - state.pending};
     c->told_seq = state.acked_seq;
-    if (c->todo && c->seq > state.acked_seq) {
+    if ((c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && c->seq > state.acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
+        if (c->seq >= last_seq)
+            ret_start->holes = 0;
     }
     if (state.pending == 0)
         return TG_OK;

@@ -40,6 +40,25 @@ struct tg_thread_device {
     char *name;
     uint32_t number;   /* the outbox's; may change when a database is set aside */
     uint64_t last_seq; /* committed */
+    uint64_t gone_seq; /* numbers up to here are in the outbox, or gone: such a row is not stored */
+    uint64_t round;    /* the transaction that wrote what is gone */
+};
+
+/* Numbers that were given to samples which left memory without being stored, per device: runs in rising order. The
+ * newest numbers are in the last one, so what does not fit is merged there; the counts stay exact. */
+enum tg_gone_kind {
+    TG_GONE_PASSED, /* every cloud has acknowledged them */
+    TG_GONE_LOST,   /* dropped at the bound of memory */
+    TG_GONE_NEVER,  /* left out: nobody was given them */
+    TG_GONE_MIXED   /* `lost` of them dropped, the others acknowledged */
+};
+#define TG_GONE_RUNS 4
+struct tg_gone {
+    struct tg_gone_run {
+        uint64_t upto, lost;
+        enum tg_gone_kind kind;
+    } runs[TG_GONE_RUNS];
+    uint32_t count;
 };
 
 struct tg_thread_cursor {
@@ -84,6 +103,7 @@ struct tg_page_row {
 
 struct tg_thread_news {
     uint64_t committed_id, commits, pages_read;
+    uint64_t marked_id; /* of every device the disk knows all numbers that were given up to this id */
     int64_t last_commit_us, worst_commit_us;
     struct tg_outbox_stats outbox;
     bool from_memory; /* rows cannot be stored now */
@@ -116,9 +136,11 @@ struct tg_store_thread {
     bool flush, in_transaction, stopping;
     int64_t stop_at_ms;
     struct tg_thread_slot *acks, *moves; /* by cursor */
-    uint64_t *lost;                      /* by device: samples up to this seq were dropped from memory */
-    bool any_lost;
-    uint32_t *ack_queue, ack_count, slot_cap, lost_cap;
+    struct tg_gone *gone;                /* by device */
+    bool any_gone, mark_now;             /* there is something to write of them; at once */
+    uint64_t settled_id;                 /* rows up to here are stored or gone */
+    int64_t mark_at_ms;                  /* when they are written at the latest */
+    uint32_t *ack_queue, ack_count, slot_cap, gone_cap;
     struct tg_thread_call *call;
     enum tg_page_state page_state;
     const struct tg_scan *scan;
@@ -140,8 +162,10 @@ struct tg_store_thread {
     bool fresh;      /* the database is new and has to take our numbers over */
     char aside[280]; /* where the old one lies, and why; "" = told */
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
-    uint64_t dropped_seen; /* sum of the outbox's drop counters when the loop was last told */
-    uint64_t last_id;      /* highest id that is stored */
+    uint64_t round;          /* transactions begun */
+    uint64_t written_before; /* bytes, by the handles that were closed */
+    uint64_t dropped_seen;   /* sum of the outbox's drop counters when the loop was last told */
+    uint64_t last_id;        /* highest id that is stored */
 };
 
 /* Opens the outbox and starts. The options' strings are copied. */
@@ -157,8 +181,14 @@ void tg_store_thread_join(struct tg_store_thread *t);
 /* The row is already at the end of the loop's list. */
 void tg_store_thread_put(struct tg_store_thread *t, struct tg_row *row);
 void tg_store_thread_flush(struct tg_store_thread *t);
-/* Between borrow and return: this sample was dropped from memory, it will never be stored. */
-void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row);
+/* Between borrow and return, or gone_begin and gone_end: this sample leaves memory and will never be stored. A row that the
+ * thread was given before may have a lower number only when every cloud has acknowledged it. */
+void tg_store_thread_gone(struct tg_store_thread *t, const struct tg_row *row, enum tg_gone_kind kind);
+void tg_store_thread_gone_begin(struct tg_store_thread *t);
+/* settled_id: all rows up to here are stored or gone. */
+void tg_store_thread_gone_end(struct tg_store_thread *t, uint64_t settled_id);
+/* What is gone is written now, not within a minute. */
+void tg_store_thread_mark(struct tg_store_thread *t);
 /* Many at once under one lock: begin, ack or closed…, end. */
 void tg_store_thread_ack_begin(struct tg_store_thread *t);
 void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id);
@@ -195,6 +225,14 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_C
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 
+/* --- store_gone.c: what left memory without being stored --------------------------------------------------- */
+
+/* Within a transaction: of one device, once; of all. */
+int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, struct tg_error *err) TG_CHECKED;
+int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* Forgets what is stored. The lock is held. */
+void tg_store_thread_forget_gone(struct tg_store_thread *t);
+
 /* --- store_declare.c, on the thread ------------------------------------------------------------------- */
 
 /* All devices and cursors again, in an outbox that was opened again. */
@@ -203,9 +241,10 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
                                    struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
                                    struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
-/* Wakes the loop, unless that is under way. The lock is held. */
+bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud);
 /* Keeps the disk's mark as it must be; without the lock. */
 void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
+/* Wakes the loop, unless that is under way. The lock is held. */
 void tg_store_thread_tell(struct tg_store_thread *t);
 
 #endif

@@ -1,0 +1,6 @@
+# When and how the store writes: durability lazy, checkpoints, a store that cannot be used, what is written.
+if(NOT TG_TESTS)
+  return()
+endif()
+add_executable(bench_commit bench/bench_commit.c)
+target_link_libraries(bench_commit PRIVATE tg_store tg_flags)
