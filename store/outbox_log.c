@@ -194,7 +194,8 @@ int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_s
                          struct tg_error *err)
 {
     int code;
-    if (ob->tx == TG_OUTBOX_TX_NONE && cursor < ob->cursor_count && is_there(ob, cursor, acked_seq))
+    if (ob->tx == TG_OUTBOX_TX_NONE && !ob->dead && cursor < ob->cursor_count &&
+        is_there(ob, cursor, acked_seq))
         return TG_OK; /* no transaction for nothing */
     if ((code = tg_outbox_join(ob, err)) != TG_OK)
         return code;

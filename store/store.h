@@ -53,7 +53,8 @@ struct tg_store_options {
     uint32_t commit_max_rows;       /* … or until so many wait; default 1000 when 0 */
     size_t uncommitted_limit_bytes; /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
-    uint32_t lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
+    uint32_t
+        lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
 };

@@ -343,6 +343,7 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
                    .limit_bytes = tg_settings_int(o, "limit"),
                    .max_age_ms = tg_settings_int(o, "max_age")},
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
+        .lazy_window_ms = (uint32_t)tg_settings_int(o, "lazy_window"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
     int rc = look_at_state_dir(so.outbox.dir, err);

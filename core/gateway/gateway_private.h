@@ -87,7 +87,7 @@ struct tg_gateway {
     struct tg_health *health;
     struct tg_http *http; /* NULL = off */
     int64_t metrics_us;   /* what the last text of /metrics took */
-    char store_text[300]; /* what the store said when its state changed */
+    char store_text[512]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
     struct tg_deadline adopt;    /* when discovered devices come in */

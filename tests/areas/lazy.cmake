@@ -4,3 +4,5 @@ if(NOT TG_TESTS)
 endif()
 add_executable(bench_commit bench/bench_commit.c)
 target_link_libraries(bench_commit PRIVATE tg_store tg_flags)
+
+tg_test(test_store_lazy SOURCES unit/test_store_lazy.c LINK tg_store_help LABELS unit threads)
