@@ -73,7 +73,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],
                   struct tg_error *err) TG_CHECKED;
 /* Commits what waits (no transaction begins after `limit_ms`), ends the thread, checkpoints, closes; `closed` then runs
- * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up. What could not be
+ * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up; who must end in time
+ * waits a little longer than limit_ms and leaves with _exit() (tg_store_stats() still says what is open). What could not be
  * stored is told through on_state. Feeds must be closed before. */
 void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(void *user), void *user);
 

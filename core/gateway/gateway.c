@@ -19,6 +19,7 @@
 #include "core/net/stream.h"
 
 #define STORE_CLOSE_MS 5000
+#define STORE_GRACE_MS 1000  /* a transaction that began in time may take so much longer */
 #define STORE_STUCK_MS 60000 /* samples wait and none is committed for so long: the watchdog may end us */
 #define UNCOMMITTED_LIMIT_BYTES                                                                              \
     (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
@@ -72,6 +73,8 @@ static void close_store(void *user)
 {
     struct tg_gateway *g = checked(user);
     g->sessions = NULL;
+    g->storing = true;
+    tg_deadline_set(&g->deadline, tg_clock_mono_ms() + STORE_CLOSE_MS + STORE_GRACE_MS);
     if (g->store)
         tg_store_close(g->store, STORE_CLOSE_MS, close_notes, g);
     else
@@ -113,6 +116,25 @@ static void end_without_plugins(struct tg_gateway *g)
         _exit(1);
 }
 
+/* Nor can a thread that the kernel does not give back from a write or an fsync: SIGTERM is answered within a time all the
+ * same [C12]. */
+static void end_without_disk(struct tg_gateway *g)
+{
+    struct tg_store_stats st = {0};
+    if (!g->storing)
+        return;
+    if (g->store)
+        tg_store_stats(g->store, &st);
+    tg_log(TG_LOG_ERROR, "outbox",
+           "the disk has not answered for %d s: of %llu samples it is not known whether they are stored, "
+           "what was "
+           "accepted before is; the gateway ends without waiting any longer, as in a power cut, and the next "
+           "start "
+           "goes on with what is on the disk",
+           (STORE_CLOSE_MS + STORE_GRACE_MS) / 1000, (unsigned long long)st.uncommitted_rows);
+    _exit(1);
+}
+
 /* Sessions that are online get a little time to deliver what they have; then the sources, with their sessions, go. */
 static void drain_or_close(void *user)
 {
@@ -121,6 +143,7 @@ static void drain_or_close(void *user)
     int64_t now = tg_clock_mono_ms();
     if (g->drained) {
         end_without_plugins(g);
+        end_without_disk(g);
         return;
     }
     if (g->sessions)

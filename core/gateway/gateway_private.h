@@ -97,6 +97,7 @@ struct tg_gateway {
     uint32_t signal_count;  /* that are initialised */
     bool reload_again;      /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
+    bool storing;           /* stopping: the store and the notes are being closed */
     int64_t started_ms, drain_limit_ms;
     int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
     uint64_t seen_committed_id;

@@ -7,3 +7,4 @@ target_link_libraries(bench_commit PRIVATE tg_store tg_flags)
 
 tg_test(test_store_lazy SOURCES unit/test_store_lazy.c LINK tg_store_help LABELS unit threads)
 tg_test(test_store_lazy_model SOURCES crash/test_store_lazy_model.c LINK tg_store_help LABELS crash threads)
+tg_scenario(scenario_hung_disk b0911_hung_disk.py TIMEOUT 150)
