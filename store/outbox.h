@@ -193,6 +193,16 @@ int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *f
  * mark is there, an open by another owner leaps, so that their numbers are not given again. No handle is needed; best
  * effort, since a disk that takes no write at all keeps no mark either. */
 void tg_outbox_mark_beyond(const char *dir, bool beyond);
+/* --- without being able to write: for an owner that has to begin with what it can read ----------------- */
+/* What outbox.high says: no seq and no id above was ever given. False: it cannot be read. */
+bool tg_outbox_numbers(const char *dir, uint64_t *ret_seq, uint64_t *ret_id);
+/* Opens for reading, also on a disk that is mounted read-only after a clean stop. Nobody may write meanwhile. */
+int tg_outbox_look(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox,
+                   struct tg_error *err) TG_CHECKED;
+/* Finds without creating. False: the device is not known. *ret_cursor is UINT32_MAX when there is none that is active. */
+bool tg_outbox_find(struct tg_outbox *ob, const char *device, const char *cloud, uint32_t *ret_device,
+                    uint32_t *ret_cursor);
+
 const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device); /* NULL = unknown */
 
 #endif

@@ -126,7 +126,29 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
+    if (to->back) {
+        tg_feeds_leave(&s->feeds, cursor);
+        s->leaving = true;
+        return;
+    }
     tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+}
+
+/* Feeds that began behind what could not be read go back to it, once nothing of theirs is in flight. */
+static void go_back(struct tg_store *s)
+{
+    struct tg_error err = {0};
+    s->leaving = false;
+    for (uint32_t i = 0; i < s->feeds.cursor_cap; i++) {
+        struct tg_feed *f = s->feeds.by_cursor[i];
+        struct tg_thread_call call = {.kind = TG_CALL_BACK, .cursor = i, .err = &err};
+        if (!f || !f->leaving)
+            continue;
+        s->leaving = true;
+        if (f->taken_seq > f->acked_seq || tg_store_thread_call(&s->thread, &call) < 0)
+            continue;
+        tg_feeds_replace(f, &call.start);
+    }
 }
 
 static void finish_close(struct tg_store *s)
@@ -174,6 +196,8 @@ static void on_wake(void *user)
     if (s->feeds.handed_id > s->committed_id)
         tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
     tg_feeds_notify(&s->feeds);
+    if (s->leaving && !s->closing)
+        go_back(s);
     pump(s);
     send_acks(s);
     if (tg_store_is_lazy(s)) {
@@ -230,6 +254,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         return rc;
     }
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    s->news.state_serial = 0; /* trouble at the start is told by the first wake-up */
     s->last_id = s->committed_id = s->told_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;

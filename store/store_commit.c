@@ -124,11 +124,17 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     char aside[256] = "";
     struct tg_error why = {0};
     int rc;
+    bool waiting = t->waiting, fresh = t->fresh;
     close_broken(t);
-    t->o.outbox.same_owner = true;
+    t->o.outbox.same_owner = !waiting;
     if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, aside, &why)) < 0) {
         if (err)
             *err = why;
+        return rc;
+    }
+    if (waiting && (rc = tg_store_thread_adopt(t, aside[0] != '\0' || fresh, err)) < 0) {
+        tg_outbox_close(t->ob, false);
+        t->ob = NULL;
         return rc;
     }
     /* A new one numbers far above what was ever given. It may also stem from an attempt that then failed. */
@@ -137,7 +143,10 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
         snprintf(t->aside, sizeof t->aside, "%.60s (%.200s)", aside[0] ? aside : TG_OUTBOX_FILE ".corrupt-…",
                  why.text);
     }
-    if ((rc = tg_store_thread_declare_all(t, err)) < 0) {
+    rc = tg_store_thread_declare_all(t, err);
+    if (rc == TG_OK && waiting)
+        rc = tg_store_thread_adopted(t, err);
+    if (rc < 0) {
         tg_outbox_close(t->ob, false);
         t->ob = NULL;
         return rc;
@@ -179,6 +188,13 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
         struct tg_thread_slot *slot = &t->acks[t->ack_queue[i]];
         struct tg_thread_cursor *c = &t->cursors[t->ack_queue[i]];
         slot->set = false;
+        if (slot->closed) {
+            c->declared = c->held = false;
+            if (t->ob && c->number != UINT32_MAX)
+                tg_outbox_undeclare(t->ob, c->number);
+        }
+        if (c->held)
+            continue;
         if (slot->seq > c->seq) {
             c->seq = slot->seq;
             c->id = slot->id;
@@ -186,11 +202,6 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
         if (!c->todo && slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
-        }
-        if (slot->closed) {
-            c->declared = false;
-            if (t->ob)
-                tg_outbox_undeclare(t->ob, c->number);
         }
     }
     t->ack_count = 0;
@@ -370,11 +381,22 @@ static void failed(struct tg_store_thread *t, int rc, const struct tg_error *err
     t->retry_at_ms = now + wait;
     t->failed_stopping = t->stopping;
     t->full_until_ms = now + FULL_QUIET_MS;
-    t->news.readable = t->ob != NULL;
+    t->news.readable = t->ob || t->reader;
     if (t->news.state == state && t->news.from_memory)
         return;
     t->news.from_memory = true;
     say_trouble(t, state, err, wait);
+}
+
+void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err)
+{
+    struct tg_error told = {0};
+    (void)tg_error_set(&told, rc, "%.300s; %s", err->text,
+                       t->reader ? "what is stored in it is read and delivered"
+                                 : "what is stored in it waits until it can be read");
+    t->opened_at_ms = tg_clock_mono_ms();
+    tg_store_thread_mark_beyond(t, true);
+    failed(t, rc, &told, t->opened_at_ms);
 }
 
 /* Waiting rows that are stored are the loop's again. The lock is held. */
@@ -401,6 +423,8 @@ void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
 /* What is gone is written with the rows: at once in a store that is not lazy, where it happens in trouble only. */
 static void take_gone(struct tg_store_thread *t, struct batch *b, int64_t now)
 {
+    if (t->trouble)
+        t->any_gone = t->mark_now = true; /* numbers may have run ahead without bound meanwhile */
     b->mark = t->any_gone && (!is_lazy(t) || t->mark_now || t->stopping || now >= t->mark_at_ms);
     b->settled_id = t->settled_id;
     if (!b->mark)
@@ -501,19 +525,19 @@ static void read_row(void *user, const struct tg_outbox_row *row)
 }
 
 /* Fills the page. *ret_through: up to where it is complete, 0 = nothing could be read. */
-static int read_page(struct tg_store_thread *t, const struct tg_scan *scan, uint64_t *ret_through,
-                     struct tg_error *err)
+static int read_page(struct tg_store_thread *t, struct tg_outbox *ob, const struct tg_scan *scan,
+                     uint64_t *ret_through, struct tg_error *err)
 {
     struct reading r = {.t = t, .scan = scan, .last_id = scan->from_id - 1};
     uint64_t from = scan->from_id;
     while (!r.full && r.looks < READ_LOOKS) {
         uint32_t rows = scan->max_rows - r.rows + 1 < READ_CHUNK ? READ_CHUNK / 4 : READ_CHUNK;
         size_t room = t->page.len < scan->max_bytes ? scan->max_bytes - t->page.len : 1;
-        int rc = tg_outbox_read(t->ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
+        int rc = tg_outbox_read(ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
         if (rc < 0)
             return rc;
         if (rc == 0 && !r.full)
-            r.last_id = tg_outbox_last_id(t->ob);
+            r.last_id = tg_outbox_last_id(ob) > t->last_id ? tg_outbox_last_id(ob) : t->last_id;
         if (rc == 0)
             break;
     }
@@ -530,12 +554,17 @@ void tg_store_thread_read(struct tg_store_thread *t)
     t->page_state = TG_PAGE_READING;
     pthread_mutex_unlock(&t->lock);
     t->page.len = 0;
-    if (t->ob && (rc = read_page(t, scan, &through, &err)) < 0) {
+    if (t->ob && (rc = read_page(t, t->ob, scan, &through, &err)) < 0) {
         t->page.len = 0;
         close_broken(t);
         tg_store_thread_mark_beyond(t, true);
+    } else if (!t->ob && t->reader && read_page(t, t->reader, scan, &through, &err) < 0) {
+        t->page.len = 0; /* the rest of it waits for the disk */
+        tg_outbox_close(t->reader, false);
+        t->reader = NULL;
     }
     pthread_mutex_lock(&t->lock);
+    t->news.readable = t->ob || t->reader;
     if (rc < 0)
         failed(t, rc, &err, tg_clock_mono_ms());
     t->page_state = TG_PAGE_READY;

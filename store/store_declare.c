@@ -55,7 +55,8 @@ static int out_of_reach(const struct tg_store_thread *t, const char *what, const
 
 /* --- devices ---------------------------------------------------------------------------------------- */
 
-static int add_device(struct tg_store_thread *t, const char *name, uint32_t number, struct tg_error *err)
+int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
+                               uint64_t last_seq, struct tg_error *err)
 {
     uint32_t slot = t->device_count;
     struct tg_gone *gone;
@@ -73,12 +74,11 @@ static int add_device(struct tg_store_thread *t, const char *name, uint32_t numb
     char *copy = tg_strdup(name);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->device_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->device_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
-    t->devices[slot] = (struct tg_thread_device){
-        .name = copy, .number = number, .last_seq = tg_outbox_last_seq(t->ob, number)};
+    t->devices[slot] = (struct tg_thread_device){.name = copy, .number = number, .last_seq = last_seq};
     t->device_count++;
     return TG_OK;
 }
@@ -94,7 +94,8 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
                 slot = i;
         }
         if (slot == UINT32_MAX)
-            return out_of_reach(t, "device", name, err);
+            return t->waiting ? tg_store_thread_wait_device(t, name, ret_slot, err)
+                              : out_of_reach(t, "device", name, err);
         *ret_slot = slot;
         return TG_OK;
     }
@@ -103,7 +104,7 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
     slot = get_index(&t->device_of_number, number);
     if (slot == UINT32_MAX) {
         slot = t->device_count;
-        if ((rc = add_device(t, name, number, err)) < 0)
+        if ((rc = tg_store_thread_add_device(t, name, number, tg_outbox_last_seq(t->ob, number), err)) < 0)
             return rc;
     }
     t->devices[slot].last_seq = tg_outbox_last_seq(t->ob, number);
@@ -156,13 +157,27 @@ static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cl
     char *copy = tg_strdup(cloud);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->cursor_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->cursor_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
     t->cursors[slot] = (struct tg_thread_cursor){.device = device, .cloud = copy, .number = number};
     t->cursor_count++;
     return TG_OK;
+}
+
+int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                               uint32_t *ret_slot, struct tg_error *err)
+{
+    uint32_t slot = find_cursor(t, device, cloud);
+    int rc = TG_OK;
+    if (slot == UINT32_MAX) {
+        slot = t->cursor_count;
+        rc = add_cursor(t, device, cloud, UINT32_MAX, err);
+    }
+    if (rc == TG_OK)
+        *ret_slot = slot;
+    return rc;
 }
 
 static void note_time(void *user, const struct tg_outbox_row *row)
@@ -208,7 +223,8 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     uint32_t number = 0, slot;
     int rc;
     if (!t->ob)
-        return out_of_reach(t, "cloud", cloud, err);
+        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, err)
+                          : out_of_reach(t, "cloud", cloud, err);
     if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
         return rc;
     slot = get_index(&t->cursor_of_number, number);
@@ -225,6 +241,17 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     t->cursors[slot].number = number;
     t->cursors[slot].declared = true;
     return describe(t, slot, ret_start, err);
+}
+
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
+                          struct tg_error *err)
+{
+    int rc;
+    if (!t->ob || t->cursors[slot].number == UINT32_MAX)
+        return out_of_reach(t, "cloud", t->cursors[slot].cloud, err);
+    if ((rc = describe(t, slot, ret_start, err)) == TG_OK)
+        t->cursors[slot].held = false;
+    return rc;
 }
 
 /* --- again, after the database was opened again -----------------------------------------------------------

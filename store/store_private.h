@@ -46,6 +46,7 @@ struct tg_store {
     struct tg_thread_news news;
     uint64_t appended, committed, rejected, dropped_memory, spared;
     bool page_failed, closing;
+    bool leaving; /* some feed has to go back */
     void (*closed)(void *user);
     void *closed_user;
 };

@@ -115,7 +115,9 @@ static void answer(struct tg_store_thread *t)
     switch (c->kind) {
     case TG_CALL_DECLARE:
         c->rc = t->ob ? tg_outbox_declare(t->ob, c->list, c->count, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_DEVICE:
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
@@ -128,8 +130,14 @@ static void answer(struct tg_store_thread *t)
             c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
         break;
     case TG_CALL_RETIRE:
+        t->retire_later = t->waiting;
         c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        break;
+    case TG_CALL_BACK:
+        c->rc = tg_store_thread_where(t, c->cursor, &c->start, c->err);
         break;
     }
     pthread_mutex_lock(&t->lock);
@@ -146,7 +154,8 @@ static void finish(struct tg_store_thread *t)
     /* `lazy`: numbers that the disk does not know were given; the next start must leap over them. */
     if (t->ob)
         tg_outbox_close(t->ob, stored || t->o.outbox.durability != TG_DURABILITY_LAZY);
-    t->ob = NULL;
+    tg_outbox_close(t->reader, false);
+    t->ob = t->reader = NULL;
     pthread_mutex_lock(&t->lock);
     t->news.stopped = true;
     tg_store_thread_tell(t);
@@ -258,22 +267,30 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
     if (!t->dir)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
     t->o.outbox.dir = t->dir;
-    if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err)) < 0)
-        goto no_outbox;
-    if ((rc = tg_store_thread_opened(t, err)) < 0)
-        goto no_thread;
-    t->news.readable = true;
     init_lock(t);
+    rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err);
+    if (rc < 0 && !tg_store_thread_may_wait(rc))
+        goto no_outbox;
+    if (rc < 0) {
+        tg_store_thread_start_waiting(t);
+        tg_store_thread_say_waiting(t, rc, err);
+        *err = (struct tg_error){0};
+    } else if ((rc = tg_store_thread_opened(t, err)) < 0) {
+        goto no_thread;
+    }
+    if (t->ob)
+        t->news.readable = true;
     if ((rc = create_thread(t)) != 0) {
         rc = tg_error_set(err, tg_code_from_errno(rc), "the store's thread cannot be started: %s",
                           strerror(rc));
-        fini_lock(t);
         goto no_thread;
     }
     return TG_OK;
 no_thread:
     tg_outbox_close(t->ob, false);
+    tg_outbox_close(t->reader, false);
 no_outbox:
+    fini_lock(t);
     free_tables(t);
     return rc;
 }

@@ -66,8 +66,11 @@ struct tg_thread_cursor {
     char *cloud;
     uint32_t number;     /* the outbox's */
     bool declared, todo; /* todo: seq and id are to be stored */
-    uint64_t seq, id;    /* acknowledged */
-    uint64_t told_seq;   /* the loop knows of evictions up to here */
+    bool
+        held; /* its feed goes back to what could not be read before: no acknowledgement counts until it has */
+    bool reads;        /* its feed began with what is stored, though it could not be written */
+    uint64_t seq, id;  /* acknowledged */
+    uint64_t told_seq; /* the loop knows of evictions up to here */
 };
 
 /* Where a cursor is, on its way from one thread to the other. */
@@ -75,9 +78,10 @@ struct tg_thread_slot {
     uint64_t seq, id, holes;
     bool set;
     bool closed; /* to the thread: its feed is gone */
+    bool back;   /* from the thread: there is something older to be delivered; ask where (TG_CALL_BACK) */
 };
 
-enum tg_thread_call_kind { TG_CALL_DECLARE, TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE };
+enum tg_thread_call_kind { TG_CALL_DECLARE, TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE, TG_CALL_BACK };
 
 struct tg_thread_call {
     enum tg_thread_call_kind kind;
@@ -85,6 +89,7 @@ struct tg_thread_call {
     const struct tg_outbox_declaration *list; /* in: for declare, … */
     uint32_t count;
     uint32_t device;            /* in: for a cursor */
+    uint32_t cursor;            /* in: for back, its index */
     uint32_t slot;              /* out: index of the device */
     uint64_t last_seq;          /* out: of the device */
     struct tg_feed_start start; /* out: of the cursor */
@@ -149,6 +154,11 @@ struct tg_store_thread {
 
     /* --- the thread's own (before it starts: the opener's) --- */
     struct tg_outbox *ob; /* NULL while it cannot be opened */
+    /* It could not be used at the start, and not since: */
+    bool waiting, retire_later;
+    struct tg_outbox *reader; /* it can be read, at least */
+    uint64_t high_seq, later,
+        waiting_id; /* outbox.high; numbers begin so much above; id of nobody: rows are above */
     struct tg_thread_device *devices;
     struct tg_thread_cursor *cursors;
     uint32_t device_count, device_cap, cursor_count, cursor_cap;
@@ -225,6 +235,20 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_C
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 
+/* --- store_start.c: a store that cannot be used at the start ------------------------------------------------ */
+
+/* After this error of the open: begin in memory? */
+bool tg_store_thread_may_wait(int code);
+/* Before the thread runs: numbers, and a reader. */
+void tg_store_thread_start_waiting(struct tg_store_thread *t);
+int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
+                                struct tg_error *err) TG_CHECKED;
+int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                                struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+/* The database could be opened: may it be taken? And once everything is declared in it. */
+int tg_store_thread_adopt(struct tg_store_thread *t, bool begun_anew, struct tg_error *err) TG_CHECKED;
+int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
 /* --- store_gone.c: what left memory without being stored --------------------------------------------------- */
 
 /* Within a transaction: of one device, once; of all. */
@@ -244,6 +268,16 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
 bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud);
 /* Keeps the disk's mark as it must be; without the lock. */
 void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
+int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
+                               uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* Finds or adds, without a number. */
+int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                               uint32_t *ret_slot, struct tg_error *err) TG_CHECKED;
+/* Where the cursor stands, for a feed that goes back. */
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
+                          struct tg_error *err) TG_CHECKED;
+/* Trouble at the start, for people. The lock is not needed yet. */
+void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err);
 /* Wakes the loop, unless that is under way. The lock is held. */
 void tg_store_thread_tell(struct tg_store_thread *t);
 
