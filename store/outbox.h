@@ -196,6 +196,8 @@ void tg_outbox_mark_beyond(const char *dir, bool beyond);
 /* --- without being able to write: for an owner that has to begin with what it can read ----------------- */
 /* What outbox.high says: no seq and no id above was ever given. False: it cannot be read. */
 bool tg_outbox_numbers(const char *dir, uint64_t *ret_seq, uint64_t *ret_id);
+/* Whether an open would get further than its lock. */
+bool tg_outbox_may_write(const char *dir);
 /* Opens for reading, also on a disk that is mounted read-only after a clean stop. Nobody may write meanwhile. */
 int tg_outbox_look(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox,
                    struct tg_error *err) TG_CHECKED;

@@ -69,6 +69,16 @@ int tg_outbox_lock(struct tg_outbox *ob, struct tg_error *err)
     return TG_OK;
 }
 
+bool tg_outbox_may_write(const char *dir)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/" LOCK_FILE, dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 void tg_outbox_unlock(struct tg_outbox *ob)
 {
     if (ob->lock_fd >= 0)

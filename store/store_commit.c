@@ -127,7 +127,11 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     bool waiting = t->waiting, fresh = t->fresh;
     close_broken(t);
     t->o.outbox.same_owner = !waiting;
+    if (waiting)
+        tg_store_thread_stop_reading(t);
     if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, aside, &why)) < 0) {
+        if (waiting)
+            tg_store_thread_go_on_reading(t);
         if (err)
             *err = why;
         return rc;
@@ -382,8 +386,11 @@ static void failed(struct tg_store_thread *t, int rc, const struct tg_error *err
     t->failed_stopping = t->stopping;
     t->full_until_ms = now + FULL_QUIET_MS;
     t->news.readable = t->ob || t->reader;
-    if (t->news.state == state && t->news.from_memory)
+    if (t->news.state == state && t->news.from_memory && rc != TG_ESTATE)
         return;
+    if (rc == TG_ESTATE && t->said == rc)
+        return;
+    t->said = rc;
     t->news.from_memory = true;
     say_trouble(t, state, err, wait);
 }

@@ -102,6 +102,22 @@ int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, cons
     return TG_OK;
 }
 
+void tg_store_thread_stop_reading(struct tg_store_thread *t)
+{
+    t->look_again = t->reader && tg_outbox_may_write(t->dir);
+    if (!t->look_again)
+        return;
+    tg_outbox_close(t->reader, false);
+    t->reader = NULL;
+}
+
+void tg_store_thread_go_on_reading(struct tg_store_thread *t)
+{
+    if (t->look_again && tg_outbox_look(&t->o.outbox, &t->reader, NULL) < 0)
+        t->reader = NULL;
+    t->look_again = false;
+}
+
 /* Numbers that were given here may be in the database already: a wrong clock, or one that ran back. */
 static int check_numbers(const struct tg_store_thread *t, struct tg_error *err)
 {

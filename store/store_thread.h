@@ -157,6 +157,7 @@ struct tg_store_thread {
     /* It could not be used at the start, and not since: */
     bool waiting, retire_later;
     struct tg_outbox *reader; /* it can be read, at least */
+    bool look_again;          /* the reader was closed for the time of an open */
     uint64_t high_seq, later,
         waiting_id; /* outbox.high; numbers begin so much above; id of nobody: rows are above */
     struct tg_thread_device *devices;
@@ -167,6 +168,7 @@ struct tg_store_thread {
     struct tg_buffer page;
     struct tg_backoff backoff;
     bool trouble; /* the last transaction failed: nothing before retry_at_ms */
+    int said; /* the code that trouble was last told with */
     bool failed_stopping, page_turn;
     bool beyond;     /* rows may have been delivered that are not stored; marked on the disk */
     bool fresh;      /* the database is new and has to take our numbers over */
@@ -245,6 +247,9 @@ int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uin
                                 struct tg_error *err) TG_CHECKED;
 int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
                                 struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+/* An open that is no more refused outright must not meet the reader: SQLite would share its read-only memory. */
+void tg_store_thread_stop_reading(struct tg_store_thread *t);
+void tg_store_thread_go_on_reading(struct tg_store_thread *t);
 /* The database could be opened: may it be taken? And once everything is declared in it. */
 int tg_store_thread_adopt(struct tg_store_thread *t, bool begun_anew, struct tg_error *err) TG_CHECKED;
 int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
