@@ -68,7 +68,10 @@ struct tg_store_callbacks {
 struct tg_store;
 struct tg_feed;
 
-/* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). */
+/* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). A disk, folder or file that
+ * cannot be used now is no error: the store begins DEGRADED, which the first turn of the loop tells, delivers from
+ * memory, with the backlog where it can be read, and takes the database over later; devices and feeds can be declared
+ * all the while (docs/disk-format.md). Errors: a second writer (TG_EBUSY), a newer schema (TG_EVERSION), memory. */
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],
                   struct tg_error *err) TG_CHECKED;
@@ -79,7 +82,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
 void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(void *user), void *user);
 
 /* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles hold until the
- * store is closed. TG_EBUSY: something new, while the database cannot be written. */
+ * store is closed. TG_EBUSY: something new, while a database that was open cannot be written. */
 /* Many at once before they are declared one by one: those that are new share one commit (tg_outbox_declare()). */
 int tg_store_declare(struct tg_store *store, const struct tg_outbox_declaration *list, uint32_t count,
                      struct tg_error *err) TG_CHECKED;
