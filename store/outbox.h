@@ -172,7 +172,8 @@ struct tg_outbox_stats {
     uint64_t oldest_id;
     int64_t oldest_time_ms;
     uint32_t devices, cursors;
-    uint64_t written_bytes; /* given to the disk since it was opened: log, pages, outbox.high */
+    int64_t worst_checkpoint_us; /* since it was opened */
+    uint64_t written_bytes;      /* given to the disk since it was opened: log, pages, outbox.high */
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
 uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);

@@ -141,6 +141,7 @@ struct tg_outbox {
     int64_t pages, free_pages;        /* as last looked */
     uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
     struct tg_error trouble;          /* the last failed checkpoint */
+    int64_t worst_checkpoint_us;
     struct tg_written *written;       /* what was given to the disk; the connection's VFS counts */
 };
 

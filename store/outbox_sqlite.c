@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/allocator.h"
+#include "core/base/clock.h"
 
 static const char *const statements[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -294,7 +295,11 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
 void tg_outbox_checkpoint(struct tg_outbox *ob)
 {
     int in_log = 0, done = 0;
+    int64_t start_us = tg_clock_mono_us(), us;
     int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    us = tg_clock_mono_us() - start_us;
+    if (us > ob->worst_checkpoint_us)
+        ob->worst_checkpoint_us = us;
     if (rc == SQLITE_OK) {
         ob->trouble.code = TG_OK;
         ob->rows_since_sync = 0;

@@ -100,6 +100,7 @@ int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, str
             s.dropped[r] += ob->devices[i].dropped[r];
     }
     s.devices = ob->device_count;
+    s.worst_checkpoint_us = ob->worst_checkpoint_us;
     s.written_bytes = tg_written_bytes(ob->written);
     for (uint32_t i = 0; i < ob->cursor_count; i++)
         s.cursors += ob->cursors[i].active;

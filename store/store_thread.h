@@ -168,7 +168,7 @@ struct tg_store_thread {
     struct tg_buffer page;
     struct tg_backoff backoff;
     bool trouble; /* the last transaction failed: nothing before retry_at_ms */
-    int said; /* the code that trouble was last told with */
+    int said;     /* the code that trouble was last told with */
     bool failed_stopping, page_turn;
     bool beyond;     /* rows may have been delivered that are not stored; marked on the disk */
     bool fresh;      /* the database is new and has to take our numbers over */
@@ -228,14 +228,22 @@ void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *r
 void tg_store_thread_commit(struct tg_store_thread *t);
 /* What the loop acknowledged becomes the thread's to store. The lock is held. */
 void tg_store_thread_take_acks(struct tg_store_thread *t);
-/* Reads the page that was asked for. The lock is held, as for commit and care; they give it up meanwhile. */
-void tg_store_thread_read(struct tg_store_thread *t);
 /* Limits and age. */
 void tg_store_thread_care(struct tg_store_thread *t);
 /* Closes the outbox after an error, opens it again, declares everything again. */
 int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
+/* An outbox that failed is finished. Without the lock. */
+void tg_store_thread_close_broken(struct tg_store_thread *t);
+/* After a transaction or a page that failed: state, report, when it is tried again. The lock is held. */
+void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now);
+
+/* --- store_read.c, on the thread ---------------------------------------------------------------------- */
+
+/* Reads the page that was asked for. The lock is held, as for commit and care; they give it up meanwhile. */
+void tg_store_thread_read(struct tg_store_thread *t);
 
 /* --- store_start.c: a store that cannot be used at the start ------------------------------------------------ */
 
