@@ -126,6 +126,7 @@ static struct tg_row *ring_shift(struct tg_feed *f)
     size_t cost = tg_row_cost(row);
     f->head = (f->head + 1) & (f->cap - 1);
     f->count--;
+    f->ready -= f->ready > 0;
     f->bytes -= cost;
     f->set->bytes -= cost;
     return row;
@@ -173,6 +174,12 @@ size_t tg_feed_allowance(const struct tg_feed *f)
     return pool > own ? pool : own;
 }
 
+static void count_ready(struct tg_feed *f)
+{
+    while (f->ready < f->count && !(ring_at(f, f->ready)->flags & TG_ROW_WAITS))
+        f->ready++;
+}
+
 /* Offers a row and moves the position behind it. False: no room (or no memory), nothing changed. */
 bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
 {
@@ -186,8 +193,15 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
         fs->no_memory = true;
         return false;
     }
-    f->ring[(f->head + f->count) & (f->cap - 1)] = tg_row_ref(row);
+    struct tg_row *kept = tg_row_resolve(row, &fs->timeline);
+    if (!kept) {
+        fs->no_memory = true;
+        return false;
+    }
+    cost = tg_row_cost(kept);
+    f->ring[(f->head + f->count) & (f->cap - 1)] = kept;
     f->count++;
+    count_ready(f);
     f->bytes += cost;
     fs->bytes += cost;
     if (row->seq > f->next_seq) { /* numbers without a row: they were never stored, or dropped from memory */
@@ -262,6 +276,7 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         tg_row_unref(ring_shift(f));
         dropped = true;
     }
+    count_ready(f);
     if (dropped)
         ring_shrunk(f);
     if (f->next_seq <= seq) {
@@ -321,7 +336,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
     struct tg_feed *f;
     while ((f = TAILQ_FIRST(&fs->notified)) != NULL) {
         leave_notified(f);
-        if (f->count > 0)
+        if (f->ready > 0)
             f->on_rows(f->user);
     }
 }
@@ -439,7 +454,42 @@ void tg_feed_pause(struct tg_feed *f)
 
 uint32_t tg_feed_available(const struct tg_feed *f)
 {
-    return f->count;
+    return f->ready;
+}
+
+bool tg_feed_waits_for_clock(const struct tg_feed *f)
+{
+    return f->ready < f->count;
+}
+
+static void resolve_ring(struct tg_feed *f)
+{
+    struct tg_feeds *fs = f->set;
+    for (uint32_t i = f->ready; i < f->count; i++) {
+        struct tg_row **at = &f->ring[(f->head + i) & (f->cap - 1)], *was = *at;
+        struct tg_row *fresh = was->flags & TG_ROW_WAITS ? tg_row_resolve(was, &fs->timeline) : NULL;
+        if (!fresh) {
+            fs->no_memory = fs->no_memory || (was->flags & TG_ROW_WAITS);
+            continue;
+        }
+        *at = fresh;
+        f->bytes = f->bytes - tg_row_cost(was) + tg_row_cost(*at);
+        fs->bytes = fs->bytes - tg_row_cost(was) + tg_row_cost(*at);
+        tg_row_unref(was);
+    }
+    count_ready(f);
+    if (f->ready > 0 && !f->notified) {
+        f->notified = true;
+        TAILQ_INSERT_TAIL(&fs->notified, f, in_notified);
+    }
+}
+
+void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline)
+{
+    fs->timeline = *timeline;
+    for (uint32_t i = 0; i < fs->cursor_cap; i++)
+        if (fs->by_cursor[i] && fs->by_cursor[i]->ready < fs->by_cursor[i]->count)
+            resolve_ring(fs->by_cursor[i]);
 }
 
 const struct tg_row *tg_feed_at(const struct tg_feed *f, uint32_t i)

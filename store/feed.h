@@ -20,6 +20,9 @@
  * near its position: feeds that were away together are served by the same pages. Per row only the feeds of
  * its device are looked at, per page only the hungry ones, per wake-up none.
  *
+ * TIME   Rows that are stamped since boot get their wall time when they are put into a ring, where it is known (timeline.h). Where
+ * not they stay in the ring as they are, and neither they nor what is behind them is available, until it is.
+ *
  * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever
  * needs it, half is divided evenly between the feeds that are not paused, so that stuck sessions starve
  * nobody.
@@ -30,6 +33,7 @@
 #include <sys/queue.h>
 
 #include "store/row.h"
+#include "store/timeline.h"
 
 enum tg_feed_mode { TG_FEED_PAUSED, TG_FEED_LIVE, TG_FEED_LAGGING };
 
@@ -42,6 +46,7 @@ struct tg_feed {
     uint32_t device, cursor;
     struct tg_row **ring; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
+    uint32_t ready;             /* of them, from the first on: their time is known, they may be sent */
     size_t bytes, need;         /* in the ring; of the row that last had no room */
     uint64_t next_id, next_seq; /* the next row to be offered has at least these */
     uint64_t acked_seq, acked_id;
@@ -100,6 +105,7 @@ struct tg_feeds {
     void (*wake)(void *user);
     void *wake_user;
     void *owner; /* the store */
+    struct tg_timeline timeline;
 };
 
 void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user),
@@ -142,6 +148,8 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
  * it is put there. */
 void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
 void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
+/* More is known of time: rows in rings that waited for it are given theirs. tg_feeds_notify() is to follow. */
+void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline);
 
 /* --- feed_scan.c ------------------------------------------------------------------------------- */
 

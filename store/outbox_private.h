@@ -20,6 +20,7 @@
 
 #include "store/outbox.h"
 #include "store/schema.h"
+#include "store/timeline.h"
 #include "store/written.h"
 
 #define TG_OUTBOX_PAGE         4096
@@ -32,7 +33,8 @@
  * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. `lazy`, after any crash: LAZY_AHEAD and a
  * whole transaction < 2^18. */
 #define TG_OUTBOX_JUMP (UINT64_C(1) << 18)
-_Static_assert(TG_OUTBOX_LAZY_AHEAD + TG_OUTBOX_TX_ROWS < TG_OUTBOX_JUMP, "a leap clears what may have been given");
+_Static_assert(TG_OUTBOX_LAZY_AHEAD + TG_OUTBOX_TX_ROWS < TG_OUTBOX_JUMP,
+               "a leap clears what may have been given");
 /* … and after numbers were given that no file knows of: more than a year at 100 samples a second. */
 #define TG_OUTBOX_LEAP       (UINT64_C(1) << 32)
 #define TG_OUTBOX_TRIM_ROWS  2000 /* rows deleted by one commit, or twice what it brought */
@@ -83,6 +85,7 @@ struct tg_outbox_totals {
     uint64_t acked_since_trim;
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
+    bool boot_noted;                      /* it added a boot to the timeline */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -138,11 +141,12 @@ struct tg_outbox {
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
-    int64_t pages, free_pages;        /* as last looked */
-    uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
-    struct tg_error trouble;          /* the last failed checkpoint */
+    int64_t pages, free_pages;                   /* as last looked */
+    uint64_t mark_rows, compact_rows;            /* as configured above; tests make them small */
+    struct tg_error trouble;                     /* the last failed checkpoint */
+    struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
     int64_t worst_checkpoint_us;
-    struct tg_written *written;       /* what was given to the disk; the connection's VFS counts */
+    struct tg_written *written; /* what was given to the disk; the connection's VFS counts */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */
@@ -206,6 +210,23 @@ bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_en
 int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
                       struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_clock.c ----------------------------------------------------------------------------- */
+int tg_outbox_load_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* Within a transaction: this row is stamped since boot. */
+int tg_outbox_note_boot(struct tg_outbox *ob, const struct tg_outbox_row *row,
+                        struct tg_error *err) TG_CHECKED;
+/* Forgets boots and jumps that say nothing of any row any more. */
+int tg_outbox_care_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_age.c ------------------------------------------------------------------------------- */
+/* The newest id that was stored more than max_age_ms ago, with all before it; 0 = none, max_age_ms is 0, or wall_ms is no valid time. Looks at
+ * a bounded number of rows. wall_ms: tg_outbox_wall_ms(). */
+int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms, uint64_t *ret_last_id,
+                      struct tg_error *err) TG_CHECKED;
+/* When the row of this id, whose time_ms in the log this is, was stored, on the same clock; false: it cannot be said (yet). For whoever
+ * judges rows one by one. */
+bool tg_outbox_stored_ms(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t *ret_wall_ms);
 
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */

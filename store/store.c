@@ -8,6 +8,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/clock.h"
 #include "store/store_private.h"
 
 #define DEFAULT_MAX_ROWS    1000u
@@ -167,12 +168,29 @@ static void finish_close(struct tg_store *s)
     begin_free(s);
 }
 
+/* What waited for its time has one now. */
+static void learn_time(struct tg_store *s)
+{
+    struct tg_timeline t;
+    tg_store_thread_timeline(&s->thread, &t);
+    if (t.clock_boot == tg_clock_boot())
+        s->waiting_rows = 0;
+    tg_feeds_resolve(&s->feeds, &t);
+}
+
+void tg_store_clock(struct tg_store *s, int64_t offset_ms)
+{
+    tg_store_thread_clock(&s->thread, offset_ms, s->last_id);
+}
+
 static void on_wake(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
-    uint32_t serial = s->news.state_serial;
+    uint32_t serial = s->news.state_serial, timeline_serial = s->news.timeline_serial;
     bool was_readable = s->news.readable;
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    if (s->news.timeline_serial != timeline_serial)
+        learn_time(s);
     if (s->news.page_ready)
         distribute_page(s, s->news.page_through);
     if (s->news.readable && !was_readable)
@@ -212,6 +230,7 @@ static void on_retry(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
     s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
+    learn_time(s); /* there may have been no memory for it either */
     tg_wakeup_fire(&s->wakeup);
 }
 
@@ -258,6 +277,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     s->last_id = s->committed_id = s->told_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;
+    s->feeds.timeline = s->thread.timeline;
+    s->waiting_rows = s->news.waiting_rows;
     *ret_store = s;
     return TG_OK;
 }
@@ -449,6 +470,7 @@ int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct
     }
     s->last_id++;
     s->appended++;
+    s->waiting_rows += tg_sample_is_unstamped(body) && s->feeds.timeline.clock_boot != tg_clock_boot();
     s->bytes_since_sweep += cost;
     tg_row_list_push(&s->rows, row);
     if (!s->unhanded)
@@ -492,6 +514,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .pages_read = s->news.pages_read,
         .last_commit_us = s->news.last_commit_us,
         .worst_commit_us = s->news.worst_commit_us,
+        .waiting_rows = s->waiting_rows,
         .dropped_memory = s->dropped_memory,
     };
 }

@@ -94,9 +94,13 @@ int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, voi
 void tg_feed_close(struct tg_feed *feed);
 int tg_store_retire_undeclared(struct tg_store *store, struct tg_error *err) TG_CHECKED;
 
-/* Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
+/* time_ms: now; wall time, or monotonic time before the first tg_store_clock().
+ * Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
 int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id) TG_CHECKED;
+/* The wall clock is valid: wall time = tg_clock_mono_ms() + offset_ms. To be told again when that changes: what was appended before was
+ * stored by the old one. Samples that are stamped since boot get their wall time by it, are then available, and ages are judged by it. */
+void tg_store_clock(struct tg_store *store, int64_t offset_ms);
 /* Commits without waiting for the interval. */
 void tg_store_flush(struct tg_store *store);
 
@@ -106,6 +110,8 @@ void tg_store_flush(struct tg_store *store);
 void tg_feed_resume(struct tg_feed *feed);
 void tg_feed_pause(struct tg_feed *feed);
 uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready in memory */
+/* Rows are there and not available: it is not known yet when they were taken. */
+bool tg_feed_waits_for_clock(const struct tg_feed *feed);
 const struct tg_row *tg_feed_at(const struct tg_feed *feed,
                                 uint32_t i); /* i < available; borrowed until take */
 /* Takes the n oldest: their references are the caller's now (tg_row_unref each). */
@@ -128,6 +134,8 @@ struct tg_store_stats {
     /* uncommitted: what a crash would lose now, at most. */
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
+    uint64_t
+        waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
     uint64_t spared;         /* acknowledged by every cloud before they were stored: never written */
     uint32_t lazy_window_ms; /* 0: not lazy */

@@ -9,10 +9,11 @@
 #define HELD_ROWS 32768u /* well below TG_OUTBOX_LAZY_AHEAD: what is held is not on disk either */
 #define SPILL_MS  50u    /* rows that are due so soon go with those that are */
 
-/* A row remembers when it came, in 32 bits: windows are far shorter than their 49 days. */
+/* A row remembers when it came, above its flags, in 24 bits of milliseconds: windows are far shorter than their four hours. */
+#define CAME_SHIFT 8
 static uint32_t age_ms(const struct tg_row *row, int64_t now)
 {
-    return (uint32_t)now - row->flags;
+    return (((uint32_t)now << CAME_SHIFT) - (row->flags & ~0xffu)) >> CAME_SHIFT;
 }
 
 /* --- who has acknowledged it ------------------------------------------------------------------------------ */
@@ -75,7 +76,7 @@ static bool memory_is_short(const struct tg_store *s)
 
 void tg_store_hold(struct tg_store *s, struct tg_row *row)
 {
-    row->flags = (uint32_t)tg_loop_now_ms(s->loop);
+    row->flags |= (uint32_t)tg_loop_now_ms(s->loop) << CAME_SHIFT;
     if (!s->held)
         s->held = row;
     s->held_rows++;

@@ -43,6 +43,8 @@ void tg_store_thread_start_waiting(struct tg_store_thread *t)
         t->reader = NULL;
     if (t->reader) {
         (void)!tg_outbox_stats(t->reader, &t->news.outbox, NULL);
+        (void)!tg_outbox_waiting(t->reader, &t->news.waiting_rows, NULL);
+        t->timeline = *tg_outbox_timeline(t->reader);
         if (tg_outbox_last_id(t->reader) > id)
             id = tg_outbox_last_id(t->reader);
     }
@@ -161,6 +163,7 @@ int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err)
     t->beyond = false;
     pthread_mutex_lock(&t->lock);
     t->mark_now = t->any_gone = true;
+    tg_store_thread_publish_timeline(t);
     for (uint32_t i = 0; i < t->cursor_count; i++) {
         struct tg_thread_cursor *c = &t->cursors[i];
         struct tg_outbox_cursor_state s;
