@@ -10,9 +10,8 @@ from gateway import Gateway, configuration, run
 from harness import Stage, wait_until
 from pki import Pki
 
-MONTH = 30 * 86400
 FACTOR = 1.5
-SECONDS = 6
+SECONDS = 3
 
 
 def device(name, cloud, every):
@@ -35,7 +34,7 @@ with Stage() as stage:
     config = configuration(stage, [
         cloud("alone"), cloud("batched", batch=batch), cloud("deflated", batch=batch, compress="deflate"),
         cloud("cbor", batch=batch, format="senml-cbor"), cloud("points", topic="site/{device}/{point}")],
-        [device(name, name, "50ms" if name != "points" else "200ms") for name in names])
+        [device(name, name, "25ms" if name != "points" else "200ms") for name in names])
     said = run("check", "-c", config, check=0).stdout
     assert all(f"plan: cloud {name}: " in said for name in names) and "a month on the wire in all" in said and "written to flash" in said, said
     plan = {entry["name"]: entry for entry in json.loads(run("check", "--json", "-c", config, check=0).stdout)["plan"]["clouds"]}
