@@ -24,9 +24,9 @@
 #define RENEWED_AT          0.8 /* of a token's life */
 
 /* --- flash: docs/data-plan.md ------------------------------------------------------------------------------- */
-#define ROW_BYTES    40    /* beside the body: keys, index, SQLite's record */
-#define ROW_TIMES    2.2   /* log and page, and the page again when rows go */
-#define COMMIT_BYTES 28000 /* pages that each commit writes anew: rows come, cursors move, rows go */
+#define ROW_BYTES    40   /* beside the body: keys, index, SQLite's record */
+#define ROW_TIMES    3    /* log and page, and the page again when rows go */
+#define COMMIT_BYTES 4300 /* a page of the log that each commit writes, however little is in it */
 
 #define DEFAULT_EVERY_MS    1000
 #define SAMPLE_MEMORY_BYTES (512 * 1024)
