@@ -10,8 +10,6 @@
  */
 #include "support/store_fixture.h"
 
-#include <dirent.h>
-
 #include "support/crash_vfs.h"
 
 #define DEVICES 3
@@ -198,22 +196,6 @@ static void end(struct model *m)
     close_store(f);
 }
 
-static void copy_dir(const char *from, const char *to)
-{
-    struct dirent *e;
-    DIR *d = opendir(from);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL) {
-        size_t len = 0;
-        if (strncmp(e->d_name, "outbox.", 7) != 0 || strstr(e->d_name, ".lock") || strstr(e->d_name, "-shm"))
-            continue;
-        uint8_t *data = tg_test_slurp(tg_test_path(from, e->d_name), &len);
-        tg_test_spill(tg_test_path(to, e->d_name), data, len);
-        free(data);
-    }
-    closedir(d);
-}
-
 /* What is on the disk goes on in another folder; what is in memory does not. */
 static void kill_it(struct model *m)
 {
@@ -221,7 +203,7 @@ static void kill_it(struct model *m)
     uint64_t told = m->told_id;
     /* A commit that returns while the files are copied is told later: it does not count. */
     tg_gate_hold(true); /* nothing goes on behind a sync, no checkpoint above all */
-    copy_dir(m->f->dir, fresh);
+    tg_test_copy_outbox(m->f->dir, fresh);
     tg_gate_hold(false);
     bool were[DEVICES][GIVEN];
     for (int d = 0; d < DEVICES; d++) {
