@@ -50,19 +50,30 @@ static void tell_moves(struct tg_store_thread *t)
     for (uint32_t i = 0; i < t->cursor_count; i++) {
         struct tg_thread_cursor *c = &t->cursors[i];
         struct tg_outbox_cursor_state s;
-        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq <= c->told_seq ||
-            s.acked_seq <= c->seq)
+        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
+            continue;
+        bool moved = s.acked_seq > c->told_seq && s.acked_seq > c->seq;
+        bool gap = memcmp(&s.gap, &c->told_gap, sizeof s.gap) != 0 || s.tell_seq != c->told_tell;
+        if (!moved && !gap)
             continue;
         uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
-        c->told_seq = s.acked_seq;
-        t->moves[i] = (struct tg_thread_slot){
-            .seq = s.acked_seq, .id = s.acked_id, .holes = last_seq - s.acked_seq - s.pending, .set = true};
+        if (moved)
+            c->told_seq = s.acked_seq;
+        c->told_gap = s.gap;
+        c->told_tell = s.tell_seq;
+        t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
+                                              .id = s.acked_id,
+                                              .holes = last_seq - s.acked_seq - s.pending,
+                                              .gap = s.gap,
+                                              .tell_seq = s.tell_seq,
+                                              .moved = moved || (t->moves[i].set && t->moves[i].moved),
+                                              .back = t->moves[i].set && t->moves[i].back,
+                                              .set = true};
         t->news.moved = true;
     }
 }
 
-/* The lock is held. */
-static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
 {
     uint64_t dropped = 0;
     t->news.outbox = *stats;
@@ -70,8 +81,9 @@ static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stat
     t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
     for (int i = 0; i < TG_DROP_REASONS; i++)
         dropped += stats->dropped[i];
-    if (dropped != t->dropped_seen) {
+    if (dropped != t->dropped_seen || tg_outbox_gap_serial(t->ob) != t->gap_seen) {
         t->dropped_seen = dropped;
+        t->gap_seen = tg_outbox_gap_serial(t->ob);
         tell_moves(t);
     }
 }
@@ -203,7 +215,9 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
             c->seq = slot->seq;
             c->id = slot->id;
         }
-        if (!c->todo && slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))) {
+        tg_gap_unite(&c->lost, &slot->gap);
+        c->quarantined += slot->quarantined;
+        if (!c->todo && (tg_gap_is(&slot->gap) || (slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -211,59 +225,92 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
     t->ack_count = 0;
 }
 
+/* The row is a gap record: its cloud is being told. */
+static int write_tell(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
+{
+    const struct tg_thread_cursor *c = &t->cursors[row->tells - 1];
+    struct tg_gap gap;
+    struct tg_bytes cloud;
+    if (c->number == UINT32_MAX || tg_gap_read(tg_bytes(row->body, row->body_len), &gap, &cloud) <= 0)
+        return TG_OK;
+    t->told_gaps = true;
+    return tg_outbox_tell(t->ob, c->number, row->seq, &gap, err);
+}
+
+/* Numbers below the row's that left memory go first. */
+static int write_row(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
+{
+    struct tg_thread_device *d = &t->devices[row->device];
+    struct tg_outbox_row r = {.id = row->id,
+                              .seq = row->seq,
+                              .device = d->number,
+                              .time_ms = row->time_ms,
+                              .body = tg_bytes(row->body, row->body_len)};
+    int rc;
+    tg_store_thread_in_round(t, d);
+    if (row->seq > d->now_seq + 1 && (rc = tg_store_thread_write_gone(t, row->device, row->seq, err)) < 0)
+        return rc;
+    if (row->seq <= d->now_seq) /* everybody has it */
+        return tg_outbox_settle(t->ob, row->id, err);
+    if ((rc = tg_outbox_append(t->ob, &r, err)) < 0)
+        return rc;
+    d->now_seq = row->seq;
+    return row->tells > 0 ? write_tell(t, row, err) : TG_OK;
+}
+
 static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     const struct tg_row *row = b->first;
-    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
-        struct tg_thread_device *d = &t->devices[row->device];
-        int rc;
-        if (row->id <= t->last_id)
-            continue; /* stored, as it turned out when the database was opened again */
-        if (d->round != t->round && (rc = tg_store_thread_write_gone(t, row->device, err)) < 0)
-            return rc;
-        if (row->seq <= d->gone_seq) { /* acknowledged by everybody meanwhile */
-            if ((rc = tg_outbox_settle(t->ob, row->id, err)) < 0)
-                return rc;
-            continue;
-        }
-        struct tg_outbox_row r = {.id = row->id,
-                                  .seq = row->seq,
-                                  .device = d->number,
-                                  .time_ms = row->time_ms,
-                                  .body = tg_bytes(row->body, row->body_len)};
-        rc = tg_outbox_append(t->ob, &r, err);
-        if (rc < 0)
-            return rc;
+    int rc = TG_OK;
+    for (uint64_t i = 0; i < b->count && rc == TG_OK; i++, row = i < b->count ? row->next : NULL) {
+        if (row->id > t->last_id) /* else it is stored, as it turned out when the database was opened again */
+            rc = write_row(t, row, err);
     }
-    return TG_OK;
-}
-
-static int write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c, struct tg_error *err)
-{
-    return c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+    return rc;
 }
 
 /* `lazy`: all of them, as far as something is stored for them: nobody else remembers acknowledgements that came while
  * their rows were on the way to the disk. */
 static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
 {
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
     int rc = TG_OK;
-    if (is_lazy(t)) {
-        for (uint32_t i = 0; i < t->cursor_count && rc == TG_OK; i++)
-            rc = t->cursors[i].seq > 0 ? write_cursor(t, &t->cursors[i], err) : TG_OK;
-        return rc;
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        if (c->number != UINT32_MAX && c->seq > 0)
+            rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
     }
-    for (uint32_t i = 0; i < t->todo_count && rc == TG_OK; i++)
-        rc = write_cursor(t, &t->cursors[t->todo[i]], err);
     return rc;
 }
 
-/* What has left memory; cursors first, so that a number which everybody acknowledged is seen to be so. */
-static int write_gone(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+/* What will not arrive, once the cursors have passed it: `lazy` may have to wait for that. */
+static int write_losses(struct tg_store_thread *t, struct tg_error *err)
+{
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
+    int rc = TG_OK;
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        if (c->number == UINT32_MAX || !tg_gap_is(&c->lost) ||
+            (c->quarantined > 0 && tg_outbox_acked_now(t->ob, c->number) < c->lost.last_seq && is_lazy(t)))
+            continue;
+        rc = tg_outbox_lose(t->ob, c->number, &c->lost, c->quarantined, err);
+        c->lose_round = t->round;
+    }
+    return rc;
+}
+
+/* Everything that the transaction is to have; cursors first, so that a number which everybody acknowledged is seen to be so. */
+static int write_parts(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     int rc = write_cursors(t, err);
+    if (rc == TG_OK && b->count > 0 && (rc = write_rows(t, b, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK && b->mark && (rc = tg_store_thread_write_all_gone(t, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK)
+        rc = write_losses(t, err);
     if (rc == TG_OK && b->mark)
-        rc = tg_store_thread_write_all_gone(t, err);
+        rc = tg_outbox_settle(t->ob, b->settled_id, err);
     return rc;
 }
 
@@ -271,12 +318,16 @@ static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg
 {
     int rc;
     t->round++;
-    if (((b->mark || is_lazy(t)) && (rc = write_gone(t, b, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
-        (rc = write_cursors(t, err)) < 0 ||
-        (b->mark && (rc = tg_outbox_settle(t->ob, b->settled_id, err)) < 0) ||
-        (rc = tg_outbox_commit(t->ob, err)) < 0) {
+    if ((rc = write_parts(t, b, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
         tg_outbox_rollback(t->ob);
         return rc;
+    }
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[i];
+        if (c->lose_round != t->round)
+            continue;
+        c->lost = (struct tg_gap){0};
+        c->quarantined = 0;
     }
     for (uint32_t i = 0; i < t->todo_count; i++)
         t->cursors[t->todo[i]].todo = false;
@@ -295,13 +346,17 @@ static size_t size_of(const struct batch *b)
     return bytes;
 }
 
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err)
+{
+    struct batch none = {0};
+    return t->todo_count > 0 ? write_all(t, &none, err) : TG_OK;
+}
+
 /* Nothing can be stored: at least what was acknowledged, which may make room. */
 static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
 {
-    struct batch none = {0};
     struct tg_error ignored = {0};
-    if (t->todo_count > 0)
-        (void)write_all(t, &none, &ignored);
+    (void)!tg_store_thread_write_acks(t, &ignored);
     return err->code;
 }
 
@@ -461,6 +516,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     bool made_room = false, counted = false, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
+    t->told_gaps = false;
     tg_store_thread_take_acks(t);
     take_gone(t, &b, tg_clock_mono_ms());
     if (is_lazy(t) && t->ob && !t->trouble && b.count == 0 && !b.mark && t->todo_count == 0) {
@@ -473,7 +529,8 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     now = tg_clock_mono_ms();
     if (rc != TG_OK)
         tg_store_thread_mark_beyond(t, true);
-    if (t->ob && (all || now >= t->stats_at_ms))
+    /* That a gap record is stored must be known with it, or it would be written again. */
+    if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
@@ -490,7 +547,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
         tg_store_thread_failed(t, rc, &err, now);
     }
     if (counted)
-        publish_stats(t, &stats);
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }
 
@@ -502,10 +559,15 @@ void tg_store_thread_care(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     bool counted = false;
-    int64_t now;
+    int64_t now, left_at = INT64_MAX;
+    tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
     if (t->ob) {
-        int rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        int rc = tg_store_thread_write_acks(t, &err); /* what is delivered is not dropped */
+        if (rc == TG_OK)
+            rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        if (rc == TG_OK)
+            rc = tg_store_thread_retire_left(t, tg_clock_mono_ms(), &left_at, &err);
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             tg_store_thread_close_broken(t); /* the next transaction opens it again and says what is wrong */
@@ -517,7 +579,8 @@ void tg_store_thread_care(struct tg_store_thread *t)
         if (!t->trouble && now >= t->full_until_ms)
             succeeded(t, false, now);
     }
+    t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)
-        publish_stats(t, &stats);
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }

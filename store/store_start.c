@@ -154,7 +154,8 @@ int tg_store_thread_adopt(struct tg_store_thread *t, bool begun_anew, struct tg_
 
 int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err)
 {
-    int rc = t->retire_later ? tg_outbox_retire_undeclared(t->ob, err) : TG_OK;
+    uint64_t rows;
+    int rc = t->retire_later ? tg_store_thread_retire_undeclared(t, &rows, err) : TG_OK;
     if (rc < 0)
         return rc;
     tg_outbox_close(t->reader, false);
@@ -175,7 +176,8 @@ int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err)
         c->held = true;
         c->seq = s.acked_seq;
         c->id = s.acked_id;
-        t->moves[i] = (struct tg_thread_slot){.set = true, .back = true};
+        t->moves[i] =
+            (struct tg_thread_slot){.set = true, .back = true, .gap = s.gap, .tell_seq = s.tell_seq};
         t->news.moved = true;
     }
     pthread_mutex_unlock(&t->lock);

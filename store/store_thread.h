@@ -41,8 +41,8 @@ struct tg_thread_device {
     char *name;
     uint32_t number;   /* the outbox's; may change when a database is set aside */
     uint64_t last_seq; /* committed */
-    uint64_t gone_seq; /* numbers up to here are in the outbox, or gone: such a row is not stored */
-    uint64_t round;    /* the transaction that wrote what is gone */
+    uint64_t now_seq;  /* in the transaction of this number: … */
+    uint64_t round;
 };
 
 /* Numbers that were given to samples which left memory without being stored, per device: runs in rising order. The
@@ -72,28 +72,50 @@ struct tg_thread_cursor {
     bool reads;        /* its feed began with what is stored, though it could not be written */
     uint64_t seq, id;  /* acknowledged */
     uint64_t told_seq; /* the loop knows of evictions up to here */
+    struct tg_gap told_gap;
+    uint64_t told_tell;   /* … and that this record tells of the gap */
+    struct tg_gap lost;   /* to be stored: numbers that will not arrive */
+    uint64_t quarantined; /* of these, rows that are stored */
+    uint64_t lose_round;  /* the transaction that they are in */
+    struct tg_outbox_quota quota;
+    bool retired;
+    int64_t left_at_ms; /* it is not configured any more, since then; 0 = it is, or nobody has said */
 };
 
 /* Where a cursor is, on its way from one thread to the other. */
 struct tg_thread_slot {
     uint64_t seq, id, holes;
+    struct tg_gap gap;    /* to the thread: what is lost; to the loop: what the cloud is to be told */
+    uint64_t quarantined; /* to the thread: of `gap` */
+    uint64_t tell_seq;    /* to the loop */
+    bool moved;           /* to the loop: seq, id and holes are new */
     bool set;
     bool closed; /* to the thread: its feed is gone */
     bool back;   /* from the thread: there is something older to be delivered; ask where (TG_CALL_BACK) */
 };
 
-enum tg_thread_call_kind { TG_CALL_DECLARE, TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE, TG_CALL_BACK };
+enum tg_thread_call_kind {
+    TG_CALL_DECLARE,
+    TG_CALL_DEVICE,
+    TG_CALL_CURSOR,
+    TG_CALL_RETIRE,
+    TG_CALL_LEFT,
+    TG_CALL_QUOTA,
+    TG_CALL_BACK
+};
 
 struct tg_thread_call {
     enum tg_thread_call_kind kind;
     const char *name;
     const struct tg_outbox_declaration *list; /* in: for declare, … */
     uint32_t count;
-    uint32_t device;            /* in: for a cursor */
-    uint32_t cursor;            /* in: for back, its index */
-    uint32_t slot;              /* out: index of the device */
-    uint64_t last_seq;          /* out: of the device */
-    struct tg_feed_start start; /* out: of the cursor */
+    uint32_t device;              /* in: for a cursor */
+    uint32_t cursor;              /* in: for back, its index */
+    uint32_t slot;                /* out: index of the device; in, for a quota: of the cursor */
+    struct tg_outbox_quota quota; /* in */
+    uint64_t rows;                /* out: given up */
+    uint64_t last_seq;            /* out: of the device */
+    struct tg_feed_start start;   /* out: of the cursor */
     int rc;
     struct tg_error *err;
 };
@@ -131,7 +153,19 @@ struct tg_thread_news {
     bool moved;            /* see `moves` (once) */
     bool page_ready;
     uint64_t page_through; /* 0 = it could not be read */
+    char note[400];        /* for people (once); "" = none */
+    bool drop_done;        /* a drop has ended (once) */
+    int drop_rc;
+    uint64_t drop_rows;
+    char drop_text[300];
     bool stopped;
+};
+
+/* What an operator wants dropped. */
+struct tg_thread_drop {
+    bool asked;
+    char device[TG_NAME_MAX_BYTES + 1], cloud[TG_NAME_MAX_BYTES + 1]; /* "" = all */
+    int64_t before_ms;
 };
 
 struct tg_store_thread {
@@ -157,6 +191,7 @@ struct tg_store_thread {
     int64_t mark_at_ms;                  /* when they are written at the latest */
     uint32_t *ack_queue, ack_count, slot_cap, gone_cap;
     struct tg_thread_call *call;
+    struct tg_thread_drop drop;
     struct tg_thread_clock clock;
     struct tg_timeline timeline; /* as stored */
     enum tg_page_state page_state;
@@ -188,6 +223,8 @@ struct tg_store_thread {
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
     uint64_t round;          /* transactions begun */
     uint64_t written_before; /* bytes, by the handles that were closed */
+    uint64_t gap_seen;       /* the outbox's serial of gaps, likewise */
+    bool told_gaps;          /* the last transaction stored a gap record */
     uint64_t dropped_seen;   /* sum of the outbox's drop counters when the loop was last told */
     uint64_t last_id;        /* highest id that is stored */
 };
@@ -216,6 +253,12 @@ void tg_store_thread_mark(struct tg_store_thread *t);
 /* Many at once under one lock: begin, ack or closed…, end. */
 void tg_store_thread_ack_begin(struct tg_store_thread *t);
 void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id);
+/* … after ack: of what is acknowledged, or passed, this is lost. */
+void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,
+                          uint64_t quarantined);
+/* The news tell how it ended. None is under way. */
+void tg_store_thread_drop(struct tg_store_thread *t, const char *device, const char *cloud,
+                          int64_t before_ms);
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor); /* the feed is gone */
 void tg_store_thread_ack_end(struct tg_store_thread *t);
 /* The scan must stay until the page was taken. */
@@ -279,11 +322,33 @@ int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err) TG_
 
 /* --- store_gone.c: what left memory without being stored --------------------------------------------------- */
 
-/* Within a transaction: of one device, once; of all. */
-int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, struct tg_error *err) TG_CHECKED;
+/* Where the device is in the transaction under way. */
+void tg_store_thread_in_round(struct tg_store_thread *t, struct tg_thread_device *d);
+/* Within a transaction: of one device, as far as it is below `below`; of all. */
+int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, uint64_t below,
+                               struct tg_error *err) TG_CHECKED;
 int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* Forgets what is stored. The lock is held. */
 void tg_store_thread_forget_gone(struct tg_store_thread *t);
+/* Acknowledgements that wait are stored, without the lock. */
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* Tells the loop how much there is, and which cursors were moved. The lock is held. */
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
+
+/* --- store_left.c, on the thread ---------------------------------------------------------------------- */
+
+/* These are configured; the grace of the others begins. */
+int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_declaration *configured,
+                         uint32_t count, struct tg_error *err) TG_CHECKED;
+/* What was not declared since the start gives up its rows. */
+int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows,
+                                      struct tg_error *err) TG_CHECKED;
+/* Gives up what left long enough ago. *ret_next_ms: when the next one is due; INT64_MAX = none. Without the lock. */
+int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
+                                struct tg_error *err) TG_CHECKED;
+/* What was asked for. The lock is held, and given up meanwhile. */
+void tg_store_thread_run_drop(struct tg_store_thread *t);
+
 /* --- store_clock.c, on the thread ------------------------------------------------------------------- */
 
 /* Stores what the loop told. The lock is held; it is given up meanwhile. */

@@ -33,7 +33,7 @@ struct session {
 
 struct model {
     struct fixture *f;
-    uint64_t random, told_id, newest_id;
+    uint64_t random, told_id;
     uint32_t device[DEVICES], count[DEVICES];
     uint32_t first[DEVICES]; /* of this life */
     struct given *given[DEVICES];
@@ -51,7 +51,6 @@ static void tell_accepted(void *user, uint64_t id)
 {
     struct model *m = user;
     assert_true(id > m->told_id || m->told_id == UINT64_MAX);
-    assert_true(id <= m->newest_id);
     m->told_id = id;
     for (int d = 0; d < DEVICES; d++) {
         for (uint32_t i = m->count[d]; i > m->first[d] && !m->given[d][i - 1].accepted; i--) {
@@ -82,6 +81,12 @@ static void take_some(struct session *s, uint32_t most)
         uint32_t k = s->m->count[s->d];
         assert_int_equal(r.device, s->m->device[s->d]);
         assert_true(r.seq > s->last_seq);
+        if (tg_gap_is_record(r.body)) { /* the store's own */
+            s->last_seq = s->sent_seq = r.seq;
+            s->sent_id = rows[i]->id;
+            tg_row_unref(rows[i]);
+            continue;
+        }
         tg_test_check_body(&r);
         while (k > 0 && s->m->given[s->d][k - 1].seq > r.seq)
             k--;
@@ -146,7 +151,6 @@ static void give_some(struct model *m, uint32_t d, uint32_t n)
             return;
         if (m->count[d] > 0)
             assert_true(seq > m->given[d][m->count[d] - 1].seq);
-        m->newest_id = id;
         m->given[d][m->count[d]++] = (struct given){.seq = seq, .id = id};
     }
 }
