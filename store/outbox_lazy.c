@@ -29,7 +29,7 @@ static int pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct
         for (uint32_t i = d->first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
             /* One that left the configuration counts what was given while it was active, no more. */
             if (ob->cursors[i].active &&
-                (code = tg_outbox_advance(ob, i, last_seq, ob->t.last_id, false, err)) != TG_OK)
+                (code = tg_outbox_advance(ob, i, last_seq, ob->t.last_id, 0, err)) != TG_OK)
                 return code;
         }
     }
@@ -66,11 +66,15 @@ int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
                                                   (unsigned long long)last_seq, device));
     if (last_seq <= ob->devices[device].last_seq)
         return TG_OK;
+    struct tg_gap gap = {ob->devices[device].last_seq + 1, last_seq, last_seq - ob->devices[device].last_seq,
+                         TG_GAP_CRASH};
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
-    if ((code = tg_outbox_hole(ob, device, last_seq, err)) != TG_OK)
-        return tg_outbox_fail_tx(ob, code);
+    code = tg_outbox_hole(ob, device, last_seq, err);
+    for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE && code == TG_OK;
+         i = ob->cursors[i].next)
+        code = ob->cursors[i].active ? tg_outbox_note_gap(ob, i, &gap, err) : TG_OK;
     ob->t.must_mark = true;
-    return TG_OK;
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
 int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err)
