@@ -445,6 +445,8 @@ int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg
         tg_store_no_orphans(s);
     if (rc == TG_OK)
         *ret_rows = call.rows;
+    if (rc == TG_OK)
+        tg_store_no_orphans(s);
     return rc;
 }
 
@@ -498,6 +500,7 @@ static void sweep(struct tg_store *s)
             tg_row_list_push(&keep, row);
             continue;
         }
+        tg_feeds_not_told(&s->feeds, row);
         tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
         tg_feeds_not_told(&s->feeds, row);
         s->spared++;

@@ -51,7 +51,8 @@ void tg_store_no_orphans(struct tg_store *s)
     s->orphans_unknown = false;
 }
 
-/* By every cloud of its device, also by one whose feed is just being replaced. */
+/* By every cloud of its device, also by one whose feed is just being replaced. A gap record is stored in any case: that its cloud
+ * was told is on the disk, where the gap is. */
 static bool is_acked(const struct tg_store *s, const struct tg_row *row)
 {
     if (s->orphans_unknown ||
