@@ -249,7 +249,9 @@ static void leave_notified(struct tg_feed *f)
 void tg_feed_settle(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
-    if (f->mode != TG_FEED_LAGGING) {
+    if (f->leaving && f->taken_seq <= f->acked_seq)
+        fs->wake(fs->wake_user);
+    if (f->mode != TG_FEED_LAGGING || f->leaving) {
         leave_hungry(f);
         return;
     }
@@ -413,6 +415,31 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
             f->next_id = id + 1;
         tg_feed_settle(f);
     }
+}
+
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor)
+{
+    struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
+    if (!f)
+        return;
+    f->leaving = true;
+    reposition(f, f->taken_seq + 1, f->next_id);
+    if (f->mode == TG_FEED_LIVE)
+        f->mode = TG_FEED_LAGGING;
+    tg_feed_settle(f);
+}
+
+void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
+{
+    f->leaving = false;
+    f->acked_seq = f->taken_seq = f->probe_seq = start->acked_seq;
+    f->acked_id = start->acked_id;
+    f->holes_ahead = start->holes;
+    f->holes_seen = 0;
+    f->oldest_ms = start->oldest_ms;
+    reposition(f, start->acked_seq + 1, start->acked_id + 1);
+    tg_feeds_gap(f->set, f->cursor, &start->gap, start->tell_seq);
+    tg_feed_settle(f);
 }
 
 /* --- what the session calls (store.h) ------------------------------------------------------------------ */

@@ -61,6 +61,7 @@ struct tg_feed {
     uint64_t walk;      /* number of the walk through memory in which it was stopped */
     bool stopped;       /* had no room for a row of this page */
     bool hungry, notified, dirty;
+    bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
     /* --- feed_gap.c --- */
@@ -159,6 +160,10 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id);
 
+/* A place further back was found for the feed: it offers nothing until what the session took is acknowledged or rewound, and
+ * it is put there. */
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
+void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
 /* More is known of time: rows in rings that waited for it are given theirs. tg_feeds_notify() is to follow. */
 void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline);
 
