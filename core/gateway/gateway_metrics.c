@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/gateway/gateway_private.h"
 #include "core/gateway/metrics.h"
 #include "northbound/identity.h"
@@ -200,6 +201,7 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .uptime_ms = now - g->started_ms,
         .resident_bytes = tg_gateway_resident_bytes(),
         .descriptors = open_descriptors(),
+        .descriptors_missed = tg_descriptors_missed_count(),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,
         .network_up =

@@ -6,6 +6,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 
 #define HEALTH_MAGIC    0x4ea17400u
 #define STATUS_EVERY_MS 10000
@@ -24,6 +25,7 @@ static void on_beat(void *user)
 {
     struct tg_health *h = TG_OBJECT(user, struct tg_health, HEALTH_MAGIC);
     char text[200];
+    tg_descriptors_look();
     h->status(h->user, text, sizeof text);
     if (h->ready)
         sd_notifyf(0, "STATUS=%s%s", text, h->watchdog && h->alive(h->user) ? "\nWATCHDOG=1" : "");
