@@ -4,11 +4,8 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
-<<<<<<< HEAD
 #include "core/base/descriptors.h"
-=======
 #include "core/gateway/notify.h"
->>>>>>> main
 
 #define HEALTH_MAGIC    0x4ea17400u
 #define STATUS_EVERY_MS 10000

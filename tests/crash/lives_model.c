@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/base/gap.h"
 #include "support/outbox_help.h"
 
 const char *const lives_clouds[LIVES_CLOUDS] = {"hub", "lake", "broker"};
@@ -45,6 +46,42 @@ struct lives_sample *lives_find(struct lives *w, uint32_t d, uint64_t seq)
     return at < w->count[d] && w->sample[d][at].seq == seq ? &w->sample[d][at] : NULL;
 }
 
+/* A number that the store gave to a record of its own: what is in it is not known before it is seen. */
+static struct lives_sample *add_record(struct lives *w, uint32_t d, uint64_t seq)
+{
+    uint32_t at = place(w, d, seq);
+    if (w->count[d] == LIVES_SAMPLES)
+        fail_msg("the model is too small for this history");
+    memmove(&w->sample[d][at + 1], &w->sample[d][at], (w->count[d] - at) * sizeof w->sample[d][0]);
+    w->count[d]++;
+    w->sample[d][at] = (struct lives_sample){.seq = seq, .record = true, .uncertain = true};
+    return &w->sample[d][at];
+}
+
+/* It was offered to a process that was killed before it was stored: its number may be given again. */
+static bool nobody_knows(const struct lives_sample *s)
+{
+    bool known = s->accepted;
+    for (int c = 0; c < LIVES_CLOUDS; c++)
+        known = known || s->delivered[c];
+    return !known;
+}
+
+/* The sample of a row that comes out of the store; a record of its own is known from then on. */
+static struct lives_sample *know(struct lives *w, uint32_t d, const struct tg_outbox_row *row)
+{
+    struct lives_sample *s = lives_find(w, d, row->seq);
+    if (tg_gap_is_record(row->body) && (!s || s->id == 0 || nobody_knows(s))) {
+        s = s ? s : add_record(w, d, row->seq);
+        s->record = s->uncertain = true;
+        s->id = row->id;
+        s->hash = lives_hash(row->body);
+        s->time_ms = row->time_ms;
+        w->tally.records++;
+    }
+    return s;
+}
+
 void lives_offered(struct lives *w, uint32_t d, const struct tg_outbox_row *row, bool uncertain)
 {
     uint32_t at = place(w, d, row->seq);
@@ -59,6 +96,10 @@ void lives_offered(struct lives *w, uint32_t d, const struct tg_outbox_row *row,
         }
     }
     w->count[d] = at;
+    /* Between two samples of a life the store has appended a record of its own. */
+    while (at > w->life_start[d] && w->sample[d][w->count[d] - 1].seq + 1 < row->seq)
+        (void)add_record(w, d, w->sample[d][w->count[d] - 1].seq + 1);
+    at = w->count[d];
     if (w->life_start[d] > at)
         w->life_start[d] = at;
     if (w->count[d] == LIVES_SAMPLES)
@@ -112,7 +153,7 @@ static void check_row(const struct lives_sample *s, uint32_t d, const struct tg_
 void lives_delivered(struct lives *w, uint32_t d, uint32_t c, const struct tg_outbox_row *row)
 {
     struct lives_account *a = &w->account[d][c];
-    struct lives_sample *s = lives_find(w, d, row->seq);
+    struct lives_sample *s = know(w, d, row);
     check_row(s, d, row, lives_clouds[c]);
     if (row->seq <= a->base)
         fail_msg("%u/%llu is given to %s, which came later", d, (unsigned long long)row->seq,
@@ -170,7 +211,7 @@ static void on_row(void *user, const struct tg_outbox_row *row)
     for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
         if (row->device != r->number[d])
             continue;
-        struct lives_sample *s = lives_find(r->w, d, row->seq);
+        struct lives_sample *s = know(r->w, d, row);
         check_row(s, d, row, "in the log");
         s->stored = true;
         if (!s->accepted) { /* the outcome of its commit was not known: it is now */
@@ -192,7 +233,7 @@ static void judge_losses(struct lives *w, uint32_t d, uint64_t low, bool forgets
         if (forgets)
             w->tally.lost_as_allowed++;
         else if (s->uncertain)
-            w->tally.unstored++;
+            w->tally.unstored += !s->record;
         else
             fail_msg("%u/%llu was accepted, not every cloud has passed it (%llu), and it is gone", d,
                      (unsigned long long)s->seq, (unsigned long long)low);

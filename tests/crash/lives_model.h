@@ -23,6 +23,7 @@ struct lives_sample {
     bool acked[LIVES_CLOUDS];        /* the cloud's acknowledgement was handed to the store */
     bool
         uncertain; /* it waited while nothing could be stored: it may have been delivered from memory alone, or dropped from it */
+    bool record;   /* the store's own: it tells a cloud of a gap */
     bool stored;   /* scratch of the judge: it is in the log */
 };
 
@@ -37,7 +38,7 @@ struct lives_account {
 };
 
 struct lives_tally {
-    uint64_t offered, accepted, delivered, duplicates, dropped, lost_as_allowed, unstored;
+    uint64_t offered, accepted, delivered, duplicates, dropped, lost_as_allowed, unstored, records;
     uint32_t lives, kills, cuts, stops, full_disks, failed_syncs, gone_disks, rewinds, retired, reloads,
         most_duplicates;
 };

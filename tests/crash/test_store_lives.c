@@ -231,6 +231,7 @@ static bool begin(struct life *l, bool last)
     uint32_t without = pick(l, 6); /* a cloud that leaves, or none */
     if (l->w->power_forgets)
         without = LIVES_CLOUDS; /* a power cut may forget that it left */
+    uint64_t gone = 0;
     OK(tg_loop_init(&f->loop, &f->err));
     assert_int_equal(uv_timer_init(&f->loop.uv, &f->tick), 0);
     assert_int_equal(uv_timer_start(&f->tick, on_tick, 3, 3), 0);
@@ -251,7 +252,7 @@ static bool begin(struct life *l, bool last)
                 return false;
         }
     }
-    if (tg_store_retire_undeclared(f->store, &f->err) != TG_OK)
+    if (tg_store_retire_undeclared(f->store, &gone, &f->err) != TG_OK)
         return false;
     for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
@@ -439,6 +440,7 @@ static void add(struct lives_tally *sum, const struct lives_tally *t)
     sum->rewinds += t->rewinds;
     sum->retired += t->retired;
     sum->reloads += t->reloads;
+    sum->records += t->records;
     if (t->most_duplicates > sum->most_duplicates)
         sum->most_duplicates = t->most_duplicates;
 }
@@ -482,13 +484,13 @@ static void lives_of(enum tg_durability durability, const char *name)
     assert_ptr_not_equal(w, MAP_FAILED);
     for (uint32_t i = 0; i < histories; i++)
         history(w, (uint64_t)seed + i, durability, &t);
-    print_message("%s: %u lives (%u stops, %u kills, %u power cuts), %u full disks, %u failed syncs, %u "
-                  "disks gone, %u clouds that left: "
-                  "%llu offered, %llu accepted, %llu delivered, %llu again, %llu dropped\n",
-                  name, t.lives, t.stops, t.kills, t.cuts, t.full_disks, t.failed_syncs, t.gone_disks,
-                  t.retired, (unsigned long long)t.offered, (unsigned long long)t.accepted,
-                  (unsigned long long)t.delivered, (unsigned long long)t.duplicates,
-                  (unsigned long long)t.dropped);
+    print_message(
+        "%s: %u lives (%u stops, %u kills, %u power cuts), %u full disks, %u failed syncs, %u "
+        "disks gone, %u clouds that left: "
+        "%llu offered, %llu accepted, %llu delivered, %llu again, %llu dropped, %llu gap records seen\n",
+        name, t.lives, t.stops, t.kills, t.cuts, t.full_disks, t.failed_syncs, t.gone_disks, t.retired,
+        (unsigned long long)t.offered, (unsigned long long)t.accepted, (unsigned long long)t.delivered,
+        (unsigned long long)t.duplicates, (unsigned long long)t.dropped, (unsigned long long)t.records);
     assert_true(t.accepted > 1000 && t.delivered > 1000 && t.kills > 0 && t.cuts > 0);
     assert_true(durability == TG_DURABILITY_FULL || t.cuts < 20 ||
                 t.lost_as_allowed > 0); /* it can see a loss */

