@@ -151,7 +151,8 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
  * never will be: accepted and acknowledged. Where a cursor still waits for older rows they count as never accepted: a
  * hole. Nothing when last_seq does not rise. */
 int tg_outbox_pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
-/* Numbers of the device up to last_seq were given to nobody: a hole, which is not counted. Nothing when it does not rise. */
+/* Numbers of the device up to last_seq were given to nobody: a hole, which is not counted, but told as leaped over (CRASH).
+ * Nothing when it does not rise. */
 int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
 /* No row with an id up to last_id will be appended any more: ids go on above it also after a crash. */
 int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err) TG_CHECKED;

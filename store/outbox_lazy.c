@@ -66,8 +66,14 @@ int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
                                                   (unsigned long long)last_seq, device));
     if (last_seq <= ob->devices[device].last_seq)
         return TG_OK;
+    struct tg_gap gap = {ob->devices[device].last_seq + 1, last_seq, last_seq - ob->devices[device].last_seq,
+                         TG_GAP_CRASH};
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
-    if ((code = tg_outbox_hole(ob, device, last_seq, err)) != TG_OK)
+    code = tg_outbox_hole(ob, device, last_seq, err);
+    for (uint32_t k = ob->devices[device].first_cursor; code == TG_OK && k != TG_OUTBOX_NONE;
+         k = ob->cursors[k].next)
+        code = ob->cursors[k].active ? tg_outbox_note_gap(ob, k, &gap, err) : TG_OK;
+    if (code != TG_OK)
         return tg_outbox_fail_tx(ob, code);
     ob->t.must_mark = true;
     return TG_OK;

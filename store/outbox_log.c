@@ -296,7 +296,8 @@ int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, ui
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     code =
         tg_outbox_drop_to(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, TG_DROP_QUARANTINE, err);
     return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
@@ -309,7 +310,8 @@ int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *g
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     if ((code = tg_outbox_note_gap(ob, cursor, gap, err)) != TG_OK)
         return tg_outbox_fail_tx(ob, code);
@@ -337,7 +339,8 @@ int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const st
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count || seq != ob->devices[ob->cursors[cursor].device].last_seq)
-        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_EINVAL, "a gap record is told when it was just appended"));
+        return tg_outbox_fail_tx(
+            ob, tg_error_set(err, TG_EINVAL, "a gap record is told when it was just appended"));
     struct tg_outbox_cursor_entry *c = tg_outbox_touch_cursor(ob, cursor);
     if (!c)
         return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while telling a gap"));

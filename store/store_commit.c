@@ -67,6 +67,7 @@ static void tell_moves(struct tg_store_thread *t)
                                               .gap = s.gap,
                                               .tell_seq = s.tell_seq,
                                               .moved = moved || (t->moves[i].set && t->moves[i].moved),
+                                              .back = t->moves[i].set && t->moves[i].back,
                                               .set = true};
         t->news.moved = true;
     }
@@ -216,8 +217,7 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
         }
         tg_gap_unite(&c->lost, &slot->gap);
         c->quarantined += slot->quarantined;
-        if (!c->todo &&
-            (tg_gap_is(&slot->gap) || (slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))))) {
+        if (!c->todo && (tg_gap_is(&slot->gap) || (slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -311,8 +311,8 @@ static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg
 {
     int rc;
     t->round++;
-    if ((rc = write_losses(t, err)) < 0 || ((b->mark || is_lazy(t)) && (rc = write_gone(t, b, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
-        (rc = write_cursors(t, err)) < 0 ||
+    if ((rc = write_losses(t, err)) < 0 || ((b->mark || is_lazy(t)) && (rc = write_gone(t, b, err)) < 0) ||
+        (rc = write_rows(t, b, err)) < 0 || (rc = write_cursors(t, err)) < 0 ||
         (b->mark && (rc = tg_outbox_settle(t->ob, b->settled_id, err)) < 0) ||
         (rc = tg_outbox_commit(t->ob, err)) < 0) {
         tg_outbox_rollback(t->ob);
