@@ -76,6 +76,8 @@ static const struct row gateway_rows[] = {
 static const struct row outbox_rows[] = {
     {"tidegate_outbox_state", "gauge", "1 for the present state: ok, full or degraded.",
      .text_label = "state", .offset = FIELD(outbox, state), .kind = TEXT},
+    {"tidegate_outbox_stuck", "gauge", "1 while samples wait and none was committed for a minute.",
+     .offset = FIELD(outbox, stuck), .kind = BOOL},
     {"tidegate_outbox_samples", "gauge", "Samples on disk.", .offset = FIELD(outbox, rows), .kind = U64},
     {"tidegate_outbox_bytes", "gauge", "Size on disk with the write-ahead log.",
      .offset = FIELD(outbox, bytes), .kind = U64},

@@ -36,6 +36,7 @@ struct tg_metrics_gateway {
 };
 
 struct tg_metrics_outbox {
+    bool stuck;
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
     uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
