@@ -10,8 +10,6 @@
  */
 #include "support/store_fixture.h"
 
-#include <dirent.h>
-
 #include "support/crash_vfs.h"
 
 #define DEVICES 3
@@ -53,7 +51,7 @@ static void tell_accepted(void *user, uint64_t id)
 {
     struct model *m = user;
     assert_true(id > m->told_id || m->told_id == UINT64_MAX);
-    m->told_id = id; /* may be that of a gap record, which the store gave itself */
+    m->told_id = id;
     for (int d = 0; d < DEVICES; d++) {
         for (uint32_t i = m->count[d]; i > m->first[d] && !m->given[d][i - 1].accepted; i--) {
             if (m->given[d][i - 1].id <= id)
@@ -83,9 +81,9 @@ static void take_some(struct session *s, uint32_t most)
         uint32_t k = s->m->count[s->d];
         assert_int_equal(r.device, s->m->device[s->d]);
         assert_true(r.seq > s->last_seq);
-        s->last_seq = s->sent_seq = r.seq;
-        s->sent_id = rows[i]->id;
-        if (tg_gap_is_record(r.body)) {
+        if (tg_gap_is_record(r.body)) { /* the store's own */
+            s->last_seq = s->sent_seq = r.seq;
+            s->sent_id = rows[i]->id;
             tg_row_unref(rows[i]);
             continue;
         }
@@ -198,22 +196,6 @@ static void end(struct model *m)
     close_store(f);
 }
 
-static void copy_dir(const char *from, const char *to)
-{
-    struct dirent *e;
-    DIR *d = opendir(from);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL) {
-        size_t len = 0;
-        if (strncmp(e->d_name, "outbox.", 7) != 0 || strstr(e->d_name, ".lock") || strstr(e->d_name, "-shm"))
-            continue;
-        uint8_t *data = tg_test_slurp(tg_test_path(from, e->d_name), &len);
-        tg_test_spill(tg_test_path(to, e->d_name), data, len);
-        free(data);
-    }
-    closedir(d);
-}
-
 /* What is on the disk goes on in another folder; what is in memory does not. */
 static void kill_it(struct model *m)
 {
@@ -221,7 +203,7 @@ static void kill_it(struct model *m)
     uint64_t told = m->told_id;
     /* A commit that returns while the files are copied is told later: it does not count. */
     tg_gate_hold(true); /* nothing goes on behind a sync, no checkpoint above all */
-    copy_dir(m->f->dir, fresh);
+    tg_test_copy_outbox(m->f->dir, fresh);
     tg_gate_hold(false);
     bool were[DEVICES][GIVEN];
     for (int d = 0; d < DEVICES; d++) {

@@ -4,8 +4,6 @@
  */
 #include "support/store_fixture.h"
 
-#include <dirent.h>
-
 static int set_up_lazy(void **state)
 {
     int rc = set_up(state);
@@ -29,28 +27,12 @@ static struct tg_outbox_stats on_disk(const struct fixture *f)
     return s;
 }
 
-static void copy_dir(const char *from, const char *to)
-{
-    struct dirent *e;
-    DIR *d = opendir(from);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL) {
-        size_t len = 0;
-        if (strncmp(e->d_name, "outbox.", 7) != 0 || strstr(e->d_name, ".lock") || strstr(e->d_name, "-shm"))
-            continue;
-        uint8_t *data = tg_test_slurp(tg_test_path(from, e->d_name), &len);
-        tg_test_spill(tg_test_path(to, e->d_name), data, len);
-        free(data);
-    }
-    closedir(d);
-}
-
 /* As if the process were killed now: what is on the disk lives on in another folder, what is in memory does not. */
 static void crash(struct fixture *f)
 {
     char *fresh = tg_test_memory_dir();
     tg_gate_hold(true); /* nothing goes on behind a sync, no checkpoint above all */
-    copy_dir(f->dir, fresh);
+    tg_test_copy_outbox(f->dir, fresh);
     tg_gate_hold(false);
     close_store(f);
     tg_test_dir_remove(f->dir);
