@@ -6,3 +6,6 @@ tg_test(test_store_lives SOURCES crash/test_store_lives.c crash/lives_model.c LI
 tg_scenario(scenario_descriptors b0990_descriptors.py TIMEOUT 150)
 tg_test(test_store_pulse SOURCES fault/test_store_pulse.c LINK tg_gateway tg_store_help LABELS fault)
 tg_scenario(scenario_memory b0991_memory.py TIMEOUT 150)
+tg_test(test_limits_memory SOURCES fault/test_limits_memory.c support/config_fixture.c support/notes_help.c LINK tg_config tg_store_help tg_net LABELS fault)
+add_test(NAME lint_faults COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/lint/faults.py" "${CMAKE_SOURCE_DIR}")
+set_tests_properties(lint_faults PROPERTIES TIMEOUT 60 LABELS "lint")
