@@ -443,12 +443,10 @@ int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg
 {
     struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
     int rc = tg_store_thread_call(&s->thread, &call);
-    if (rc == TG_OK)
-        tg_store_no_orphans(s);
-    if (rc == TG_OK)
+    if (rc == TG_OK) {
         *ret_rows = call.rows;
-    if (rc == TG_OK)
         tg_store_no_orphans(s);
+    }
     return rc;
 }
 
@@ -504,7 +502,6 @@ static void sweep(struct tg_store *s)
         }
         tg_feeds_not_told(&s->feeds, row);
         tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
-        tg_feeds_not_told(&s->feeds, row);
         s->spared++;
         tg_row_unref(row);
     }
