@@ -5,7 +5,7 @@
 #include "store/outbox_private.h"
 
 /* The transaction is over: nothing of it is stored. */
-static int fail_tx(struct tg_outbox *ob, int code)
+int tg_outbox_fail_tx(struct tg_outbox *ob, int code)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
         tg_outbox_abort(ob);
@@ -14,7 +14,7 @@ static int fail_tx(struct tg_outbox *ob, int code)
     return code;
 }
 
-static int join_tx(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_join_tx(struct tg_outbox *ob, struct tg_error *err)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
         return TG_OK;
@@ -23,12 +23,12 @@ static int join_tx(struct tg_outbox *ob, struct tg_error *err)
                             "%s: this transaction has failed before (%s); nothing of it is stored", ob->path,
                             tg_code_text(ob->tx_code));
     int code = tg_outbox_begin(ob, err);
-    return code == TG_OK ? TG_OK : fail_tx(ob, code);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c)
 {
-    return ob->devices[c->device].last_seq - c->acked_seq - c->holes_ahead;
+    return ob->devices[c->device].last_seq - c->acked_seq - c->holes_ahead - c->ahead.rows;
 }
 
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d)
@@ -95,18 +95,27 @@ static int check_row(const struct tg_outbox *ob, const struct tg_outbox_row *row
     return TG_OK;
 }
 
-int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+static int add_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    sqlite3_stmt *st = ob->st[ST_URGENT_ADD];
+    (void)sqlite3_bind_int64(st, 1, (int64_t)row->id);
+    (void)sqlite3_bind_int64(st, 2, row->device);
+    ob->t.urgent_high = row->id;
+    return tg_outbox_run(ob, ST_URGENT_ADD, err, "storing that a sample has priority");
+}
+
+static int append(struct tg_outbox *ob, const struct tg_outbox_row *row, bool urgent, struct tg_error *err)
+{
+    int code = tg_outbox_join_tx(ob, err);
     if (code != TG_OK)
         return code;
     if ((code = check_row(ob, row, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, row->device);
     if (!d)
-        return fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while storing a sample"));
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while storing a sample"));
     if (row->seq > d->last_seq + 1 && (code = tg_outbox_hole(ob, row->device, row->seq - 1, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     tg_outbox_high_reserve(ob, row->seq, row->id);
 
     sqlite3_stmt *st = ob->st[ST_INSERT];
@@ -119,7 +128,9 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
                             SQLITE_STATIC);
     code = tg_outbox_run(ob, ST_INSERT, err, "storing a sample");
     if (code != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
+    if (urgent && (code = add_urgent(ob, row, err)) != TG_OK)
+        return tg_outbox_fail_tx(ob, code);
     if (d->idle) {
         d->idle = false;
         d->hint_id = row->id - 1;
@@ -138,11 +149,21 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     return TG_OK;
 }
 
+int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+{
+    return append(ob, row, false, err);
+}
+
+int tg_outbox_append_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+{
+    return append(ob, row, true, err);
+}
+
 /* --- cursors
  * -------------------------------------------------------------------------------------------------- */
 
-static int sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto, uint64_t *ret_sum,
-                     struct tg_error *err)
+int tg_outbox_sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto,
+                        uint64_t *ret_sum, struct tg_error *err)
 {
     sqlite3_stmt *st = ob->st[ST_HOLE_SUM];
     (void)sqlite3_bind_int64(st, 1, device);
@@ -162,7 +183,7 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     struct tg_outbox_device_entry *d = &ob->devices[c->device];
-    uint64_t passed, holes = 0;
+    uint64_t passed, ahead, holes = 0;
     int code;
     if (seq > d->last_seq)
         seq = d->last_seq;
@@ -170,15 +191,19 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
         return TG_OK;
     if (!(c = tg_outbox_touch_cursor(ob, cursor)) || !(d = tg_outbox_touch_device(ob, c->device)))
         return tg_error_set(err, TG_ENOMEM, "out of memory while moving a cursor");
-    if (c->holes_ahead > 0 && (code = sum_holes(ob, c->device, c->acked_seq, seq, &holes, err)) != TG_OK)
+    if (c->holes_ahead > 0 &&
+        (code = tg_outbox_sum_holes(ob, c->device, c->acked_seq, seq, &holes, err)) != TG_OK)
         return code;
     passed = seq - c->acked_seq - holes;
     c->skipped += holes;
     c->holes_ahead -= holes;
-    c->dropped += dropped ? passed : 0;
+    ahead = tg_runs_cut(&c->ahead, seq); /* these are acknowledged, whatever becomes of the others */
+    c->dropped += dropped ? passed - ahead : 0;
     c->acked_seq = seq;
     if (id > c->acked_id)
         c->acked_id = id;
+    if (c->ahead.count > 0 && (code = tg_outbox_absorb(ob, c, err)) != TG_OK)
+        return code;
     d->idle = d->idle || tg_outbox_idle(ob, d);
     ob->t.tx_acked += passed;
     ob->t.acked_since_trim += passed;
@@ -188,15 +213,16 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join_tx(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     if (acked_id > ob->t.last_id)
         acked_id = ob->t.last_id;
     code = tg_outbox_advance(ob, cursor, acked_seq, acked_id, false, err);
-    return code == TG_OK ? TG_OK : fail_tx(ob, code);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
 static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
@@ -213,17 +239,17 @@ static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, 
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join_tx(ob, err);
     if (code != TG_OK)
         return code;
     if (device >= ob->device_count || last_seq > INT64_MAX || last_seq <= ob->devices[device].last_seq)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL,
-                                        "rejected numbers up to %llu of device number %u do not rise",
-                                        (unsigned long long)last_seq, device));
+        return tg_outbox_fail_tx(
+            ob, tg_error_set(err, TG_EINVAL, "rejected numbers up to %llu of device number %u do not rise",
+                             (unsigned long long)last_seq, device));
     uint64_t before = ob->devices[device].last_seq;
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
     if ((code = tg_outbox_hole(ob, device, last_seq, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     count_drops(ob, &ob->devices[device], before + 1, last_seq, last_seq - before, reason);
     return TG_OK;
 }
@@ -231,16 +257,17 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                          struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join_tx(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     uint64_t before = c->acked_seq, dropped = c->dropped;
     if ((code = tg_outbox_advance(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, true, err)) !=
         TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     if (c->dropped > dropped)
         count_drops(ob, &ob->devices[c->device], before + 1, c->acked_seq, c->dropped - dropped,
                     TG_DROP_QUARANTINE);
@@ -253,7 +280,7 @@ int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err)
     int code;
     if (ob->tx == TG_OUTBOX_TX_NONE)
         return ob->dead ? tg_error_set(err, TG_EUNKNOWN, "%s must be opened again", ob->path) : TG_OK;
-    if ((code = join_tx(ob, err)) != TG_OK) {
+    if ((code = tg_outbox_join_tx(ob, err)) != TG_OK) {
         ob->tx = TG_OUTBOX_TX_NONE;
         return code;
     }
@@ -283,11 +310,11 @@ void tg_outbox_rollback(struct tg_outbox *ob)
 /* --- read
  * ----------------------------------------------------------------------------------------------------- */
 
-int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
-                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
-                   uint64_t *ret_next_id, struct tg_error *err)
+static int read_rows(struct tg_outbox *ob, sqlite3_stmt *st, uint64_t from_id, uint32_t device,
+                     uint32_t max_rows, size_t max_bytes,
+                     void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                     uint64_t *ret_next_id, struct tg_error *err)
 {
-    sqlite3_stmt *st = ob->st[ST_READ];
     /* Rows of other devices are passed over, but not without end. */
     uint64_t next = from_id, looks = (uint64_t)max_rows * 16 + 1024;
     uint32_t given = 0;
@@ -332,4 +359,19 @@ int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint
     (void)sqlite3_reset(st);
     *ret_next_id = next;
     return more;
+}
+
+int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
+                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                   uint64_t *ret_next_id, struct tg_error *err)
+{
+    return read_rows(ob, ob->st[ST_READ], from_id, device, max_rows, max_bytes, each, user, ret_next_id, err);
+}
+
+int tg_outbox_read_urgent(struct tg_outbox *ob, uint64_t from_id, uint32_t max_rows, size_t max_bytes,
+                          void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                          uint64_t *ret_next_id, struct tg_error *err)
+{
+    return read_rows(ob, ob->st[ST_URGENT_READ], from_id, UINT32_MAX, max_rows, max_bytes, each, user,
+                     ret_next_id, err);
 }

@@ -236,6 +236,12 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
             return code;
         if (version == 0)
             return tg_error_set(err, TG_ENOTFOUND, "%s is empty", ob->path);
+        if (version < tg_outbox_schema.count)
+            return tg_error_set(
+                err, TG_EVERSION,
+                "%s has schema version %d of an older program; the gateway brings it to version "
+                "%d when it starts, then it can be looked at",
+                ob->path, version, tg_outbox_schema.count);
         if ((code = tg_outbox_prepare(ob, err)) != TG_OK)
             return code;
         return tg_outbox_load(ob, err);

@@ -3,8 +3,9 @@
  * outbox_private - the state of an open outbox, shared by the outbox_*.c files and nobody else.
  *
  * WHAT IS IN MEMORY   Devices and cursors, never rows. How many rows a cursor still waits for is arithmetic:
- *     pending = device.last_seq - cursor.acked_seq - cursor.holes_ahead
- * because seq rises by one per device; numbers that were never stored are recorded in the table `hole`.
+ *     pending = device.last_seq - cursor.acked_seq - cursor.holes_ahead - cursor.ahead.rows
+ * because seq rises by one per device; numbers that were never stored are recorded in the table `hole`, rows that
+ * were acknowledged before others that are older in the table `ahead`.
  *
  * TRANSACTIONS   Whatever changes a device, a cursor or the totals within a transaction first saves the old
  * value (tg_outbox_touch_*); a rollback puts it back, so memory never says more than the database.
@@ -19,6 +20,7 @@
 #include <sqlite3.h>
 
 #include "store/outbox.h"
+#include "store/runs.h"
 #include "store/schema.h"
 
 #define TG_OUTBOX_PAGE         4096
@@ -61,6 +63,7 @@ struct tg_outbox_cursor_entry {
     uint64_t base_seq, acked_seq, acked_id;
     uint64_t dropped, skipped; /* of the numbers between base_seq and acked_seq: evicted; never stored */
     uint64_t holes_ahead;      /* numbers above acked_seq that were never stored */
+    struct tg_runs ahead;      /* rows above acked_seq that are acknowledged; none begins right behind it */
 };
 
 struct tg_outbox_undo {
@@ -78,6 +81,7 @@ struct tg_outbox_totals {
     uint64_t rows, rows_since_mark, appended;
     uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
     uint64_t acked_since_trim;
+    uint64_t urgent_high;                 /* no row above this id is in the table `urgent` */
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
 };
@@ -102,6 +106,11 @@ enum tg_outbox_statement {
     ST_HOLE_DROP,
     ST_PAGES,
     ST_FREE_PAGES,
+    ST_AHEAD_PUT,
+    ST_AHEAD_DROP,
+    ST_URGENT_ADD,
+    ST_URGENT_DROP,
+    ST_URGENT_READ,
     ST_COUNT
 };
 
@@ -191,12 +200,33 @@ void tg_outbox_checkpoint(struct tg_outbox *ob);
 
 /* --- outbox_log.c ------------------------------------------------------------------------------- */
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
+/* Joins the transaction or begins it; ends it for good: the given code is what the others and commit give from now on. */
+int tg_outbox_join_tx(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+int tg_outbox_fail_tx(struct tg_outbox *ob, int code);
 /* True when no active cursor of the device waits for anything. */
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d);
 /* Moves a cursor; the rows it passes count as acknowledged or, when `dropped`, as dropped. */
 int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
                       struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+
+/* The numbers above `above` and up to `upto` that were never stored. */
+int tg_outbox_sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto,
+                        uint64_t *ret_sum, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_ahead.c ----------------------------------------------------------------------------- */
+/* After the cursor has moved (it is touched): takes in the runs that it has reached. */
+int tg_outbox_absorb(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, struct tg_error *err) TG_CHECKED;
+/* Writes what differs between what a cursor had when the transaction began and what it has. */
+int tg_outbox_write_ahead(struct tg_outbox *ob, uint32_t cursor, const struct tg_runs *was,
+                          const struct tg_runs *is, struct tg_error *err) TG_CHECKED;
+/* While loading, a row of the table `ahead`. */
+int tg_outbox_load_run(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err) TG_CHECKED;
+/* Every active cursor of the device has acknowledged the row. */
+bool tg_outbox_covered(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d, uint64_t seq);
+/* Of the numbers between `above` and `below`, those that every active cursor has acknowledged. */
+uint64_t tg_outbox_covered_between(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d,
+                                   uint64_t above, uint64_t below);
 
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */

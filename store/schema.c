@@ -34,9 +34,8 @@ static const char version_2[] =
     "ALTER TABLE cursor ADD COLUMN gap_last INT NOT NULL DEFAULT 0;"
     "ALTER TABLE cursor ADD COLUMN gap_count INT NOT NULL DEFAULT 0;"
     "ALTER TABLE cursor ADD COLUMN gap_reason INT NOT NULL DEFAULT 0;"
-    "CREATE TABLE ahead(cursor INT NOT NULL, first_seq INT NOT NULL, last_seq INT NOT NULL, rows INT NOT "
-    "NULL,"
-    " PRIMARY KEY(cursor, first_seq)) WITHOUT ROWID;"
+    "CREATE TABLE ahead(cursor INT NOT NULL, first_seq INT NOT NULL, last_seq INT NOT NULL,"
+    " last_id INT NOT NULL, PRIMARY KEY(cursor, first_seq)) WITHOUT ROWID;"
     "CREATE TABLE urgent(id INTEGER PRIMARY KEY, device INT NOT NULL);"
     "CREATE TABLE boot(n INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, offset_ms INT);"
     "CREATE TABLE jump(id INTEGER PRIMARY KEY, delta_ms INT NOT NULL);";

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append, skip, reject,
- * acknowledge, commit, roll back, crash, restart, expire, make room, new clouds and clouds that leave.
+ * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append (some urgent), skip,
+ * reject, acknowledge, acknowledge ahead, commit, roll back, crash, restart, expire, make room, new clouds and clouds
+ * that leave.
  *
  * After every step, for every cursor: accepted = acknowledged + dropped + pending, each number is the
- * model's, and what is pending can be read, in order, every row of it.
+ * model's, and what is pending can be read, in order, every row of it; and every urgent row that is pending is found
+ * as such.
  */
 #include "support/outbox_fixture.h"
 
@@ -13,6 +15,7 @@
 #define DEVICES  4
 #define CLOUDS   3
 #define MAX_ROWS 20000
+#define URGENT   0x80u /* in `flags`, beside a bit for each cloud that has acknowledged the row ahead */
 #define START_MS INT64_C(1900000000000)
 
 struct model_cursor {
@@ -26,6 +29,7 @@ struct model_device {
     uint32_t handle;
     uint64_t last_seq, highest_given;
     uint64_t *seqs; /* accepted, ascending */
+    uint8_t *flags; /* of each */
     uint32_t count;
     uint64_t rejected, dropped;
     struct model_cursor cursor[CLOUDS];
@@ -53,15 +57,53 @@ static uint64_t rows_between(const struct model_device *d, uint64_t above, uint6
     return n;
 }
 
+static bool has(const struct model_device *d, uint32_t i, int c)
+{
+    return d->seqs[i] <= d->cursor[c].acked_seq || (d->flags[i] & 1u << c);
+}
+
+/* Rows with above < seq ≤ upto that the cloud has not acknowledged ahead. */
+static uint64_t missing_between(const struct model_device *d, int c, uint64_t above, uint64_t upto)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < d->count; i++)
+        n += d->seqs[i] > above && d->seqs[i] <= upto && !(d->flags[i] & 1u << c);
+    return n;
+}
+
+/* Every cloud has it: it may be deleted. */
+static bool is_done(const struct model_device *d, uint32_t i)
+{
+    for (int c = 0; c < CLOUDS; c++)
+        if (d->cursor[c].exists && !has(d, i, c))
+            return false;
+    return true;
+}
+
+/* A cursor takes in what it has reached. */
+static void absorb(struct model_device *d, int c)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->seqs[i] <= d->cursor[c].acked_seq)
+            continue;
+        if (!(d->flags[i] & 1u << c))
+            return;
+        d->cursor[c].acked_seq = d->seqs[i];
+    }
+}
+
 static void declare_cursor(struct model *m, int d, int c, bool anew)
 {
     static const char *const clouds[CLOUDS] = {"hub", "lake", "broker"};
     struct model_cursor *mc = &m->d[d].cursor[c];
     struct fixture *f = m->f;
     OK(tg_outbox_cursor(f->ob, m->d[d].handle, clouds[c], &mc->handle, &f->err));
-    if (anew)
-        *mc = (struct model_cursor){
-            .exists = true, .handle = mc->handle, .base = m->d[d].last_seq, .acked_seq = m->d[d].last_seq};
+    if (!anew)
+        return;
+    *mc = (struct model_cursor){
+        .exists = true, .handle = mc->handle, .base = m->d[d].last_seq, .acked_seq = m->d[d].last_seq};
+    for (uint32_t i = 0; i < m->d[d].count; i++)
+        m->d[d].flags[i] &= (uint8_t) ~(1u << c);
 }
 
 static void declare_all(struct model *m)
@@ -82,8 +124,17 @@ static void declare_all(struct model *m)
 
 struct walk {
     struct model *m;
+    bool urgent;
     uint32_t at[DEVICES]; /* index of the next expected row */
 };
+
+static void pass_over(struct walk *w, int d, uint64_t below)
+{
+    const struct model_device *md = &w->m->d[d];
+    while (w->at[d] < md->count && md->seqs[w->at[d]] < below &&
+           (is_done(md, w->at[d]) || (w->urgent && !(md->flags[w->at[d]] & URGENT))))
+        w->at[d]++;
+}
 
 static void walk_row(void *user, const struct tg_outbox_row *row)
 {
@@ -93,14 +144,15 @@ static void walk_row(void *user, const struct tg_outbox_row *row)
         const struct model_device *md = &w->m->d[d];
         if (row->device != md->handle || w->at[d] == md->count || row->seq < md->seqs[w->at[d]])
             continue;
+        pass_over(w, d, row->seq);
         assert_int_equal(row->seq, md->seqs[w->at[d]]);
         w->at[d]++;
     }
 }
 
-static void compare_rows(struct model *m)
+static void compare_rows(struct model *m, bool urgent)
 {
-    struct walk w = {.m = m};
+    struct walk w = {.m = m, .urgent = urgent};
     struct fixture *f = m->f;
     uint64_t next = 0;
     int rc = 1;
@@ -113,12 +165,16 @@ static void compare_rows(struct model *m)
         while (w.at[d] < m->d[d].count && m->d[d].seqs[w.at[d]] <= low)
             w.at[d]++;
     }
-    while (rc == 1)
-        rc = tg_outbox_read(f->ob, next, UINT32_MAX, 1 + pick(m, 400), 1 + pick(m, 100000), walk_row, &w,
-                            &next, &f->err);
+    while (rc == 1) {
+        uint32_t rows = 1 + pick(m, 400), bytes = 1 + pick(m, 100000);
+        rc = urgent ? tg_outbox_read_urgent(f->ob, next, rows, bytes, walk_row, &w, &next, &f->err)
+                    : tg_outbox_read(f->ob, next, UINT32_MAX, rows, bytes, walk_row, &w, &next, &f->err);
+    }
     assert_int_equal(rc, 0);
-    for (int d = 0; d < DEVICES; d++)
+    for (int d = 0; d < DEVICES; d++) {
+        pass_over(&w, d, UINT64_MAX);
         assert_int_equal(w.at[d], m->d[d].count);
+    }
 }
 
 static void sum_dropped(void *user, const struct tg_outbox_device_stats *s)
@@ -128,7 +184,22 @@ static void sum_dropped(void *user, const struct tg_outbox_device_stats *s)
         sums[s->name[0] - 'a'] += s->dropped[r];
 }
 
-/* `before`: the acked_seq of each cursor when eviction could begin. */
+/* Rows that went from the log although some cloud did not have them. */
+static uint64_t evicted_rows(const struct model *m, const struct model_device *md)
+{
+    uint64_t n = 0, upto[CLOUDS] = {0};
+    for (int c = 0; c < CLOUDS; c++)
+        if (md->cursor[c].exists)
+            upto[c] = state_of(m->f, md->cursor[c].handle).acked_seq;
+    for (uint32_t i = 0; i < md->count; i++) {
+        bool missed = false;
+        for (int c = 0; c < CLOUDS; c++)
+            missed = missed || (md->seqs[i] <= upto[c] && !has(md, i, c));
+        n += missed;
+    }
+    return n;
+}
+
 static void compare(struct model *m)
 {
     struct fixture *f = m->f;
@@ -136,18 +207,16 @@ static void compare(struct model *m)
     assert_int_equal(tg_outbox_last_id(f->ob), m->last_id);
     for (int d = 0; d < DEVICES; d++) {
         struct model_device *md = &m->d[d];
-        uint64_t evicted_to = 0, low = UINT64_MAX;
         assert_int_equal(tg_outbox_last_seq(f->ob, md->handle), md->last_seq);
+        md->dropped += evicted_rows(m, md);
         for (int c = 0; c < CLOUDS; c++) {
             struct model_cursor *mc = &md->cursor[c];
             if (!mc->exists)
                 continue;
             struct tg_outbox_cursor_state s = state_of(f, mc->handle);
             assert_true(s.acked_seq >= mc->acked_seq);
-            low = mc->acked_seq < low ? mc->acked_seq : low;
             if (s.dropped > mc->dropped) {
-                assert_int_equal(s.dropped - mc->dropped, rows_between(md, mc->acked_seq, s.acked_seq));
-                evicted_to = s.acked_seq;
+                assert_int_equal(s.dropped - mc->dropped, missing_between(md, c, mc->acked_seq, s.acked_seq));
             } else {
                 assert_int_equal(s.acked_seq, mc->acked_seq);
             }
@@ -155,15 +224,16 @@ static void compare(struct model *m)
             mc->dropped = s.dropped;
             assert_int_equal(s.acked, mc->acked);
             assert_int_equal(s.accepted, rows_between(md, mc->base, UINT64_MAX));
-            assert_int_equal(s.pending, rows_between(md, mc->acked_seq, UINT64_MAX));
+            assert_int_equal(s.pending, missing_between(md, c, mc->acked_seq, UINT64_MAX));
+            assert_int_equal(s.ahead, rows_between(md, mc->acked_seq, UINT64_MAX) - s.pending);
+            assert_int_equal(s.accepted, s.acked + s.dropped + s.pending);
         }
-        if (evicted_to > 0)
-            md->dropped += rows_between(md, low, evicted_to);
     }
     OK(tg_outbox_each_device(f->ob, sum_dropped, dropped, &f->err));
     for (int d = 0; d < DEVICES; d++)
         assert_int_equal(dropped[d], m->d[d].dropped + m->d[d].rejected);
-    compare_rows(m);
+    compare_rows(m, false);
+    compare_rows(m, true);
 }
 
 /* --- steps
@@ -190,15 +260,49 @@ static int append_some(struct model *m, struct model_device *d, uint32_t n)
         row.body = tg_test_body(row.device, row.seq, 40 + pick(m, pick(m, 20) == 0 ? 9000 : 600));
         /* Neither a number nor an id is ever given twice. */
         assert_true(row.seq > d->highest_given || row.seq > d->last_seq);
-        int code = tg_outbox_append(f->ob, &row, &f->err);
+        bool urgent = pick(m, 25) == 0;
+        int code =
+            urgent ? tg_outbox_append_urgent(f->ob, &row, &f->err) : tg_outbox_append(f->ob, &row, &f->err);
         if (code == TG_ENOSPACE)
             return code;
         OK(code);
         m->last_id = row.id;
         d->last_seq = row.seq;
+        d->flags[d->count] = urgent ? URGENT : 0;
         d->seqs[d->count++] = row.seq;
     }
     return TG_OK;
+}
+
+/* Some rows that lie one behind the other, somewhere above the cursor. */
+static void ack_ahead(struct model *m, struct model_device *d, int c)
+{
+    struct fixture *f = m->f;
+    struct model_cursor *mc = &d->cursor[c];
+    uint32_t i = 0, end;
+    while (i < d->count && d->seqs[i] <= mc->acked_seq)
+        i++;
+    if (i == d->count)
+        return;
+    i += pick(m, d->count - i);
+    end = i + 1;
+    for (uint32_t n = pick(m, 3) ? pick(m, 40) : 0;
+         n > 0 && end < d->count && d->seqs[end] == d->seqs[end - 1] + 1; n--)
+        end++;
+    OK(tg_outbox_ack_ahead(f->ob, mc->handle, d->seqs[i], d->seqs[end - 1], 0, &f->err));
+    for (; i < end; i++) {
+        mc->acked += !has(d, i, c);
+        d->flags[i] |= (uint8_t)(1u << c);
+    }
+    absorb(d, c);
+}
+
+/* What a transaction that does not happen has changed. */
+static void save_flags(struct model *m, bool back)
+{
+    static uint8_t saved[DEVICES][MAX_ROWS];
+    for (int d = 0; d < DEVICES; d++)
+        memcpy(back ? m->d[d].flags : saved[d], back ? saved[d] : m->d[d].flags, MAX_ROWS);
 }
 
 static void transact(struct model *m)
@@ -207,11 +311,16 @@ static void transact(struct model *m)
     struct fixture *f = m->f;
     uint32_t parts = 1 + pick(m, 6);
     int code = TG_OK;
+    save_flags(m, false);
     for (uint32_t p = 0; p < parts && code == TG_OK; p++) {
         struct model_device *d = &m->d[pick(m, DEVICES)];
-        struct model_cursor *c = &d->cursor[pick(m, CLOUDS)];
-        uint32_t what = pick(m, 10);
-        if (what < 6) {
+        int cloud = (int)pick(m, CLOUDS);
+        struct model_cursor *c = &d->cursor[cloud];
+        uint32_t what = pick(m, 14);
+        if (what >= 10) {
+            if (c->exists)
+                ack_ahead(m, d, cloud);
+        } else if (what < 6) {
             code = append_some(m, d, pick(m, 60));
         } else if (what == 6 && pick(m, 4) == 0) {
             uint64_t n = 1 + pick(m, 4);
@@ -223,8 +332,9 @@ static void transact(struct model *m)
                               ? d->last_seq
                               : c->acked_seq + 1 + pick(m, (uint32_t)(d->last_seq - c->acked_seq));
             OK(tg_outbox_set_cursor(f->ob, c->handle, to, 0, &f->err));
-            c->acked += rows_between(d, c->acked_seq, to);
+            c->acked += missing_between(d, cloud, c->acked_seq, to);
             c->acked_seq = to;
+            absorb(d, cloud);
         }
     }
     uint32_t end = code == TG_OK ? pick(m, 12) : 0;
@@ -238,6 +348,7 @@ static void transact(struct model *m)
     uint64_t random = m->random;
     *m = was;
     m->random = random;
+    save_flags(m, true);
     if (end == 1) {
         reopen_small(m, false);
         declare_all(m);
@@ -295,7 +406,9 @@ static void live(struct fixture *f, uint64_t seed)
     reopen_small(&m, true);
     for (int d = 0; d < DEVICES; d++) {
         m.d[d].seqs = calloc(MAX_ROWS, sizeof *m.d[d].seqs);
+        m.d[d].flags = calloc(MAX_ROWS, 1);
         assert_non_null(m.d[d].seqs);
+        assert_non_null(m.d[d].flags);
     }
     declare_all(&m);
     for (int d = 0; d < DEVICES - 1; d++) { /* the last device has no cloud at first */
@@ -312,6 +425,7 @@ static void live(struct fixture *f, uint64_t seed)
         dropped += m.d[d].dropped;
         acked += m.d[d].cursor[0].acked;
         free(m.d[d].seqs);
+        free(m.d[d].flags);
     }
     /* The life was a full one. */
     assert_true(dropped > 100);
