@@ -5,12 +5,7 @@
 #include "core/base/assert.h"
 
 #define FEED_MAGIC    0xfeedf00du
-#define RING_FIRST    16u
-#define RING_KEEP     64u /* a larger ring is given back when it is empty */
-#define HUNGRY_ROOM   (TG_FEED_MAX_ROWS / 2)
 #define DEVICES_LIMIT (1u << 24)
-
-_Static_assert((TG_FEED_MAX_ROWS & (TG_FEED_MAX_ROWS - 1)) == 0, "a ring's capacity is a power of two");
 
 /* --- the set ------------------------------------------------------------------------------------- */
 
@@ -67,6 +62,12 @@ int tg_feeds_device(struct tg_feeds *fs, uint32_t device, uint64_t last_seq)
     return TG_OK;
 }
 
+void tg_feeds_urgent(struct tg_feeds *fs, uint32_t device, uint64_t high_id)
+{
+    if (fs->devices[device].urgent_id < high_id)
+        fs->devices[device].urgent_id = high_id;
+}
+
 int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
                   void *user, struct tg_feed **ret_feed)
 {
@@ -92,85 +93,39 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->on_rows = on_rows;
     f->user = user;
     f->next_of_device = d->feeds;
+    if (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0) {
+        tg_free(f);
+        return TG_ENOMEM;
+    }
     d->feeds = f;
     fs->by_cursor[start->cursor] = f;
     *ret_feed = f;
     return TG_OK;
 }
 
-/* --- ring ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------------ */
 
-static inline struct tg_row *ring_at(const struct tg_feed *f, uint32_t i)
+/* Numbers without a row: they were never stored, dropped from memory, or went ahead. */
+void tg_feed_pass_gap(struct tg_feed *f, uint64_t seq)
 {
-    return f->ring[(f->head + i) & (f->cap - 1)];
-}
-
-static bool ring_grow(struct tg_feed *f)
-{
-    uint32_t cap = f->cap == 0 ? RING_FIRST : f->cap * 4 < TG_FEED_MAX_ROWS ? f->cap * 4 : TG_FEED_MAX_ROWS;
-    struct tg_row **ring = tg_malloc(cap * sizeof(struct tg_row *));
-    if (!ring)
-        return false;
-    for (uint32_t i = 0; i < f->count; i++)
-        ring[i] = ring_at(f, i);
-    tg_free(f->ring);
-    f->ring = ring;
-    f->cap = cap;
-    f->head = 0;
-    return true;
-}
-
-static struct tg_row *ring_shift(struct tg_feed *f)
-{
-    struct tg_row *row = ring_at(f, 0);
-    size_t cost = tg_row_cost(row);
-    f->head = (f->head + 1) & (f->cap - 1);
-    f->count--;
-    f->bytes -= cost;
-    f->set->bytes -= cost;
-    return row;
-}
-
-static void look_again(struct tg_feeds *fs)
-{
-    if (!fs->starved && !fs->walked)
+    uint64_t n;
+    if (seq <= f->next_seq)
         return;
-    fs->starved = fs->walked = false;
-    fs->wake(fs->wake_user);
+    n = seq - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq - 1);
+    if (n > f->holes_ahead)
+        n = f->holes_ahead;
+    f->holes_ahead -= n;
+    f->holes_seen += n;
+    f->holes_at = seq - 1;
+    f->next_seq = seq;
 }
 
-/* After rows have left: memory goes back, and whoever waited for bytes may look again. */
-static void ring_shrunk(struct tg_feed *f)
+void tg_feed_notice(struct tg_feed *f)
 {
-    struct tg_feeds *fs = f->set;
-    if (f->count == 0 && f->cap > RING_KEEP) {
-        tg_free(f->ring);
-        f->ring = NULL;
-        f->cap = f->head = 0;
-    }
-    if (fs->bytes <= fs->limit_bytes / 4 || f->hungry)
-        look_again(fs);
-}
-
-static void ring_drop_all(struct tg_feed *f)
-{
-    while (f->count > 0)
-        tg_row_unref(ring_shift(f));
-    ring_shrunk(f);
-}
-
-static size_t share_of(const struct tg_feeds *fs)
-{
-    return fs->limit_bytes / 2 / (fs->awake ? fs->awake : 1);
-}
-
-/* Bytes that the feed may still take. */
-size_t tg_feed_allowance(const struct tg_feed *f)
-{
-    const struct tg_feeds *fs = f->set;
-    size_t pool = fs->bytes < fs->limit_bytes / 2 ? fs->limit_bytes / 2 - fs->bytes : 0;
-    size_t share = share_of(fs), own = f->bytes < share ? share - f->bytes : 0;
-    return pool > own ? pool : own;
+    if (f->notified)
+        return;
+    f->notified = true;
+    TAILQ_INSERT_TAIL(&f->set->notified, f, in_notified);
 }
 
 /* Offers a row and moves the position behind it. False: no room (or no memory), nothing changed. */
@@ -178,32 +133,16 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
 {
     struct tg_feeds *fs = f->set;
     size_t cost = tg_row_cost(row);
-    if (f->count >= TG_FEED_MAX_ROWS || (f->count > 0 && cost > tg_feed_allowance(f))) {
+    if (f->ring.count >= TG_FEED_MAX_ROWS || (f->ring.count > 0 && cost > tg_feed_allowance(fs, &f->ring))) {
         f->need = cost;
         return false;
     }
-    if (f->count == f->cap && !ring_grow(f)) {
-        fs->no_memory = true;
+    if (!tg_ring_push(fs, &f->ring, row))
         return false;
-    }
-    f->ring[(f->head + f->count) & (f->cap - 1)] = tg_row_ref(row);
-    f->count++;
-    f->bytes += cost;
-    fs->bytes += cost;
-    if (row->seq > f->next_seq) { /* numbers without a row: they were never stored, or dropped from memory */
-        uint64_t n = row->seq - f->next_seq;
-        if (n > f->holes_ahead)
-            n = f->holes_ahead;
-        f->holes_ahead -= n;
-        f->holes_seen += n;
-        f->holes_at = row->seq - 1;
-    }
+    tg_feed_pass_gap(f, row->seq);
     f->next_id = row->id + 1;
     f->next_seq = row->seq + 1;
-    if (!f->notified) {
-        f->notified = true;
-        TAILQ_INSERT_TAIL(&fs->notified, f, in_notified);
-    }
+    tg_feed_notice(f);
     return true;
 }
 
@@ -228,16 +167,18 @@ static void leave_notified(struct tg_feed *f)
 void tg_feed_settle(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
-    if (f->mode != TG_FEED_LAGGING) {
+    if (f->mode != TG_FEED_LAGGING || (f->lane && tg_lane_settle(f))) {
         leave_hungry(f);
         return;
     }
-    if (f->next_seq > fs->devices[f->device].handed_seq || f->next_id > fs->handed_id) {
+    if ((f->next_seq > fs->devices[f->device].handed_seq || f->next_id > fs->handed_id) &&
+        !tg_lane_has_given(f)) {
         f->mode = TG_FEED_LIVE;
         if (f->next_id <= fs->handed_id)
             f->next_id = fs->handed_id + 1;
         leave_hungry(f);
-    } else if (f->count > HUNGRY_ROOM) {
+        tg_lane_tidy(f);
+    } else if (!tg_feed_wants_backlog(f) && !tg_lane_wants_urgent(f)) {
         leave_hungry(f);
     } else if (!f->hungry) {
         f->hungry = true;
@@ -251,17 +192,19 @@ void tg_feed_settle(struct tg_feed *f)
 static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
     bool dropped = false;
+    if (f->lane)
+        tg_lane_pass(f, &seq, &id);
     f->acked_seq = seq;
     if (id > f->acked_id)
         f->acked_id = id;
     if (f->taken_seq < seq)
         f->taken_seq = seq;
-    while (f->count > 0 && ring_at(f, 0)->seq <= seq) {
-        tg_row_unref(ring_shift(f));
+    while (f->ring.count > 0 && tg_ring_at(&f->ring, 0)->seq <= seq) {
+        tg_row_unref(tg_ring_shift(f->set, &f->ring));
         dropped = true;
     }
     if (dropped)
-        ring_shrunk(f);
+        tg_ring_shrunk(f, &f->ring);
     if (f->next_seq <= seq) {
         f->next_seq = seq + 1;
         if (f->next_id <= id)
@@ -272,11 +215,13 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
     if (seq >= f->set->devices[f->device].last_seq)
         f->holes_ahead = f->holes_seen = 0;
     if (f->probe_seq <= seq) {
-        f->oldest_ms = f->count > 0 && f->taken_seq <= seq ? ring_at(f, 0)->time_ms : f->probe_ms;
+        f->oldest_ms =
+            f->ring.count > 0 && f->taken_seq <= seq ? tg_ring_at(&f->ring, 0)->time_ms : f->probe_ms;
         f->probe_seq = f->taken_seq;
         f->probe_ms = f->taken_ms;
     }
     tg_feed_settle(f);
+    tg_lane_tidy(f);
 }
 
 /* Back to reading the log from (seq, id). */
@@ -285,7 +230,7 @@ static void reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
     f->next_seq = seq;
     f->next_id = id;
     f->scan = 0; /* a page under way began elsewhere */
-    ring_drop_all(f);
+    tg_ring_drop_all(f, &f->ring);
     leave_notified(f);
 }
 
@@ -299,18 +244,34 @@ void tg_feeds_appended(struct tg_feeds *fs, const struct tg_row *row)
     d->last_seq = row->seq;
 }
 
+static void hand_live(struct tg_feed *f, struct tg_row *row)
+{
+    if (row->id < f->next_id || row->seq < f->next_seq)
+        return;
+    if ((row->flags & TG_ROW_URGENT) && f->ring.count > 0 && tg_lane_overtake(f, row))
+        return;
+    if (tg_feed_push(f, row))
+        return;
+    f->mode = TG_FEED_LAGGING;
+    f->next_id = row->id;
+    tg_feed_settle(f);
+}
+
 void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row)
 {
     struct tg_feed_device *d = &fs->devices[row->device];
+    uint64_t urgent_id = d->urgent_id;
     fs->handed_id = row->id;
     if (row->seq > d->handed_seq)
         d->handed_seq = row->seq;
+    if (row->flags & TG_ROW_URGENT)
+        d->urgent_id = row->id;
     for (struct tg_feed *f = d->feeds; f; f = f->next_of_device) {
-        if (f->mode != TG_FEED_LIVE || row->id < f->next_id || row->seq < f->next_seq || tg_feed_push(f, row))
-            continue;
-        f->mode = TG_FEED_LAGGING;
-        f->next_id = row->id;
-        tg_feed_settle(f);
+        if (f->mode == TG_FEED_LIVE)
+            hand_live(f, row);
+        else if (f->mode == TG_FEED_LAGGING &&
+                 (f->lane || f->drain != TG_DRAIN_IN_ORDER || (row->flags & TG_ROW_URGENT)))
+            tg_lane_hand(f, row, urgent_id);
     }
 }
 
@@ -319,7 +280,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
     struct tg_feed *f;
     while ((f = TAILQ_FIRST(&fs->notified)) != NULL) {
         leave_notified(f);
-        if (f->count > 0)
+        if (tg_feed_ready(f) > 0)
             f->on_rows(f->user);
     }
 }
@@ -327,7 +288,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row)
 {
     for (const struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
-        if (f->acked_seq < row->seq)
+        if (f->acked_seq < row->seq && !tg_lane_acked_between(f, row->seq, row->seq))
             return false;
     }
     return true;
@@ -350,6 +311,8 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
     for (struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
         if (row->seq < f->next_seq)
             continue; /* the session has it, or the ring: it may still arrive */
+        if (f->lane && (tg_runs_has(&f->lane->given, row->seq) || tg_runs_has(&f->lane->acked, row->seq)))
+            continue;
         if (row->seq == f->acked_seq + 1) {
             advance(f, row->seq, row->id);
             continue;
@@ -368,15 +331,23 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id)
 {
     for (struct tg_feed *f = fs->devices[device].feeds; f; f = f->next_of_device) {
+        uint64_t upto = seq, lost;
         if (f->next_seq > seq)
             continue;
-        if (f->count == 0 && f->taken_seq <= f->acked_seq) {
+        if (f->ring.count == 0 && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f)) {
             advance(f, seq, id);
             continue;
         }
-        f->holes_ahead += seq + 1 - f->next_seq;
-        f->next_seq = seq + 1;
-        if (f->next_id <= id)
+        /* What is given is in memory, and the position must not pass it. */
+        lost = seq + 1 - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq);
+        if (tg_lane_has_given(f)) {
+            lost -= tg_runs_between(&f->lane->given, f->next_seq, seq);
+            if (f->lane->given.at[0].first <= seq)
+                upto = f->lane->given.at[0].first - 1;
+        }
+        f->holes_ahead += lost;
+        f->next_seq = upto + 1 > f->next_seq ? upto + 1 : f->next_seq;
+        if (f->next_id <= id && upto == seq)
             f->next_id = id + 1;
         tg_feed_settle(f);
     }
@@ -398,8 +369,10 @@ void tg_feed_pause(struct tg_feed *f)
     struct tg_feeds *fs = f->set;
     if (f->mode == TG_FEED_PAUSED)
         return;
-    if (f->count > 0) {
-        reposition(f, ring_at(f, 0)->seq, ring_at(f, 0)->id);
+    if (f->lane)
+        tg_lane_pause(f);
+    if (f->ring.count > 0) {
+        reposition(f, tg_ring_at(&f->ring, 0)->seq, tg_ring_at(&f->ring, 0)->id);
     } else if (f->mode == TG_FEED_LIVE && f->next_id <= fs->handed_id) {
         uint64_t handed = fs->devices[f->device].handed_seq;
         reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
@@ -408,27 +381,32 @@ void tg_feed_pause(struct tg_feed *f)
     f->mode = TG_FEED_PAUSED;
     fs->awake--;
     leave_hungry(f);
-    look_again(fs); /* the others' shares have grown */
+    tg_lane_tidy(f);
+    tg_feeds_look_again(fs); /* the others' shares have grown */
+}
+
+static const struct tg_feed_ring *offered(const struct tg_feed *f)
+{
+    return tg_feed_offers_ahead(f) ? &f->lane->ring : &f->ring;
 }
 
 uint32_t tg_feed_available(const struct tg_feed *f)
 {
-    return f->count;
+    return offered(f)->count;
 }
 
 const struct tg_row *tg_feed_at(const struct tg_feed *f, uint32_t i)
 {
-    TG_ASSERT(i < f->count);
-    return ring_at(f, i);
+    const struct tg_feed_ring *r = offered(f);
+    TG_ASSERT(i < r->count);
+    return tg_ring_at(r, i);
 }
 
-void tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
+static void take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 {
-    TG_ASSERT(n <= f->count);
-    if (n == 0)
-        return;
+    TG_ASSERT(n <= f->ring.count);
     for (uint32_t i = 0; i < n; i++)
-        ret_rows[i] = ring_shift(f);
+        ret_rows[i] = tg_ring_shift(f->set, &f->ring);
     if (f->probe_seq <= f->acked_seq) {
         f->probe_seq = ret_rows[n - 1]->seq;
         f->probe_ms = ret_rows[n - 1]->time_ms;
@@ -436,9 +414,35 @@ void tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
     }
     f->taken_seq = ret_rows[n - 1]->seq;
     f->taken_ms = ret_rows[n - 1]->time_ms;
-    ring_shrunk(f);
+    tg_ring_shrunk(f, &f->ring);
+    if (f->lane)
+        f->lane->turn = true;
+}
+
+bool tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
+{
+    bool ahead = tg_feed_offers_ahead(f);
+    if (n == 0)
+        return ahead;
+    if (ahead)
+        tg_lane_take(f, n, ret_rows);
+    else
+        take(f, n, ret_rows);
     if (f->mode == TG_FEED_LAGGING)
         tg_feed_settle(f);
+    return ahead;
+}
+
+void tg_feed_soil(struct tg_feed *f)
+{
+    struct tg_feeds *fs = f->set;
+    bool first = TAILQ_EMPTY(&fs->dirty);
+    if (f->dirty)
+        return;
+    f->dirty = true;
+    TAILQ_INSERT_TAIL(&fs->dirty, f, in_dirty);
+    if (first)
+        fs->wake(fs->wake_user);
 }
 
 void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
@@ -448,21 +452,47 @@ void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
         return;
     TG_ASSERT(seq <= fs->devices[f->device].last_seq);
     advance(f, seq, id);
-    if (!f->dirty) {
-        bool first = TAILQ_EMPTY(&fs->dirty);
-        f->dirty = true;
-        TAILQ_INSERT_TAIL(&fs->dirty, f, in_dirty);
-        if (first)
-            fs->wake(fs->wake_user);
+    tg_feed_soil(f);
+}
+
+void tg_feed_ack_ahead(struct tg_feed *f, uint32_t n, struct tg_row *const *rows)
+{
+    const struct tg_row *merged = NULL; /* of a lane that has become the stream meanwhile */
+    uint32_t in_lane = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct tg_feed_lane *l = f->lane;
+        uint64_t seq = rows[i]->seq;
+        if (l && tg_runs_has(&l->given, seq)) {
+            /* Reserved when it was given: rows leave at the front, so no run is split. */
+            tg_runs_remove(&l->given, seq);
+            tg_runs_add(&l->acked, seq, seq, rows[i]->id);
+            in_lane++;
+        } else if (seq <= f->merged_seq) {
+            merged = rows[i];
+        }
+    }
+    if (merged)
+        tg_feed_ack(f, merged->seq, merged->id);
+    if (in_lane > 0 && f->lane) {
+        const struct tg_runs *acked = &f->lane->acked;
+        if (acked->count > 0 && acked->at[0].first == f->acked_seq + 1)
+            advance(f, f->acked_seq, f->acked_id);
+        else
+            tg_feed_settle(f);
+        tg_feed_soil(f);
     }
 }
 
 void tg_feed_rewind(struct tg_feed *f)
 {
-    if (f->taken_seq <= f->acked_seq)
+    bool ahead = f->lane && f->lane->given.rows > f->lane->ring.count;
+    if (f->taken_seq <= f->acked_seq && !ahead)
         return;
+    if (f->lane)
+        tg_lane_rewind(f);
     f->holes_ahead += f->holes_seen;
     f->holes_seen = 0;
+    f->merged_seq = 0;
     reposition(f, f->acked_seq + 1, f->acked_id + 1);
     f->taken_seq = f->probe_seq = f->acked_seq;
     if (f->mode == TG_FEED_LIVE)
@@ -470,10 +500,25 @@ void tg_feed_rewind(struct tg_feed *f)
     tg_feed_settle(f);
 }
 
+uint32_t tg_feed_ready(const struct tg_feed *f)
+{
+    return f->ring.count + (f->lane ? f->lane->ring.count : 0);
+}
+
+uint64_t tg_feed_acked_ahead(const struct tg_feed *f)
+{
+    return f->lane ? f->lane->acked.rows : 0;
+}
+
+void tg_feed_set_drain(struct tg_feed *f, enum tg_drain drain)
+{
+    f->drain = drain;
+}
+
 uint64_t tg_feed_pending(const struct tg_feed *f)
 {
     uint64_t ahead = f->set->devices[f->device].last_seq - f->acked_seq;
-    uint64_t holes = f->holes_ahead + f->holes_seen;
+    uint64_t holes = f->holes_ahead + f->holes_seen + tg_feed_acked_ahead(f);
     return ahead > holes ? ahead - holes : 0;
 }
 
@@ -502,7 +547,8 @@ void tg_feeds_close(struct tg_feed *f)
         }
     }
     fs->by_cursor[f->cursor] = NULL;
-    tg_free(f->ring);
+    tg_lane_close(f);
+    tg_free(f->ring.at);
     TG_OBJECT_POISON(f);
     tg_free(f);
 }

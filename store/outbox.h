@@ -126,8 +126,8 @@ int tg_outbox_append_urgent(struct tg_outbox *ob, const struct tg_outbox_row *ro
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err) TG_CHECKED;
 /* Rows first … last of the cursor's device, all of them stored, are acknowledged although rows before them are not: they went
- * ahead of the backlog. `last_id` is the id of `last`. What the cursor has passed or already has is fine; numbers that were never
- * stored must not be among them. When the cursor reaches a run it takes it in. The caller keeps to TG_RUNS_MAX runs a cursor. */
+ * ahead of the backlog. `last_id` is the id of `last`. What the cursor has passed or already has is fine, numbers that were never
+ * stored are passed over. When the cursor reaches a run it takes it in. The caller keeps to TG_RUNS_MAX runs a cursor. */
 int tg_outbox_ack_ahead(struct tg_outbox *ob, uint32_t cursor, uint64_t first, uint64_t last,
                         uint64_t last_id, struct tg_error *err) TG_CHECKED;
 /* Numbers of the device up to last_seq were given to samples that are not stored (rejected, delivered from memory while

@@ -37,6 +37,50 @@ int tg_outbox_absorb(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, str
     return TG_OK;
 }
 
+/* The first hole that reaches into the run; *ret_hole.first = 0: there is none. */
+static int first_hole(struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c, struct tg_run run,
+                      struct tg_run *ret_hole, struct tg_error *err)
+{
+    sqlite3_stmt *st = ob->st[ST_HOLE_FIRST];
+    int rc, code = TG_OK;
+    *ret_hole = (struct tg_run){0};
+    if (c->holes_ahead == 0)
+        return TG_OK;
+    (void)sqlite3_bind_int64(st, 1, c->device);
+    (void)sqlite3_bind_int64(st, 2, (int64_t)run.first);
+    (void)sqlite3_bind_int64(st, 3, (int64_t)run.last);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *ret_hole =
+            (struct tg_run){(uint64_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1), 0};
+    else if (rc != SQLITE_DONE)
+        code = tg_outbox_fail(ob, rc, err, "looking for numbers that were not stored");
+    (void)sqlite3_reset(st);
+    return code;
+}
+
+static int add_run(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, struct tg_run run,
+                   struct tg_error *err)
+{
+    struct tg_run hole;
+    for (;;) {
+        int code = first_hole(ob, c, run, &hole, err);
+        if (code != TG_OK)
+            return code;
+        if (tg_runs_reserve(&c->ahead, c->ahead.count + 1) < 0)
+            return tg_error_set(err, TG_ENOMEM, "out of memory while acknowledging samples");
+        if (hole.first == 0) {
+            tg_runs_add(&c->ahead, run.first, run.last, run.last_id);
+            return TG_OK;
+        }
+        if (hole.first > run.first) /* its last id is not known, and below that of the next part */
+            tg_runs_add(&c->ahead, run.first, hole.first - 1, 0);
+        if (hole.last >= run.last)
+            return TG_OK;
+        run.first = hole.last + 1;
+    }
+}
+
 static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, struct tg_error *err)
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
@@ -51,18 +95,18 @@ static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, s
         run.first = c->acked_seq + 1;
     if (run.first > run.last)
         return TG_OK;
-    had = tg_runs_between(&c->ahead, run.first, run.last);
-    if (had == run.last - run.first + 1)
+    if (tg_runs_between(&c->ahead, run.first, run.last) == run.last - run.first + 1)
         return TG_OK;
-    if (!(c = tg_outbox_touch_cursor(ob, cursor)) || !(d = tg_outbox_touch_device(ob, c->device)) ||
-        tg_runs_reserve(&c->ahead, c->ahead.count + 1) < 0)
+    if (!(c = tg_outbox_touch_cursor(ob, cursor)) || !(d = tg_outbox_touch_device(ob, c->device)))
         return tg_error_set(err, TG_ENOMEM, "out of memory while acknowledging samples");
-    tg_runs_add(&c->ahead, run.first, run.last, run.last_id);
+    had = c->ahead.rows;
+    if ((code = add_run(ob, c, run, err)) != TG_OK)
+        return code;
+    ob->t.tx_acked += c->ahead.rows - had;
+    ob->t.acked_since_trim += c->ahead.rows - had;
     if ((code = tg_outbox_absorb(ob, c, err)) != TG_OK)
         return code;
     d->idle = d->idle || tg_outbox_idle(ob, d);
-    ob->t.tx_acked += run.last - run.first + 1 - had;
-    ob->t.acked_since_trim += run.last - run.first + 1 - had;
     return TG_OK;
 }
 

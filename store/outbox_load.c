@@ -226,8 +226,7 @@ int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
     if ((code = query(ob, tail, load_tail_row, err)) != TG_OK ||
         (code = query(ob, "SELECT device, first_seq, last_seq FROM hole ORDER BY device, first_seq",
                       load_hole, err)) != TG_OK ||
-        (code = query(ob,
-                      "SELECT cursor, first_seq, last_seq, last_id FROM ahead ORDER BY cursor, first_seq",
+        (code = query(ob, "SELECT cursor, first_seq, last_seq, last_id FROM ahead ORDER BY cursor, first_seq",
                       tg_outbox_load_run, err)) != TG_OK ||
         (code = query(ob, "SELECT max(id) FROM urgent", load_urgent, err)) != TG_OK ||
         (code = query(ob, "SELECT id FROM log ORDER BY id LIMIT 1", load_oldest, err)) != TG_OK)
@@ -236,8 +235,8 @@ int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
         const struct tg_outbox_cursor_entry *c = &ob->cursors[i];
         uint64_t last = ob->devices[c->device].last_seq;
         if (c->acked_seq > last || c->base_seq > c->acked_seq || c->holes_ahead > last - c->acked_seq ||
-            c->ahead.rows > last - c->acked_seq - c->holes_ahead ||
-            c->dropped > c->acked_seq - c->base_seq || c->skipped > c->acked_seq - c->base_seq - c->dropped)
+            c->ahead.rows > last - c->acked_seq - c->holes_ahead || c->dropped > c->acked_seq - c->base_seq ||
+            c->skipped > c->acked_seq - c->base_seq - c->dropped)
             return corrupt(ob, err, "a cursor contradicts its device");
     }
     for (uint32_t i = 0; i < ob->device_count; i++)

@@ -30,6 +30,9 @@ static const char *const statements[ST_COUNT] = {
     [ST_HOLE_SUM] = "SELECT coalesce(sum(min(last_seq, ?3) - max(first_seq, ?2 + 1) + 1), 0) FROM hole"
                     " WHERE device=?1 AND first_seq<=?3 AND last_seq>?2",
     [ST_HOLE_DROP] = "DELETE FROM hole WHERE device=?1 AND last_seq<=?2",
+    [ST_HOLE_FIRST] =
+        "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>=?2 AND first_seq<=?3"
+        " ORDER BY first_seq LIMIT 1",
     [ST_PAGES] = "PRAGMA page_count",
     [ST_FREE_PAGES] = "PRAGMA freelist_count",
     [ST_AHEAD_PUT] =

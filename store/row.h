@@ -15,6 +15,9 @@
 /* One reference, the caller's. NULL = out of memory. */
 struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body);
 
+/* In `flags`: a point with priority: high is in it. */
+#define TG_ROW_URGENT 1u
+
 /* What a row costs against the bounds. */
 static inline size_t tg_row_cost(const struct tg_row *row)
 {

@@ -114,7 +114,8 @@ static void send_acks(struct tg_store *s)
     while ((f = TAILQ_FIRST(&s->feeds.dirty)) != NULL) {
         TAILQ_REMOVE(&s->feeds.dirty, f, in_dirty);
         f->dirty = false;
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id,
+                            f->lane ? &f->lane->acked : NULL);
     }
     tg_store_thread_ack_end(&s->thread);
 }
@@ -295,9 +296,11 @@ int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, 
     int rc = tg_store_thread_call(&s->thread, &call);
     if (rc == TG_OK && (rc = tg_feeds_device(&s->feeds, call.slot, call.last_seq)) < 0)
         return tg_error_set(err, rc, "device %s cannot be stored: %s", name, tg_code_text(rc));
-    if (rc == TG_OK)
-        *ret_device = call.slot;
-    return rc;
+    if (rc != TG_OK)
+        return rc;
+    tg_feeds_urgent(&s->feeds, call.slot, call.urgent_high);
+    *ret_device = call.slot;
+    return TG_OK;
 }
 
 int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*on_rows)(void *user),
@@ -309,11 +312,13 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
         return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
     if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
         return rc;
+    call.start.ahead = &call.ahead;
     if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
-        return tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
-    if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
-        return tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
-    return TG_OK;
+        rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
+    else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
+        rc = tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
+    tg_runs_fini(&call.ahead);
+    return rc;
 }
 
 void tg_feed_close(struct tg_feed *f)
@@ -321,7 +326,8 @@ void tg_feed_close(struct tg_feed *f)
     struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, STORE_MAGIC);
     tg_store_thread_ack_begin(&s->thread);
     if (f->dirty)
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id,
+                            f->lane ? &f->lane->acked : NULL);
     tg_store_thread_closed(&s->thread, f->cursor);
     tg_store_thread_ack_end(&s->thread);
     tg_feeds_close(f);
@@ -382,8 +388,8 @@ static bool make_room(struct tg_store *s, size_t need)
     return s->rows.bytes + need <= limit;
 }
 
-int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
-                    uint64_t *ret_seq, uint64_t *ret_id)
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t flags,
+                  uint64_t *ret_seq, uint64_t *ret_id)
 {
     size_t cost = sizeof(struct tg_row) + body.len;
     int rc = TG_OK;
@@ -402,6 +408,7 @@ int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct
         s->rejected++;
         return rc;
     }
+    row->flags = flags;
     s->last_id++;
     s->appended++;
     s->bytes_since_sweep += cost;
@@ -415,6 +422,18 @@ int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct
     *ret_seq = row->seq;
     *ret_id = row->id;
     return TG_OK;
+}
+
+int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                    uint64_t *ret_seq, uint64_t *ret_id)
+{
+    return append(s, device, time_ms, body, 0, ret_seq, ret_id);
+}
+
+int tg_store_append_urgent(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                           uint64_t *ret_seq, uint64_t *ret_id)
+{
+    return append(s, device, time_ms, body, TG_ROW_URGENT, ret_seq, ret_id);
 }
 
 void tg_store_flush(struct tg_store *s)
@@ -443,6 +462,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .last_commit_us = s->news.last_commit_us,
         .worst_commit_us = s->news.worst_commit_us,
         .dropped_memory = s->dropped_memory,
+        .kept_back = s->feeds.kept_back,
     };
 }
 

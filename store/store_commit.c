@@ -50,8 +50,10 @@ static void tell_moves(struct tg_store_thread *t)
             continue;
         uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
         c->told_seq = s.acked_seq;
-        t->moves[i] = (struct tg_thread_slot){
-            .seq = s.acked_seq, .id = s.acked_id, .holes = last_seq - s.acked_seq - s.pending, .set = true};
+        t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
+                                              .id = s.acked_id,
+                                              .holes = last_seq - s.acked_seq - s.pending - s.ahead,
+                                              .set = true};
         t->news.moved = true;
     }
 }
@@ -166,7 +168,12 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
             c->seq = slot->seq;
             c->id = slot->id;
         }
-        if (!c->todo && slot->seq > 0) {
+        if (slot->seq > 0 || slot->ahead.count > 0) { /* else it was only closed */
+            struct tg_runs was = c->ahead;
+            c->ahead = slot->ahead;
+            slot->ahead = was;
+        }
+        if (!c->todo && (slot->seq > 0 || c->ahead.count > 0)) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -205,7 +212,8 @@ static int write_rows(struct tg_store_thread *t, const struct batch *b, struct t
                                   .device = t->devices[row->device].number,
                                   .time_ms = row->time_ms,
                                   .body = tg_bytes(row->body, row->body_len)};
-        int rc = tg_outbox_append(t->ob, &r, err);
+        int rc = row->flags & TG_ROW_URGENT ? tg_outbox_append_urgent(t->ob, &r, err)
+                                            : tg_outbox_append(t->ob, &r, err);
         if (rc < 0)
             return rc;
     }
@@ -217,6 +225,9 @@ static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
     for (uint32_t i = 0; i < t->todo_count; i++) {
         const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
         int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+        for (uint32_t k = 0; k < c->ahead.count && rc == TG_OK && c->number != UINT32_MAX; k++)
+            rc = tg_outbox_ack_ahead(t->ob, c->number, c->ahead.at[k].first, c->ahead.at[k].last,
+                                     c->ahead.at[k].last_id, err);
         if (rc < 0)
             return rc;
     }
@@ -450,7 +461,8 @@ static int read_page(struct tg_store_thread *t, const struct tg_scan *scan, uint
     while (!r.full && r.looks < READ_LOOKS) {
         uint32_t rows = scan->max_rows - r.rows + 1 < READ_CHUNK ? READ_CHUNK / 4 : READ_CHUNK;
         size_t room = t->page.len < scan->max_bytes ? scan->max_bytes - t->page.len : 1;
-        int rc = tg_outbox_read(t->ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
+        int rc = scan->urgent ? tg_outbox_read_urgent(t->ob, from, rows, room, read_row, &r, &from, err)
+                              : tg_outbox_read(t->ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
         if (rc < 0)
             return rc;
         if (rc == 0 && !r.full)

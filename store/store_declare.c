@@ -166,9 +166,22 @@ static void note_time(void *user, const struct tg_outbox_row *row)
     *ret_time_ms = row->time_ms;
 }
 
+static int describe_ahead(const struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                          struct tg_feed_start *start, struct tg_runs *ret_ahead)
+{
+    const struct tg_runs *stored = tg_outbox_ahead(t->ob, c->number);
+    int rc = tg_runs_reserve(ret_ahead, stored->count + c->ahead.count);
+    for (uint32_t i = 0; i < stored->count && rc == TG_OK; i++)
+        tg_runs_add(ret_ahead, stored->at[i].first, stored->at[i].last, stored->at[i].last_id);
+    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && c->todo; i++)
+        tg_runs_add(ret_ahead, c->ahead.at[i].first, c->ahead.at[i].last, c->ahead.at[i].last_id);
+    (void)tg_runs_cut(ret_ahead, start->acked_seq);
+    return rc;
+}
+
 /* Where the cursor stands. What the loop has acknowledged but is not stored yet counts. */
 static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                    struct tg_error *err)
+                    struct tg_runs *ret_ahead, struct tg_error *err)
 {
     struct tg_thread_cursor *c = &t->cursors[slot];
     struct tg_outbox_cursor_state state;
@@ -181,12 +194,14 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
                                         .cursor = slot,
                                         .acked_seq = state.acked_seq,
                                         .acked_id = state.acked_id,
-                                        .holes = last_seq - state.acked_seq - state.pending};
+                                        .holes = last_seq - state.acked_seq - state.pending - state.ahead};
     c->told_seq = state.acked_seq;
     if (c->todo && c->seq > state.acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
     }
+    if ((rc = describe_ahead(t, c, ret_start, ret_ahead)) < 0)
+        return no_memory(err);
     if (state.pending == 0)
         return TG_OK;
     /* The first row behind it, whoever's it is: it tells about how old the oldest is, and costs one look. */
@@ -196,7 +211,8 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
 }
 
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_error *err)
+                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                   struct tg_error *err)
 {
     uint32_t number = 0, slot;
     int rc;
@@ -217,7 +233,7 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
         return rc;
     t->cursors[slot].number = number;
     t->cursors[slot].declared = true;
-    return describe(t, slot, ret_start, err);
+    return describe(t, slot, ret_start, ret_ahead, err);
 }
 
 /* --- again, after the database was opened again -----------------------------------------------------------

@@ -98,9 +98,10 @@ static void answer(struct tg_store_thread *t)
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
         if (c->rc == TG_OK)
             c->last_seq = t->devices[c->slot].last_seq;
+        c->urgent_high = t->ob ? tg_outbox_urgent_high(t->ob) : 0;
         break;
     case TG_CALL_CURSOR:
-        c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
+        c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
         break;
     case TG_CALL_RETIRE:
         c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
@@ -168,6 +169,10 @@ static void free_tables(struct tg_store_thread *t)
         tg_free(t->devices[i].name);
     for (uint32_t i = 0; i < t->cursor_count; i++)
         tg_free(t->cursors[i].cloud);
+    for (uint32_t i = 0; i < t->cursor_count; i++)
+        tg_runs_fini(&t->cursors[i].ahead);
+    for (uint32_t i = 0; i < t->slot_cap; i++)
+        tg_runs_fini(&t->acks[i].ahead);
     tg_free(t->devices);
     tg_free(t->cursors);
     tg_free(t->device_of_number.at);
@@ -313,17 +318,22 @@ static struct tg_thread_slot *ack_slot(struct tg_store_thread *t, uint32_t curso
 {
     struct tg_thread_slot *slot = &t->acks[cursor];
     if (!slot->set) {
-        *slot = (struct tg_thread_slot){.set = true};
+        tg_runs_clear(&slot->ahead);
+        *slot = (struct tg_thread_slot){.set = true, .ahead = slot->ahead};
         t->ack_queue[t->ack_count++] = cursor;
     }
     return slot;
 }
 
-void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id)
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id,
+                         const struct tg_runs *ahead)
 {
     struct tg_thread_slot *slot = ack_slot(t, cursor);
     slot->seq = seq;
     slot->id = id;
+    /* Without memory they go with the next acknowledgement: a crash before it costs duplicates. */
+    if (!ahead || tg_runs_copy(&slot->ahead, ahead) < 0)
+        tg_runs_clear(&slot->ahead);
 }
 
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor)

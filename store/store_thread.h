@@ -45,15 +45,17 @@ struct tg_thread_device {
 struct tg_thread_cursor {
     uint32_t device; /* index into devices */
     char *cloud;
-    uint32_t number;     /* the outbox's */
-    bool declared, todo; /* todo: seq and id are to be stored */
-    uint64_t seq, id;    /* acknowledged */
-    uint64_t told_seq;   /* the loop knows of evictions up to here */
+    uint32_t number;      /* the outbox's */
+    bool declared, todo;  /* todo: seq, id and ahead are to be stored */
+    uint64_t seq, id;     /* acknowledged */
+    struct tg_runs ahead; /* … above seq; from the loop, as of its last acknowledgement */
+    uint64_t told_seq;    /* the loop knows of evictions up to here */
 };
 
 /* Where a cursor is, on its way from one thread to the other. */
 struct tg_thread_slot {
     uint64_t seq, id, holes;
+    struct tg_runs ahead; /* to the thread; keeps its memory */
     bool set;
     bool closed; /* to the thread: its feed is gone */
 };
@@ -68,7 +70,9 @@ struct tg_thread_call {
     uint32_t device;            /* in: for a cursor */
     uint32_t slot;              /* out: index of the device */
     uint64_t last_seq;          /* out: of the device */
-    struct tg_feed_start start; /* out: of the cursor */
+    uint64_t urgent_high;       /* out: of the device */
+    struct tg_feed_start start; /* out: of the cursor; its `ahead` is not set, … */
+    struct tg_runs ahead;       /* … out: but this, the caller's to free */
     int rc;
     struct tg_error *err;
 };
@@ -161,7 +165,9 @@ void tg_store_thread_flush(struct tg_store_thread *t);
 void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row);
 /* Many at once under one lock: begin, ack or closed…, end. */
 void tg_store_thread_ack_begin(struct tg_store_thread *t);
-void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id);
+/* `ahead` (NULL = none) is copied. */
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id,
+                         const struct tg_runs *ahead);
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor); /* the feed is gone */
 void tg_store_thread_ack_end(struct tg_store_thread *t);
 /* The scan must stay until the page was taken. */
@@ -202,7 +208,8 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                    struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                   struct tg_error *err) TG_CHECKED;
 /* Wakes the loop, unless that is under way. The lock is held. */
 /* Keeps the disk's mark as it must be; without the lock. */
 void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
