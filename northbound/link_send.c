@@ -26,15 +26,13 @@ static void advance(struct tg_link *l)
         struct tg_batch *b = tg_link_batch(l, l->first_tag);
         struct tg_session *s = b->session;
         if (s) {
-            const struct tg_row *last = tg_batch_rows(b)[b->count - 1];
             uint64_t next = l->first_tag + 1;
+            const struct tg_batch *more = next < l->next_tag ? tg_link_batch(l, next) : NULL;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
                 tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
-            /* One call for a run of batches of the same session. */
-            if (next == l->next_tag || !tg_link_batch(l, next)->acked || tg_link_batch(l, next)->session != s)
-                tg_feed_ack(s->feed, last->seq, last->id);
+            tg_link_confirm(s, b, more && more->acked ? more : NULL);
         }
         tg_link_let_go(b);
         l->first_tag++;
@@ -303,11 +301,12 @@ static int make_topic(struct tg_link *l, struct message *m, uint8_t *memory)
 void tg_link_quarantine(struct tg_session *s, int rc)
 {
     struct tg_row *row;
+    bool ahead;
     char text[160];
     for (uint64_t tag = s->link->first_tag; tag < s->link->next_tag; tag++)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
-    tg_feed_take(s->feed, 1, &row);
+    ahead = tg_feed_take(s->feed, 1, &row);
     tg_log(TG_LOG_ERROR, "session",
            "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
            s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
@@ -315,7 +314,10 @@ void tg_link_quarantine(struct tg_session *s, int rc)
              tg_code_text(rc));
     tg_session_notice(s, text);
     s->stats.left_out++;
-    tg_feed_ack(s->feed, row->seq, row->id);
+    if (ahead)
+        tg_feed_ack_ahead(s->feed, 1, &row);
+    else
+        tg_feed_ack(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }
 
@@ -394,12 +396,14 @@ static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
 static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 {
     const struct tg_row *rows[1000];
-    uint32_t available = tg_feed_available(s->feed);
+    uint32_t available, ready = tg_feed_ready(s->feed);
     struct message m = {.session = s, .rows = rows};
     struct tg_batch *b;
     int n, rc;
     if (!tg_link_room(l, l->max_bytes))
         return 0;
+    tg_link_choose(s, now_ms);
+    available = tg_feed_available(s->feed);
     m.count = available < l->max_samples ? available : l->max_samples;
     for (uint32_t i = 0; i < m.count; i++)
         rows[i] = tg_feed_at(s->feed, i);
@@ -409,7 +413,7 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
         return n == TG_EFULL ? 0 : n;
     if (n < 0) {
         tg_link_quarantine(s, n);
-        return tg_feed_available(s->feed) < available;
+        return tg_feed_ready(s->feed) < ready;
     }
     b = tg_link_new_batch(l, (uint32_t)n);
     if (!b)
@@ -419,13 +423,9 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
         tg_link_let_go(b);
         return rc;
     }
-    tg_feed_take(s->feed, (uint32_t)n, tg_batch_rows(b));
-    b->session = s;
-    b->count = (uint32_t)n;
+    tg_link_fill(s, b, (uint32_t)n);
     b->parts = parts_of(l, tg_batch_rows(b)[0]);
     b->parts_sent = 1;
-    b->parts_acked = 0;
-    b->acked = false;
     l->next_tag++;
     return 1;
 }
@@ -485,7 +485,7 @@ void tg_link_unqueue(struct tg_session *s)
 void tg_link_queue(struct tg_session *s, int64_t now_ms)
 {
     struct tg_link *l = s->link;
-    uint32_t available = s->gate && s->online ? tg_feed_available(s->feed) : 0;
+    uint32_t available = s->gate && s->online ? tg_feed_ready(s->feed) : 0;
     if (available == 0) {
         tg_link_unqueue(s);
         return;
@@ -541,7 +541,7 @@ static int send_next(struct tg_link *l, int64_t now_ms)
         return rc;
     if (!s || !window_is_open(l) || l->next_tag - l->first_tag >= l->batch_cap)
         return 0;
-    if (tg_feed_available(s->feed) == 0) {
+    if (tg_feed_ready(s->feed) == 0) {
         tg_link_unqueue(s);
         return 1;
     }

@@ -43,16 +43,16 @@ static json_t *outbox_status(struct tg_gateway *g)
     const uint64_t *dropped;
     tg_store_stats(g->store, &st);
     dropped = st.outbox.dropped;
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
                      tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
                      (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
                      (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
                      (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
                      (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
-                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit",
-                     (json_int_t)dropped[TG_DROP_LIMIT], "age", (json_int_t)dropped[TG_DROP_AGE], "disk_full",
-                     (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
-                     (json_int_t)dropped[TG_DROP_QUARANTINE]);
+                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "kept_back", (json_int_t)st.kept_back,
+                     "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
+                     (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL],
+                     "quarantine", (json_int_t)dropped[TG_DROP_QUARANTINE]);
 }
 
 /* What proves the device to the cloud, and until when. */
@@ -86,6 +86,8 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
                   (json_int_t)st.bytes_in, "resumed", st.resumed, "body_bytes", (json_int_t)st.body_bytes,
                   "left_out", (json_int_t)st.left_out, "messages_today", (json_int_t)st.messages_today,
                   "blocks_today", (json_int_t)st.blocks_today);
+    if (j && st.acked_ahead)
+        json_object_set_new(j, "acked_ahead", json_integer((json_int_t)st.acked_ahead));
     if (j)
         add_identity(j, &st);
     if (j && st.wait != TG_SESSION_WAITS_NOT)
