@@ -17,6 +17,7 @@ static struct tg_feed_lane *lane_of(struct tg_feed *f)
     if (!f->lane)
         return NULL; /* then nothing goes ahead: the order is in-order, nothing is lost */
     f->lane->from_id = f->lane->from_seq = TG_LANE_NOWHERE;
+    f->lane->turn = true;
     f->set->lanes++;
     return f->lane;
 }
