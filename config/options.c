@@ -103,7 +103,8 @@ const struct tg_option tg_config_outbox_options[] = {
      .min = MINUTE_MS,
      .max = 3660 * DAY_MS,
      .default_text = "30d",
-     .doc = "Samples older than this are dropped, counted and reported as a gap."},
+     .doc = "Samples stored longer ago than this are dropped, counted and reported as a gap; a clock that is "
+            "set changes nothing."},
     {.name = "when_full",
      .type = TG_OPTION_ENUM,
      .choices = full_policies,
@@ -144,7 +145,8 @@ const struct tg_option tg_config_cloud_options[] = {
      .min = 30 * SECOND_MS,
      .max = 1177 * SECOND_MS,
      .default_text = "240s",
-     .doc = "How long a session may be silent before it sends a ping."},
+     .doc = "How long a session may be silent before it sends a ping; sooner where the path forgets silent "
+            "connections."},
     {.name = "max_in_flight",
      .type = TG_OPTION_INT,
      .min = 1,

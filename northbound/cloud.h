@@ -202,6 +202,7 @@ struct tg_cloud_type {
     uint32_t max_publishes_per_second;         /* of one link; 0 = no limit */
     uint32_t max_in_flight;                    /* of one link; 0 = no limit beyond the file's */
     bool gated, wants_samples;
+    bool needs_time; /* what is said on connecting has the time in it: a link waits for a valid clock */
     bool
         late_answers; /* ANSWER is wanted even if the connection that the command came by is gone: the profile keeps it */
     /* gated, and on a shared link nobody may speak or be heard for a session before its gate is open: its filters() are

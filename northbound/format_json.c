@@ -157,18 +157,29 @@ int tg_format_json_qualities(struct tg_writer *w, struct tg_sample_reader reader
     return rc < 0 ? rc : n;
 }
 
+static void write_time(struct tg_writer *w, const struct tg_sample_reader *r)
+{
+    char stamp[TG_CLOCK_ISO8601_BYTES];
+    if (r->time == TG_TIME_BOOT) { /* only seen on the gateway: nothing is sent before its time is known */
+        tg_write_str(w, "{\"ts\":null,\"time\":\"unknown\",\"since_boot_ms\":");
+        tg_write_i64_dec(w, r->time_ms);
+        return;
+    }
+    tg_clock_iso8601(r->time_ms, stamp);
+    tg_write_str(w, "{\"ts\":\"");
+    tg_write_str(w, stamp);
+    tg_write_str(w, r->time == TG_TIME_ESTIMATED ? "\",\"time\":\"estimated\"" : "\"");
+}
+
 int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes body, const char *point)
 {
     struct tg_sample_reader reader;
-    char stamp[TG_CLOCK_ISO8601_BYTES];
     size_t before_quality;
     int rc = tg_sample_reader_init(&reader, body);
     if (rc < 0)
         return rc;
-    tg_clock_iso8601(reader.time_ms, stamp);
-    tg_write_str(w, "{\"ts\":\"");
-    tg_write_str(w, stamp);
-    tg_write_str(w, "\",\"seq\":");
+    write_time(w, &reader);
+    tg_write_str(w, ",\"seq\":");
     tg_write_u64_dec(w, seq);
     tg_write_str(w, ",\"values\":");
     rc = tg_format_json_values(w, reader, point);

@@ -2,7 +2,7 @@
  *
  * format_json - samples as JSON (DESIGN.md section 2): one object a sample,
  *     {"ts":"2026-11-20T13:00:00.123Z","seq":4711,"values":{"voltage":230.1},"quality":{"current":"timeout"}}
- * and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back to the
+ * (`"time":"estimated"` after `ts` when that is an estimate, docs/time.md) and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back to the
  * same double; `values` is always there, `quality` only when something is in it. Names and texts that are not
  * UTF-8 get U+FFFD in place of each bad byte. Pure. Also what other formats borrow: numbers, texts, the batch loop.
  */

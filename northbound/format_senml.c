@@ -248,6 +248,7 @@ static int add_sample(struct pack *p, const struct tg_format_sample *s, struct t
         if (p->context->point && !tg_bytes_eq_str(v.name, p->context->point))
             continue;
         r.has_seq = p->records == before;
+        r.estimated = r.has_seq && reader.time == TG_TIME_ESTIMATED;
         add_value(p, &v, &r, w);
     }
     if (rc < 0)
@@ -326,6 +327,8 @@ static void record_json(struct tg_writer *w, const struct tg_senml_record *r)
         tg_write_u64_dec(w, r->seq);
         tg_write_u8(w, ',');
     }
+    if (r->estimated)
+        tg_write_str(w, "\"time\":\"estimated\",");
     tg_write_str(w, "\"n\":\"");
     tg_senml_write_name(w, r->name);
     tg_write_str(w, r->suffix);

@@ -30,7 +30,7 @@ extern const struct tg_format tg_format_senml, tg_format_senml_cbor;
 struct tg_senml_record {
     struct tg_bytes base_name; /* with base_time_ms: only in a pack's first record */
     int64_t base_time_ms, time_ms;
-    bool has_seq;
+    bool has_seq, estimated; /* estimated: of the sample, in its first record */
     uint64_t seq;
     struct tg_bytes name;
     const char *suffix; /* of the name */

@@ -174,7 +174,8 @@ static void begin(struct tg_writer *w)
 
 static void record(struct tg_writer *w, const struct tg_senml_record *r)
 {
-    unsigned fields = 2u + (r->base_name.len ? 2 : 0) + r->has_seq + (r->unit != NULL) + (r->time_ms != 0);
+    unsigned fields =
+        2u + (r->base_name.len ? 2 : 0) + r->has_seq + r->estimated + (r->unit != NULL) + (r->time_ms != 0);
     write_head(w, MAJOR_MAP, fields);
     if (r->base_name.len) {
         write_int(w, LABEL_BN);
@@ -186,6 +187,10 @@ static void record(struct tg_writer *w, const struct tg_senml_record *r)
     if (r->has_seq) {
         write_ascii(w, "seq");
         write_head(w, MAJOR_UINT, r->seq);
+    }
+    if (r->estimated) {
+        write_ascii(w, "time");
+        write_ascii(w, "estimated");
     }
     write_int(w, LABEL_N);
     write_head(w, MAJOR_TEXT, r->name.len + strlen(r->suffix));

@@ -5,7 +5,8 @@
 #include "northbound/format_json.h"
 
 #define ALLOWED                                                                                              \
-    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {value}, {values}, {quality} and {point:NAME} are " \
+    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {time}, {value}, {values}, {quality} and "          \
+    "{point:NAME} are "                                                                                      \
     "allowed, and {{ and }} for braces"
 #define POINT_PREFIX "point:"
 
@@ -16,6 +17,7 @@ enum item {
     ITEM_SEQ,
     ITEM_TS,
     ITEM_TS_MS,
+    ITEM_TIME,
     ITEM_VALUE,
     ITEM_VALUES,
     ITEM_QUALITY,
@@ -26,8 +28,8 @@ enum item {
     ITEM_BAD
 };
 
-static const char *const names[ITEM_COUNT] = {"device", "gateway", "point",  "seq",    "ts",
-                                              "ts_ms",  "value",   "values", "quality"};
+static const char *const names[ITEM_COUNT] = {"device", "gateway", "point", "seq",    "ts",
+                                              "ts_ms",  "time",    "value", "values", "quality"};
 
 /* The next piece of a template: ITEM_TEXT with the text, ITEM_NAMED_POINT with the point's name, a placeholder, the end, or
  * what is wrong at *ret_text. */
@@ -138,6 +140,9 @@ static void write_item(struct tg_writer *w, const struct tg_format_context *c, e
         break;
     case ITEM_TS_MS:
         tg_write_i64_dec(w, r.time_ms);
+        break;
+    case ITEM_TIME:
+        tg_write_str(w, r.time == TG_TIME_ESTIMATED ? "estimated" : "");
         break;
     case ITEM_VALUE:
         write_point(w, r, tg_bytes_str(c->point));

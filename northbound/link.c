@@ -14,14 +14,10 @@
 #define RENEW_DRAIN_MS       10000 /* a renewal waits so long for its PUBACKs */
 #define DISCONNECT_LINGER_MS 500
 #define TELL_AGAIN_MS        600000
-#define CLOCK_LOOK_MS        1000
 #define CHANGE_LOOK_MS       5000 /* a refused credential: how often its files are looked at */
-#define REFUSED_WAIT_FACTOR  5    /* × max_backoff, and up to as much again */
 #define SHORT_LIFE_MS        10000
-#define SHORT_LIVES          2 /* so many connections in a row that end soon may be accidents */
 
 static void on_deadline(void *user);
-static void wait_and_retry(struct tg_link *l, int64_t wait_ms);
 
 static struct tg_link *checked(void *user)
 {
@@ -81,6 +77,7 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     if (l->state == TG_SESSION_QUEUED)
         tg_set_cancel_slot(l);
     tg_set_release_slot(l);
+    tg_link_reach_offline(l);
     l->set->out.len = 0;
     l->set->out.failed = false;
     l->generation = ++l->set->generation;
@@ -111,67 +108,41 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
     l->errand = false;
 }
 
-static uint64_t credential_stamp(const struct tg_link *l)
-{
-    const struct tg_option *own = tg_settings_table(l->config->settings);
-    uint64_t stamp = tg_identity_stamp(l->identity_config);
-    for (; own && own->name; own++)
-        if (own->type == TG_OPTION_SECRET_FILE)
-            stamp = stamp * 1099511628211u ^
-                    tg_identity_file_stamp(tg_settings_text(l->config->settings, own->name));
-    return stamp;
-}
-
-static int64_t wait_for(struct tg_link *l, enum tg_retry retry)
-{
-    uint32_t random = tg_random_u32();
-    int64_t wait = tg_link_uplink_wait(l, tg_backoff_next(&l->backoff, random));
-    switch (retry) {
-    case TG_RETRY_NOW:
-        return l->backoff.attempt > 1 ? wait : 0;
-    case TG_RETRY_NEVER: /* nothing changes by itself, but somebody may mend it on the other side */
-        return l->backoff.cap_ms * REFUSED_WAIT_FACTOR +
-               (int64_t)(random % 1000) * l->backoff.cap_ms * REFUSED_WAIT_FACTOR / 1000;
-    default:
-        return wait;
-    }
-}
-
 void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
 {
     bool told = strcmp(text, l->last_error) == 0 && tg_clock_mono_ms() - l->told_ms < TELL_AGAIN_MS;
     bool was_online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
     const char *what = tg_link_what_failed(l->state);
+    char next[80];
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
+    l->was_throttled = tg_link_reach_failed(l, tg_clock_mono_ms()) == TG_FAILURE_THROTTLED;
     snprintf(l->last_error, sizeof l->last_error, "%s", text);
     l->failures++;
     l->failures_in_a_row++;
     tg_link_doubt(l, retry == TG_RETRY_NEVER);
     drop_connection(l, retry == TG_RETRY_NOW ? DISCONNECT_LINGER_MS : 0);
-    wait = wait_for(l, retry);
+    wait = tg_link_wait_time(l, retry);
     l->waits_for_change = retry == TG_RETRY_NEVER;
+    l->waits_for_way = !l->waits_for_change && tg_link_has_no_way(l);
+    if (l->waits_for_way)
+        wait = tg_link_slow_end(l);
+    snprintf(next, sizeof next, "retrying in %.1f s%s", (double)wait / 1000.0,
+             l->waits_for_change ? " or when its credential or the configuration changes" : "");
     /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
     tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
-           "device=%s cloud=%s %s: %s; %llu samples are kept, retrying in %.1f s%s", l->target.device_id,
-           l->config->name, what, text, (unsigned long long)tg_link_pending_rows(l), (double)wait / 1000.0,
-           l->waits_for_change ? " or when its credential or the configuration changes" : "");
+           "device=%s cloud=%s %s: %s; %llu samples are kept, %s", l->target.device_id, l->config->name, what,
+           text, (unsigned long long)tg_link_pending_rows(l),
+           l->waits_for_way ? "no way leads there now: connecting when one does" : next);
     if (!told)
         l->told_ms = tg_clock_mono_ms();
-    wait_and_retry(l, wait);
+    tg_link_wait(l, wait);
 }
 
 void tg_link_fail(struct tg_link *l, const char *text)
 {
     tg_link_fail_as(l, TG_RETRY_BACKOFF, text);
-}
-
-static void wait_and_retry(struct tg_link *l, int64_t wait_ms)
-{
-    l->retry_at_ms = tg_clock_mono_ms() + wait_ms;
-    tg_link_set_state(l, TG_SESSION_WAITING);
-    tg_link_arm(l);
 }
 
 /* Before the time is known neither a certificate nor a token can be judged. Not a failure of the cloud: no back-off, and
@@ -186,23 +157,16 @@ static void wait_for_clock(struct tg_link *l, const char *text)
                "the clock has been set",
                l->target.device_id, l->config->name, text);
     l->waits_for_clock = true;
-    wait_and_retry(l, CLOCK_LOOK_MS);
+    tg_link_wait(l, TG_LINK_CLOCK_LOOK_MS);
 }
 
 void tg_link_fail_error(struct tg_link *l, const struct tg_error *err)
 {
+    l->fail_code = err->code;
     if (err->code == TG_ECLOCK)
         wait_for_clock(l, err->text);
     else
         tg_link_fail(l, err->text);
-}
-
-static void ask_for_slot(struct tg_link *l)
-{
-    l->waits_for_clock = l->waits_for_change = false;
-    tg_link_set_state(l, TG_SESSION_QUEUED);
-    tg_link_arm(l);
-    tg_set_want_slot(l);
 }
 
 /* --- connecting -------------------------------------------------------------------------------- */
@@ -229,7 +193,7 @@ static bool is_thrown_out(struct tg_link *l, const struct tg_error *err)
             l->short_lives = 0;
         return false;
     }
-    return ++l->short_lives > SHORT_LIVES;
+    return ++l->short_lives > TG_LINK_SHORT_LIVES;
 }
 
 static void on_end(void *user, const struct tg_error *err)
@@ -267,6 +231,13 @@ static uint16_t port_of(const struct tg_link *l)
                                       : tg_transport_default_port(c, l->cloud->type);
 }
 
+/* What waits for its TCP acknowledgement longer than it may wait for the broker's is lost; 1.5 × keepalive is the limit of all. */
+static uint32_t user_timeout_ms(const struct tg_settings *c)
+{
+    int64_t ack = tg_settings_int(c, "ack_timeout"), keepalive = tg_settings_int(c, "keepalive");
+    return (uint32_t)(ack < keepalive + keepalive / 2 ? ack : keepalive + keepalive / 2);
+}
+
 void tg_link_slot_granted(struct tg_link *l)
 {
     static const struct tg_stream_callbacks callbacks = {on_ready, on_data, on_writable, on_end};
@@ -285,10 +256,11 @@ void tg_link_slot_granted(struct tg_link *l)
     o.port = port_of(l);
     o.connect_timeout_ms = (uint32_t)tg_settings_int(c, "connect_timeout");
     o.handshake_timeout_ms = (uint32_t)tg_settings_int(c, "handshake_timeout");
+    o.user_timeout_ms = user_timeout_ms(c);
     if (l->errand)
         o.ticket = NULL; /* of another server */
     tg_link_set_state(l, TG_SESSION_CONNECTING);
-    l->credential_stamp = credential_stamp(l);
+    l->credential_stamp = tg_link_credential_stamp(l);
     rc = tg_identity_load(l->identity_config, &fresh, &err); /* anew each time: a changed file counts */
     if (rc < 0) {
         /* A token may be plugged in again; a wrong file waits for somebody. */
@@ -308,6 +280,7 @@ void tg_link_slot_granted(struct tg_link *l)
         return;
     }
     rc = tg_transport_prepare(&transport, c, l->cloud->type, &o, &err);
+    tg_link_aims_at(l, o.proxy_host ? o.proxy_host : o.host);
     if (rc == TG_OK)
         rc = tg_stream_open(l->set->loop, &o, &callbacks, l, &l->stream, &err);
     tg_transport_fini(&transport);
@@ -323,6 +296,8 @@ void tg_link_is_online(struct tg_link *l, int64_t now, bool session_present)
     struct tg_session *s, *next;
     uint64_t generation = l->generation;
     tg_set_release_slot(l);
+    if (!l->errand)
+        tg_link_reach_online(l, now);
     l->failures_in_a_row = 0;
     if (l->stream)
         tg_stream_stats(l->stream, &st);
@@ -363,7 +338,7 @@ void tg_link_reconnect(struct tg_link *l, const char *why)
     l->protocol->goodbye(l);
     tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s %s", l->target.device_id, l->config->name, why);
     drop_connection(l, DISCONNECT_LINGER_MS);
-    ask_for_slot(l);
+    tg_link_ask_for_slot(l);
 }
 
 void tg_link_go_on(struct tg_link *l, int64_t now)
@@ -384,21 +359,6 @@ static void begin_renewal(struct tg_link *l, int64_t now)
         l->renew_limit_ms = limit;
 }
 
-static void waited(struct tg_link *l, int64_t now)
-{
-    if (l->waits_for_change && credential_stamp(l) != l->credential_stamp) {
-        tg_log(TG_LOG_INFO, "session", "device=%s cloud=%s its credential has changed: connecting",
-               l->target.device_id, l->config->name);
-        ask_for_slot(l);
-    } else if (now >= l->retry_at_ms && l->waits_for_clock && !tg_clock_plausible(tg_clock_wall_ms())) {
-        wait_and_retry(l, CLOCK_LOOK_MS);
-    } else if (now >= l->retry_at_ms) {
-        ask_for_slot(l);
-    } else {
-        tg_link_arm(l);
-    }
-}
-
 static void on_deadline(void *user)
 {
     struct tg_link *l = checked(user);
@@ -406,7 +366,7 @@ static void on_deadline(void *user)
     if (tg_link_expiry_due(l) <= now)
         tg_link_look_at_expiry(l, now);
     if (l->state == TG_SESSION_WAITING) {
-        waited(l, now);
+        tg_link_waited(l, now);
         return;
     }
     if (tg_link_has_connection(l) && l->protocol->deadline(l) <= now && !l->protocol->tick(l, now))
@@ -513,6 +473,7 @@ int tg_link_new(struct tg_session_set *set, struct tg_set_cloud *cloud, const st
     l->in = tg_buffer_init(TG_LINK_IN_LIMIT);
     l->generation = ++set->generation;
     l->renew_at_ms = l->wake_ms = INT64_MAX;
+    l->failed_as = TG_FAILURES;
     TAILQ_INIT(&l->sessions);
     TAILQ_INIT(&l->ready);
     TAILQ_INIT(&l->delayed);
@@ -549,9 +510,10 @@ void tg_link_start(struct tg_link *l)
     if (l->started)
         return;
     l->started = true;
+    tg_link_reach_wanted(l);
     if (!tg_link_event(l, NULL, (struct tg_cloud_event){.type = TG_CLOUD_START}))
         return;
-    ask_for_slot(l);
+    tg_link_ask_for_slot(l);
 }
 
 static void on_deadline_closed(void *user)

@@ -17,7 +17,11 @@
  *   link_answer.c    answers, reports and samples for step()
  *   link_wake.c      whose turn has come by the clock
  *   link_expiry.c    certificates that end soon
+ *   link_clock.c     what a wall clock that was set means for it
  *   link_uplink.c    what the site's way to the network means for it
+ *   link_wait.c      how long it waits, what for, and what ends it
+ *   link_way.c       what the kernel says of that way
+ *   link_reach.c     what its connects and failures say of the cloud
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
  *
@@ -40,9 +44,12 @@
 
 #include "core/base/backoff.h"
 #include "core/base/histogram.h"
+#include "core/net/route_watch.h"
 #include "northbound/day_meter.h"
 #include "northbound/carrier.h"
 #include "northbound/identity.h"
+#include "northbound/quiet.h"
+#include "northbound/reach.h"
 #include "northbound/session_set.h"
 #include "store/notes.h"
 
@@ -82,7 +89,9 @@ struct tg_set_cloud {
     uint32_t sessions;
     struct tg_link *shared;          /* the link for all its sessions, or NULL */
     struct tg_histogram ack_latency; /* sample taken → acknowledged */
-    struct tg_tls_context *tls;      /* NULL = `tls: off` */
+    struct tg_reach reach;
+    struct tg_quiet quiet;
+    struct tg_tls_context *tls; /* NULL = `tls: off` */
     double tokens, tokens_per_ms, tokens_max;
     int64_t refilled_ms;
     struct tg_link *queue_head, **queue_tail;
@@ -95,6 +104,9 @@ struct tg_session_set {
     struct tg_notes *notes; /* NULL = nothing is remembered over a restart */
     char *gateway, *state_dir;
     enum tg_uplink uplink;
+    struct tg_route_watch *routes; /* lent; NULL = nobody can say */
+    struct tg_reach reach;         /* of all clouds together */
+    int64_t path_changed_ms; /* when links, addresses or routes last changed, or a modem's word; 0 = never */
     struct tg_session_callbacks cb;
     void *user;
     struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
@@ -202,7 +214,9 @@ struct tg_link_protocol {
     void (*lost)(struct tg_link *l);                 /* the connection is gone */
     void (*probe)(struct tg_link *l,
                   int64_t now_ms); /* writes what shows whether the connection still stands; NULL = cannot */
-    const char *identity;          /* what proves it when that is not the cloud's `identity`; NULL = it is */
+    void (*clock_set)(struct tg_link *l,
+                      int64_t now_ms); /* the wall clock was set; NULL = it does not matter */
+    const char *identity; /* what proves it when that is not the cloud's `identity`; NULL = it is */
 };
 
 /* What an errand found (link_assign.c). */
@@ -231,6 +245,7 @@ struct tg_link {
     bool holds_slot, started, input_held, closing, timer_closed;
     bool waits_for_clock;  /* within WAITING: for the time to be set, not for the cloud */
     bool waits_for_change; /* within WAITING: the cloud said no; a changed credential ends the wait */
+    bool waits_for_way;    /* within WAITING: no route leads there (ways.h) */
     bool window_was_full;  /* and has not opened again */
     bool errand;           /* this connection is for an errand */
     uint32_t stepping;     /* step() is at work */
@@ -268,10 +283,25 @@ struct tg_link {
     double publish_tokens;
     int64_t publish_refilled_ms; /* bucket of max_publishes_per_second */
 
+    struct tg_ip far;    /* where it was last connected to, or its numeric host; family 0 = not known */
+    bool far_is_fixed;   /* the host is numeric */
+    struct tg_way way;   /* there, as last seen */
+    int64_t way_gone_ms; /* since when it has been gone */
+    bool counted;        /* as online, in reach */
+    int fail_code;       /* of the error that is being told; TG_OK = none */
+    enum tg_failure
+        failed_as;      /* what is about to fail, when who fails it knows; TG_FAILURES = to be found out */
+    bool was_throttled; /* the last failure */
+    int64_t
+        wait_at_least_ms; /* before the next attempt, as the other side asked (Retry-After); 0 = did not */
+    int64_t suspect_quiet_ms,
+        suspect_at_ms;  /* the silence before the last failure, and when that was; 0 = none */
     int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
-    uint64_t credential_stamp;              /* of the credential's files when they were last read */
-    int64_t credential_expires_s;           /* of the token of this connection, Unix time; 0 = none */
+    int64_t renew_plan_ms,
+        credential_life_ms;       /* renew_at_ms as it was when the token was made; how long that lives */
+    uint64_t credential_stamp;    /* of the credential's files when they were last read */
+    int64_t credential_expires_s; /* of the token of this connection, Unix time; 0 = none */
     int64_t expiry_look_ms, expiry_told_ms; /* monotonic: of the certificate; 0 = none, never told */
     uint64_t generation;                    /* of the connection, unique in the set */
 
@@ -315,6 +345,22 @@ void tg_link_borrow_elsewhere(struct tg_link *l, const struct tg_session *leavin
 
 /* The timer is closed, and no thread is at work for the link: frees it and tells. */
 void tg_link_close_finish(struct tg_link *l);
+
+/* --- link_wait.c --- */
+#define TG_LINK_CLOCK_LOOK_MS 1000
+#define TG_LINK_SHORT_LIVES   2 /* so many connections in a row that end soon may be accidents */
+/* The wait after a failure. */
+int64_t tg_link_wait_time(struct tg_link *l, enum tg_retry retry);
+/* WAITING, for so long. */
+void tg_link_wait(struct tg_link *l, int64_t wait_ms);
+/* WAITING, until a way leads there. */
+void tg_link_wait_for_way(struct tg_link *l);
+/* Connects when it gets a slot, or waits for its way. */
+void tg_link_ask_for_slot(struct tg_link *l);
+/* WAITING, and its deadline has passed: what for? */
+void tg_link_waited(struct tg_link *l, int64_t now_ms);
+/* A number for the state of its credential's files. */
+uint64_t tg_link_credential_stamp(const struct tg_link *l);
 
 /* --- link_kinds.c --- */
 const struct tg_link_protocol *tg_link_protocol_of(const struct tg_cloud_type *type);
@@ -461,6 +507,34 @@ void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms);
 /* --- link_uplink.c --- */
 /* The wait before the next attempt as the uplink makes it, from what the back-off says. */
 int64_t tg_link_uplink_wait(const struct tg_link *l, int64_t wait_ms);
+/* Somewhere in the upper half of the longest wait. */
+int64_t tg_link_slow_end(const struct tg_link *l);
+/* For one that waits for its back-off or its way: it connects within TG_WAYS_SPREAD_MS, not twice in ten seconds. `sure`: the way was
+ * gone and is back, so the back-off begins anew. */
+void tg_link_hurry(struct tg_link *l, int64_t now_ms, bool sure);
+
+/* --- link_way.c --- */
+/* Asks the kernel: nothing leads to where it connects. */
+bool tg_link_has_no_way(struct tg_link *l);
+/* "no route to 10.9.0.1 for 93 s; …" */
+void tg_link_way_text(const struct tg_link *l, char *text, size_t size);
+/* It is going to connect to this host, or proxy. */
+void tg_link_aims_at(struct tg_link *l, const char *host);
+/* It is connected: remembers where to. */
+void tg_link_arrived(struct tg_link *l);
+
+/* --- link_reach.c --- */
+void tg_link_reach_wanted(struct tg_link *l);
+void tg_link_reach_online(struct tg_link *l, int64_t now_ms);
+void tg_link_reach_offline(struct tg_link *l);
+/* Before its connection is dropped. What it was. */
+enum tg_failure tg_link_reach_failed(struct tg_link *l, int64_t now_ms);
+/* The cloud asked for a pause without ending the connection. */
+void tg_link_reach_throttled(struct tg_link *l);
+/* The way to the network is back. */
+void tg_link_reach_back(struct tg_link *l, int64_t now_ms);
+/* A silence may have been survived. */
+void tg_link_look_at_quiet(struct tg_link *l, int64_t now_ms);
 
 /* --- session.c --- */
 void tg_session_rows(void *session); /* on_rows of its feed */

@@ -42,6 +42,8 @@ static void make_login(struct tg_link_login *k)
     bool signs = kind == TG_IDENTITY_SAS_KEY || kind == TG_IDENTITY_GROUP || kind == TG_IDENTITY_JWT_KEY;
     if (signs && !tg_clock_plausible(k->wall_s * 1000))
         k->rc = tg_error_set(&k->err, TG_ECLOCK, "the clock is before 2026, so no token can be made");
+    else if (type->needs_time && !tg_clock_plausible(k->wall_s * 1000))
+        k->rc = tg_error_set(&k->err, TG_ECLOCK, "the clock is before 2026, and its messages need the time");
     else if (l->errand)
         k->rc =
             type->errand->login(&l->target, &l->identity.secret, k->wall_s, &k->scratch, &k->login, &k->err);
@@ -57,6 +59,8 @@ void tg_link_plan_renewal(struct tg_link *l, int64_t expires_s, int64_t wall_s, 
     if (expires_s && !l->errand) {
         int64_t life_ms = (expires_s - wall_s) * 1000; /* renew at 75 … 85 %, spread over the fleet */
         l->renew_at_ms = now_ms + life_ms * 75 / 100 + (int64_t)(tg_random_u32() % 1000) * life_ms / 10000;
+        l->renew_plan_ms = l->renew_at_ms;
+        l->credential_life_ms = life_ms;
         l->renew_limit_ms = now_ms + life_ms - 1000;
     }
 }

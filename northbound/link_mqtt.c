@@ -14,6 +14,7 @@ static void on_connack(struct tg_link *l, const struct tg_mqtt_event *e, int64_t
     if (e->return_code != 0) {
         char text[TG_SESSION_ERROR_BYTES];
         enum tg_retry retry = TG_RETRY_BACKOFF;
+        l->failed_as = e->return_code == 3 ? TG_FAILURE_THROTTLED : TG_FAILURE_LOGIN;
         snprintf(text, sizeof text, "refused by the %s, code %u: %s",
                  l->errand ? "provisioning service" : "broker", e->return_code,
                  l->cloud->type->connack_text(e->return_code, &retry));
@@ -273,9 +274,11 @@ static int64_t deadline(const struct tg_link *l)
 
 static bool tick(struct tg_link *l, int64_t now)
 {
+    tg_link_look_at_quiet(l, now);
     tg_link_window_shrink(l); /* nothing was sent for a keepalive interval, or something is wrong */
     if (tg_mqtt_client_tick(&l->mqtt, now, &l->set->out) >= 0)
         return true;
+    l->fail_code = TG_ETIMEOUT;
     tg_link_fail(l, l->mqtt.reason);
     return false;
 }

@@ -220,6 +220,10 @@ static void io_subscribe(void *user)
 static void io_wake_at(void *user, int64_t at_ms)
 {
     struct speaker *who = user;
+    int64_t ahead = at_ms == INT64_MAX ? 0 : at_ms - tg_clock_mono_ms();
+    if (who->link->errand &&
+        ahead > 0) /* a fleet that begins together is told the same retry-after: up to a tenth more */
+        at_ms += (int64_t)((uint64_t)(ahead / 10) * tg_random_u32() >> 32);
     if (who->session)
         tg_session_wake_at(who->session, at_ms);
     else

@@ -297,7 +297,7 @@ void tg_session_close(struct tg_session *s, void (*closed)(void *user), void *us
 
 const char *tg_session_wait_name(enum tg_session_wait wait)
 {
-    static const char *const names[] = {"", "back-off", "clock", "change"};
+    static const char *const names[] = {"", "back-off", "clock", "way", "change"};
     return wait <= TG_SESSION_WAITS_CHANGE ? names[wait] : "?";
 }
 
@@ -326,8 +326,11 @@ static void describe_wait(const struct tg_session *s, struct tg_session_stats *s
     if (l->state == TG_SESSION_WAITING) {
         st->wait = l->waits_for_clock    ? TG_SESSION_WAITS_CLOCK
                    : l->waits_for_change ? TG_SESSION_WAITS_CHANGE
+                   : l->waits_for_way    ? TG_SESSION_WAITS_WAY
                                          : TG_SESSION_WAITS_BACKOFF;
         st->retry_at_ms = l->retry_at_ms;
+    } else if (tg_feed_waits_for_clock(s->feed) && tg_feed_available(s->feed) == 0) {
+        st->wait = TG_SESSION_WAITS_CLOCK;
     } else if (st->state == TG_SESSION_ATTACHING && s->restart_ms != INT64_MAX) {
         st->wait = TG_SESSION_WAITS_BACKOFF;
         st->retry_at_ms = s->restart_ms;
@@ -366,6 +369,8 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     ret_stats->bytes_out = l->bytes_out;
     snprintf(ret_stats->last_error, sizeof ret_stats->last_error, "%s",
              s->gate_text ? s->gate_text : l->last_error);
+    if (ret_stats->wait == TG_SESSION_WAITS_WAY)
+        tg_link_way_text(l, ret_stats->last_error, sizeof ret_stats->last_error);
     ret_stats->notice_ms = s->notice_ms;
     snprintf(ret_stats->notice, sizeof ret_stats->notice, "%s", s->notice ? s->notice : "");
     snprintf(ret_stats->host, sizeof ret_stats->host, "%s", l->target.host ? l->target.host : "");

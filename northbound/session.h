@@ -45,11 +45,12 @@ const char *tg_session_state_name(enum tg_session_state state);
 enum tg_session_wait {
     TG_SESSION_WAITS_NOT,
     TG_SESSION_WAITS_BACKOFF, /* the time of its back-off */
-    TG_SESSION_WAITS_CLOCK,   /* the time to be set: no token or certificate can be judged before */
+    TG_SESSION_WAITS_CLOCK, /* the time to be set: no token or certificate can be judged before, or (online) no sample be sent */
+    TG_SESSION_WAITS_WAY, /* a route: none leads to its host now */
     TG_SESSION_WAITS_CHANGE /* the cloud said no for good: another credential or configuration, or a long back-off */
 };
 
-/* "back-off", "clock", "change"; "" for NOT. */
+/* "back-off", "clock", "way", "change"; "" for NOT. */
 const char *tg_session_wait_name(enum tg_session_wait wait);
 
 /* A command that arrived. The handler answers with tg_session_command_done(), once, at once or later. */

@@ -51,6 +51,7 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
     set->cb = *cb;
     set->user = user;
     set->sessions_tail = &set->sessions;
+    tg_reach_init(&set->reach);
     set->out = tg_writer_init(out, TG_STREAM_QUEUE_BYTES);
     tg_deadline_init(&set->deadline, loop, on_refill, set);
     *ret_set = set;
@@ -132,6 +133,7 @@ static int set_up_cloud(struct tg_set_cloud *cloud, const struct tg_config_cloud
     cloud->tokens_per_ms = per_second / 1000.0;
     cloud->refilled_ms = tg_clock_mono_ms();
     cloud->queue_tail = &cloud->queue_head;
+    tg_reach_init(&cloud->reach);
     return TG_OK;
 }
 
@@ -342,11 +344,18 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
                                      .latency_sum_ms = c->ack_latency.sum_ms,
                                      .latency_p50_ms = tg_histogram_quantile(&c->ack_latency, 0.5),
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
-                                     .latency_max_ms = c->ack_latency.max_ms};
+                                     .latency_max_ms = c->ack_latency.max_ms,
+                                     .reach = &c->reach,
+                                     .ping_every_ms = c->quiet.interval_ms};
         for (const struct tg_session *s = set->sessions; s; s = s->next)
             st.online += s->link->cloud == c && s->link->state == TG_SESSION_ONLINE && s->gate;
         each(user, &st);
     }
+}
+
+const struct tg_reach *tg_session_set_reach(const struct tg_session_set *set)
+{
+    return &set->reach;
 }
 
 uint32_t tg_session_set_count(const struct tg_session_set *set)

@@ -17,6 +17,7 @@
 #ifndef TG_NORTHBOUND_SESSION_SET_H
 #define TG_NORTHBOUND_SESSION_SET_H
 
+#include "northbound/reach.h"
 #include "northbound/session.h"
 #include "store/notes.h"
 
@@ -41,12 +42,21 @@ struct tg_cloud_stats {
     uint32_t sessions, online;
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+    const struct tg_reach *reach;
+    int64_t
+        ping_every_ms; /* after so much silence, for the path forgets sooner than the keepalive; 0 = as configured */
 };
 void tg_session_set_each_cloud(struct tg_session_set *set,
                                void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user);
 enum tg_uplink { TG_UPLINK_UNKNOWN, TG_UPLINK_UP, TG_UPLINK_DOWN };
 /* The same again changes nothing. UNKNOWN: nobody says any more; sessions go on as without. */
 void tg_session_set_uplink(struct tg_session_set *set, enum tg_uplink uplink);
+/* The wall clock has a valid time now, or was set: tokens made by the old one are made anew, spread over time; sessions that wait for
+ * it, or that were refused for good, try again. */
+void tg_session_clock_set(struct tg_session_set *set);
+
+/* Of all clouds together. */
+const struct tg_reach *tg_session_set_reach(const struct tg_session_set *set);
 
 uint32_t tg_session_set_count(const struct tg_session_set *set);
 

@@ -405,6 +405,7 @@ const struct tg_cloud_type tg_sparkplug = {
     .qos = 0, /* [payloads-ddata-qos] */
     .gated = true,
     .wants_samples = true,
+    .needs_time = true,
     .session_bytes = sizeof(struct tg_sparkplug_session),
     .link_bytes = sizeof(struct tg_sparkplug_link),
     .shared = shared,

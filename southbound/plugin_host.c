@@ -51,6 +51,15 @@ bool tg_value_is_sound(const struct tg_point_value *v)
            (v->value.text_len <= TG_TEXT_MAX_BYTES && (v->value.as.text || v->value.text_len == 0));
 }
 
+/* What the plugin says counts, except a wall time that it had from a clock without one. */
+static int64_t stamp_of(int64_t time_ms)
+{
+    bool given = time_ms != 0 && !tg_stamp_is_boot(time_ms);
+    if (given && (tg_clock_plausible(time_ms) || tg_clock_source() != TG_CLOCK_NONE))
+        return time_ms;
+    return tg_clock_stamp();
+}
+
 static int service_emit(struct tg_host_source *source, uint32_t device, int64_t time_ms,
                         const struct tg_point_value *values, uint32_t count)
 {
@@ -65,7 +74,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     if (!m)
         goto reject;
     *m = (struct tg_up_mail){.mail.cost = size, .kind = TG_MAIL_SAMPLE, .device = device, .count = count};
-    m->time_ms = time_ms ? time_ms : tg_clock_wall_ms();
+    m->time_ms = stamp_of(time_ms);
     memcpy(m->values, values, count * sizeof values[0]);
     text = (char *)&m->values[count];
     for (uint32_t i = 0; i < count; i++) {

@@ -203,6 +203,7 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         tg_row_unref(tg_ring_shift(f->set, &f->ring));
         dropped = true;
     }
+    tg_ring_count_ready(&f->ring);
     if (dropped)
         tg_ring_shrunk(f, &f->ring);
     if (f->next_seq <= seq) {
@@ -248,7 +249,7 @@ static void hand_live(struct tg_feed *f, struct tg_row *row)
 {
     if (row->id < f->next_id || row->seq < f->next_seq)
         return;
-    if ((row->flags & TG_ROW_URGENT) && f->ring.count > 0 && tg_lane_overtake(f, row))
+    if (row->urgent && f->ring.count > 0 && tg_lane_overtake(f, row))
         return;
     if (tg_feed_push(f, row))
         return;
@@ -264,13 +265,12 @@ void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row)
     fs->handed_id = row->id;
     if (row->seq > d->handed_seq)
         d->handed_seq = row->seq;
-    if (row->flags & TG_ROW_URGENT)
+    if (row->urgent)
         d->urgent_id = row->id;
     for (struct tg_feed *f = d->feeds; f; f = f->next_of_device) {
         if (f->mode == TG_FEED_LIVE)
             hand_live(f, row);
-        else if (f->mode == TG_FEED_LAGGING &&
-                 (f->lane || f->drain != TG_DRAIN_IN_ORDER || (row->flags & TG_ROW_URGENT)))
+        else if (f->mode == TG_FEED_LAGGING && (f->lane || f->drain != TG_DRAIN_IN_ORDER || row->urgent))
             tg_lane_hand(f, row, urgent_id);
     }
 }
@@ -392,19 +392,39 @@ static const struct tg_feed_ring *offered(const struct tg_feed *f)
 
 uint32_t tg_feed_available(const struct tg_feed *f)
 {
-    return offered(f)->count;
+    return offered(f)->ready;
+}
+
+bool tg_feed_waits_for_clock(const struct tg_feed *f)
+{
+    return f->ring.ready < f->ring.count || (f->lane && f->lane->ring.ready < f->lane->ring.count);
+}
+
+void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline)
+{
+    fs->timeline = *timeline;
+    for (uint32_t i = 0; i < fs->cursor_cap; i++) {
+        struct tg_feed *f = fs->by_cursor[i];
+        if (!f || !tg_feed_waits_for_clock(f))
+            continue;
+        tg_ring_resolve(fs, &f->ring);
+        if (f->lane)
+            tg_ring_resolve(fs, &f->lane->ring);
+        if (tg_feed_ready(f) > 0)
+            tg_feed_notice(f);
+    }
 }
 
 const struct tg_row *tg_feed_at(const struct tg_feed *f, uint32_t i)
 {
     const struct tg_feed_ring *r = offered(f);
-    TG_ASSERT(i < r->count);
+    TG_ASSERT(i < r->ready);
     return tg_ring_at(r, i);
 }
 
 static void take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 {
-    TG_ASSERT(n <= f->ring.count);
+    TG_ASSERT(n <= f->ring.ready);
     for (uint32_t i = 0; i < n; i++)
         ret_rows[i] = tg_ring_shift(f->set, &f->ring);
     if (f->probe_seq <= f->acked_seq) {
@@ -502,7 +522,7 @@ void tg_feed_rewind(struct tg_feed *f)
 
 uint32_t tg_feed_ready(const struct tg_feed *f)
 {
-    return f->ring.count + (f->lane ? f->lane->ring.count : 0);
+    return f->ring.ready + (f->lane ? f->lane->ring.ready : 0);
 }
 
 uint64_t tg_feed_acked_ahead(const struct tg_feed *f)

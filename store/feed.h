@@ -33,6 +33,9 @@
  * near its position: feeds that were away together are served by the same pages. Per row only the feeds of
  * its device are looked at, per page only the hungry ones, per wake-up none.
  *
+ * TIME   Rows that are stamped since boot get their wall time when they are put into a ring, where it is known (timeline.h). Where
+ * not they stay in the ring as they are, and neither they nor what is behind them is available, until it is.
+ *
  * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever
  * needs it, half is divided evenly between the feeds that are not paused, so that stuck sessions starve
  * nobody.
@@ -44,6 +47,7 @@
 
 #include "store/row.h"
 #include "store/runs.h"
+#include "store/timeline.h"
 
 enum tg_feed_mode { TG_FEED_PAUSED, TG_FEED_LIVE, TG_FEED_LAGGING };
 
@@ -52,6 +56,7 @@ struct tg_feeds;
 struct tg_feed_ring {
     struct tg_row **at; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
+    uint32_t ready; /* of them, from the first on: their time is known, they may be sent */
     size_t bytes;
 };
 
@@ -142,6 +147,7 @@ struct tg_feeds {
     void (*wake)(void *user);
     void *wake_user;
     void *owner; /* the store */
+    struct tg_timeline timeline;
 };
 
 void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, void (*wake)(void *user),
@@ -183,6 +189,9 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id);
 
+/* More is known of time: rows in rings that waited for it are given theirs. tg_feeds_notify() is to follow. */
+void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline);
+
 /* --- feed_scan.c ------------------------------------------------------------------------------- */
 
 /* What to read next; false = nothing. Only rows up to `stored_id` are in the log. */
@@ -204,6 +213,10 @@ static inline struct tg_row *tg_ring_at(const struct tg_feed_ring *r, uint32_t i
 }
 /* False: no memory. */
 bool tg_ring_push(struct tg_feeds *fs, struct tg_feed_ring *r, struct tg_row *row);
+/* After rows have come or gone. */
+void tg_ring_count_ready(struct tg_feed_ring *r);
+/* Rows that waited for their time get it, where it is known now. */
+void tg_ring_resolve(struct tg_feeds *fs, struct tg_feed_ring *r);
 struct tg_row *tg_ring_shift(struct tg_feeds *fs, struct tg_feed_ring *r);
 void tg_ring_drop_all(struct tg_feed *feed, struct tg_feed_ring *r);
 /* After rows have left: memory goes back, and whoever waited for bytes may look again. */

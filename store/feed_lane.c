@@ -109,7 +109,7 @@ static bool is_full(struct tg_feed_lane *l)
 
 void tg_lane_hand(struct tg_feed *f, struct tg_row *row, uint64_t urgent_id)
 {
-    bool urgent = row->flags & TG_ROW_URGENT;
+    bool urgent = row->urgent;
     struct tg_feed_lane *l;
     if (row->id < f->next_id || row->seq < f->next_seq || (urgent && row->id < f->urgent_id))
         return; /* a page has brought it already */
@@ -206,6 +206,7 @@ void tg_lane_pass(struct tg_feed *f, uint64_t *seq, uint64_t *id)
         tg_row_unref(tg_ring_shift(f->set, &l->ring));
         dropped = true;
     }
+    tg_ring_count_ready(&l->ring);
     if (dropped)
         tg_ring_shrunk(f, &l->ring);
 }
@@ -262,7 +263,7 @@ bool tg_lane_settle(struct tg_feed *f)
 
 uint32_t tg_feed_ready_ahead(const struct tg_feed *f)
 {
-    return f->lane ? f->lane->ring.count : 0;
+    return f->lane ? f->lane->ring.ready : 0;
 }
 
 void tg_feed_hold_ahead(struct tg_feed *f, bool hold)
@@ -273,9 +274,9 @@ void tg_feed_hold_ahead(struct tg_feed *f, bool hold)
 bool tg_feed_offers_ahead(const struct tg_feed *f)
 {
     const struct tg_feed_lane *l = f->lane;
-    if (!l || l->ring.count == 0)
+    if (!l || l->ring.ready == 0)
         return false;
-    if (f->ring.count == 0 || (tg_ring_at(&l->ring, 0)->flags & TG_ROW_URGENT))
+    if (f->ring.ready == 0 || tg_ring_at(&l->ring, 0)->urgent)
         return true;
     return !f->hold_ahead && (f->drain != TG_DRAIN_FAIR || l->turn);
 }
@@ -283,7 +284,7 @@ bool tg_feed_offers_ahead(const struct tg_feed *f)
 void tg_lane_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 {
     struct tg_feed_lane *l = f->lane;
-    TG_ASSERT(n > 0 && n <= l->ring.count);
+    TG_ASSERT(n > 0 && n <= l->ring.ready);
     for (uint32_t i = 0; i < n; i++)
         ret_rows[i] = tg_ring_shift(f->set, &l->ring);
     l->taken_seq = ret_rows[n - 1]->seq;

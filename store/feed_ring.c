@@ -28,16 +28,40 @@ static bool ring_grow(struct tg_feed_ring *r)
 
 bool tg_ring_push(struct tg_feeds *fs, struct tg_feed_ring *r, struct tg_row *row)
 {
-    size_t cost = tg_row_cost(row);
-    if (r->count == r->cap && !ring_grow(r)) {
+    struct tg_row *kept = r->count < r->cap || ring_grow(r) ? tg_row_resolve(row, &fs->timeline) : NULL;
+    if (!kept) {
         fs->no_memory = true;
         return false;
     }
-    r->at[(r->head + r->count) & (r->cap - 1)] = tg_row_ref(row);
+    r->at[(r->head + r->count) & (r->cap - 1)] = kept;
     r->count++;
-    r->bytes += cost;
-    fs->bytes += cost;
+    tg_ring_count_ready(r);
+    r->bytes += tg_row_cost(kept);
+    fs->bytes += tg_row_cost(kept);
     return true;
+}
+
+void tg_ring_count_ready(struct tg_feed_ring *r)
+{
+    while (r->ready < r->count && !(tg_ring_at(r, r->ready)->flags & TG_ROW_WAITS))
+        r->ready++;
+}
+
+void tg_ring_resolve(struct tg_feeds *fs, struct tg_feed_ring *r)
+{
+    for (uint32_t i = r->ready; i < r->count; i++) {
+        struct tg_row **at = &r->at[(r->head + i) & (r->cap - 1)], *was = *at;
+        struct tg_row *fresh = was->flags & TG_ROW_WAITS ? tg_row_resolve(was, &fs->timeline) : NULL;
+        if (!fresh) {
+            fs->no_memory = fs->no_memory || (was->flags & TG_ROW_WAITS);
+            continue;
+        }
+        *at = fresh;
+        r->bytes = r->bytes - tg_row_cost(was) + tg_row_cost(fresh);
+        fs->bytes = fs->bytes - tg_row_cost(was) + tg_row_cost(fresh);
+        tg_row_unref(was);
+    }
+    tg_ring_count_ready(r);
 }
 
 struct tg_row *tg_ring_shift(struct tg_feeds *fs, struct tg_feed_ring *r)
@@ -46,6 +70,7 @@ struct tg_row *tg_ring_shift(struct tg_feeds *fs, struct tg_feed_ring *r)
     size_t cost = tg_row_cost(row);
     r->head = (r->head + 1) & (r->cap - 1);
     r->count--;
+    r->ready -= r->ready > 0;
     r->bytes -= cost;
     fs->bytes -= cost;
     return row;

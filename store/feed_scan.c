@@ -175,7 +175,7 @@ void tg_feeds_page_row(struct tg_feeds *fs, const struct tg_outbox_row *r)
         if (!row && !(row = tg_row_new(r->id, r->device, r->seq, r->time_ms, r->body)))
             fs->no_memory = true;
         if (row && fs->scan.urgent)
-            row->flags |= TG_ROW_URGENT;
+            row->urgent = true;
         if (row && (fs->scan.urgent ? tg_lane_page_row(f, row) : tg_feed_push(f, row)))
             continue;
         f->stopped = true;

@@ -42,7 +42,7 @@ struct tg_outbox_options {
     enum tg_when_full when_full;
     /* Of the database file; beside it up to 8 MiB of log and 16 MiB of ballast. 0 = none. */
     int64_t limit_bytes;
-    /* 0 = for ever; judged by id order and stored time, only while the clock is plausible. */
+    /* 0 = for ever; judged by id order and the time of storing, whatever the wall clock did meanwhile (store/timeline.h). */
     int64_t max_age_ms;
     bool same_owner; /* opened again by the process whose rows follow: numbers go on exactly */
     bool read_only;  /* `tidegate outbox stats` beside a running gateway */
@@ -51,7 +51,7 @@ struct tg_outbox_options {
 
 struct tg_outbox;
 
-/* A stored sample. `body` is a view: the caller's in append, the outbox's in a read callback until that returns. */
+/* A stored sample. time_ms: when it was taken in, wall time, or, before the clock was set, monotonic time of its boot. `body` is a view: the caller's in append, the outbox's in a read callback until that returns. */
 struct tg_outbox_row {
     uint64_t id, seq;
     uint32_t device;
@@ -164,6 +164,21 @@ const struct tg_runs *tg_outbox_ahead(const struct tg_outbox *ob, uint32_t curso
 
 /* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
  * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
+/* --- time (timeline.h) ------------------------------------------------------------------------------------------ */
+/* The wall clock is valid: wall time = monotonic time + offset_ms in this boot (tg_clock_boot()). Rows up to upto_id were stored
+ * before anything was different from what was told last, also by an earlier process. Told again when it has changed; costs a
+ * transaction of its own when boots have no time yet, the clock was set, or has drifted by half a second. */
+int tg_outbox_clock(struct tg_outbox *ob, uint64_t boot, int64_t offset_ms, uint64_t upto_id,
+                    struct tg_error *err) TG_CHECKED;
+struct tg_timeline;
+const struct tg_timeline *tg_outbox_timeline(const struct tg_outbox *ob);
+/* The time by which ages are judged: as told last; 0 = nothing was told in this boot. */
+int64_t tg_outbox_wall_ms(const struct tg_outbox *ob);
+/* Rows of boots that have no time yet, counted up to 100,000 and a little. */
+int tg_outbox_waiting(struct tg_outbox *ob, uint64_t *ret_rows, struct tg_error *err) TG_CHECKED;
+
+/* Enforces limit and age, wall_ms being tg_outbox_wall_ms(); called by commit when needed, and by the owner once a minute. Evicts
+ * oldest first in bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
 int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err) TG_CHECKED;
 /* The full-disk recipe [C7]: gives up the ballast file, checkpoints, evicts the oldest until an append of
  * `need_bytes` can work. */
@@ -175,7 +190,7 @@ struct tg_outbox_stats {
     uint64_t last_id, appended /* for ever */, bytes_file, bytes_wal;
     uint64_t dropped[TG_DROP_REASONS]; /* pending rows that were evicted, for ever (stored) */
     uint64_t oldest_id;
-    int64_t oldest_time_ms;
+    int64_t oldest_time_ms; /* when it was stored, on the clock as it goes now; 0 = cannot be said */
     uint32_t devices, cursors;
     uint64_t ahead_rows; /* acknowledged ahead of rows that still wait, all cursors together */
 };

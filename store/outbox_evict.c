@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#include "core/base/clock.h"
-
 #define COMPACT_RUNS     256
 #define ENFORCE_CHUNKS   64
 #define MAKE_ROOM_CHUNKS 1024
@@ -308,31 +306,6 @@ static int evict_chunk(struct tg_outbox *ob, uint32_t max_rows, enum tg_drop_rea
     return code;
 }
 
-/* Up to which id rows are older than the cutoff. A stamp from before the clock was set says nothing of the
- * age: such a row goes with the next one behind it that can be judged. */
-static int find_expired(struct tg_outbox *ob, int64_t cutoff_ms, uint64_t *ret_last, struct tg_error *err)
-{
-    sqlite3_stmt *st = ob->st[ST_SCAN];
-    uint64_t last = 0;
-    int rc, code = TG_OK;
-    (void)sqlite3_bind_int64(st, 1, 0);
-    (void)sqlite3_bind_int64(st, 2, (int64_t)ob->committed_id);
-    (void)sqlite3_bind_int64(st, 3, ENFORCE_CHUNKS * TG_OUTBOX_EVICT_ROWS);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        int64_t time_ms = sqlite3_column_int64(st, 3);
-        if (!tg_clock_plausible(time_ms))
-            continue;
-        if (time_ms >= cutoff_ms)
-            break;
-        last = (uint64_t)sqlite3_column_int64(st, 0);
-    }
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        code = tg_outbox_fail(ob, rc, err, "looking for old samples");
-    (void)sqlite3_reset(st);
-    *ret_last = last;
-    return code;
-}
-
 /* A transaction that only deletes what nobody waits for. */
 static int trim_chunk(struct tg_outbox *ob, bool *ret_more, struct tg_error *err)
 {
@@ -425,9 +398,9 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
         return tg_error_set(err, TG_ESTATE, "limits are enforced outside of transactions");
     if (ob->disk_full && (code = tg_outbox_bound(ob, err)) != TG_OK)
         return code;
-    if (ob->o.max_age_ms > 0 && tg_clock_plausible(wall_ms)) {
+    if ((code = tg_outbox_care_timeline(ob, err)) == TG_OK) {
         uint64_t expired = 0;
-        code = find_expired(ob, wall_ms - ob->o.max_age_ms, &expired, err);
+        code = tg_outbox_too_old(ob, ob->o.max_age_ms, wall_ms, &expired, err);
         while (code == TG_OK && !done && expired > 0)
             code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
     }

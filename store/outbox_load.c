@@ -242,7 +242,7 @@ int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
     for (uint32_t i = 0; i < ob->device_count; i++)
         ob->devices[i].idle = tg_outbox_idle(ob, &ob->devices[i]);
     ob->committed_id = ob->t.last_id;
-    return TG_OK;
+    return tg_outbox_load_timeline(ob, err);
 }
 
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err)

@@ -116,6 +116,8 @@ static int append(struct tg_outbox *ob, const struct tg_outbox_row *row, bool ur
         return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while storing a sample"));
     if (row->seq > d->last_seq + 1 && (code = tg_outbox_hole(ob, row->device, row->seq - 1, err)) != TG_OK)
         return tg_outbox_fail_tx(ob, code);
+    if (tg_sample_is_unstamped(row->body) && (code = tg_outbox_note_boot(ob, row, err)) != TG_OK)
+        return tg_outbox_fail_tx(ob, code);
     tg_outbox_high_reserve(ob, row->seq, row->id);
 
     sqlite3_stmt *st = ob->st[ST_INSERT];

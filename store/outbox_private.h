@@ -22,6 +22,7 @@
 #include "store/outbox.h"
 #include "store/runs.h"
 #include "store/schema.h"
+#include "store/timeline.h"
 
 #define TG_OUTBOX_PAGE         4096
 #define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
@@ -84,6 +85,7 @@ struct tg_outbox_totals {
     uint64_t urgent_high;                 /* no row above this id is in the table `urgent` */
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
+    bool boot_noted;                      /* it added a boot to the timeline */
 };
 
 enum tg_outbox_tx { TG_OUTBOX_TX_NONE, TG_OUTBOX_TX_OPEN, TG_OUTBOX_TX_FAILED };
@@ -145,9 +147,10 @@ struct tg_outbox {
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
-    int64_t pages, free_pages;        /* as last looked */
-    uint64_t mark_rows, compact_rows; /* as configured above; tests make them small */
-    struct tg_error trouble;          /* the last failed checkpoint */
+    int64_t pages, free_pages;                   /* as last looked */
+    uint64_t mark_rows, compact_rows;            /* as configured above; tests make them small */
+    struct tg_error trouble;                     /* the last failed checkpoint */
+    struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */
@@ -228,6 +231,23 @@ bool tg_outbox_covered(const struct tg_outbox *ob, const struct tg_outbox_device
 /* Of the numbers between `above` and `below`, those that every active cursor has acknowledged. */
 uint64_t tg_outbox_covered_between(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d,
                                    uint64_t above, uint64_t below);
+
+/* --- outbox_clock.c ----------------------------------------------------------------------------- */
+int tg_outbox_load_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* Within a transaction: this row is stamped since boot. */
+int tg_outbox_note_boot(struct tg_outbox *ob, const struct tg_outbox_row *row,
+                        struct tg_error *err) TG_CHECKED;
+/* Forgets boots and jumps that say nothing of any row any more. */
+int tg_outbox_care_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_age.c ------------------------------------------------------------------------------- */
+/* The newest id that was stored more than max_age_ms ago, with all before it; 0 = none, max_age_ms is 0, or wall_ms is no valid time. Looks at
+ * a bounded number of rows. wall_ms: tg_outbox_wall_ms(). */
+int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms, uint64_t *ret_last_id,
+                      struct tg_error *err) TG_CHECKED;
+/* When the row of this id, whose time_ms in the log this is, was stored, on the same clock; false: it cannot be said (yet). For whoever
+ * judges rows one by one. */
+bool tg_outbox_stored_ms(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t *ret_wall_ms);
 
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */

@@ -195,6 +195,7 @@ int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err)
         return code;
     ob->saved = ob->t;
     ob->t.tx_rows = ob->t.tx_acked = ob->t.tx_bytes = 0;
+    ob->t.boot_noted = false;
     ob->tx = TG_OUTBOX_TX_OPEN;
     return TG_OK;
 }
@@ -210,6 +211,8 @@ void tg_outbox_abort(struct tg_outbox *ob)
     }
     if (ob->tx == TG_OUTBOX_TX_OPEN) {
         forget_undo(ob, true);
+        if (ob->t.boot_noted)
+            ob->timeline = ob->timeline_saved;
         ob->t = ob->saved;
     }
     ob->tx = TG_OUTBOX_TX_NONE;

@@ -80,7 +80,8 @@ int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, str
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         s.oldest_id = (uint64_t)sqlite3_column_int64(st, 0);
-        s.oldest_time_ms = sqlite3_column_int64(st, 1);
+        if (!tg_outbox_stored_ms(ob, s.oldest_id, sqlite3_column_int64(st, 1), &s.oldest_time_ms))
+            s.oldest_time_ms = 0;
     } else if (rc != SQLITE_DONE) {
         code = tg_outbox_fail(ob, rc, err, "looking for the oldest sample");
     }

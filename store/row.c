@@ -3,6 +3,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "store/timeline.h"
 
 struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body)
 {
@@ -31,6 +32,37 @@ void tg_row_unref(struct tg_row *row)
     TG_ASSERT(row->refs > 0);
     if (--row->refs == 0)
         tg_free(row);
+}
+
+struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *timeline)
+{
+    struct tg_bytes body = tg_bytes(row->body, row->body_len);
+    struct tg_sample_reader r;
+    struct tg_sample_time time;
+    struct tg_row *fresh;
+    struct tg_writer w;
+    row->flags &= (uint16_t)~TG_ROW_WAITS;
+    /* What is damaged is found by whoever sends it. */
+    if (!tg_sample_is_unstamped(body) || tg_sample_reader_init(&r, body) < 0)
+        return tg_row_ref(row);
+    time = tg_timeline_resolve(
+        timeline, row->id, &(struct tg_sample_time){.kind = TG_TIME_BOOT, .boot = r.boot, .ms = r.time_ms});
+    if (time.kind == TG_TIME_BOOT) {
+        row->flags |= TG_ROW_WAITS;
+        return tg_row_ref(row);
+    }
+    /* A wall time takes a little more than the time since boot, and the number of the boot takes much. */
+    fresh = tg_row_new(row->id, row->device, row->seq, time.ms, body);
+    if (!fresh)
+        return NULL;
+    w = tg_writer_init(fresh->body, fresh->body_len);
+    if (tg_sample_restamp(body, &time, &w) < 0 || w.failed) {
+        tg_row_unref(fresh);
+        return tg_row_ref(row);
+    }
+    fresh->body_len = (uint32_t)w.len;
+    fresh->urgent = row->urgent;
+    return fresh;
 }
 
 void tg_row_list_push(struct tg_row_list *list, struct tg_row *row)

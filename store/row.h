@@ -15,8 +15,11 @@
 /* One reference, the caller's. NULL = out of memory. */
 struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body);
 
-/* In `flags`: a point with priority: high is in it. */
-#define TG_ROW_URGENT 1u
+/* The row with its wall time: another one where it was stamped since boot and the timeline says when that was, else the same; one
+ * reference more, the caller's. It is flagged TG_ROW_WAITS while its time is not known. NULL = out of memory. */
+#define TG_ROW_WAITS 1u
+struct tg_timeline;
+struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *timeline);
 
 /* What a row costs against the bounds. */
 static inline size_t tg_row_cost(const struct tg_row *row)

@@ -37,8 +37,10 @@ static const char version_2[] =
     "CREATE TABLE ahead(cursor INT NOT NULL, first_seq INT NOT NULL, last_seq INT NOT NULL,"
     " last_id INT NOT NULL, PRIMARY KEY(cursor, first_seq)) WITHOUT ROWID;"
     "CREATE TABLE urgent(id INTEGER PRIMARY KEY, device INT NOT NULL);"
-    "CREATE TABLE boot(n INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, offset_ms INT);"
-    "CREATE TABLE jump(id INTEGER PRIMARY KEY, delta_ms INT NOT NULL);";
+    "CREATE TABLE boot(n INTEGER PRIMARY KEY, first_id INT NOT NULL, offset_ms INT,"
+    " estimated INT NOT NULL DEFAULT 0);"
+    "CREATE TABLE jump(id INTEGER PRIMARY KEY, delta_ms INT NOT NULL);"
+    "CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK(id = 1), boot INT NOT NULL, offset_ms INT NOT NULL);";
 
 static const struct tg_schema_step steps[] = {{1, version_1}, {2, version_2}};
 

@@ -8,6 +8,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/clock.h"
 #include "store/store_thread.h"
 
 #define STORE_MAGIC         0x5704e000u
@@ -34,6 +35,7 @@ struct tg_store {
     size_t bytes_since_sweep;
     struct tg_thread_news news;
     uint64_t appended, committed, rejected, dropped_memory;
+    uint64_t waiting_rows;
     bool page_failed, closing;
     void (*closed)(void *user);
     void *closed_user;
@@ -158,12 +160,29 @@ static void finish_close(struct tg_store *s)
     begin_free(s);
 }
 
+/* What waited for its time has one now. */
+static void learn_time(struct tg_store *s)
+{
+    struct tg_timeline t;
+    tg_store_thread_timeline(&s->thread, &t);
+    if (t.clock_boot == tg_clock_boot())
+        s->waiting_rows = 0;
+    tg_feeds_resolve(&s->feeds, &t);
+}
+
+void tg_store_clock(struct tg_store *s, int64_t offset_ms)
+{
+    tg_store_thread_clock(&s->thread, offset_ms, s->last_id);
+}
+
 static void on_wake(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
-    uint32_t serial = s->news.state_serial;
+    uint32_t serial = s->news.state_serial, timeline_serial = s->news.timeline_serial;
     bool was_readable = s->news.readable;
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
+    if (s->news.timeline_serial != timeline_serial)
+        learn_time(s);
     if (s->news.page_ready)
         distribute_page(s, s->news.page_through);
     if (s->news.readable && !was_readable)
@@ -197,6 +216,7 @@ static void on_retry(void *user)
 {
     struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
     s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
+    learn_time(s); /* there may have been no memory for it either */
     tg_wakeup_fire(&s->wakeup);
 }
 
@@ -239,6 +259,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     s->last_id = s->committed_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;
+    s->feeds.timeline = s->thread.timeline;
+    s->waiting_rows = s->news.waiting_rows;
     *ret_store = s;
     return TG_OK;
 }
@@ -388,7 +410,7 @@ static bool make_room(struct tg_store *s, size_t need)
     return s->rows.bytes + need <= limit;
 }
 
-static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t flags,
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
                   uint64_t *ret_seq, uint64_t *ret_id)
 {
     size_t cost = sizeof(struct tg_row) + body.len;
@@ -408,9 +430,10 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
         s->rejected++;
         return rc;
     }
-    row->flags = flags;
+    row->urgent = urgent;
     s->last_id++;
     s->appended++;
+    s->waiting_rows += tg_sample_is_unstamped(body) && s->feeds.timeline.clock_boot != tg_clock_boot();
     s->bytes_since_sweep += cost;
     tg_row_list_push(&s->rows, row);
     if (!s->unhanded)
@@ -427,13 +450,13 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
 int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id)
 {
-    return append(s, device, time_ms, body, 0, ret_seq, ret_id);
+    return append(s, device, time_ms, body, false, ret_seq, ret_id);
 }
 
 int tg_store_append_urgent(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
                            uint64_t *ret_seq, uint64_t *ret_id)
 {
-    return append(s, device, time_ms, body, TG_ROW_URGENT, ret_seq, ret_id);
+    return append(s, device, time_ms, body, true, ret_seq, ret_id);
 }
 
 void tg_store_flush(struct tg_store *s)
@@ -461,6 +484,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .pages_read = s->news.pages_read,
         .last_commit_us = s->news.last_commit_us,
         .worst_commit_us = s->news.worst_commit_us,
+        .waiting_rows = s->waiting_rows,
         .dropped_memory = s->dropped_memory,
         .kept_back = s->feeds.kept_back,
     };

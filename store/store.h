@@ -41,7 +41,8 @@ struct tg_row {
     uint64_t id, seq;
     int64_t time_ms;
     uint32_t body_len;
-    uint32_t flags;      /* private to the store */
+    uint16_t flags;      /* private to the store */
+    bool urgent;         /* it came with tg_store_append_urgent() */
     struct tg_row *next; /* private to the store */
     uint8_t body[];
 };
@@ -91,12 +92,16 @@ int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, voi
 void tg_feed_close(struct tg_feed *feed);
 int tg_store_retire_undeclared(struct tg_store *store, struct tg_error *err) TG_CHECKED;
 
-/* Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
+/* time_ms: now; wall time, or monotonic time before the first tg_store_clock().
+ * Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
 int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id) TG_CHECKED;
 /* The same for a sample that goes ahead of the backlog. */
 int tg_store_append_urgent(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
                            uint64_t *ret_seq, uint64_t *ret_id) TG_CHECKED;
+/* The wall clock is valid: wall time = tg_clock_mono_ms() + offset_ms. To be told again when that changes: what was appended before was
+ * stored by the old one. Samples that are stamped since boot get their wall time by it, are then available, and ages are judged by it. */
+void tg_store_clock(struct tg_store *store, int64_t offset_ms);
 /* Commits without waiting for the interval. */
 void tg_store_flush(struct tg_store *store);
 
@@ -117,6 +122,8 @@ uint32_t tg_feed_ready_ahead(const struct tg_feed *feed);
 void tg_feed_hold_ahead(struct tg_feed *feed, bool hold);
 bool tg_feed_offers_ahead(const struct tg_feed *feed);
 uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready of the offered stream */
+/* Rows are there and not available: it is not known yet when they were taken. */
+bool tg_feed_waits_for_clock(const struct tg_feed *feed);
 const struct tg_row *tg_feed_at(const struct tg_feed *feed,
                                 uint32_t i); /* i < available; borrowed until take */
 /* Takes the n oldest of the offered stream: their references are the caller's now (tg_row_unref each). True: they are of the
@@ -145,6 +152,8 @@ struct tg_store_stats {
     int64_t last_commit_us, worst_commit_us;
     uint64_t
         kept_back; /* rows that were to go ahead of a backlog and went in order, for the bound on such runs */
+    uint64_t
+        waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
 };
 void tg_store_stats(const struct tg_store *store, struct tg_store_stats *ret_stats);

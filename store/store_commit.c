@@ -84,7 +84,8 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
     t->last_id = tg_outbox_last_id(t->ob);
     t->news.committed_id = t->given_id = t->last_id;
     t->opened_at_ms = tg_clock_mono_ms();
-    return TG_OK;
+    t->timeline = *tg_outbox_timeline(t->ob);
+    return tg_outbox_waiting(t->ob, &t->news.waiting_rows, err);
 }
 
 static void close_broken(struct tg_store_thread *t)
@@ -138,6 +139,7 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     t->opened_at_ms = tg_clock_mono_ms();
     pthread_mutex_lock(&t->lock);
     t->news.readable = true;
+    tg_store_thread_clock_again(t);
     if (t->aside[0] != '\0') {
         t->news.lost_id = t->last_id;
         t->dropped_seen = 0;
@@ -212,8 +214,7 @@ static int write_rows(struct tg_store_thread *t, const struct batch *b, struct t
                                   .device = t->devices[row->device].number,
                                   .time_ms = row->time_ms,
                                   .body = tg_bytes(row->body, row->body_len)};
-        int rc = row->flags & TG_ROW_URGENT ? tg_outbox_append_urgent(t->ob, &r, err)
-                                            : tg_outbox_append(t->ob, &r, err);
+        int rc = row->urgent ? tg_outbox_append_urgent(t->ob, &r, err) : tg_outbox_append(t->ob, &r, err);
         if (rc < 0)
             return rc;
     }
@@ -509,7 +510,7 @@ void tg_store_thread_care(struct tg_store_thread *t)
     int64_t now;
     pthread_mutex_unlock(&t->lock);
     if (t->ob) {
-        int rc = tg_outbox_enforce(t->ob, tg_clock_wall_ms(), &err);
+        int rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             close_broken(t); /* the next transaction opens it again and says what is wrong */

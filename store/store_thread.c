@@ -12,15 +12,21 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 
-#define ACK_WAIT_MS 200 /* acknowledgements alone wait so long (or commit_interval_ms) for company */
-#define CARE_MS     60000
+#define ACK_WAIT_MS 200   /* acknowledgements alone wait so long (or commit_interval_ms) for company */
+#define CARE_MS     60000 /* limits and age; a short max_age is looked after more often */
 #define STACK_BYTES (256 * 1024)
 
-enum job { JOB_WAIT, JOB_CALL, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
+enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
 
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static int64_t care_ms(const struct tg_store_thread *t)
+{
+    int64_t ms = t->o.outbox.max_age_ms > 0 ? t->o.outbox.max_age_ms / 8 : CARE_MS;
+    return ms < 1000 ? 1000 : least(ms, CARE_MS);
 }
 
 /* When the next transaction is due; INT64_MAX = nothing waits. */
@@ -53,13 +59,15 @@ static enum job next_job(struct tg_store_thread *t, int64_t now, int64_t *ret_un
         return JOB_CALL;
     if (t->stopping && (at == INT64_MAX || t->failed_stopping || now >= t->stop_at_ms))
         return JOB_END;
+    if (t->clock.todo && t->clock.at_ms <= now)
+        return JOB_CLOCK; /* before the rows that came after it */
     if (t->page_state == TG_PAGE_ASKED && (t->page_turn || at > now))
         return JOB_READ;
     if (at <= now)
         return JOB_COMMIT;
     if (t->care_at_ms <= now)
         return JOB_CARE;
-    *ret_until = least(at, t->care_at_ms);
+    *ret_until = least(at, t->clock.todo ? least(t->clock.at_ms, t->care_at_ms) : t->care_at_ms);
     return JOB_WAIT;
 }
 
@@ -140,6 +148,9 @@ static void *thread_main(void *arg)
         case JOB_CALL:
             answer(t);
             break;
+        case JOB_CLOCK:
+            tg_store_thread_apply_clock(t);
+            break;
         case JOB_READ:
             t->page_turn = false;
             tg_store_thread_read(t);
@@ -149,7 +160,7 @@ static void *thread_main(void *arg)
             tg_store_thread_commit(t);
             break;
         case JOB_CARE:
-            t->care_at_ms = now + CARE_MS;
+            t->care_at_ms = now + care_ms(t);
             tg_store_thread_care(t);
             break;
         default:
@@ -231,7 +242,7 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
     t->backoff = (struct tg_backoff){
         .floor_ms = o->retry_ms / 5, .base_ms = o->retry_ms, .cap_ms = 15000, .stable_ms = 10000};
     t->page = tg_buffer_init(TG_PAGE_LIMIT_BYTES);
-    t->care_at_ms = tg_clock_mono_ms() + CARE_MS;
+    t->care_at_ms = tg_clock_mono_ms() + care_ms(t);
     t->dir = tg_strdup(o->outbox.dir);
     if (!t->dir)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);

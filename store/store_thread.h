@@ -27,6 +27,7 @@
 
 #include "core/base/backoff.h"
 #include "store/feed.h"
+#include "store/timeline.h"
 
 /* What a page may take: its share of bytes, and one row that goes over. */
 #define TG_PAGE_LIMIT_BYTES (512 * 1024)
@@ -86,14 +87,23 @@ struct tg_page_row {
     uint32_t device, body_len;
 };
 
+/* The wall clock, as the loop last said: tg_outbox_clock(). */
+struct tg_thread_clock {
+    bool known, todo;
+    int64_t offset_ms, at_ms; /* at_ms: not before */
+    uint64_t upto_id;
+};
+
 struct tg_thread_news {
     uint64_t committed_id, commits, pages_read;
+    uint64_t waiting_rows; /* when it was opened: of boots that have no time yet */
     int64_t last_commit_us, worst_commit_us;
     struct tg_outbox_stats outbox;
     bool from_memory; /* rows cannot be stored now */
     bool readable;    /* pages can be read */
     enum tg_store_state state;
-    uint32_t state_serial; /* rises with each report */
+    uint32_t state_serial;    /* rises with each report */
+    uint32_t timeline_serial; /* rises with each change of the timeline */
     char state_text[512];
     char aside_text[1024]; /* about lost_id */
     uint64_t lost_id;      /* the log up to here was set aside; 0 = no (once) */
@@ -124,6 +134,8 @@ struct tg_store_thread {
     bool any_lost;
     uint32_t *ack_queue, ack_count, slot_cap, lost_cap;
     struct tg_thread_call *call;
+    struct tg_thread_clock clock;
+    struct tg_timeline timeline; /* as stored */
     enum tg_page_state page_state;
     const struct tg_scan *scan;
     struct tg_thread_news news;
@@ -172,6 +184,9 @@ void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor); /* the 
 void tg_store_thread_ack_end(struct tg_store_thread *t);
 /* The scan must stay until the page was taken. */
 void tg_store_thread_ask(struct tg_store_thread *t, const struct tg_scan *scan);
+/* The wall clock is valid: tg_outbox_clock(). */
+void tg_store_thread_clock(struct tg_store_thread *t, int64_t offset_ms, uint64_t upto_id);
+void tg_store_thread_timeline(struct tg_store_thread *t, struct tg_timeline *ret_timeline);
 /* After the rows of a ready page were used. */
 void tg_store_thread_page_done(struct tg_store_thread *t);
 /* Waits for the thread. */
@@ -200,6 +215,15 @@ void tg_store_thread_care(struct tg_store_thread *t);
 int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
+/* --- store_clock.c, on the thread ------------------------------------------------------------------- */
+
+/* Stores what the loop told. The lock is held; it is given up meanwhile. */
+void tg_store_thread_apply_clock(struct tg_store_thread *t);
+/* To the loop. The lock is held, or there is no thread yet. */
+void tg_store_thread_publish_timeline(struct tg_store_thread *t);
+/* The database was opened again, or is another one. The lock is held. */
+void tg_store_thread_clock_again(struct tg_store_thread *t);
 
 /* --- store_declare.c, on the thread ------------------------------------------------------------------- */
 

@@ -17,6 +17,8 @@ struct tg_backoff {
     uint32_t attempt;
 };
 
+/* The longest that the next wait can be. */
+int64_t tg_backoff_top(const struct tg_backoff *b);
 /* The wait before the next attempt; `random` is any 32 random bits. Counts the attempt. */
 int64_t tg_backoff_next(struct tg_backoff *b, uint32_t random);
 /* Tells how long the last success held. */

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/clock.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-/* 2026-01-01: no build of this program is older. A fixed date keeps builds reproducible. */
-#define OLDEST_PLAUSIBLE_MS 1767225600000
+#include "core/base/random.h"
+
 /* 2046-01-01: the default dates of modems (70/01/01, 80/01/06) read with two digits of the year lie behind it. */
 #define NEWEST_OFFERED_MS 2398377600000
 #define DRIFT_PPM         100
 
 /* What was offered, as wall minus monotonic time: 0 = nothing. */
 static _Atomic int64_t offered_offset_ms;
+/* What the system said when it last had a time, likewise. */
+static _Atomic int64_t held_offset_ms;
 /* The rest is read and written under the lock. */
 static pthread_mutex_t offer_lock = PTHREAD_MUTEX_INITIALIZER;
 static int64_t offered_at_ms, offered_uncertainty_ms;
@@ -42,7 +46,9 @@ int64_t tg_clock_wall_ms(void)
     int64_t system_ms = tg_clock_system_ms(), offset_ms;
     if (tg_clock_plausible(system_ms))
         return system_ms;
-    offset_ms = atomic_load_explicit(&offered_offset_ms, memory_order_relaxed);
+    offset_ms = atomic_load_explicit(&held_offset_ms, memory_order_relaxed);
+    if (!offset_ms)
+        offset_ms = atomic_load_explicit(&offered_offset_ms, memory_order_relaxed);
     return offset_ms ? tg_clock_mono_ms() + offset_ms : system_ms;
 }
 
@@ -80,18 +86,75 @@ enum tg_clock_source tg_clock_source(void)
 {
     if (tg_clock_plausible(tg_clock_system_ms()))
         return TG_CLOCK_SYSTEM;
+    if (atomic_load_explicit(&held_offset_ms, memory_order_relaxed))
+        return TG_CLOCK_HELD;
     return atomic_load_explicit(&offered_offset_ms, memory_order_relaxed) ? TG_CLOCK_OFFERED : TG_CLOCK_NONE;
 }
 
 const char *tg_clock_source_name(enum tg_clock_source source)
 {
-    static const char *const names[] = {"system", "offered", "none"};
+    static const char *const names[] = {"system", "offered", "none", "held"};
     return names[source];
 }
 
 bool tg_clock_plausible(int64_t wall_ms)
 {
-    return wall_ms >= OLDEST_PLAUSIBLE_MS;
+    return wall_ms >= TG_CLOCK_OLDEST_MS;
+}
+
+bool tg_clock_hold(int64_t *ret_offset_ms)
+{
+    int64_t system_ms = tg_clock_system_ms(), mono_ms = tg_clock_mono_ms(), wall_ms;
+    if (tg_clock_plausible(system_ms)) {
+        *ret_offset_ms = system_ms - mono_ms;
+        atomic_store_explicit(&held_offset_ms, *ret_offset_ms, memory_order_relaxed);
+        return true;
+    }
+    wall_ms = tg_clock_wall_ms();
+    *ret_offset_ms = wall_ms - mono_ms;
+    return tg_clock_plausible(wall_ms);
+}
+
+int64_t tg_clock_stamp(void)
+{
+    int64_t wall_ms = tg_clock_wall_ms();
+    return tg_clock_plausible(wall_ms) ? wall_ms : tg_stamp_of_boot(tg_clock_mono_ms());
+}
+
+/* --- the boot ------------------------------------------------------------------------------------- */
+
+#define BOOT_DIGITS 14
+
+static uint64_t boot_number;
+
+static void read_boot(void)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[40];
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC), digits = 0;
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    uint64_t number = 0;
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < n && digits < BOOT_DIGITS; i++) {
+        const char *at = memchr(hex, text[i], 16);
+        if (text[i] == '-')
+            continue;
+        if (!at)
+            break;
+        number = number << 4 | (uint64_t)(at - hex);
+        digits++;
+    }
+    if (digits < BOOT_DIGITS || number == 0)
+        number = (uint64_t)tg_random_u32() << 20 | 1;
+    boot_number = number;
+}
+
+uint64_t tg_clock_boot(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_boot);
+    return boot_number;
 }
 
 static void digits(char *at, unsigned value, int count)

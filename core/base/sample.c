@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/sample.h"
 
-#define BODY_VERSION 1
+#define BODY_VERSION       1
+#define BODY_VERSION_TIMED 2
 
 const char *tg_quality_name(unsigned quality)
 {
@@ -17,11 +18,34 @@ bool tg_name_is_valid(const char *name)
     return n > 0 && n <= TG_NAME_MAX_BYTES && name[n] == '\0' && !strchr("-.:@", name[0]);
 }
 
+static void write_time(struct tg_writer *w, const struct tg_sample_time *time)
+{
+    tg_write_u8(w, time->kind == TG_TIME_KNOWN ? BODY_VERSION : BODY_VERSION_TIMED);
+    if (time->kind != TG_TIME_KNOWN)
+        tg_write_varint(w, time->kind == TG_TIME_BOOT ? time->boot : 0);
+    tg_write_svarint(w, time->ms);
+}
+
+void tg_sample_begin_at(struct tg_writer *w, const struct tg_sample_time *time, uint32_t count)
+{
+    write_time(w, time);
+    tg_write_varint(w, count);
+}
+
 void tg_sample_begin(struct tg_writer *w, int64_t time_ms, uint32_t count)
 {
-    tg_write_u8(w, BODY_VERSION);
-    tg_write_svarint(w, time_ms);
-    tg_write_varint(w, count);
+    tg_sample_begin_at(w, &(struct tg_sample_time){.ms = time_ms}, count);
+}
+
+int tg_sample_restamp(struct tg_bytes body, const struct tg_sample_time *time, struct tg_writer *w)
+{
+    struct tg_sample_reader r;
+    int rc = tg_sample_reader_init(&r, body);
+    if (rc < 0)
+        return rc;
+    tg_sample_begin_at(w, time, r.count);
+    tg_write_bytes(w, tg_read_bytes(&r.reader, tg_reader_left(&r.reader)));
+    return TG_OK;
 }
 
 void tg_sample_value(struct tg_writer *w, const struct tg_named_value *v)
@@ -55,10 +79,20 @@ void tg_sample_value(struct tg_writer *w, const struct tg_named_value *v)
 int tg_sample_reader_init(struct tg_sample_reader *r, struct tg_bytes body)
 {
     uint64_t count;
+    uint8_t version;
     r->reader = tg_reader_init(body.data, body.len);
     r->done = 0;
-    if (tg_read_u8(&r->reader) != BODY_VERSION)
+    r->boot = 0;
+    r->time = TG_TIME_KNOWN;
+    version = tg_read_u8(&r->reader);
+    if (version == BODY_VERSION_TIMED) {
+        r->boot = tg_read_varint(&r->reader);
+        if (r->boot == 0 && tg_sample_is_unstamped(body)) /* a 0 in more than one byte */
+            return TG_ECORRUPT;
+        r->time = r->boot ? TG_TIME_BOOT : TG_TIME_ESTIMATED;
+    } else if (version != BODY_VERSION) {
         return TG_ECORRUPT;
+    }
     r->time_ms = tg_read_svarint(&r->reader);
     count = tg_read_varint(&r->reader);
     if (r->reader.failed || count == 0 || count > TG_SAMPLE_MAX_VALUES)

@@ -9,6 +9,7 @@
 #include "core/gateway/command.h"
 #include "northbound/format_json.h"
 #include "store/outbox.h"
+#include "store/timeline.h"
 
 #define PAGE_ROWS    512
 #define PAGE_BYTES   (256 * 1024)
@@ -50,18 +51,22 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
 {
     struct tg_outbox_stats st;
     char oldest[TG_CLOCK_ISO8601_BYTES] = "";
+    uint64_t waiting = 0;
     int rc = tg_outbox_stats(ob, &st, err);
     if (rc < 0)
         return rc;
-    if (st.rows)
+    rc = tg_outbox_waiting(ob, &waiting, err);
+    if (rc < 0)
+        return rc;
+    if (st.rows && st.oldest_time_ms)
         tg_clock_iso8601(st.oldest_time_ms, oldest);
     if (json) {
         json_t *devices = json_array(), *j;
         char *text;
         rc = tg_outbox_each_device(ob, device_json, devices, err);
-        j = json_pack("{s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes",
-                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id, "oldest",
-                      oldest, "devices", devices);
+        j = json_pack("{s:I,s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes",
+                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id,
+                      "waiting_for_clock", (json_int_t)waiting, "oldest", oldest, "devices", devices);
         text = json_dumps(j, JSON_INDENT(2));
         printf("%s\n", text ? text : "{}");
         free(text);
@@ -70,6 +75,10 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
     }
     printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
            (double)(st.bytes_file + st.bytes_wal) / 1e6, oldest[0] ? ", oldest " : "", oldest);
+    if (waiting)
+        printf("%llu of them wait for the clock: they were taken before it was set, and are sent when it has "
+               "been\n",
+               (unsigned long long)waiting);
     return tg_outbox_each_device(ob, device_text, NULL, err);
 }
 
@@ -80,8 +89,24 @@ struct export
     const struct tg_outbox *ob;
     const char *device;
     char *json;
+    uint8_t *body; /* with its wall time */
     uint64_t written, damaged;
 };
+
+/* The body with its wall time, where the store knows it. */
+static struct tg_bytes stamped(struct export *e, const struct tg_outbox_row *row)
+{
+    struct tg_writer w = tg_writer_init(e->body, TG_SAMPLE_MAX_BYTES);
+    struct tg_sample_reader r;
+    struct tg_sample_time time;
+    if (!tg_sample_is_unstamped(row->body) || tg_sample_reader_init(&r, row->body) < 0)
+        return row->body;
+    time = tg_timeline_resolve(tg_outbox_timeline(e->ob), row->id,
+                               &(struct tg_sample_time){TG_TIME_BOOT, r.boot, r.time_ms});
+    if (tg_sample_restamp(row->body, &time, &w) < 0 || w.failed)
+        return row->body;
+    return tg_bytes(w.data, w.len);
+}
 
 static void export_row(void *user, const struct tg_outbox_row *row)
 {
@@ -93,7 +118,7 @@ static void export_row(void *user, const struct tg_outbox_row *row)
     tg_write_str(&w, "{\"device\":");
     tg_format_json_string(&w, tg_bytes_str(name));
     tg_write_str(&w, ",\"sample\":");
-    if (tg_format_json_sample(&w, row->seq, row->body, NULL) < 0) {
+    if (tg_format_json_sample(&w, row->seq, stamped(e, row), NULL) < 0) {
         e->damaged++;
         return;
     }
@@ -104,12 +129,14 @@ static void export_row(void *user, const struct tg_outbox_row *row)
 
 static int export(struct tg_outbox *ob, const char *device, struct tg_error *err)
 {
-    struct export e = {.ob = ob, .device = device, .json = tg_malloc(ROW_JSON_MAX)};
+    struct export e = {
+        .ob = ob, .device = device, .json = tg_malloc(ROW_JSON_MAX), .body = tg_malloc(TG_SAMPLE_MAX_BYTES)};
     uint64_t from = 1;
-    int rc = e.json ? 1 : tg_error_set(err, TG_ENOMEM, "out of memory");
+    int rc = e.json && e.body ? 1 : tg_error_set(err, TG_ENOMEM, "out of memory");
     while (rc == 1)
         rc = tg_outbox_read(ob, from, UINT32_MAX, PAGE_ROWS, PAGE_BYTES, export_row, &e, &from, err);
     tg_free(e.json);
+    tg_free(e.body);
     if (rc == TG_OK && e.damaged)
         rc = tg_error_set(err, TG_ECORRUPT, "%llu samples could not be read", (unsigned long long)e.damaged);
     if (rc == TG_OK && (fflush(stdout) != 0 || ferror(stdout)))

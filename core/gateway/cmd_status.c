@@ -87,6 +87,8 @@ static void print_notes(const json_t *c, bool colours)
         printf("  left out %llds ago: %s", number(c, "notice_ago_ms") / 1000, text(c, "notice"));
     if (strcmp(waits, "clock") == 0)
         printf(" (when the clock is set)");
+    else if (strcmp(waits, "way") == 0)
+        printf(" (when a way leads there)");
     else if (json_object_get(c, "retry_in_ms"))
         printf(" (again in %.1f s%s)", (double)number(c, "retry_in_ms") / 1000.0,
                strcmp(waits, "change") == 0 ? ", or when its credential or the configuration changes" : "");
@@ -127,6 +129,20 @@ static void print_discovery(const json_t *d)
     printf("\n");
 }
 
+/* Shown when it is not as it should be. */
+static void print_network(const json_t *n, bool colours)
+{
+    const char *off = colours ? "\033[0m" : "", *state = text(n, "state");
+    long long out = number(n, "clouds_out"), clouds = number(n, "clouds");
+    char since[24];
+    if (strcmp(state, "down") == 0) {
+        print_duration(since, sizeof since, number(n, "since_ms"));
+        printf("network %sdown%s since %s: %s\n", colour("down", colours), off, since, text(n, "text"));
+    }
+    if (out > 0)
+        printf("clouds %s%lld of %lld cannot be reached%s\n", colour("down", colours), out, clouds, off);
+}
+
 /* What devices say about the place: shown when somebody says something. */
 static void print_site(const json_t *g, bool colours)
 {
@@ -140,11 +156,19 @@ static void print_site(const json_t *g, bool colours)
                colour(strcmp(state, "up") == 0 ? "ok" : state, colours), state, off, since,
                text(uplink, "source"), text(uplink, "text"));
     }
+    print_network(json_object_get(g, "network"), colours);
     if (strcmp(source, "offered") == 0)
         printf("clock from %s, right within %.1f s: the system's has no valid time\n",
                text(clock, "offered_by"), (double)number(clock, "uncertainty_ms") / 1000.0);
     else if (strcmp(source, "none") == 0)
-        printf("clock %swithout a valid time%s\n", colour("down", colours), off);
+        printf("clock %swithout a valid time%s%s%s\n", colour("down", colours), off,
+               text(clock, "text")[0] ? ": " : "", text(clock, "text"));
+    else if (strcmp(source, "held") == 0)
+        printf("clock %sfallen back%s before 2026: the time goes on from what it was\n",
+               colour("down", colours), off);
+    if (json_object_get(clock, "last_jump_ms") && number(clock, "last_jump_ago_ms") < TELL_NOTICE_MS)
+        printf("clock set by %+.1f s, %lld s ago\n", (double)number(clock, "last_jump_ms") / 1000.0,
+               number(clock, "last_jump_ago_ms") / 1000);
 }
 
 static void print_process(const json_t *p)

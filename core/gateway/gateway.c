@@ -52,6 +52,7 @@ static void close_the_rest(void *user)
     g->twins = NULL;
     tg_deadline_close(&g->adopt, NULL);
     tg_gateway_site_close(g);
+    tg_gateway_clock_close(g);
     tg_deadline_close(&g->deadline, on_deadline_closed);
     for (uint32_t i = 0; i < g->signal_count; i++)
         uv_close((uv_handle_t *)&g->signals[i], NULL);
@@ -80,6 +81,7 @@ static void close_store(void *user)
 
 static void close_sessions(struct tg_gateway *g)
 {
+    tg_network_close(&g->network);
     if (g->sessions)
         tg_session_set_close(g->sessions, close_store, g);
     else
@@ -90,7 +92,8 @@ static void count_busy(void *user, struct tg_session *session)
 {
     struct tg_session_stats st;
     tg_session_stats(session, &st);
-    if (st.state == TG_SESSION_ONLINE && (st.in_flight > 0 || st.pending > 0))
+    if (st.state == TG_SESSION_ONLINE &&
+        (st.in_flight > 0 || (st.pending > 0 && st.wait != TG_SESSION_WAITS_CLOCK)))
         ++*(uint32_t *)user;
 }
 
@@ -234,6 +237,13 @@ static void on_desired(void *user, struct tg_session *session, const struct tg_c
 static struct tg_bytes on_reported(void *user, struct tg_session *session)
 {
     return tg_twins_reported(checked(user)->twins, session);
+}
+
+static void on_session_state(void *user, struct tg_session *session, enum tg_session_state state)
+{
+    (void)session;
+    (void)state;
+    tg_network_stir(&checked(user)->network);
 }
 
 bool tg_gateway_store_moves(struct tg_gateway *g)
@@ -381,8 +391,10 @@ static int start_signals(struct tg_gateway *g)
 
 static int start(struct tg_gateway *g, struct tg_error *err)
 {
-    static const struct tg_session_callbacks callbacks = {
-        .on_command = on_command, .on_desired = on_desired, .reported = on_reported};
+    static const struct tg_session_callbacks callbacks = {.on_command = on_command,
+                                                          .on_state = on_session_state,
+                                                          .on_desired = on_desired,
+                                                          .reported = on_reported};
     const struct tg_config *config = g->model->config;
     const char *state_dir = tg_settings_text(config->gateway, "state_dir");
     int rc = start_store(g, config, err);
@@ -397,8 +409,10 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_session_set_new(&g->loop, g->store, tg_settings_text(config->gateway, "name"), &callbacks, g,
                                 &g->sessions, err);
-    if (rc == TG_OK)
+    if (rc == TG_OK) {
         tg_gateway_lend_carrier(g);
+        tg_network_open(&g->network, &g->loop, g->sessions);
+    }
     if (rc == TG_OK &&
         tg_twins_new(g->router, g->notes, tg_settings_text(config->gateway, "name"), &g->twins) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
@@ -411,6 +425,8 @@ static int start(struct tg_gateway *g, struct tg_error *err)
         rc = tg_error_set(err, TG_EIO, "signals cannot be handled");
     if (rc == TG_OK && tg_health_new(&g->loop, is_alive, status_line, g, &g->health) < 0)
         rc = tg_error_set(err, TG_ENOMEM, "out of memory");
+    if (rc == TG_OK)
+        tg_gateway_clock_start(g);
     if (rc == TG_OK)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
@@ -446,6 +462,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         tg_deadline_init(&g->deadline, &g->loop, drain_or_close, g);
         tg_gateway_discover_init(g);
         tg_gateway_site_init(g);
+        tg_gateway_clock_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
             tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",

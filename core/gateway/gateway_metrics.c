@@ -47,6 +47,21 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
                                     .worst_commit_us = st.worst_commit_us};
 }
 
+static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)
+{
+    const struct tg_reach *r = c->reach;
+    int64_t now = tg_clock_mono_ms();
+    to->connects += r->connects;
+    to->connects_last_hour += tg_reach_connects_last_hour(r, now);
+    for (int i = 0; i < TG_FAILURES; i++)
+        to->failures[i] += r->failures[i];
+    to->outages += r->outages;
+    to->out_ms = tg_reach_out_ms(r, now);
+    to->last_outage_ms = r->last_outage_ms;
+    to->last_recovery_ms = r->last_recovery_ms < 0 ? TG_METRICS_NONE : r->last_recovery_ms;
+    to->ping_every_ms = c->ping_every_ms ? c->ping_every_ms : TG_METRICS_NONE;
+}
+
 /* While a reload replaces a cloud, the old and the new one are there under one name: their counts are one. */
 static void take_cloud(void *user, const struct tg_cloud_stats *c)
 {
@@ -68,6 +83,7 @@ static void take_cloud(void *user, const struct tg_cloud_stats *c)
     at->latency_p99_ms = c->latency_p99_ms;
     if (c->latency_max_ms > at->latency_max_ms)
         at->latency_max_ms = c->latency_max_ms;
+    take_reach(at, c);
 }
 
 static void take_connection(struct tg_metrics_session *to, const struct tg_session_stats *st)
@@ -179,6 +195,8 @@ static int make_room(const struct tg_gateway *g, struct tg_metrics *m)
 static void take(struct tg_gateway *g, struct tg_metrics *m)
 {
     int64_t now = tg_clock_mono_ms();
+    struct tg_store_stats st;
+    tg_store_stats(g->store, &st);
     m->gateway = (struct tg_metrics_gateway){
         .version = TG_VERSION,
         .uptime_ms = now - g->started_ms,
@@ -186,8 +204,14 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .descriptors = open_descriptors(),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,
+        .network_up =
+            g->network.state == TG_NETWORK_UNKNOWN ? TG_METRICS_NONE : g->network.state == TG_NETWORK_UP,
+        .network_changes = g->network.changes,
         .uplink_changes = g->site.changes,
         .uplink_up = g->site.uplink == TG_UPLINK_UNKNOWN ? TG_METRICS_NONE : g->site.uplink == TG_UPLINK_UP,
+        .clock_state = tg_clock_source_name(tg_clock_source()),
+        .clock_jumps = g->clock.jumps,
+        .clock_waiting = st.waiting_rows,
         .clock_offered = tg_clock_source() == TG_CLOCK_OFFERED,
         .clock_difference_ms = g->site.has_difference ? g->site.difference_ms : TG_METRICS_NONE};
     take_outbox(g, &m->outbox);

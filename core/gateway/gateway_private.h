@@ -11,6 +11,7 @@
 #include "core/gateway/gateway.h"
 #include "core/gateway/health.h"
 #include "core/gateway/http.h"
+#include "core/gateway/network.h"
 #include "core/gateway/twin.h"
 
 #define TG_GATEWAY_MAGIC 0x6a7e3a40u
@@ -72,6 +73,15 @@ struct tg_site {
     struct tg_deadline look; /* whether the system's clock has been set */
 };
 
+/* The wall clock, as it was seen last. */
+struct tg_gateway_clock {
+    bool valid, told_none;
+    int64_t offset_ms; /* wall minus monotonic time, when valid */
+    uint64_t jumps;
+    int64_t last_jump_ms, last_jump_at_ms; /* at: monotonic */
+    struct tg_deadline look;
+};
+
 struct tg_gateway {
     uint32_t magic;
     struct tg_loop loop;
@@ -102,6 +112,8 @@ struct tg_gateway {
     uint64_t seen_committed_id;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     struct tg_site site;
+    struct tg_network network;
+    struct tg_gateway_clock clock;
     uint64_t source_count; /* that have ever run */
     uint32_t closing;      /* instances and devices that are on their way out */
     void (*all_closed)(struct tg_gateway *g);
@@ -155,6 +167,16 @@ const char *tg_uplink_name(enum tg_uplink uplink);
 /* gateway.uplink and gateway.clock of the status; uplink NULL: nobody has ever said anything. */
 struct json_t *tg_gateway_uplink_json(const struct tg_gateway *g);
 struct json_t *tg_gateway_clock_json(const struct tg_gateway *g);
+
+/* gateway_clock.c */
+void tg_gateway_clock_init(struct tg_gateway *g);
+/* Once store and router are there, before any source is. */
+void tg_gateway_clock_start(struct tg_gateway *g);
+void tg_gateway_clock_close(struct tg_gateway *g);
+/* Looks at once: there may be a time now, or another one. */
+void tg_gateway_clock_look(struct tg_gateway *g);
+/* Adds to gateway.clock of the status. */
+void tg_gateway_clock_describe(const struct tg_gateway *g, struct json_t *j);
 
 /* gateway_notes.c: what sources remember, in scope "source/NAME" */
 void tg_gateway_recall_notes(struct tg_running_source *rs,

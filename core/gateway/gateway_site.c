@@ -158,6 +158,7 @@ void tg_gateway_time(struct tg_running_source *rs, int64_t wall_ms, int64_t at_m
     snprintf(site->clock_by, sizeof site->clock_by, "%s", rs->config->name);
     site->uncertainty_ms = uncertainty_ms;
     site->clock = tg_clock_source();
+    tg_gateway_clock_look(g);
     if (site->clock == TG_CLOCK_SYSTEM) {
         compare(rs, wall_ms + now - at_ms, uncertainty_ms, now);
     } else if (before == TG_CLOCK_NONE) {
@@ -182,5 +183,7 @@ json_t *tg_gateway_clock_json(const struct tg_gateway *g)
     }
     if (j && source == TG_CLOCK_SYSTEM && site->has_difference)
         json_object_set_new(j, "difference_ms", json_integer(site->difference_ms));
+    if (j)
+        tg_gateway_clock_describe(g, j);
     return j;
 }

@@ -167,11 +167,13 @@ static json_t *source_status(struct tg_running_source *rs)
 
 static void cloud_status(void *user, const struct tg_cloud_stats *c)
 {
-    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "name", c->name, "sessions",
-                                          (json_int_t)c->sessions, "online", (json_int_t)c->online,
-                                          "acked_samples", (json_int_t)c->acked, "ack_latency_ms", "p50",
-                                          (json_int_t)c->latency_p50_ms, "p99", (json_int_t)c->latency_p99_ms,
-                                          "max", (json_int_t)c->latency_max_ms));
+    json_t *j = json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "name", c->name, "sessions",
+                          (json_int_t)c->sessions, "online", (json_int_t)c->online, "acked_samples",
+                          (json_int_t)c->acked, "ack_latency_ms", "p50", (json_int_t)c->latency_p50_ms, "p99",
+                          (json_int_t)c->latency_p99_ms, "max", (json_int_t)c->latency_max_ms);
+    if (j)
+        json_object_set_new(j, "reach", tg_reach_json(c->reach, c->ping_every_ms));
+    json_array_append_new(user, j);
 }
 
 /* Sources are linked newest first; people expect the order of the file. */
@@ -208,6 +210,8 @@ char *tg_gateway_status_json(struct tg_gateway *g)
         json_object_set_new(json_object_get(j, "gateway"), "http", http_status(g));
     if (j)
         json_object_set_new(json_object_get(j, "gateway"), "clock", tg_gateway_clock_json(g));
+    if (j)
+        json_object_set_new(json_object_get(j, "gateway"), "network", tg_network_json(&g->network));
     if (j && g->site.since_ms)
         json_object_set_new(json_object_get(j, "gateway"), "uplink", tg_gateway_uplink_json(g));
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;

@@ -35,10 +35,25 @@ static const struct row gateway_rows[] = {
      .offset = FIELD(gateway, descriptors), .kind = I64},
     {"tidegate_http_requests_total", "counter", "Requests that the local HTTP endpoint has answered.",
      .offset = FIELD(gateway, http_requests), .kind = U64},
+    {"tidegate_network_up", "gauge",
+     "Whether the kernel has a route to where sessions connect: 1 to at least one, 0 to none.",
+     .offset = FIELD(gateway, network_up), .kind = I64},
+    {"tidegate_network_changes_total", "counter", "How often that has changed.",
+     .offset = FIELD(gateway, network_changes), .kind = U64},
     {"tidegate_uplink_up", "gauge", "What a modem says of the site's way to the network: 1 up, 0 down.",
      .offset = FIELD(gateway, uplink_up), .kind = I64},
     {"tidegate_uplink_changes_total", "counter", "How often that has changed.",
      .offset = FIELD(gateway, uplink_changes), .kind = U64},
+    {"tidegate_clock_state", "gauge",
+     "1 for where the time is from: system, offered (by a device), held (the system's is not valid any more) "
+     "or "
+     "none.",
+     .text_label = "state", .offset = FIELD(gateway, clock_state), .kind = TEXT},
+    {"tidegate_clock_jumps_total", "counter", "How often the wall clock was set while the gateway ran.",
+     .offset = FIELD(gateway, clock_jumps), .kind = U64},
+    {"tidegate_clock_waiting_samples", "gauge",
+     "Samples that wait for a valid time, taken before the clock was set.",
+     .offset = FIELD(gateway, clock_waiting), .kind = U64},
     {"tidegate_clock_offered", "gauge",
      "1 while the time is the one that a device offered, for the system has none.",
      .offset = FIELD(gateway, clock_offered), .kind = I64},
@@ -90,6 +105,9 @@ static const struct row outbox_rows[] = {
 #define LATENCY                                                                                              \
     "tidegate_cloud_ack_latency_seconds", "summary",                                                         \
         "From a sample's moment to its acknowledgement, since the start."
+#define FAILED                                                                                               \
+    "tidegate_cloud_failures_total", "counter",                                                              \
+        "Connections lost or not made, and pauses that the cloud asked for, by what failed."
 static const struct row cloud_rows[] = {
     {"tidegate_cloud_sessions", "gauge", "Devices that have a session at the cloud.",
      .offset = FIELD(cloud, sessions), .kind = U32},
@@ -103,6 +121,31 @@ static const struct row cloud_rows[] = {
     {LATENCY, .suffix = "_count", .offset = FIELD(cloud, acked), .kind = U64},
     {"tidegate_cloud_ack_latency_max_seconds", "gauge", "The longest of these.",
      .offset = FIELD(cloud, latency_max_ms), .kind = MS},
+    {"tidegate_cloud_connects_total", "counter", "Logins that went through.",
+     .offset = FIELD(cloud, connects), .kind = U64},
+    {"tidegate_cloud_connects_last_hour", "gauge", "Of these, in the last 60 minutes.",
+     .offset = FIELD(cloud, connects_last_hour), .kind = U64},
+    {FAILED, .extra = "kind=\"dns\"", .offset = FIELD(cloud, failures[TG_FAILURE_DNS]), .kind = U64},
+    {FAILED, .extra = "kind=\"tcp\"", .offset = FIELD(cloud, failures[TG_FAILURE_TCP]), .kind = U64},
+    {FAILED, .extra = "kind=\"tls\"", .offset = FIELD(cloud, failures[TG_FAILURE_TLS]), .kind = U64},
+    {FAILED, .extra = "kind=\"login\"", .offset = FIELD(cloud, failures[TG_FAILURE_LOGIN]), .kind = U64},
+    {FAILED, .extra = "kind=\"throttled\"", .offset = FIELD(cloud, failures[TG_FAILURE_THROTTLED]),
+     .kind = U64},
+    {FAILED, .extra = "kind=\"closed\"", .offset = FIELD(cloud, failures[TG_FAILURE_CLOSED]), .kind = U64},
+    {FAILED, .extra = "kind=\"silent\"", .offset = FIELD(cloud, failures[TG_FAILURE_SILENT]), .kind = U64},
+    {FAILED, .extra = "kind=\"local\"", .offset = FIELD(cloud, failures[TG_FAILURE_LOCAL]), .kind = U64},
+    {"tidegate_cloud_outages_total", "counter", "How often no connection to the cloud stood.",
+     .offset = FIELD(cloud, outages), .kind = U64},
+    {"tidegate_cloud_outage_seconds", "gauge", "How long none has stood by now; 0 while one does.",
+     .offset = FIELD(cloud, out_ms), .kind = MS},
+    {"tidegate_cloud_last_outage_seconds", "gauge", "How long the last outage took that is over.",
+     .offset = FIELD(cloud, last_outage_ms), .kind = MS},
+    {"tidegate_cloud_last_recovery_seconds", "gauge",
+     "From the way out being back to the first login after it; absent before the first time.",
+     .offset = FIELD(cloud, last_recovery_ms), .kind = MS},
+    {"tidegate_cloud_ping_interval_seconds", "gauge",
+     "The silence after which sessions ping, where the path bears less than the keepalive; else absent.",
+     .offset = FIELD(cloud, ping_every_ms), .kind = MS},
 };
 
 static const struct row source_rows[] = {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "core/base/bytes.h"
+#include "northbound/reach.h"
 
 #define TG_METRICS_MAX_BYTES    (16 * 1024 * 1024)
 #define TG_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -26,7 +27,9 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
-    uint64_t http_requests, uplink_changes;
+    uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
+    const char *clock_state;                               /* where the time is from */
+    int64_t network_up;                                    /* 1 or 0; NONE: not known */
     int64_t uplink_up, clock_offered, clock_difference_ms; /* 1 or 0; NONE: not known */
     bool complete;                                         /* set by tg_metrics_write() */
 };
@@ -44,6 +47,8 @@ struct tg_metrics_cloud {
     uint32_t sessions, online;
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+    uint64_t connects, connects_last_hour, failures[TG_FAILURES], outages;
+    int64_t out_ms, last_outage_ms, last_recovery_ms /* or NONE */, ping_every_ms /* or NONE */;
 };
 
 struct tg_metrics_source {

@@ -70,7 +70,7 @@ static void put_string(const char *text)
 static void head(const struct trial *t, const char *event, const char *where, int64_t wall_ms)
 {
     char stamp[TG_CLOCK_ISO8601_BYTES];
-    tg_clock_iso8601(wall_ms ? wall_ms : tg_clock_wall_ms(), stamp);
+    tg_clock_iso8601(wall_ms && !tg_stamp_is_boot(wall_ms) ? wall_ms : tg_clock_wall_ms(), stamp);
     if (!t->ask->json) {
         printf("%s %-8s %s", stamp, event, where);
         return;

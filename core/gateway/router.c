@@ -216,19 +216,21 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     struct tg_point_value *raw = r->values;
     struct tg_writer w = tg_writer_init(r->body, TG_SAMPLE_MAX_BYTES);
     int64_t now = tg_clock_mono_ms();
+    struct tg_router_moments m;
     uint64_t seq, id;
     uint32_t kept;
     bool urgent = false;
     int rc;
     TG_ASSERT(count > 0 && count <= TG_SAMPLE_MAX_VALUES);
     memcpy(raw, values, count * sizeof raw[0]); /* the offered values stay as they are for a second offer */
-    kept = filter(r, d, time_ms, raw, count, now);
+    m = tg_router_moments(r, time_ms, now);
+    kept = filter(r, d, m.steady_ms, raw, count, now);
     if (kept == 0) {
         keep_derived(r, d);
         d->filtered++;
         return TG_OK;
     }
-    tg_sample_begin(&w, time_ms, kept);
+    tg_sample_begin_at(&w, &m.sample, kept);
     for (uint32_t i = 0; i < kept; i++) {
         struct tg_named_value v = {tg_bytes_str(d->config->points[raw[i].point].name),
                                    (uint8_t)raw[i].quality, raw[i].value};
@@ -241,7 +243,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
                TG_SAMPLE_MAX_BYTES);
         return TG_OK;
     }
-    rc = (urgent ? tg_store_append_urgent : tg_store_append)(r->store, d->store_device, time_ms,
+    rc = (urgent ? tg_store_append_urgent : tg_store_append)(r->store, d->store_device, m.stored_ms,
                                                              tg_bytes(w.data, w.len), &seq, &id);
     if (rc == TG_EFULL || rc == TG_ENOMEM)
         return TG_EFULL;
@@ -259,7 +261,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     d->last_sample_ms = now;
     if (r->watcher_count)
         tell_watchers(r, d, seq, tg_bytes(w.data, w.len));
-    if (d->on_accepted)
+    if (d->on_accepted && m.sample.kind != TG_TIME_BOOT) /* they come with their wall time, to be sent */
         d->on_accepted(d, tg_bytes(w.data, w.len));
     return TG_OK;
 }

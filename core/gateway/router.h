@@ -90,7 +90,12 @@ void tg_router_use_options(struct tg_router_device *d, uint32_t point, const str
 /* The device's source runs (NULL: no more); intervals that a cloud has set are told to it. */
 void tg_router_attach_source(struct tg_router_device *d, struct tg_source_host *source);
 
-/* A sample of the device; TG_EFULL when the store has no room (nothing is counted: it is offered again). */
+/* The wall clock: wall time = monotonic time + offset_ms, valid from the first call on; until then samples are stamped since boot.
+ * `look` is called for a sample whose stamp does not fit it: the clock may have been set, and tg_router_clock() be called within. */
+void tg_router_clock(struct tg_router *r, int64_t offset_ms);
+void tg_router_on_odd_time(struct tg_router *r, void (*look)(void *user), void *user);
+
+/* A sample of the device, its stamp wall time or since boot (core/base/clock.h); TG_EFULL when the store has no room (nothing is counted: it is offered again). */
 int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t time_ms,
                      struct tg_point_value *values, uint32_t count) TG_CHECKED;
 void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_device_state state,

@@ -52,9 +52,21 @@ struct tg_router {
     enum tg_filter_verdict verdicts[TG_SAMPLE_MAX_VALUES];
     struct tg_derive_state derived[TG_DERIVE_MAX_POINTS];
     bool telling;
+    bool clock_valid;
+    int64_t clock_offset_ms; /* wall minus monotonic time, when valid */
+    void (*look)(void *user);
+    void *look_user;
     void (*closed)(void *user);
     void *closed_user;
 };
+
+/* router_time.c: the times of a sample with this stamp that is taken in `now` (monotonic). */
+struct tg_router_moments {
+    struct tg_sample_time sample;
+    int64_t stored_ms; /* for tg_store_append() */
+    int64_t steady_ms; /* of the stamp, on a clock that is not set between two samples */
+};
+struct tg_router_moments tg_router_moments(struct tg_router *r, int64_t stamp, int64_t now);
 
 /* router_points.c: d->points and d->derived; after a failure too they are freed by tg_router_free_points(). */
 int tg_router_build_points(struct tg_router_device *d, struct tg_error *err) TG_CHECKED;

@@ -95,6 +95,7 @@ static void go(struct tg_stream *s)
 void tg_stream_is_ready(struct tg_stream *s)
 {
     s->state = TG_STREAM_READY;
+    s->stats.ready = true;
     tg_deadline_set(&s->timer, INT64_MAX);
     s->cb.on_ready(s->user);
 }
@@ -156,7 +157,13 @@ static void process_tls(struct tg_stream *s, struct tg_bytes in)
         tg_stream_shake(s, in);
         return;
     }
+    bool is_http = tg_bytes_starts(in, "HTTP/");
     rc = tg_tls_stream_handshake(s->tls, &in, &err);
+    if (rc < 0 && is_http)
+        tg_error_set(
+            &err, TG_ETLS,
+            "%.120s does not speak TLS on this port: it answers HTTP, as a captive portal or a proxy does",
+            s->host);
     if (rc < 0)
         tg_stream_end(s, &err);
     else if (rc > 0)
@@ -201,6 +208,9 @@ static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
         tg_stream_layer_cut(s, what, uv_error == UV_EOF ? TG_EPROTO : code, err);
     else if (uv_error == UV_EOF)
         tg_error_set(err, TG_EEOF, "%.120s:%u closed the connection", s->host, s->o.port);
+    else if (uv_error == UV_ETIMEDOUT && s->stats.ready)
+        tg_error_set(err, code, "%.120s:%u does not answer any more: what was sent arrives nowhere", s->host,
+                     s->o.port);
     else
         tg_error_set(err, code, "%.120s:%u: %s%s", s->host, s->o.port, uv_strerror(uv_error),
                      s->state == TG_STREAM_HANDSHAKING ? " in the TLS handshake" : "");
@@ -277,6 +287,9 @@ static void on_connected(void *user, int fd, const struct tg_error *failure)
         tg_stream_end(s, &err);
         return;
     }
+    s->stats.connected = true;
+    if (s->o.user_timeout_ms)
+        tg_tcp_set_user_timeout(fd, s->o.user_timeout_ms);
     if (tg_tcp_stream_open(&s->tcp, s->loop, fd, QUEUE_LIMIT, &events, s, &err) < 0) {
         tg_stream_end(s, &err);
         return;
@@ -407,6 +420,17 @@ void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stat
         ret_stats->bytes_in = s->tcp.bytes_in;
         ret_stats->bytes_out = s->tcp.bytes_out;
     }
+}
+
+bool tg_stream_ends(const struct tg_stream *s, struct sockaddr_storage *ret_here,
+                    struct sockaddr_storage *ret_there)
+{
+    return s->stats.connected && !s->tcp_closing && tg_tcp_stream_ends(&s->tcp, ret_here, ret_there);
+}
+
+uint32_t tg_stream_unanswered(const struct tg_stream *s)
+{
+    return s->stats.connected && !s->tcp_closing ? tg_tcp_stream_unanswered(&s->tcp) : 0;
 }
 
 void tg_stream_close(struct tg_stream *s, uint32_t linger_ms, void (*closed)(void *user), void *user)

@@ -73,6 +73,8 @@ struct tg_stream_options {
     struct tg_tls_ticket *ticket;               /* NULL = no resumption */
     uint32_t connect_timeout_ms;   /* resolution, TCP and the proxy's answer together; default 10000 when 0 */
     uint32_t handshake_timeout_ms; /* TLS, and again the WebSocket's; default 10000 when 0 */
+    /* Data that the peer's TCP leaves unacknowledged for so long ends the connection; 0 = TG_TCP_USER_TIMEOUT_MS */
+    uint32_t user_timeout_ms;
     /* A protocol that the server has to agree to in TLS ("x-amzn-mqtt-ca" of AWS on port 443): TG_ETLS when it does
      * not. NULL = none is offered. */
     const char *alpn;
@@ -127,9 +129,15 @@ void tg_stream_hold(struct tg_stream *s, bool hold);
 struct tg_stream_stats {
     uint64_t bytes_in, bytes_out; /* on the wire, TLS included */
     bool resumed;
+    bool connected, ready; /* how far it came: TCP; everything */
     char version[12], cipher[48];
 };
 void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stats);
+/* Both ends of the connection that stands: the address here, and the peer's (a proxy's, where there is one). False: there is none (yet). */
+bool tg_stream_ends(const struct tg_stream *s, struct sockaddr_storage *ret_here,
+                    struct sockaddr_storage *ret_there);
+/* How often in a row TCP has sent data again without an answer; 0 = it is answered, or nothing is on its way. */
+uint32_t tg_stream_unanswered(const struct tg_stream *s);
 
 /* Ends the connection: queued bytes are flushed for at most `linger_ms`, then (a close frame,) close_notify and FIN. `closed`
  * (may be NULL) runs when the stream's memory is gone; no other callback comes after this call. */

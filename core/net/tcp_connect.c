@@ -142,19 +142,24 @@ static int move_up(int fd)
     return high;
 }
 
+void tg_tcp_set_user_timeout(int fd, uint32_t timeout_ms)
+{
+    const unsigned value = timeout_ms;
+    /* Not worth failing for: the deadlines above TCP stand as ever. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
+}
+
 /* Starts connecting; 0 or an errno. */
 static int start_socket(struct tg_tcp_connect *c, const struct sockaddr_storage *a)
 {
     const int one = 1;
-    const unsigned user_timeout = TG_TCP_USER_TIMEOUT_MS;
     socklen_t len = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     int fd = socket(a->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
     fd = move_up(fd);
-    /* Neither is worth failing for. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not worth failing for */
+    tg_tcp_set_user_timeout(fd, TG_TCP_USER_TIMEOUT_MS);
     if (connect(fd, (const struct sockaddr *)a, len) < 0 && errno != EINPROGRESS) {
         int failed = errno;
         close(fd);
@@ -311,7 +316,7 @@ static void on_time(void *user)
     char text[64];
     if (c->looking_up) {
         snprintf(text, sizeof text, "the name was not resolved within %u ms", c->timeout_ms);
-        report_error(c, TG_ETIMEOUT, text);
+        report_error(c, TG_EDNS, text);
         return;
     }
     if (!c->addresses) {

@@ -33,6 +33,9 @@ int tg_tcp_connect_start(struct tg_loop *loop, const char *host, uint16_t port, 
 /* `done` will not be called. */
 void tg_tcp_connect_cancel(struct tg_tcp_connect *c);
 
+/* Another limit than TG_TCP_USER_TIMEOUT_MS for a connected socket. */
+void tg_tcp_set_user_timeout(int fd, uint32_t timeout_ms);
+
 /* Tests only: instead of the system's resolver, this answers (on the loop thread, for names only). */
 typedef size_t (*tg_tcp_resolver_fn)(const char *host, struct sockaddr_storage *ret_addresses, size_t cap);
 void tg_tcp_connect_set_resolver(tg_tcp_resolver_fn resolver);

@@ -27,17 +27,20 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf
     *ret_buf = uv_buf_init((char *)s->loop->wire, TG_LOOP_WIRE_BYTES);
 }
 
+static bool look(const struct tg_tcp_stream *s, struct tcp_info *ret_info)
+{
+    socklen_t len = sizeof *ret_info;
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&s->handle, &fd) == 0 &&
+           getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret_info, &len) == 0;
+}
+
 /* A reset is reported once, by whichever call comes first; if that was a write, the next read says end of
  * file. The kernel's state tells the two apart: after the peer's FIN alone it is CLOSE_WAIT. */
 static bool was_reset(const struct tg_tcp_stream *s)
 {
     struct tcp_info info;
-    socklen_t len = sizeof info;
-    uv_os_fd_t fd;
-    if (uv_fileno((const uv_handle_t *)&s->handle, &fd) < 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-        return false;
-    return !s->finishing && info.tcpi_state == TCP_CLOSE;
+    return look(s, &info) && !s->finishing && info.tcpi_state == TCP_CLOSE;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -154,6 +157,20 @@ size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s)
         return 0;
     return s->waiting.len +
            (s->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&s->handle) : 0);
+}
+
+bool tg_tcp_stream_ends(const struct tg_tcp_stream *s, struct sockaddr_storage *ret_here,
+                        struct sockaddr_storage *ret_there)
+{
+    int here = sizeof *ret_here, there = sizeof *ret_there;
+    return s->open && !s->ended && uv_tcp_getsockname(&s->handle, (struct sockaddr *)ret_here, &here) == 0 &&
+           uv_tcp_getpeername(&s->handle, (struct sockaddr *)ret_there, &there) == 0;
+}
+
+uint32_t tg_tcp_stream_unanswered(const struct tg_tcp_stream *s)
+{
+    struct tcp_info info;
+    return s->open && !s->ended && look(s, &info) ? info.tcpi_backoff : 0;
 }
 
 void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold)

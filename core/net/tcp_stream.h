@@ -42,6 +42,11 @@ int tg_tcp_stream_open(struct tg_tcp_stream *s, struct tg_loop *loop, int fd, si
  * A broken socket shows in on_end. */
 int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes) TG_CHECKED;
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s);
+/* Both ends of it. False: it has ended. */
+bool tg_tcp_stream_ends(const struct tg_tcp_stream *s, struct sockaddr_storage *ret_here,
+                        struct sockaddr_storage *ret_there);
+/* How often in a row the kernel has sent the same data again (its timer's back-off). */
+uint32_t tg_tcp_stream_unanswered(const struct tg_tcp_stream *s);
 /* Stops and begins reading again; meanwhile the peer fills the kernel's buffers and then waits, and neither its end nor a
  * reset is noticed but by a write. */
 void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold);

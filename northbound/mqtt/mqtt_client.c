@@ -107,6 +107,7 @@ int tg_mqtt_client_connect(struct tg_mqtt_client *c, int64_t now_ms, const struc
         return r;
     c->state = TG_MQTT_CONNECTING;
     c->keepalive_s = connect->keepalive_s;
+    c->quiet_ms = c->survived_ms = 0;
     c->clean_session = connect->clean_session;
     c->session_present = false;
     c->connect_ms = c->last_out_ms = c->last_in_ms = now_ms;
@@ -252,6 +253,9 @@ static void note_arrival(struct tg_mqtt_client *c, int64_t now_ms, size_t len, b
     if (len <= c->partial_bytes)
         return;
     c->last_in_ms = now_ms;
+    if (c->quiet_ms > c->survived_ms)
+        c->survived_ms = c->quiet_ms;
+    c->quiet_ms = 0;
     if (partial) {
         c->partial_bytes = len;
         c->ping_ms = now_ms;
@@ -296,11 +300,19 @@ uint16_t tg_mqtt_client_in_flight(const struct tg_mqtt_client *c)
     return c->inflight.count;
 }
 
+static void note_departure(struct tg_mqtt_client *c, int64_t now_ms)
+{
+    int64_t quiet = now_ms - (c->last_out_ms > c->last_in_ms ? c->last_out_ms : c->last_in_ms);
+    if (quiet >= TG_MQTT_QUIET_MS && c->quiet_ms == 0)
+        c->quiet_ms = quiet;
+    c->last_out_ms = now_ms;
+}
+
 /* After a packet other than PINGREQ was tried: notes the sending, or the flaw. */
 static int sent(struct tg_mqtt_client *c, int64_t now_ms, int r, const char *what, const char *flaw)
 {
     if (r == 0) {
-        c->last_out_ms = now_ms;
+        note_departure(c, now_ms);
         c->ping_blocked = false;
     } else if (r == TG_EINVAL || r == TG_ETOOBIG) {
         set_reason(c, what, flaw ? flaw : "packet larger than the limit");
@@ -443,7 +455,8 @@ static int64_t ping_due(const struct tg_mqtt_client *c)
 {
     int64_t margin = earlier(keepalive_ms(c) / 4, PING_MARGIN_MAX_MS);
     int64_t silent_since = c->ping_outstanding ? c->last_out_ms : earlier(c->last_out_ms, c->last_in_ms);
-    return silent_since + keepalive_ms(c) - margin;
+    int64_t interval = keepalive_ms(c) - margin;
+    return silent_since + (c->ping_every_ms ? earlier(c->ping_every_ms, interval) : interval);
 }
 
 static int64_t ping_timeout_ms(const struct tg_mqtt_client *c)
@@ -465,7 +478,7 @@ static int write_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer
     if (rc < 0)
         return rc;
     c->pings++;
-    c->last_out_ms = now_ms;
+    note_departure(c, now_ms);
     if (!c->ping_outstanding)
         c->ping_ms = now_ms;
     c->ping_outstanding = true;
@@ -492,6 +505,11 @@ int tg_mqtt_client_tick(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writ
         return 0;
     c->ping_blocked = write_ping(c, now_ms, out) < 0;
     return 0;
+}
+
+void tg_mqtt_client_ping_every(struct tg_mqtt_client *c, int64_t interval_ms)
+{
+    c->ping_every_ms = interval_ms;
 }
 
 int tg_mqtt_client_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out)

@@ -17,7 +17,8 @@
  *     IDLE         none                                                –
  *     CONNECTING   connack_timeout_ms after CONNECT                    CLOSED, TG_ETIMEOUT
  *     CONNECTED    PINGREQ: shortly before 1 × keepalive after         PINGREQ is written
- *                    the last byte sent or received
+ *                    the last byte sent or received, or sooner
+ *                    (tg_mqtt_client_ping_every())
  *                  PINGRESP: min(ping_timeout_ms, keepalive / 2)       CLOSED, TG_ETIMEOUT
  *                    after PINGREQ
  *                  ack_timeout_ms after the oldest publish's turn to   CLOSED, TG_ETIMEOUT
@@ -56,6 +57,7 @@
 #include "northbound/mqtt/mqtt_packet.h"
 
 #define TG_MQTT_MAX_UNACKED_IN 32
+#define TG_MQTT_QUIET_MS       5000 /* a silence of less is none */
 
 enum tg_mqtt_state { TG_MQTT_IDLE, TG_MQTT_CONNECTING, TG_MQTT_CONNECTED, TG_MQTT_CLOSED };
 
@@ -101,6 +103,11 @@ struct tg_mqtt_client {
         barrier; /* PINGREQs written and PINGRESPs received on this connection (the n-th answers the n-th);
                                        which of them is the barrier's */
     int64_t connect_ms, last_out_ms, last_in_ms, ping_ms;
+    int64_t ping_every_ms; /* PINGREQ after so much silence; 0 = as the keepalive says */
+    int64_t
+        quiet_ms; /* how long it was silent in both directions before what is unanswered now; 0 = not for TG_MQTT_QUIET_MS.
+                                       Stays after CLOSED */
+    int64_t survived_ms;  /* the longest such silence of this connection that was followed by an answer */
     size_t partial_bytes; /* of the packet that is arriving */
     uint8_t sub_count;    /* filters of the outstanding SUBSCRIBE (inflight.reserved_id) */
     uint8_t sub_qos[TG_MQTT_MAX_FILTERS];
@@ -185,6 +192,10 @@ int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_w
 /* Writes a PINGREQ now unless one is outstanding: whoever doubts the connection need not wait for the keepalive. Its PINGRESP is
  * waited for as ever. TG_EFULL: a later tick writes it; TG_ESTATE. */
 int tg_mqtt_client_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
+
+/* From now on PINGREQ goes after so much silence, if that is sooner than the keepalive wants it; 0 = as the keepalive wants it. Holds for
+ * later connections too. */
+void tg_mqtt_client_ping_every(struct tg_mqtt_client *c, int64_t interval_ms);
 
 /* Time-driven work: PINGREQ, timeouts. 0, or TG_ETIMEOUT: close the transport (reason says
  * which timeout). Call at tg_mqtt_client_deadline() at the latest; INT64_MAX = nothing is due. A PINGREQ that

@@ -22,9 +22,15 @@ static void wipe_head(struct tg_pubsub_core *c)
         explicit_bzero(c->request.data, TG_PUBSUB_HEAD_ROOM);
 }
 
-bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t wall_s)
+bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t now_s)
 {
-    return c->token[0] && wall_s < c->token_until_s;
+    return c->token[0] && now_s < c->token_until_s;
+}
+
+void tg_pubsub_core_token_ends(struct tg_pubsub_core *c, int64_t until_s)
+{
+    if (until_s < c->token_until_s)
+        c->token_until_s = until_s;
 }
 
 void tg_pubsub_core_forget_token(struct tg_pubsub_core *c)
@@ -152,13 +158,13 @@ static struct tg_bytes make_request(struct tg_pubsub_core *c)
     return tg_bytes(body - w.len, w.len + body_len);
 }
 
-enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms, int64_t wall_s,
+enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms, int64_t now_s,
                                         struct tg_bytes *ret_bytes)
 {
     if (!c->connected || c->sent || c->messages == 0 || now_ms < c->resume_ms)
         return TG_PUBSUB_NOTHING;
     c->resume_ms = 0;
-    if (c->o.authorize && !tg_pubsub_core_has_token(c, wall_s))
+    if (c->o.authorize && !tg_pubsub_core_has_token(c, now_s))
         return TG_PUBSUB_TOKEN;
     c->sent = true;
     c->reply_due_ms = now_ms + c->o.reply_timeout_ms;
@@ -184,11 +190,15 @@ static void pause_until(struct tg_pubsub_core *c, int64_t now_ms, uint32_t rando
     struct tg_bytes value;
     uint32_t seconds = 0;
     e->outcome = TG_PUBSUB_PAUSED;
+    int64_t top = tg_backoff_top(&c->o.backoff);
     e->wait_ms = tg_backoff_next(&c->o.backoff, random);
+    if (c->http.status == 429 ||
+        c->http.status == 503) /* never soon by chance: the other side has had enough */
+        e->wait_ms = (e->wait_ms + top) / 2;
     if (tg_http_response_header(&c->http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds)) {
         seconds = seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S;
-        if (e->wait_ms < (int64_t)seconds * 1000)
-            e->wait_ms = (int64_t)seconds * 1000;
+        if (e->wait_ms < (int64_t)seconds * 1000) /* and up to a tenth more: others were told the same time */
+            e->wait_ms = (int64_t)seconds * 1000 + (int64_t)((uint64_t)seconds * 100 * random >> 32);
     }
     c->resume_ms = now_ms + e->wait_ms;
 }

@@ -69,7 +69,7 @@ struct tg_pubsub_core {
     bool connected, sent;
     bool served;           /* this connection has brought an answer */
     bool token_is_fresh;   /* it was made because another one had been refused */
-    int64_t token_until_s; /* a new one is wanted from then on */
+    int64_t token_until_s; /* a new one is wanted from then on; monotonic */
     int64_t resume_ms, reply_due_ms;
     uint32_t messages;        /* of the batch; 0 = there is none */
     struct tg_buffer request; /* HEAD_ROOM bytes, then the body */
@@ -98,15 +98,17 @@ void tg_pubsub_core_batch_drop(struct tg_pubsub_core *c);
 void tg_pubsub_core_connected(struct tg_pubsub_core *c);
 /* It is gone, for whatever reason. */
 void tg_pubsub_core_closed(struct tg_pubsub_core *c);
-/* A bearer token, copied; a new one is asked for from until_s (Unix time) on. TG_ETOOBIG; TG_EINVAL for characters that no token
+/* A bearer token, copied; a new one is asked for from until_s on, on the clock of now_s below, which is never set. TG_ETOOBIG; TG_EINVAL for characters that no token
  * has. */
 int tg_pubsub_core_token(struct tg_pubsub_core *c, struct tg_bytes token, int64_t until_s) TG_CHECKED;
-bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t wall_s);
+bool tg_pubsub_core_has_token(const struct tg_pubsub_core *c, int64_t now_s);
+/* A new one is asked for at until_s at the latest: the present one was made by a wrong time. */
+void tg_pubsub_core_token_ends(struct tg_pubsub_core *c, int64_t until_s);
 /* It is of a key that is not used any more. */
 void tg_pubsub_core_forget_token(struct tg_pubsub_core *c);
 /* What is to be done now; after every event and at the deadline. *ret_bytes (views of the core's memory, with the token: not to be
  * logged) holds until the next call. */
-enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms, int64_t wall_s,
+enum tg_pubsub_send tg_pubsub_core_send(struct tg_pubsub_core *c, int64_t now_ms, int64_t now_s,
                                         struct tg_bytes *ret_bytes);
 /* Bytes from the server. After FAILED nothing more may be given until tg_pubsub_core_connected(). */
 void tg_pubsub_core_data(struct tg_pubsub_core *c, int64_t now_ms, uint32_t random, struct tg_bytes data,

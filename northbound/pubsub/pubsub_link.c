@@ -69,6 +69,12 @@ static void lost(struct tg_link *l)
     p->pace_due_ms = INT64_MAX;
 }
 
+/* The next request but a few has a token of the new time; until then the cloud takes the present one, or says that it does not. */
+static void clock_set(struct tg_link *l, int64_t now_ms)
+{
+    tg_pubsub_core_token_ends(&of(l)->core, (now_ms + l->credential_life_ms / 16) / 1000);
+}
+
 static void goodbye(struct tg_link *l)
 {
     (void)l; /* HTTP has no last words */
@@ -219,7 +225,7 @@ static bool pump(struct tg_link *l, int64_t now_ms)
     }
     if (!batch_of(l) && !build(l, now_ms))
         return false;
-    switch (tg_pubsub_core_send(&p->core, now_ms, tg_clock_wall_ms() / 1000, &bytes)) {
+    switch (tg_pubsub_core_send(&p->core, now_ms, now_ms / 1000, &bytes)) {
     case TG_PUBSUB_NOTHING:
         return true;
     case TG_PUBSUB_TOKEN:
@@ -240,6 +246,8 @@ static void tell_pause(struct tg_link *l, const struct tg_pubsub_event *e)
 {
     struct tg_pubsub_link *p = of(l);
     int64_t now = tg_clock_mono_ms();
+    if (p->core.http.status == 429 || p->core.http.status == 503)
+        tg_link_reach_throttled(l);
     bool told = strcmp(p->told, e->text) == 0 && now - p->told_ms < TELL_AGAIN_MS;
     if (!told) {
         snprintf(p->told, sizeof p->told, "%s", e->text);
@@ -333,5 +341,6 @@ const struct tg_link_protocol tg_link_pubsub = {
     .tick = tick,
     .goodbye = goodbye,
     .lost = lost,
+    .clock_set = clock_set,
     .identity = "service account",
 };

@@ -53,9 +53,24 @@ static void token_came(struct tg_link *l)
 /* Three quarters of its life: a request that is under way when it ends is still taken. */
 static int give_token(struct tg_link *l, const char *token, int64_t life_s)
 {
-    int64_t wall_s = tg_clock_wall_ms() / 1000;
-    l->credential_expires_s = wall_s + life_s;
-    return tg_pubsub_core_token(&of(l)->core, tg_bytes_str(token), wall_s + (life_s * 3 + 3) / 4);
+    l->credential_expires_s = tg_clock_wall_ms() / 1000 + life_s;
+    l->credential_life_ms = life_s * 1000;
+    return tg_pubsub_core_token(&of(l)->core, tg_bytes_str(token),
+                                tg_clock_mono_ms() / 1000 + (life_s * 3 + 3) / 4);
+}
+
+/* A token service that has had enough may say for how long. */
+static void look_for_pause(struct tg_link *l)
+{
+    const struct tg_http_response *http = &of(l)->token_http;
+    struct tg_bytes value;
+    uint32_t seconds = 0;
+    if (http->status != 429 && http->status != 503)
+        return;
+    l->failed_as = TG_FAILURE_THROTTLED;
+    if (tg_http_response_header(http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds))
+        l->wait_at_least_ms =
+            (int64_t)(seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S) * 1000;
 }
 
 static void token_answered(struct tg_link *l)
@@ -72,8 +87,10 @@ static void token_answered(struct tg_link *l)
     explicit_bzero(token, sizeof token);
     if (rc == TG_OK)
         token_came(l);
-    else
+    else {
+        look_for_pause(l);
         token_failed(l, retry, err.text);
+    }
 }
 
 static void on_token_ready(void *user)
@@ -231,8 +248,7 @@ void tg_pubsub_token_login(struct tg_link *l)
     }
     tg_pubsub_core_connected(&of(l)->core);
     tg_link_set_state(l, TG_SESSION_LOGIN);
-    if (auth_of(l) == TG_PUBSUB_AUTH_NONE ||
-        tg_pubsub_core_has_token(&of(l)->core, tg_clock_wall_ms() / 1000)) {
+    if (auth_of(l) == TG_PUBSUB_AUTH_NONE || tg_pubsub_core_has_token(&of(l)->core, now / 1000)) {
         token_came(l);
         return;
     }

@@ -3,7 +3,7 @@ add_library(tg_test_parts STATIC
   support/host_model.c support/talk_rig.c support/plugins/levers.c
   "${CMAKE_SOURCE_DIR}/core/gateway/router.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_points.c"
   "${CMAKE_SOURCE_DIR}/core/gateway/router_command.c"
-  "${CMAKE_SOURCE_DIR}/core/gateway/router_set.c"
+  "${CMAKE_SOURCE_DIR}/core/gateway/router_set.c" "${CMAKE_SOURCE_DIR}/core/gateway/router_time.c"
   "${CMAKE_SOURCE_DIR}/config/config_fingerprint.c" "${CMAKE_SOURCE_DIR}/core/gateway/control.c"
   "${CMAKE_SOURCE_DIR}/core/gateway/control_client.c")
 target_include_directories(tg_test_parts PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bench - speed and size of the whole gateway, each as a ratio or figure measured in one run on this machine.
 
-Prints the table of docs/benchmarks.md. Everything runs on loopback against Debian's mosquitto with TLS. Pacing uses the
-gateway's own status; nothing is extrapolated.   bench.py [NAME …] runs only the named lines.
+    bench.py [NAME …]            the lines of docs/benchmarks.md; a run of all of them sets the page's table
+    bench.py --peers [WORK …]    the same work done by what a user would pick instead (peers.py); likewise
+    --json FILE                  keeps what was found
+    --compare FILE               shows which ratios and counts differ from an earlier run's FILE
+    --page FILE                  only sets the page's tables, from FILE
+
+Everything runs on loopback against Debian's mosquitto with TLS. Pacing uses the gateway's own status; nothing is extrapolated.
 """
-import datetime
+import argparse
 import json
 import os
 import resource
@@ -13,151 +18,15 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
-from harness import BUILD, PYTHON, PEERS, Stage, accepts, free_port, wait_until  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import results  # noqa: E402
+from drain_rig import drain_latency  # noqa: E402
+from results import line  # noqa: E402
+from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
+from harness import BUILD, Stage, wait_until  # noqa: E402  (found by rig)
 
-TIDEGATE = os.path.join(BUILD, "tidegate")
-BENCH = os.path.join(BUILD, "tests")
 BENCH_FILE = os.path.abspath(__file__)
 PAYLOAD_BYTES = 200
-rows = []
-
-
-def line(what, reach, got, ok):
-    rows.append((what, reach, got, ok))
-    print(f"{'ok ' if ok else 'NOT'}  {what:<74} {reach:<22} {got}", flush=True)
-
-
-class Broker:
-    """mosquitto as it comes, with TLS; no persistence, queues unlimited. `keys`: its session tickets outlive a restart."""
-
-    def __init__(self, stage, port=None, keys=False):
-        self.stage, self.port = stage, port or free_port()
-        self.env = {"LD_PRELOAD": os.path.join(BUILD, "peers", "ticket_keys.so")} if keys else None
-        self.pki = stage.path("pki")
-        if not os.path.exists(os.path.join(self.pki, "ca.pem")):
-            subprocess.run([PYTHON, os.path.join(PEERS, "pki.py"), self.pki, "x=sas"], check=True, stdout=subprocess.DEVNULL)
-        self.ca = os.path.join(self.pki, "ca.pem")
-        self.start()
-
-    def start(self):
-        config = self.stage.write("mosquitto.conf", "\n".join([
-            f"listener {self.port} 127.0.0.1", f"cafile {self.ca}", f"certfile {self.pki}/server.pem",
-            f"keyfile {self.pki}/server.key", "allow_anonymous true", "persistence false", "max_inflight_messages 0",
-            "max_queued_messages 0", "set_tcp_nodelay true", "log_type error", "user root", ""]))
-        self.process = self.stage.process("mosquitto", "/usr/sbin/mosquitto", "-c", config, env=self.env)
-        wait_until(lambda: accepts(self.port), 10, "mosquitto")
-
-    def stop(self):
-        self.process.stop()
-
-
-class Gateway:
-    def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
-                 limit="4GiB", rate=1000, drain="in-order"):
-        self.stage, self.dir = stage, stage.path(name)
-        os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
-        self.socket = os.path.join(self.dir, "s")
-        text = f"""gateway: {{name: bench, state_dir: state, control_socket: s, log: {{level: warn}}}}
-outbox: {{durability: {durability}, commit_interval: {commit}, limit: {limit}, drain: {drain}}}
-clouds:
-  - {{name: hub, type: mqtt, host: localhost, port: {port}, ca_file: "{ca}", max_in_flight: {in_flight}, batch: {batch},
-     max_connects_per_second: {rate}, min_backoff: 100ms, max_backoff: 500ms, command_topic: ""}}
-sources:
-"""
-        text += devices if devices else "  []\n"
-        self.config = os.path.join(self.dir, "tidegate.yaml")
-        with open(self.config, "w", encoding="utf-8") as file:
-            file.write(text)
-        self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self.process = stage.process("tidegate", TIDEGATE, "run", "-c", self.config)
-        wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")
-        if not self.process.running:
-            raise AssertionError(self.process.report())
-
-    def try_status(self):
-        done = subprocess.run([TIDEGATE, "status", "--json", "--socket", self.socket], capture_output=True, check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else None
-
-    def status(self):
-        return self.try_status() or sys.exit(self.process.report())
-
-    def acked(self):
-        return sum(c["acked_samples"] for c in self.status()["clouds"])
-
-    def pending(self):
-        return sum(c["pending"] for d in self.status()["devices"] for c in d["clouds"])
-
-    def online(self):
-        return sum(c["online"] for c in self.status()["clouds"])
-
-    def all_online(self, count):
-        """Its descriptors are looked at first: status of a thousand devices costs it CPU that is being measured."""
-        return len(os.listdir(f"/proc/{self.process.child.pid}/fd")) > count and self.online() == count
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.child.pid}/stat", encoding="ascii") as file:
-            times = file.read().rsplit(")", 1)[1].split()
-        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident(self):
-        with open(f"/proc/{self.process.child.pid}/smaps_rollup", encoding="ascii") as file:
-            return next(int(text.split()[1]) * 1024 for text in file if text.startswith("Rss:"))
-
-
-def flood(count=0, points=4, ident="flood", extra=""):
-    return f"""  - name: {ident}
-    plugin: simulator
-    devices:
-      - id: {ident}
-        clouds: [hub]
-        settings: {{flood: true, count: {count}{extra}}}
-        points: [{', '.join(f'{{name: point{i}, signal: random, low: 100, high: 999}}' for i in range(points))}]
-"""
-
-
-def pause(seconds):
-    """Lets the measured thing run on."""
-    begin = time.monotonic()
-    wait_until(lambda: time.monotonic() - begin >= seconds, seconds + 5, "the measurement")
-
-
-def sustained(stage, broker, name, rates, batch, points):
-    """The highest of the rates at which what is acknowledged keeps up with what comes in, as measured; 0 when none does."""
-    for rate in rates:
-        ident = f"{name}-{rate:.0f}"
-        source = flood(points=points).replace("flood: true", f"rate: {rate:.0f}")
-        gateway = Gateway(stage, ident, broker.port, broker.ca, source, batch)
-        wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
-        pause(2)
-        begin, first, behind = time.monotonic(), gateway.acked(), gateway.pending()
-        pause(6)
-        last, end, still = gateway.acked(), time.monotonic(), gateway.pending()
-        size = body_bytes(gateway)
-        gateway.process.stop(30)
-        got = (last - first) / (end - begin)
-        # Waiting for half a second of samples is the pipeline; a second look that finds more is a backlog that grows.
-        if got >= 0.97 * rate and still < max(behind * 1.5, 0.5 * rate):
-            return got, size
-        print(f"     ({name}: {rate:,.0f}/s offered, {got:,.0f}/s acknowledged, {still:,} waiting)", flush=True)
-    return 0, 0
-
-
-def steady_rate(gateway, seconds, warm_up):
-    """Acknowledged samples per second between two looks, after the first warm_up seconds."""
-    wait_until(lambda: gateway.acked() > 0, 20, "the first acknowledgement")
-    pause(warm_up)
-    begin, first = time.monotonic(), gateway.acked()
-    pause(seconds)
-    last, end = gateway.acked(), time.monotonic()
-    return (last - first) / (end - begin)
-
-
-def body_bytes(gateway):
-    done = subprocess.run([TIDEGATE, "outbox", "export", "--dir", os.path.join(gateway.dir, "state")], capture_output=True,
-                          check=False)
-    first = done.stdout.split(b"\n", 1)[0]
-    return len(json.dumps(json.loads(first)["sample"], separators=(",", ":"))) if first else 0
 
 
 def bench_single():
@@ -174,8 +43,8 @@ def bench_single():
                                "{max_samples: 1}", 8)
         yard = (before + bare()) / 2
         ratio = rate / yard
-        line(f"QoS 1, TLS, full, one sample of {size} B a message / bare libmosquitto {PAYLOAD_BYTES} B", ">= 0.5 (try 0.8)",
-             f"{ratio:.2f}  ({rate:,.0f}/s of {yard:,.0f}/s)", ratio >= 0.5)
+        line(f"QoS 1, TLS, full, one sample of {size} B a message / bare libmosquitto {PAYLOAD_BYTES} B", ">= 0.8",
+             f"{ratio:.2f}  ({rate:,.0f}/s of {yard:,.0f}/s)", ratio >= 0.8, ratio=ratio)
 
 
 def bench_batched():
@@ -266,7 +135,8 @@ def bench_sessions():
         line(f"{count:,} sessions online, from exec (back after an outage; bare wolfSSL)", "<= 5 s",
              f"{took:.1f} s ({back:.1f} s; {best:.1f} s)", took <= 5)
         line("connects per CPU second, start included / bare wolfSSL clients, 8 at a time", ">= 0.5",
-             f"{count / cpu / yard:.2f}  ({count / cpu:,.0f} of {yard:,.0f}; resumed {count / busy:,.0f})", count / cpu / yard >= 0.5)
+             f"{count / cpu / yard:.2f}  ({count / cpu:,.0f} of {yard:,.0f}; resumed {count / busy:,.0f})", count / cpu / yard >= 0.5,
+             ratio=count / cpu / yard)
         line("resident memory per new session, everything included (a bare wolfSSL client)", "<= 60 KB",
              f"{new / 1024:.1f} KB ({before['kb_each']:.1f} KB)", new <= 60 * 1024)
         line(f"resident memory per resumed session ({resumed:,} of {count:,} resumed)", "<= 40 KB", f"{again / 1024:.1f} KB",
@@ -301,57 +171,6 @@ def bench_backlog():
         line("draining it, 20 samples a message", ">= 50,000 /s", f"{rate:,.0f} samples/s", rate >= 50000)
 
 
-def fresh_latencies(path, first_fresh):
-    """Of the samples from first_fresh[device] on: from their moment to their arrival at the subscriber, in ms, and the moment of arrival in s;
-    and when the last sample of the backlog arrived."""
-    fresh, backlog_end, backlog = [], 0.0, 0
-    with open(path, encoding="utf-8") as file:
-        for text in file:
-            stamp, topic, payload = text.rstrip("\n").split(" ", 2)
-            device, came = next(part for part in topic.split("/") if part in first_fresh), float(stamp)
-            body = json.loads(payload)
-            for sample in body if isinstance(body, list) else [body]:
-                if sample["seq"] >= first_fresh[device]:
-                    taken = datetime.datetime.fromisoformat(sample["ts"].replace("Z", "+00:00")).timestamp()
-                    fresh.append((came, (came - taken) * 1000))
-                else:
-                    backlog, backlog_end = backlog + 1, max(backlog_end, came)
-    return fresh, backlog, backlog_end
-
-
-def drain_latency(drain, count=1000000, devices=10):
-    """What devices with a backlog of `count` samples send while it drains. Measured behind the broker, by a subscriber of other origin."""
-    names = [f"d{i}" for i in range(devices)]
-
-    def source(settings):
-        return "  - name: field\n    plugin: simulator\n    devices:\n" + "".join(
-            f"      - {{id: {name}, clouds: [hub], settings: {{{settings}}}, points: [{{name: a, signal: sine}}, {{name: b, signal: random}}]}}\n"
-            for name in names)
-    with Stage() as stage:
-        broker = Broker(stage)
-        broker.stop()
-        batch = "{max_samples: 20, max_bytes: 16000, max_delay: 50ms}"
-        filler = Gateway(stage, "drain", broker.port, broker.ca, source(f"flood: true, count: {count // devices}"), batch)
-        wait_until(lambda: filler.status()["outbox"]["rows"] >= count, 120, "a backlog")
-        filler.process.stop(30)
-        broker.start()
-        path = stage.path("arrivals")
-        with open(path, "wb") as output:
-            subscriber = subprocess.Popen(["/usr/bin/mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "--cafile", broker.ca, "--insecure", "-t", "#",
-                                           "-q", "1", "-F", "%U %t %p"], stdout=output)
-        try:
-            pause(1)
-            gateway = Gateway(stage, "drain", broker.port, broker.ca, source(f"rate: {1000 // devices}"), batch, commit="20ms", drain=drain)
-            wait_until(lambda: gateway.pending() < 1000, 300, "the backlog to drain")
-            pause(1)
-            gateway.process.stop(30)
-            pause(1)
-        finally:
-            subscriber.terminate()
-            subscriber.wait(30)
-        return fresh_latencies(path, {name: count // devices + 1 for name in names})
-
-
 def bench_drain_latency():
     fresh, backlog, end = drain_latency("fair")
     latencies = sorted(ms for came, ms in fresh if came <= end)
@@ -369,7 +188,7 @@ def bench_modbus():
                           env={**os.environ, "TIDEGATE_BUILD": BUILD})
     result = json.loads(done.stdout.splitlines()[-1])
     line("Modbus TCP through the plugin, 1,000 registers of a unit / bare libmodbus loop", ">= 0.8",
-         f"{result['ratio']:.2f}  ({result['plugin_registers_per_second']:,.0f} registers/s)", result["ratio"] >= 0.8)
+         f"{result['ratio']:.2f}  ({result['plugin_registers_per_second']:,.0f} registers/s)", result["ratio"] >= 0.8, ratio=result["ratio"])
 
 
 def modbus_source(name, settings, units, points):
@@ -406,7 +225,7 @@ def bench_modbus_units():
         rounds = (after["requests"] - before["requests"]) / 8
         line(f"Modbus TCP, 10 units x 1,000 registers every second, {rounds:.0f} rounds in {took:.0f} s: missed; CPU, delivery included",
              "0; <= 2 % of a core", f"{missed}; {100 * cpu / took:.1f} %  (worst cycle {after['bus']['worst_cycle_ms']} ms)",
-             missed == 0 and cpu / took <= 0.02)
+             missed == 0 and cpu / took <= 0.02, count=missed)
 
 
 def bench_modbus_paced():
@@ -426,7 +245,7 @@ def bench_modbus_paced():
             gateway.process.stop(30)
     ratio = counts[0] / counts[1]
     line("RTU at a true 9600 baud, pace of two units beside a dead one / without it, first 40 s", ">= 0.9",
-         f"{ratio:.2f}  ({counts[0]} of {counts[1]} reads)", ratio >= 0.9)
+         f"{ratio:.2f}  ({counts[0]} of {counts[1]} reads)", ratio >= 0.9, ratio=ratio)
 
 
 def bench_at():
@@ -435,7 +254,8 @@ def bench_at():
         result = json.loads(done.stdout.splitlines()[-1])
         line(f"AT: 100,000 numbered commands on a pty, URCs in between, {how}", ">= 100 /s, 0 mismatches",
              f"{result['per_second']:,.0f} exchanges/s, {result['mismatches']} mismatches",
-             done.returncode == 0 and result["mismatches"] == 0 and result["per_second"] >= 100)
+             done.returncode == 0 and result["mismatches"] == 0 and result["per_second"] >= 100,
+             count=result["mismatches"])
 
 
 def bench_isolation():
@@ -445,7 +265,7 @@ def bench_isolation():
     got = json.loads(out.stdout)
     ratio = got["isolated_per_second"] / got["in_process_per_second"]
     line("samples through an isolated plugin / in-process", ">= 0.3",
-         f"{ratio:.2f}  ({got['isolated_per_second']:,}/s of {got['in_process_per_second']:,}/s)", ratio >= 0.3)
+         f"{ratio:.2f}  ({got['isolated_per_second']:,}/s of {got['in_process_per_second']:,}/s)", ratio >= 0.3, ratio=ratio)
     line("crash of an isolated plugin -> open again, worst of 5", "<= 1000 ms", f"{got['restart_ms']} ms", got["restart_ms"] <= 1000)
     line("largest gap of another source meanwhile, in periods of 20 ms", "<= 2", f"{got['gap_periods']:.2f}", got["gap_periods"] <= 2)
 
@@ -463,26 +283,48 @@ def bench_start():
     line("start to first sample accepted, worst of 5", "<= 300 ms", f"{best:.0f} ms", best <= 300)
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = next((text.split(":", 1)[1].strip() for text in file if text.startswith("model name")), "?")
-    with open("/proc/meminfo", encoding="ascii") as file:
-        memory = int(file.readline().split()[1]) / 1048576
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {os.uname().sysname} {os.uname().release}"
+def chosen(wanted, there):
+    unknown = [name for name in wanted if name not in there]
+    if unknown:
+        sys.exit(f"bench: unknown {', '.join(unknown)}; there are {', '.join(there)}")
+    return wanted or list(there)
 
 
 def main():
-    benches = {name[6:]: call for name, call in globals().items() if name.startswith("bench_")}
-    wanted = [name for name in sys.argv[1:] if not name.startswith("-")] or list(benches)
-    unknown = [name for name in wanted if name not in benches]
-    if unknown:
-        print(f"bench: unknown {', '.join(unknown)}; there are {', '.join(benches)}", file=sys.stderr)
-        return 2
-    print(f"machine: {machine()}; broker, peers and gateway share it\n", flush=True)
-    for name in wanted:
-        benches[name]()
-    missed = sum(not row[3] for row in rows)
-    print(f"\n{len(rows) - missed} of {len(rows)} lines reached")
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="*")
+    parser.add_argument("--peers", action="store_true")
+    for option in ("--json", "--compare", "--page"):
+        parser.add_argument(option, metavar="FILE")
+    words = parser.parse_args()
+    if words.page:
+        results.write_page(results.load(words.page))
+        return 0
+    before = results.load(words.compare) if words.compare else None  # a file that is not there is said before the run
+    busy = os.getloadavg()[0]
+    if words.peers:
+        import peers
+        calls = peers.WORKS
+    else:
+        calls = {name[6:]: call for name, call in globals().items() if name.startswith("bench_")}
+    names = chosen(words.name, calls)
+    print(f"machine: {results.machine()}; broker, peers and gateway share it\n", flush=True)
+    for name in names:
+        results.begin("peers" if words.peers else name)
+        calls[name]()
+    found = results.document(busy)
+    if words.json:
+        results.save(words.json, found)
+    if words.peers:
+        peers.show()
+    missed = sum(not row["ok"] for row in found["lines"])
+    print(f"\n{len(found['lines']) - missed} of {len(found['lines'])} lines reached")
+    if before:
+        print(f"\nagainst {before['date']}, {before['commit']}:")
+        print("\n".join(results.differences(before, found)) or "no ratio beyond its spread, no count, no verdict changed")
+    if not words.name:
+        results.write_page(found)
+        print(f"set: {os.path.relpath(results.PAGE)}")
     return 1 if missed else 0
 
 

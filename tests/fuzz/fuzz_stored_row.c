@@ -17,6 +17,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Given its wall time it reads the same, and is not larger than the store has made room for. */
+static void check_restamp(const uint8_t *data, size_t size)
+{
+    static uint8_t memory[TG_SAMPLE_MAX_BYTES + 16];
+    static const struct tg_sample_time wall = {.kind = TG_TIME_ESTIMATED, .ms = 1900000000000};
+    struct tg_writer w = tg_writer_init(memory, sizeof memory);
+    struct tg_sample_reader r;
+    CHECK(tg_sample_restamp(tg_bytes(data, size), &wall, &w) == TG_OK && !w.failed);
+    CHECK(tg_sample_reader_init(&r, tg_bytes(memory, w.len)) == TG_OK);
+    CHECK(r.time == TG_TIME_ESTIMATED && r.boot == 0 && r.time_ms == wall.ms);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t memory[2 * TG_SAMPLE_MAX_BYTES];
@@ -39,11 +51,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc != 0 && n < r.count)
         return 0;
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
-    tg_sample_begin(&w, r.time_ms, n);
+    struct tg_sample_time time = {r.time, r.boot, r.time_ms};
+    CHECK((time.kind == TG_TIME_BOOT) == (time.boot != 0));
+    CHECK(tg_sample_is_unstamped(tg_bytes(data, size)) == (time.kind == TG_TIME_BOOT));
+    tg_sample_begin_at(&w, &time, n);
     for (uint32_t i = 0; i < n; i++)
         tg_sample_value(&w, &values[i]);
     CHECK(!w.failed);
     CHECK(tg_sample_reader_init(&r, tg_bytes(memory, w.len)) == TG_OK);
+    CHECK(r.time == time.kind && r.boot == time.boot && r.time_ms == time.ms);
+    check_restamp(data, size);
     for (uint32_t i = 0; i < n; i++) {
         CHECK(tg_sample_reader_next(&r, &again) == 1);
         CHECK(tg_bytes_eq(again.name, values[i].name));

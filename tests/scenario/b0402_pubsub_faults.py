@@ -12,7 +12,7 @@ FAULTS = (
     ("chunked", GOOD, None), ("until-close", GOOD, "the server has ended the connection"), ("close", GOOD, "the server has ended the connection"),
     ("slow", GOOD, None), ("interim", GOOD, None), ("twice", GOOD, "the server has ended the connection"),
     ("409", PAUSE, "409 ABORTED"), ("429", PAUSE, "429 RESOURCE_EXHAUSTED: \"as ordered\"; the project's quota is used up"),
-    ("499", PAUSE, "499 CANCELLED"), ("429-retry", PAUSE, "sent again in 1.0 s"), ("500", PAUSE, "500 INTERNAL"),
+    ("499", PAUSE, "499 CANCELLED"), ("429-retry", PAUSE, "sent again in 1."), ("500", PAUSE, "500 INTERNAL"),
     ("503", PAUSE, "503 UNAVAILABLE"), ("504", PAUSE, "504 DEADLINE_EXCEEDED"),
     ("count", PAUSE, "it is not known which are stored"), ("html", PAUSE, "is not JSON"),
     ("truncated", BACKOFF, "closed the connection within the body"), ("garbage", BACKOFF, "the answer is not HTTP"),

@@ -91,11 +91,11 @@ with Stage() as stage:
     desk.provision("m3", module, says="m3 is connected to")
     desk.provision("m1", module, says="m1 is connected to")
 
-    # --- unplugged in the middle
+    # --- unplugged in the middle: at the last Wi-Fi setting or while it joins, whichever the answer to the former reaches
     module.command("wifi", SSID, "gone")
     with ThreadPoolExecutor(1) as pool:
         before = len(module.said)
-        stopped = pool.submit(stops, "was unplugged", "That was at joining the Wi-Fi network.", "ca.pem, cert.pem, key.pem")
+        stopped = pool.submit(stops, "was unplugged", "That was at ", "ca.pem, cert.pem, key.pem")
         wait_until(lambda: any(line.startswith("AT+UWSCA") for line in module.said[before:]), 30, "the module to look for the network")
         module.command("unplug")
         stopped.result()

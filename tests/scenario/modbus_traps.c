@@ -364,7 +364,8 @@ static void silence_after_connecting(void **state)
     fake_start(s.host);
     (void)fake_expect_value(s.host, 0, d, 0, TG_QUALITY_GOOD);
     clock_gettime(CLOCK_MONOTONIC, &after);
-    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 400);
+    /* The plugin counts in whole milliseconds, so 400 of them may be a little less. */
+    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 398);
     stage_end(&s);
 }
 

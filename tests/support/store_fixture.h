@@ -205,12 +205,14 @@ static inline void open_feed(struct fixture *f, struct cloud *c, uint32_t d, con
 }
 
 /* Appends n samples; returns the code of the first that was refused. */
+#define STORED_MS INT64_C(1900000001000) /* of the first of append_n() */
+
 static inline int append_n(struct fixture *f, uint32_t d, uint64_t n, size_t size)
 {
     for (uint64_t i = 0; i < n; i++) {
         uint64_t seq = 0, id = 0;
         struct tg_bytes body = tg_test_body(d, tg_store_last_seq(f->store, d) + 1, size);
-        int rc = tg_store_append(f->store, d, (int64_t)(1000 + i), body, &seq, &id);
+        int rc = tg_store_append(f->store, d, STORED_MS + (int64_t)i, body, &seq, &id);
         if (rc < 0)
             return rc;
         assert_int_equal(seq, tg_store_last_seq(f->store, d));

@@ -129,7 +129,7 @@ static void step_append(uint32_t n)
         last_id++;
         rows[last_id] =
             (struct entry){.seq = row->seq, .device = device, .len = len, .urgent = roll(30) == 0};
-        row->flags = rows[last_id].urgent ? TG_ROW_URGENT : 0;
+        row->urgent = rows[last_id].urgent;
         id_of[device][row->seq] = last_id;
         tg_row_list_push(&list, row);
         if (!unhanded)

@@ -241,6 +241,40 @@ static void templates_are_filled_in(void **state)
     assert_string_equal(rendered("plain", NULL, 1), "plain");
 }
 
+/* An estimated time is said where the format has a place for it; a sample whose time is not known is not sent, but never a crash. */
+static void an_estimated_time_is_marked(void **state)
+{
+    static const char *const formats[] = {"json", "senml", "senml-cbor", "template"};
+    struct tg_named_value v = {tg_bytes_str("flow"), TG_QUALITY_GOOD, tg_value_int(7)};
+    struct tg_sample_time time = {.kind = TG_TIME_ESTIMATED, .ms = 1795179600123};
+    struct tg_format_context c = context();
+    uint8_t memory[128];
+    (void)state;
+    for (int unknown = 0; unknown < 2; unknown++) {
+        struct tg_writer w = tg_writer_init(memory, sizeof memory);
+        tg_sample_begin_at(&w, &time, 1);
+        tg_sample_value(&w, &v);
+        assert_false(w.failed);
+        struct tg_format_sample s = {5, tg_bytes(memory, w.len)};
+        c.template_text = "{ts_ms};{time}";
+        for (int i = 0; i < 4; i++) {
+            const char *out = message(formats[i], &c, &s, 1, 1000, 1);
+            if (!unknown && i < 3)
+                assert_non_null(strstr(out, "estimated"));
+            else if (!unknown)
+                assert_string_equal(out, "1795179600123;estimated");
+            if (i == 0)
+                assert_string_equal(
+                    out, unknown ? "{\"ts\":null,\"time\":\"unknown\",\"since_boot_ms\":77,\"seq\":5,"
+                                   "\"values\":{\"flow\":7}}"
+                                 : "{\"ts\":\"2026-11-20T13:00:00.123Z\",\"time\":\"estimated\",\"seq\":5,"
+                                   "\"values\":{\"flow\":7}}");
+        }
+        time = (struct tg_sample_time){TG_TIME_BOOT, 9, 77};
+    }
+    assert_string_equal(rendered("{time}|", NULL, 1), "|");
+}
+
 static void a_text_can_end_neither_line_nor_string(void **state)
 {
     uint8_t memory[128];
@@ -490,6 +524,7 @@ int main(void)
         cmocka_unit_test(units_as_people_write_them),
         cmocka_unit_test(senml_has_no_place_for_what_is_no_number),
         cmocka_unit_test(templates_are_filled_in),
+        cmocka_unit_test(an_estimated_time_is_marked),
         cmocka_unit_test(a_text_can_end_neither_line_nor_string),
         cmocka_unit_test(a_template_that_is_wrong_is_told),
         cmocka_unit_test(damage_and_want_of_room_are_told),

@@ -44,17 +44,20 @@ static struct tg_metrics snapshot(void)
                                               .certificate_days_left = TG_METRICS_NONE,
                                               .certificate_ends_s = TG_METRICS_NONE,
                                               .token_ends_s = 1795000001};
-    return (struct tg_metrics){
-        .gateway = {.version = "0.1.0", .uptime_ms = 61005, .build_us = 42, .descriptors = TG_METRICS_NONE},
-        .outbox = {.state = "degraded", .dropped_age = 4, .oldest_age_ms = -1250},
-        .clouds = clouds,
-        .sources = sources,
-        .devices = devices,
-        .sessions = sessions,
-        .cloud_count = 2,
-        .source_count = 1,
-        .device_count = 2,
-        .session_count = 3};
+    return (struct tg_metrics){.gateway = {.version = "0.1.0",
+                                           .clock_state = "system",
+                                           .uptime_ms = 61005,
+                                           .build_us = 42,
+                                           .descriptors = TG_METRICS_NONE},
+                               .outbox = {.state = "degraded", .dropped_age = 4, .oldest_age_ms = -1250},
+                               .clouds = clouds,
+                               .sources = sources,
+                               .devices = devices,
+                               .sessions = sessions,
+                               .cloud_count = 2,
+                               .source_count = 1,
+                               .device_count = 2,
+                               .session_count = 3};
 }
 
 static char *text_of(struct tg_metrics *m, size_t room)

@@ -2,7 +2,7 @@
  *
  * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append (some urgent), skip,
  * reject, acknowledge, acknowledge ahead, commit, roll back, crash, restart, expire, make room, new clouds and clouds
- * that leave.
+ * that leave; and the wall clock is set to and fro at random, which expires nothing and keeps nothing [C9].
  *
  * After every step, for every cursor: accepted = acknowledged + dropped + pending, each number is the
  * model's, and what is pending can be read, in order, every row of it; and every urgent row that is pending is found
@@ -12,11 +12,14 @@
 
 #include "store/outbox_private.h"
 
-#define DEVICES  4
-#define CLOUDS   3
-#define MAX_ROWS 20000
-#define URGENT   0x80u /* in `flags`, beside a bit for each cloud that has acknowledged the row ahead */
-#define START_MS INT64_C(1900000000000)
+#define DEVICES    4
+#define CLOUDS     3
+#define MAX_ROWS   20000
+#define START_MS   INT64_C(1900000000000)
+#define MAX_AGE_MS (45 * INT64_C(60000))
+#define BOOT       4711
+#define IDS        (1 << 20)
+#define URGENT     0x80u /* in `flags`, beside a bit for each cloud that has acknowledged the row ahead */
 
 struct model_cursor {
     bool exists;
@@ -38,7 +41,9 @@ struct model_device {
 struct model {
     struct fixture *f;
     uint64_t random, last_id, highest_id;
-    int64_t now_ms;
+    int64_t now_ms, mono_ms; /* now_ms: what the wall clock says */
+    int64_t *stored_ms;      /* of the row with this id: monotonic */
+    uint32_t jumps, expired;
     uint32_t full; /* times the outbox had no room */
     struct model_device d[DEVICES];
 };
@@ -266,6 +271,8 @@ static int append_some(struct model *m, struct model_device *d, uint32_t n)
         if (code == TG_ENOSPACE)
             return code;
         OK(code);
+        assert_true(row.id < IDS);
+        m->stored_ms[row.id] = m->mono_ms;
         m->last_id = row.id;
         d->last_seq = row.seq;
         d->flags[d->count] = urgent ? URGENT : 0;
@@ -376,18 +383,74 @@ static void retire_one(struct model *m)
     OK(tg_outbox_retire_undeclared(f->ob, &f->err));
 }
 
+/* The clock is set, by seconds or by years; sometimes while no gateway runs. */
+static void jump(struct model *m)
+{
+    static const int64_t by[] = {3000, 3600000, 86400000, INT64_C(31536000000)};
+    struct fixture *f = m->f;
+    if (pick(m, 4) == 0) {
+        reopen_small(m, pick(m, 2) == 0);
+        declare_all(m);
+    }
+    m->now_ms += by[pick(m, 4)] * (pick(m, 2) && m->now_ms > START_MS + 31536000000 ? -1 : 1);
+    OK(tg_outbox_clock(f->ob, BOOT, m->now_ms - m->mono_ms, m->last_id, &f->err));
+    m->jumps++;
+}
+
+struct oldest {
+    const struct model *m;
+    int64_t stored_ms; /* 0 = there is no row */
+};
+
+static void take_oldest(void *user, const struct tg_outbox_row *row)
+{
+    struct oldest *o = user;
+    if (o->stored_ms == 0)
+        o->stored_ms = o->m->stored_ms[row->id];
+}
+
+static int64_t oldest_stored_ms(struct model *m)
+{
+    struct oldest o = {.m = m};
+    struct fixture *f = m->f;
+    uint64_t next = 0;
+    assert_true(tg_outbox_read(f->ob, 0, UINT32_MAX, 1, 1, take_oldest, &o, &next, &f->err) >= 0);
+    return o.stored_ms;
+}
+
+/* What is older than it may be goes, and nothing else. */
+static void expire(struct model *m)
+{
+    struct fixture *f = m->f;
+    struct tg_outbox_stats before, after;
+    int64_t limit = m->mono_ms - MAX_AGE_MS, oldest = oldest_stored_ms(m);
+    OK(tg_outbox_stats(f->ob, &before, &f->err));
+    OK(tg_outbox_enforce(f->ob, m->now_ms, &f->err));
+    OK(tg_outbox_stats(f->ob, &after, &f->err));
+    if (oldest == 0 || oldest >= limit)
+        assert_int_equal(after.dropped[TG_DROP_AGE], before.dropped[TG_DROP_AGE]);
+    else
+        m->expired++;
+    oldest = oldest_stored_ms(m);
+    assert_true(oldest == 0 || oldest >= limit);
+}
+
 static void step(struct model *m)
 {
     struct fixture *f = m->f;
     uint32_t what = pick(m, 40);
-    m->now_ms += pick(m, 60000);
+    int64_t passed = pick(m, 60000);
+    m->now_ms += passed;
+    m->mono_ms += passed;
+    if (pick(m, 8) == 0)
+        jump(m);
     if (what < 33) {
         transact(m);
     } else if (what < 36) {
         reopen_small(m, pick(m, 2) == 0);
         declare_all(m);
     } else if (what == 36) {
-        OK(tg_outbox_enforce(f->ob, m->now_ms, &f->err));
+        expire(m);
     } else if (what == 37) {
         int code = tg_outbox_make_room(f->ob, pick(m, 60000), &f->err);
         assert_true(code == TG_OK || code == TG_ENOSPACE);
@@ -398,12 +461,15 @@ static void step(struct model *m)
     }
 }
 
-static void live(struct fixture *f, uint64_t seed)
+static void live(struct fixture *f, uint64_t seed, uint32_t *ret_expired)
 {
-    struct model m = {.f = f, .random = seed, .now_ms = START_MS};
+    struct model m = {.f = f, .random = seed, .now_ms = START_MS, .mono_ms = 1000};
     f->o.limit_bytes = 640 << 10;
-    f->o.max_age_ms = 45 * 60000;
+    f->o.max_age_ms = MAX_AGE_MS;
     reopen_small(&m, true);
+    m.stored_ms = calloc(IDS, sizeof *m.stored_ms);
+    assert_non_null(m.stored_ms);
+    OK(tg_outbox_clock(f->ob, BOOT, m.now_ms - m.mono_ms, 0, &f->err));
     for (int d = 0; d < DEVICES; d++) {
         m.d[d].seqs = calloc(MAX_ROWS, sizeof *m.d[d].seqs);
         m.d[d].flags = calloc(MAX_ROWS, 1);
@@ -427,7 +493,10 @@ static void live(struct fixture *f, uint64_t seed)
         free(m.d[d].seqs);
         free(m.d[d].flags);
     }
+    free(m.stored_ms);
     /* The life was a full one. */
+    assert_true(m.jumps > 10);
+    *ret_expired += m.expired;
     assert_true(dropped > 100);
     assert_true(acked > 100);
 }
@@ -437,6 +506,7 @@ static void test_random_lives(void **state)
     const char *text = getenv("TIDEGATE_MODEL_SEED");
     (void)state;
     uint64_t last = getenv("TIDEGATE_MODEL_LIVES") ? strtoull(getenv("TIDEGATE_MODEL_LIVES"), NULL, 10) : 12;
+    uint32_t expired = 0;
     for (uint64_t seed = 1; seed <= last; seed++) {
         struct fixture *f = NULL;
         if (text)
@@ -444,7 +514,7 @@ static void test_random_lives(void **state)
         assert_int_equal(set_up((void **)&f), 0);
         /* Read it when the test fails: TIDEGATE_MODEL_SEED repeats this one. */
         print_message("seed %llu\n", (unsigned long long)seed);
-        live(f, seed);
+        live(f, seed, &expired);
         tear_down((void **)&f);
         if (text)
             break;

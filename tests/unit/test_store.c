@@ -207,7 +207,8 @@ static void test_evicted_rows_make_a_feed_jump(void **state)
     uint64_t dropped = stats_of(f).outbox.dropped[TG_DROP_LIMIT];
     assert_int_equal(tg_feed_pending(hub.feed) + dropped, 30000);
     assert_int_equal(tg_feed_acked_seq(hub.feed), dropped);
-    assert_int_equal(tg_feed_oldest_ms(hub.feed), 1000 + dropped % 1000); /* as append_n() stamps */
+    assert_int_equal(tg_feed_oldest_ms(hub.feed),
+                     STORED_MS + (int64_t)(dropped % 1000)); /* as append_n() stamps */
     hub.expected = dropped + 1;
     tg_feed_resume(hub.feed);
     RUN_UNTIL(f, hub.got == 30000 - dropped);
