@@ -118,6 +118,31 @@ const struct tg_option tg_config_outbox_options[] = {
             "`fair` "
             "backlog and new samples by turns, `newest-first` new samples first and the backlog with what is "
             "left."},
+    {.name = "keep_removed",
+     .type = TG_OPTION_DURATION,
+     .min = 0,
+     .max = 366 * DAY_MS,
+     .default_text = "1h",
+     .doc = "How long what waits for a device or cloud is kept after a reload without it, in case it was a "
+            "mistake; a restart "
+            "gives it up at once."},
+    {.name = NULL},
+};
+
+const struct tg_option tg_config_quota_options[] = {
+    {.name = "max_pending",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 1000000000,
+     .doc = "How many samples may wait: of a device, for each of its clouds; of a cloud, over all its "
+            "devices. The oldest "
+            "beyond are dropped for that cloud, counted and reported as a gap."},
+    {.name = "max_age",
+     .type = TG_OPTION_DURATION,
+     .min = MINUTE_MS,
+     .max = 3660 * DAY_MS,
+     .doc = "Samples older than this are dropped for this device or cloud, where that is sooner than "
+            "`outbox.max_age`."},
     {.name = NULL},
 };
 

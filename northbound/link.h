@@ -12,6 +12,7 @@
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, telemetry
  *   link_feed.c      from the feed into batches, and acknowledgements back; which of its two streams is next
+ *   link_gap.c       gap records, where a format has a place for them
  *   link_window.c    the memory of the in-flight window
  *   link_talk.c      the profile's step(): events to it, and what it may do
  *   link_answer.c    answers, reports and samples for step()
@@ -452,6 +453,12 @@ int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
 const char *tg_link_unit_of(void *session, struct tg_bytes point);
 /* Takes the first row out that can never be sent. */
 void tg_link_quarantine(struct tg_session *s, int rc);
+
+/* --- link_gap.c --- */
+bool tg_link_is_gap(const struct tg_row *row);
+/* How many of the rows come before a gap record that the format has no place for. */
+uint32_t tg_link_sayable(const struct tg_link *l, const struct tg_format_context *c,
+                         const struct tg_row *const *rows, uint32_t count);
 
 /* --- link_talk.c --- */
 /* Gives one event to the profile: of the link (s NULL) or of a session. False: the link has failed meanwhile. */

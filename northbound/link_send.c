@@ -183,6 +183,8 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
     struct tg_sample_reader r;
     struct tg_named_value v;
+    if (tg_link_is_gap(row))
+        return tg_bytes_str(TG_GAP_POINT);
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0)
         return (struct tg_bytes){0};
     for (uint32_t n = 0; tg_sample_reader_next(&r, &v) > 0; n++)
@@ -194,7 +196,7 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 static uint16_t parts_of(const struct tg_link *l, const struct tg_row *row)
 {
     struct tg_sample_reader r;
-    if (!l->per_point)
+    if (!l->per_point || tg_link_is_gap(row))
         return 1;
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0 || r.count == 0)
         return 1;
@@ -231,10 +233,11 @@ static int encode_by_profile(struct tg_link *l, struct message *m, const struct 
     return n;
 }
 
-/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written. */
+/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written; TG_EUNSUPPORTED: it is a
+ * gap record, and the format has no place for those. */
 static int encode(struct tg_link *l, struct message *m)
 {
-    struct tg_format_sample samples[1000];
+    TG_UNCLEARED struct tg_format_sample samples[1000];
     struct tg_writer w = tg_writer_init(l->set->body, TG_SET_BODY_BYTES), packed;
     struct tg_session *s = m->session;
     const struct tg_format_context c = {.device = s->target.device_id,
@@ -245,6 +248,9 @@ static int encode(struct tg_link *l, struct message *m)
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
+    m->count = tg_link_sayable(l, &c, m->rows, m->count);
+    if (m->count == 0)
+        return TG_EUNSUPPORTED;
     for (uint32_t i = 0; i < m->count; i++)
         samples[i] =
             (struct tg_format_sample){m->rows[i]->seq, tg_bytes(m->rows[i]->body, m->rows[i]->body_len)};
@@ -267,7 +273,7 @@ static int encode(struct tg_link *l, struct message *m)
 
 int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count, struct tg_bytes *ret_body)
 {
-    const struct tg_row *rows[1000];
+    TG_UNCLEARED const struct tg_row *rows[1000];
     struct message m = {.session = s, .rows = rows, .count = count};
     int n;
     TG_ASSERT(count <= sizeof rows / sizeof rows[0]);
@@ -307,17 +313,28 @@ void tg_link_quarantine(struct tg_session *s, int rc)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     ahead = tg_feed_take(s->feed, 1, &row);
+    if (rc ==
+        TG_EUNSUPPORTED) { /* nothing is wrong with it: this cloud's format has no place for gap records */
+        if (ahead)
+            tg_feed_ack_ahead(s->feed, 1, &row);
+        else
+            tg_feed_ack(s->feed, row->seq, row->id);
+        tg_row_unref(row);
+        return;
+    }
     tg_log(TG_LOG_ERROR, "session",
-           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out, counted as quarantined "
+           "and told to the "
+           "cloud as a gap; the next one follows",
            s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
     snprintf(text, sizeof text, "sample seq=%llu, which cannot be sent (%s)", (unsigned long long)row->seq,
              tg_code_text(rc));
     tg_session_notice(s, text);
     s->stats.left_out++;
     if (ahead)
-        tg_feed_ack_ahead(s->feed, 1, &row);
+        tg_feed_quarantine_ahead(s->feed, row);
     else
-        tg_feed_ack(s->feed, row->seq, row->id);
+        tg_feed_quarantine(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }
 
@@ -335,7 +352,7 @@ static void name_part(const struct tg_link *l, struct message *m)
 /* Writes one message that is encoded. 1 = written, 0 = no room now, negative = the link is broken. */
 static int publish(struct tg_link *l, struct message *m, uint64_t tag, int64_t now_ms)
 {
-    uint8_t topic_memory[TG_CLOUD_TOPIC_BYTES];
+    TG_UNCLEARED uint8_t topic_memory[TG_CLOUD_TOPIC_BYTES];
     int rc;
     if (!tg_link_room(l, m->body.len))
         return 0;
@@ -395,7 +412,7 @@ static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
 /* 1 = a batch was begun, 0 = nothing to send now (or no room), negative = drop the connection. */
 static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 {
-    const struct tg_row *rows[1000];
+    TG_UNCLEARED const struct tg_row *rows[1000];
     uint32_t available, ready = tg_feed_ready(s->feed);
     struct message m = {.session = s, .rows = rows};
     struct tg_batch *b;

@@ -16,6 +16,11 @@ static const char *mark_at(const char *p)
 void tg_mqtt_template_expand(struct tg_writer *w, const char *text, const struct tg_mqtt_names *names)
 {
     while (*text) {
+        size_t plain = strcspn(text, "{");
+        tg_write_bytes(w, tg_bytes(text, plain));
+        text += plain;
+        if (!*text)
+            return;
         const char *mark = mark_at(text);
         if (mark == device_mark)
             tg_write_str(w, names->device);

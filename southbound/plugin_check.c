@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Values on their way to a point, looked at by the plugin before anything is written. The description that the gateway has
- * loaded does it, wherever the instance runs.
+ * What a plugin's description is asked without its instance: values on their way to a point, before anything is written, and how an
+ * instance is to be run. The description that the gateway has loaded does it, wherever the instance runs.
  */
 #include <stdio.h>
 
@@ -32,4 +32,12 @@ int tg_source_host_check_value(const struct tg_source_host *h, uint32_t device, 
     if (rc < 0 && error_size > 0 && error[0] == '\0')
         snprintf(error, error_size, "plugin %s does not take this value", c->plugin->name);
     return rc < 0 ? rc : TG_PLUGIN_OK;
+}
+
+uint32_t tg_source_thread_model(const struct tg_config_source *config)
+{
+    const struct tg_plugin *p = config->plugin;
+    const uint32_t model =
+        p->thread_model_of ? p->thread_model_of(tg_source_check_host(), config->settings) : p->thread_model;
+    return model == TG_THREAD_OWN || model == TG_THREAD_LOOP ? model : p->thread_model;
 }

@@ -70,7 +70,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     if (!tg_emit_is_sound(s, device, values, count))
         return TG_PLUGIN_EINVAL;
     size = sizeof *m + count * sizeof values[0] + texts_size(values, count);
-    m = tg_malloc(size);
+    m = tg_blocks_take(s, size);
     if (!m)
         goto reject;
     *m = (struct tg_up_mail){.mail.cost = size, .kind = TG_MAIL_SAMPLE, .device = device, .count = count};
@@ -90,7 +90,7 @@ static int service_emit(struct tg_host_source *source, uint32_t device, int64_t 
     atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
     if (tg_mailbox_put(&s->up, &m->mail) < 0) {
         atomic_fetch_sub_explicit(&s->emitted, 1, memory_order_relaxed);
-        tg_free(m);
+        tg_pool_give(&s->blocks, m, size);
         goto reject;
     }
     return TG_PLUGIN_OK;
@@ -211,7 +211,7 @@ static int service_watch_fd(struct tg_host_source *source, int fd, uint32_t even
         return TG_PLUGIN_EINVAL;
     w->fd = fd;
     w->events = events & (TG_FD_READ | TG_FD_WRITE);
-    return s->plugin->thread_model == TG_THREAD_LOOP ? tg_on_loop_watch(s, w) : TG_PLUGIN_OK;
+    return s->services.thread_model == TG_THREAD_LOOP ? tg_on_loop_watch(s, w) : TG_PLUGIN_OK;
 }
 
 static int64_t service_now_ms(struct tg_host_source *source)
@@ -417,7 +417,7 @@ static bool drain_box(struct tg_host_source *s, struct tg_mailbox *box, struct t
             return false;
         --*left;
         *held = m->next;
-        tg_free(m);
+        tg_blocks_spend(s, (struct tg_up_mail *)m);
     }
     return false;
 }
@@ -430,6 +430,7 @@ static void drain(struct tg_host_source *s)
     s->draining = true;
     if (drain_box(s, &s->news, &s->held_news, &left))
         (void)drain_box(s, &s->up, &s->held, &left);
+    tg_blocks_return(s);
     s->draining = false;
 }
 
@@ -487,6 +488,8 @@ static void free_source(struct tg_host_source *s)
         next = m->next;
         tg_down_free((struct tg_down_mail *)m);
     }
+    tg_blocks_fini(s);
+    tg_source_notes_fini(s);
     tg_mailbox_fini(&s->up);
     tg_mailbox_fini(&s->news);
     tg_mailbox_fini(&s->down);
@@ -502,7 +505,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                        struct tg_error *err)
 {
     struct tg_host_source *s = tg_calloc(1, sizeof *s);
-    bool own = config->plugin->thread_model == TG_THREAD_OWN && !tg_process_wanted(config);
+    const uint32_t model = tg_source_thread_model(config);
+    bool own = model == TG_THREAD_OWN && !tg_process_wanted(config);
     int rc;
     if (!s)
         return tg_error_set(err, TG_ENOMEM, "source %s: out of memory", config->name);
@@ -531,7 +535,8 @@ int tg_source_host_new(struct tg_loop *loop, const struct tg_config_source *conf
                                    .note_get = tg_service_note_get,
                                    .notes_kept = tg_service_notes_kept,
                                    .carrier = tg_service_carrier,
-                                   .carried = tg_service_carried};
+                                   .carried = tg_service_carried,
+                                   .thread_model = model};
     tg_discovery_init(s);
     tg_source_notes_recall(s);
     tg_mailbox_init(&s->up, TG_SOURCE_QUEUE_SAMPLES, TG_SOURCE_QUEUE_BYTES, tg_wakeup_fire, &s->up_wake);
@@ -580,7 +585,7 @@ void tg_source_host_close(struct tg_source_host *h, void (*closed)(void *user), 
     tg_mailbox_close(&s->down);
     if (s->process)
         tg_process_stop(s);
-    else if (s->plugin->thread_model == TG_THREAD_OWN)
+    else if (s->services.thread_model == TG_THREAD_OWN)
         tg_worker_stop(s);
     else
         tg_on_loop_stop(s);

@@ -10,6 +10,7 @@
 
 #include "core/base/backoff.h"
 #include "core/base/mailbox.h"
+#include "core/base/pool.h"
 #include "southbound/plugin_host.h"
 
 #define TG_HOST_SOURCE_MAGIC 0x50f7b057u
@@ -96,7 +97,7 @@ struct tg_discovery {
 struct tg_source_notes {
     struct tg_source_note {
         char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
-    } notes[TG_NOTES_MAX];
+    } *notes; /* TG_NOTES_MAX of them (5 KB), once there is one: most sources remember nothing */
     uint64_t set;
     uint64_t set_before;       /* in a process of its own: by the processes before this one */
     atomic_uint_fast64_t kept; /* up to which number they are on disk */
@@ -120,7 +121,13 @@ struct tg_host_source {
 
     struct tg_mailbox up, news,
         down; /* samples; states, answers and opens, which must not wait behind samples; requests */
-    struct tg_wakeup up_wake;         /* loop: mail from the plugin */
+    struct tg_wakeup up_wake; /* loop: mail from the plugin */
+    /* The memory of samples goes round: the instance's thread takes it from `blocks`, the loop collects it in `spent` and hands the chain
+     * over in `returned` when that is empty. */
+    struct tg_pool blocks;
+    _Atomic(struct tg_mail *) returned;
+    struct tg_mail *spent;
+    size_t spent_bytes;
     struct tg_mail *held, *held_news; /* taken from `up` and `news`, not yet delivered */
     bool draining;
     atomic_uint_fast64_t emitted, rejected;
@@ -184,6 +191,7 @@ int tg_service_discovered(struct tg_host_source *source, const char *id, const c
 
 /* plugin_notes.c */
 void tg_source_notes_recall(struct tg_host_source *s);
+void tg_source_notes_fini(struct tg_host_source *s);
 int tg_service_note_set(struct tg_host_source *source, const char *key, const char *text);
 int tg_service_note_get(struct tg_host_source *source, const char *key, char *ret_text, size_t size);
 bool tg_service_notes_kept(struct tg_host_source *source);
@@ -210,6 +218,22 @@ int tg_on_loop_watch(struct tg_host_source *s, struct tg_watch *w);
 void tg_worker_stop(struct tg_host_source *s);
 void tg_on_loop_stop(struct tg_host_source *s);
 void tg_source_host_ended(struct tg_host_source *s);
+
+/* --- plugin_blocks.c: the memory of samples on their way to the loop --- */
+
+/* On the instance's thread; NULL = out of memory. */
+void *tg_blocks_take(struct tg_host_source *s, size_t size) TG_CHECKED;
+/* On the loop: a mail that is dealt with, of whatever kind. */
+void tg_blocks_spend(struct tg_host_source *s, struct tg_up_mail *m);
+/* On the loop, after some: offers them to the instance's thread. */
+void tg_blocks_return(struct tg_host_source *s);
+/* The instance has ended. */
+void tg_blocks_fini(struct tg_host_source *s);
+
+/* --- plugin_check.c --- */
+
+/* How the source's instance is run, enum tg_thread_model; a plugin that says nonsense is run as its description states. */
+uint32_t tg_source_thread_model(const struct tg_config_source *config);
 
 /* --- plugin_emit.c --- */
 

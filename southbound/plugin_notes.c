@@ -17,16 +17,24 @@ static struct tg_host_source *checked(struct tg_host_source *s)
 
 static struct tg_source_note *find(struct tg_source_notes *n, const char *key)
 {
-    for (size_t i = 0; i < TG_NOTES_MAX; i++)
+    for (size_t i = 0; n->notes && i < TG_NOTES_MAX; i++)
         if (strcmp(n->notes[i].key, key) == 0)
             return &n->notes[i];
     return NULL;
 }
 
+/* NULL: all are taken, or there is no memory for the first. */
+static struct tg_source_note *free_one(struct tg_source_notes *n)
+{
+    if (!n->notes)
+        n->notes = tg_calloc(TG_NOTES_MAX, sizeof *n->notes);
+    return find(n, "");
+}
+
 static void take(void *taker, const char *key, struct tg_bytes text)
 {
     struct tg_source_notes *n = taker;
-    struct tg_source_note *note = find(n, "");
+    struct tg_source_note *note = free_one(n);
     if (!note || strlen(key) > TG_NOTE_KEY_MAX_BYTES || text.len > TG_NOTE_TEXT_MAX_BYTES)
         return; /* this program wrote no such note */
     snprintf(note->key, sizeof note->key, "%s", key);
@@ -38,6 +46,11 @@ void tg_source_notes_recall(struct tg_host_source *s)
 {
     if (s->handle.cb->recall_notes)
         s->handle.cb->recall_notes(s->handle.user, take, &s->notes);
+}
+
+void tg_source_notes_fini(struct tg_host_source *s)
+{
+    tg_free(s->notes.notes);
 }
 
 static int tell_loop(struct tg_host_source *s, const char *key, const char *text, uint64_t number)
@@ -66,7 +79,7 @@ static struct tg_source_note *place_for(struct tg_source_notes *n, const char *k
 {
     struct tg_source_note *note = find(n, key);
     *ret_same = note ? strcmp(note->text, text) == 0 : text[0] == '\0';
-    return note ? note : find(n, "");
+    return note || *ret_same ? note : free_one(n);
 }
 
 static void put_note(struct tg_source_notes *n, struct tg_source_note *note, const char *key,
@@ -107,7 +120,7 @@ int tg_service_note_set(struct tg_host_source *source, const char *key, const ch
     if (same)
         return TG_PLUGIN_OK;
     if (!note)
-        return TG_PLUGIN_EFULL;
+        return s->notes.notes ? TG_PLUGIN_EFULL : TG_PLUGIN_ENOMEM;
     rc = tell_loop(s, key, put, s->notes.set + 1);
     if (rc == TG_PLUGIN_OK)
         put_note(&s->notes, note, key, put);

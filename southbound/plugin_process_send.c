@@ -162,7 +162,7 @@ static void put_notes(struct tg_process *p)
 {
     struct tg_source_notes *n = &p->source->notes;
     n->set_before = n->set;
-    for (size_t i = 0; i < TG_NOTES_MAX; i++)
+    for (size_t i = 0; n->notes && i < TG_NOTES_MAX; i++)
         if (n->notes[i].key[0])
             put_or_kill(p, &(struct tg_wire_message){.type = TG_WIRE_RECALL,
                                                      .name = tg_bytes_str(n->notes[i].key),

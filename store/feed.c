@@ -17,6 +17,7 @@ void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, vo
     TAILQ_INIT(&fs->hungry);
     TAILQ_INIT(&fs->notified);
     TAILQ_INIT(&fs->dirty);
+    TAILQ_INIT(&fs->gaps);
 }
 
 void tg_feeds_fini(struct tg_feeds *fs)
@@ -78,6 +79,11 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     struct tg_feed *f = tg_calloc(1, sizeof *f);
     if (!f)
         return TG_ENOMEM;
+    f->cloud = tg_strdup(start->cloud ? start->cloud : "");
+    if (!f->cloud) {
+        tg_free(f);
+        return TG_ENOMEM;
+    }
     struct tg_feed_device *d = &fs->devices[start->device];
     f->magic = FEED_MAGIC;
     f->mode = TG_FEED_PAUSED;
@@ -94,11 +100,13 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->user = user;
     f->next_of_device = d->feeds;
     if (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0) {
+        tg_free(f->cloud);
         tg_free(f);
         return TG_ENOMEM;
     }
     d->feeds = f;
     fs->by_cursor[start->cursor] = f;
+    tg_feeds_gap(fs, start->cursor, &start->gap, start->tell_seq);
     *ret_feed = f;
     return TG_OK;
 }
@@ -189,7 +197,7 @@ void tg_feed_settle(struct tg_feed *f)
 }
 
 /* Everything up to (seq, id) is over for this feed. */
-static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
+void tg_feed_advance(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
     bool dropped = false;
     if (f->lane)
@@ -199,6 +207,10 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         f->acked_id = id;
     if (f->taken_seq < seq)
         f->taken_seq = seq;
+    if (f->risk_first <= seq)
+        f->risk_first = f->risk_last > seq ? seq + 1 : 0;
+    if (f->risk_first == 0)
+        f->risk_last = 0;
     while (f->ring.count > 0 && tg_ring_at(&f->ring, 0)->seq <= seq) {
         tg_row_unref(tg_ring_shift(f->set, &f->ring));
         dropped = true;
@@ -228,6 +240,7 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
 /* Back to reading the log from (seq, id). */
 static void reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
+    tg_feed_risk_lost(f, seq);
     f->next_seq = seq;
     f->next_id = id;
     f->scan = 0; /* a page under way began elsewhere */
@@ -300,7 +313,7 @@ void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t
     struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
     if (!f || seq <= f->acked_seq)
         return;
-    advance(f, seq, id);
+    tg_feed_advance(f, seq, id);
     f->holes_ahead = holes > f->holes_seen ? holes - f->holes_seen : 0;
     if (f->oldest_ms < oldest_ms)
         f->oldest_ms = oldest_ms;
@@ -309,12 +322,19 @@ void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
 {
     for (struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
-        if (row->seq < f->next_seq)
-            continue; /* the session has it, or the ring: it may still arrive */
-        if (f->lane && (tg_runs_has(&f->lane->given, row->seq) || tg_runs_has(&f->lane->acked, row->seq)))
+        if (f->lane && tg_runs_has(&f->lane->acked, row->seq))
             continue;
+        /* The session has it, or a ring: it may still arrive. */
+        if (row->seq < f->next_seq || (f->lane && tg_runs_has(&f->lane->given, row->seq))) {
+            if (row->seq > f->acked_seq) {
+                f->risk_first = f->risk_first ? f->risk_first : row->seq;
+                f->risk_last = row->seq;
+            }
+            continue;
+        }
+        tg_feed_lose(f, row->seq, row->seq, TG_GAP_MEMORY);
         if (row->seq == f->acked_seq + 1) {
-            advance(f, row->seq, row->id);
+            tg_feed_advance(f, row->seq, row->id);
             continue;
         }
         f->holes_ahead++;
@@ -335,7 +355,7 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
         if (f->next_seq > seq)
             continue;
         if (f->ring.count == 0 && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f)) {
-            advance(f, seq, id);
+            tg_feed_advance(f, seq, id);
             continue;
         }
         /* What is given is in memory, and the position must not pass it. */
@@ -361,6 +381,9 @@ void tg_feed_resume(struct tg_feed *f)
         return;
     f->mode = TG_FEED_LAGGING;
     f->set->awake++;
+    f->tell_at_ms = 0;
+    if (f->has_gap)
+        f->set->wake(f->set->wake_user);
     tg_feed_settle(f);
 }
 
@@ -453,7 +476,7 @@ bool tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
     return ahead;
 }
 
-void tg_feed_soil(struct tg_feed *f)
+void tg_feed_mark_dirty(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
     bool first = TAILQ_EMPTY(&fs->dirty);
@@ -467,40 +490,11 @@ void tg_feed_soil(struct tg_feed *f)
 
 void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
-    struct tg_feeds *fs = f->set;
     if (seq <= f->acked_seq)
         return;
-    TG_ASSERT(seq <= fs->devices[f->device].last_seq);
-    advance(f, seq, id);
-    tg_feed_soil(f);
-}
-
-void tg_feed_ack_ahead(struct tg_feed *f, uint32_t n, struct tg_row *const *rows)
-{
-    const struct tg_row *merged = NULL; /* of a lane that has become the stream meanwhile */
-    uint32_t in_lane = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct tg_feed_lane *l = f->lane;
-        uint64_t seq = rows[i]->seq;
-        if (l && tg_runs_has(&l->given, seq)) {
-            /* Reserved when it was given: rows leave at the front, so no run is split. */
-            tg_runs_remove(&l->given, seq);
-            tg_runs_add(&l->acked, seq, seq, rows[i]->id);
-            in_lane++;
-        } else if (seq <= f->merged_seq) {
-            merged = rows[i];
-        }
-    }
-    if (merged)
-        tg_feed_ack(f, merged->seq, merged->id);
-    if (in_lane > 0 && f->lane) {
-        const struct tg_runs *acked = &f->lane->acked;
-        if (acked->count > 0 && acked->at[0].first == f->acked_seq + 1)
-            advance(f, f->acked_seq, f->acked_id);
-        else
-            tg_feed_settle(f);
-        tg_feed_soil(f);
-    }
+    TG_ASSERT(seq <= f->set->devices[f->device].last_seq);
+    tg_feed_advance(f, seq, id);
+    tg_feed_mark_dirty(f);
 }
 
 void tg_feed_rewind(struct tg_feed *f)
@@ -523,11 +517,6 @@ void tg_feed_rewind(struct tg_feed *f)
 uint32_t tg_feed_ready(const struct tg_feed *f)
 {
     return f->ring.ready + (f->lane ? f->lane->ring.ready : 0);
-}
-
-uint64_t tg_feed_acked_ahead(const struct tg_feed *f)
-{
-    return f->lane ? f->lane->acked.rows : 0;
 }
 
 void tg_feed_set_drain(struct tg_feed *f, enum tg_drain drain)
@@ -560,6 +549,8 @@ void tg_feeds_close(struct tg_feed *f)
     leave_notified(f);
     if (f->dirty)
         TAILQ_REMOVE(&fs->dirty, f, in_dirty);
+    if (f->has_gap)
+        TAILQ_REMOVE(&fs->gaps, f, in_gaps);
     for (struct tg_feed **at = &fs->devices[f->device].feeds; *at; at = &(*at)->next_of_device) {
         if (*at == f) {
             *at = f->next_of_device;
@@ -569,6 +560,7 @@ void tg_feeds_close(struct tg_feed *f)
     fs->by_cursor[f->cursor] = NULL;
     tg_lane_close(f);
     tg_free(f->ring.at);
+    tg_free(f->cloud);
     TG_OBJECT_POISON(f);
     tg_free(f);
 }

@@ -102,6 +102,19 @@ struct tg_feed {
     bool hungry, notified, dirty;
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
+    /* --- feed_gap.c --- */
+    char *cloud;
+    struct tg_outbox_quota quota; /* as the thread has it */
+    struct tg_gap gap;            /* what the cloud will not get, as of the last news */
+    uint64_t tell_seq,
+        tell_id; /* the record that tells it: its number once it is stored; its id once it is appended; 0 = none */
+    int64_t tell_at_ms;   /* not before */
+    struct tg_gap lost;   /* for the thread: what came to it here since the last acknowledgements */
+    uint64_t quarantined; /* of that, rows that are stored */
+    uint64_t risk_first,
+        risk_last; /* rows that are in the ring or with the session and nowhere else any more; 0 = none */
+    bool has_gap;
+    TAILQ_ENTRY(tg_feed) in_gaps;
     void (*on_rows)(void *user);
     void *user;
 };
@@ -135,7 +148,7 @@ struct tg_feeds {
     uint64_t kept_back; /* rows that were to go ahead and did not, for the bound on runs */
     size_t bytes, limit_bytes;
     uint64_t handed_id; /* every row up to here was handed to the live feeds */
-    struct tg_feed_list hungry, notified, dirty;
+    struct tg_feed_list hungry, notified, dirty, gaps;
     struct tg_scan scan;
     uint64_t scan_number, walk_number;
     bool scanning;
@@ -165,6 +178,9 @@ struct tg_feed_start {
     uint64_t holes;              /* numbers above acked_seq that were never stored */
     int64_t oldest_ms;           /* 0 = not known */
     const struct tg_runs *ahead; /* acknowledged above acked_seq; NULL = none. Copied. */
+    struct tg_gap gap;
+    uint64_t tell_seq;
+    const char *cloud; /* NULL = "" */
 };
 int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
                   void *user, struct tg_feed **ret_feed) TG_CHECKED;
@@ -203,6 +219,27 @@ void tg_feeds_page_end(struct tg_feeds *fs, uint64_t through_id);
 /* Serves hungry feeds from the rows that are not stored yet (and were handed all the same). */
 void tg_feeds_walk(struct tg_feeds *fs, const struct tg_row_list *unstored, uint64_t stored_id);
 
+/* --- feed_gap.c -------------------------------------------------------------------------------- */
+
+/* What the log says of a cursor's gap. */
+void tg_feeds_gap(struct tg_feeds *fs, uint32_t cursor, const struct tg_gap *gap, uint64_t tell_seq);
+/* The next feed whose cloud is to be told now; NULL = none, *ret_next_ms is when one may be (INT64_MAX = something has to happen
+ * first). Rows up to `stored_id` are stored, and the news of it were taken. */
+struct tg_feed *tg_feeds_gap_due(struct tg_feeds *fs, int64_t now_ms, uint64_t stored_id,
+                                 int64_t *ret_next_ms);
+/* The record of this id was appended at now_ms. */
+void tg_feed_telling(struct tg_feed *feed, uint64_t id, int64_t now_ms);
+/* It will never be stored: its row was let go. */
+void tg_feeds_not_told(struct tg_feeds *fs, const struct tg_row *row);
+/* Rows that will not arrive; the thread hears of it with the next acknowledgements. */
+void tg_feed_lose(struct tg_feed *feed, uint64_t first_seq, uint64_t last_seq, enum tg_gap_reason reason);
+/* Where the feed reads on: what it had beyond and is nowhere else is lost. */
+void tg_feed_risk_lost(struct tg_feed *feed, uint64_t from_seq);
+
+/* --- store_gap.c: with the clock ----------------------------------------------------------------- */
+/* Writes the body of the record that tells its gap; returns the time of storing. */
+int64_t tg_feed_gap_record(const struct tg_feed *feed, struct tg_writer *w);
+
 /* --- shared by feed.c, feed_scan.c and feed_lane.c ---------------------------------------------- */
 
 #define TG_FEED_HUNGRY_ROOM (TG_FEED_MAX_ROWS / 2)
@@ -224,6 +261,10 @@ void tg_ring_shrunk(struct tg_feed *feed, struct tg_feed_ring *r);
 
 /* There may be room for somebody who had none. */
 void tg_feeds_look_again(struct tg_feeds *fs);
+/* Everything up to (seq, id) is over for this feed. */
+void tg_feed_advance(struct tg_feed *feed, uint64_t seq, uint64_t id);
+/* There is something for the thread. */
+void tg_feed_mark_dirty(struct tg_feed *feed);
 
 bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
 /* Bytes that a ring may still take. */
@@ -233,8 +274,6 @@ void tg_feed_settle(struct tg_feed *feed);
 /* The next number that is there is `seq`. */
 void tg_feed_pass_gap(struct tg_feed *feed, uint64_t seq);
 void tg_feed_notice(struct tg_feed *feed);
-/* Its acknowledgements are to be stored. */
-void tg_feed_soil(struct tg_feed *feed);
 /* A page of the backlog may bring something. */
 static inline bool tg_feed_wants_backlog(const struct tg_feed *f);
 

@@ -224,7 +224,7 @@ static bool merge(struct tg_feed *f)
     if (end && end->last > f->acked_seq) { /* only numbers that were never stored are between */
         f->acked_seq = end->last;
         f->acked_id = end->last_id > f->acked_id ? end->last_id : f->acked_id;
-        tg_feed_soil(f);
+        tg_feed_mark_dirty(f);
     }
     f->holes_seen += f->holes_ahead;
     f->holes_ahead = 0;
@@ -296,8 +296,11 @@ void tg_lane_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 void tg_lane_pause(struct tg_feed *f)
 {
     struct tg_feed_lane *l = f->lane;
-    if (l->ring.count > 0 && tg_ring_at(&l->ring, 0)->id < f->urgent_id)
-        f->urgent_id = tg_ring_at(&l->ring, 0)->id;
+    if (l->ring.count > 0) {
+        const struct tg_row *first = tg_ring_at(&l->ring, 0);
+        tg_feed_risk_lost(f, first->seq);
+        f->urgent_id = first->id < f->urgent_id ? first->id : f->urgent_id;
+    }
     for (uint32_t i = l->ring.count; i > 0; i--) /* from the end: no run is split */
         tg_runs_remove(&l->given, tg_ring_at(&l->ring, i - 1)->seq);
     tg_ring_drop_all(f, &l->ring);
@@ -314,4 +317,44 @@ void tg_lane_rewind(struct tg_feed *f)
     l->full_at = 0;
     unmark(l);
     f->urgent_id = 0;
+}
+
+void tg_feed_ack_ahead(struct tg_feed *f, uint32_t n, struct tg_row *const *rows)
+{
+    const struct tg_row *merged = NULL; /* of a lane that has become the stream meanwhile */
+    uint32_t in_lane = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct tg_feed_lane *l = f->lane;
+        uint64_t seq = rows[i]->seq;
+        if (l && tg_runs_has(&l->given, seq)) {
+            /* Reserved when it was given: rows leave at the front, so no run is split. */
+            tg_runs_remove(&l->given, seq);
+            tg_runs_add(&l->acked, seq, seq, rows[i]->id);
+            in_lane++;
+        } else if (seq <= f->merged_seq) {
+            merged = rows[i];
+        }
+    }
+    if (merged)
+        tg_feed_ack(f, merged->seq, merged->id);
+    if (in_lane > 0 && f->lane) {
+        const struct tg_runs *acked = &f->lane->acked;
+        if (acked->count > 0 && acked->at[0].first == f->acked_seq + 1)
+            tg_feed_advance(f, f->acked_seq, f->acked_id);
+        else
+            tg_feed_settle(f);
+        tg_feed_mark_dirty(f);
+    }
+}
+
+void tg_feed_quarantine_ahead(struct tg_feed *f, struct tg_row *row)
+{
+    tg_feed_lose(f, row->seq, row->seq, TG_GAP_QUARANTINE);
+    f->quarantined++;
+    tg_feed_ack_ahead(f, 1, &row);
+}
+
+uint64_t tg_feed_acked_ahead(const struct tg_feed *f)
+{
+    return f->lane ? f->lane->acked.rows : 0;
 }

@@ -23,18 +23,26 @@
 #define TG_STORE_OUTBOX_H
 
 #include "core/base/bytes.h"
+#include "core/base/gap.h"
 
 #define TG_OUTBOX_FILE "outbox.db"
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
+/* LIMIT, AGE of the whole outbox and DISK_FULL count a row once, whatever the number of clouds that miss it; QUOTA, AGE of a
+ * device or cloud, QUARANTINE and REMOVED once for each cloud. 1u << reason is the bit of enum tg_gap_reason. */
 enum tg_drop_reason {
     TG_DROP_LIMIT = 0,
     TG_DROP_AGE = 1,
     TG_DROP_DISK_FULL = 2,
     TG_DROP_QUARANTINE = 3,
-    TG_DROP_REASONS = 4
+    TG_DROP_QUOTA = 4,
+    TG_DROP_REMOVED = 5,
+    TG_DROP_REASONS = 6
 };
+
+/* "limit", "age", "disk_full" …, as status, metrics and `outbox stats` have it. */
+const char *tg_drop_reason_name(int reason);
 
 struct tg_outbox_options {
     const char *dir; /* must exist; the database is <dir>/outbox.db */
@@ -86,9 +94,13 @@ struct tg_outbox_declaration {
 };
 int tg_outbox_declare(struct tg_outbox *ob, const struct tg_outbox_declaration *list, uint32_t count,
                       struct tg_error *err) TG_CHECKED;
-/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back. Call
- * once after all declarations. Device numbers and seq high-water marks are kept for ever. */
+/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back; what they had
+ * waited for is dropped as REMOVED, and told should they come back. Call once after all
+ * declarations. Device numbers and seq high-water marks are kept for ever. */
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The same for one cursor, declared or not; *ret_rows: what it had waited for. */
+int tg_outbox_retire(struct tg_outbox *ob, uint32_t cursor, uint64_t *ret_rows,
+                     struct tg_error *err) TG_CHECKED;
 /* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it, unless it is
  * declared again before. */
 void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
@@ -108,7 +120,11 @@ struct tg_outbox_cursor_state {
     uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
     uint64_t ahead;                    /* of `acked`: rows above acked_seq */
     uint32_t ahead_runs;
+    struct tg_gap gap; /* what the cloud will not get and has not acknowledged to know */
+    uint64_t tell_seq; /* the gap record that is on its way to it; 0 = none */
 };
+/* Rises with every change of a cursor's gap or tell_seq. */
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob);
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
@@ -134,10 +150,20 @@ int tg_outbox_ack_ahead(struct tg_outbox *ob, uint32_t cursor, uint64_t first, u
  * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err) TG_CHECKED;
-/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
- * account once per cloud. */
+/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped as QUARANTINE and are
+ * told. */
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                          struct tg_error *err) TG_CHECKED;
+/* Of the numbers that the cursor passes with the next set_cursor of this transaction, or has passed, `gap` is lost to its
+ * cloud: told, but counted nowhere, except for `quarantined` of them, which were stored and count as dropped. For rows
+ * that one cloud cannot take, and for numbers that were rejected (tg_outbox_reject() alone tells nobody: some clouds may
+ * have had them from memory). */
+int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, uint64_t quarantined,
+                   struct tg_error *err) TG_CHECKED;
+/* Of a row just appended: it is the gap record that tells this cursor's cloud of `gap`. Once it is acknowledged the cursor's
+ * gap is less by that; if it is dropped before, nothing was told. Ignored while another one is on its way. */
+int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const struct tg_gap *gap,
+                   struct tg_error *err) TG_CHECKED;
 /* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
  * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
  * back, nothing of it is stored. */
@@ -151,6 +177,34 @@ void tg_outbox_rollback(struct tg_outbox *ob);
 int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
                    size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
                    uint64_t *ret_next_id, struct tg_error *err) TG_CHECKED;
+
+/* --- quotas: outbox_quota.c ----------------------------------------------------------------------
+ * A cloud that is away, or a device that talks much, must not push out what the others wait for. What is over a quota goes
+ * oldest first, for that cursor alone: the row itself stays as long as another one waits for it. Kept in memory only: set
+ * after each open. Bounds are kept with some slack: up to 1/32 over, and what comes between two looks. */
+struct tg_outbox_quota {
+    uint64_t max_pending; /* rows that may wait at this cursor; 0 = any number */
+    uint64_t
+        cloud_max_pending; /* … at all cursors of its cloud together; the last that was set for the cloud holds */
+    int64_t max_age_ms; /* older rows are dropped for this cursor; 0 = as the whole outbox */
+};
+int tg_outbox_set_quota(struct tg_outbox *ob, uint32_t cursor, const struct tg_outbox_quota *quota,
+                        struct tg_error *err) TG_CHECKED;
+
+/* --- dropped by an operator: outbox_drop.c ----------------------------------------------------- */
+struct tg_outbox_drop {
+    const char *device, *cloud; /* NULL = all */
+    int64_t
+        before_ms; /* of each device only what comes before its first row that is not older than this; 0 = all */
+    bool dry;      /* only counts; also for an outbox that is open for reading only */
+    /* Each cursor with rows that go; may be NULL. */
+    void (*each)(void *user, const char *device, const char *cloud, uint64_t rows);
+    void *user;
+};
+/* Drops what waits, counted as REMOVED and told. Outside of transactions; in bounded ones of its own. *ret_rows: rows, once for
+ * each cloud. TG_ENOTFOUND: no device or cloud of that name. */
+int tg_outbox_drop(struct tg_outbox *ob, const struct tg_outbox_drop *drop, uint64_t *ret_rows,
+                   struct tg_error *err) TG_CHECKED;
 
 /* The same for rows of tg_outbox_append_urgent(): they are found without looking at those between. */
 int tg_outbox_read_urgent(struct tg_outbox *ob, uint64_t from_id, uint32_t max_rows, size_t max_bytes,

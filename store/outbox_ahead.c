@@ -32,6 +32,7 @@ int tg_outbox_absorb(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, str
         c->acked_seq = run.last;
         if (run.last_id > c->acked_id)
             c->acked_id = run.last_id;
+        tg_outbox_settle_tell(ob, c, true);
         (void)tg_runs_cut(&c->ahead, run.last);
     }
     return TG_OK;

@@ -147,6 +147,7 @@ static int append(struct tg_outbox *ob, const struct tg_outbox_row *row, bool ur
     ob->t.rows_since_mark++;
     ob->t.appended++;
     ob->t.tx_rows++;
+    ob->t.quota_rows++;
     ob->t.tx_bytes += row->body.len + 32;
     return TG_OK;
 }
@@ -180,12 +181,41 @@ int tg_outbox_sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, u
     return code;
 }
 
-int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
+int tg_outbox_rows_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t *ret_rows,
+                      struct tg_error *err)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    uint64_t holes = 0;
+    int code = TG_OK;
+    if (seq <= c->acked_seq) {
+        *ret_rows = 0;
+        return TG_OK;
+    }
+    if (c->holes_ahead > 0)
+        code = tg_outbox_sum_holes(ob, c->device, c->acked_seq, seq, &holes, err);
+    if (code == TG_OK)
+        *ret_rows = seq - c->acked_seq - holes - tg_runs_between(&c->ahead, c->acked_seq + 1, seq);
+    return code;
+}
+
+void tg_outbox_settle_tell(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, bool heard)
+{
+    if (c->tell_seq == 0 || c->tell_seq > c->acked_seq)
+        return;
+    if (heard)
+        tg_gap_subtract(&c->gap, &c->tell);
+    c->tell_seq = 0;
+    c->tell = (struct tg_gap){0};
+    ob->gap_serial++;
+}
+
+int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, uint32_t reasons,
                       struct tg_error *err)
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     struct tg_outbox_device_entry *d = &ob->devices[c->device];
-    uint64_t passed, ahead, holes = 0;
+    uint64_t passed, missed, holes = 0;
+    bool heard;
     int code;
     if (seq > d->last_seq)
         seq = d->last_seq;
@@ -199,11 +229,17 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
     passed = seq - c->acked_seq - holes;
     c->skipped += holes;
     c->holes_ahead -= holes;
-    ahead = tg_runs_cut(&c->ahead, seq); /* these are acknowledged, whatever becomes of the others */
-    c->dropped += dropped ? passed - ahead : 0;
+    heard = !reasons || tg_runs_has(&c->ahead, c->tell_seq);
+    missed =
+        passed - tg_runs_cut(&c->ahead, seq); /* the others are acknowledged, whatever becomes of these */
+    c->dropped += reasons ? missed : 0;
+    if (reasons && missed > 0)
+        tg_gap_unite(&c->gap, &(struct tg_gap){c->acked_seq + 1, seq, missed, reasons});
+    ob->gap_serial += reasons != 0;
     c->acked_seq = seq;
     if (id > c->acked_id)
         c->acked_id = id;
+    tg_outbox_settle_tell(ob, c, heard);
     if (c->ahead.count > 0 && (code = tg_outbox_absorb(ob, c, err)) != TG_OK)
         return code;
     d->idle = d->idle || tg_outbox_idle(ob, d);
@@ -223,12 +259,12 @@ int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_s
                                  tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     if (acked_id > ob->t.last_id)
         acked_id = ob->t.last_id;
-    code = tg_outbox_advance(ob, cursor, acked_seq, acked_id, false, err);
+    code = tg_outbox_advance(ob, cursor, acked_seq, acked_id, 0, err);
     return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
-static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
-                        uint64_t last_seq, uint64_t n, enum tg_drop_reason reason)
+void tg_outbox_count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
+                           uint64_t last_seq, uint64_t n, enum tg_drop_reason reason)
 {
     d->dropped[reason] += n;
     if (d->gap_first == 0 || d->gap_last + 1 != first_seq)
@@ -236,6 +272,28 @@ static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, 
     d->gap_last = last_seq;
     d->dirty = true;
     ob->t.must_mark = true;
+}
+
+int tg_outbox_note_gap(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, struct tg_error *err)
+{
+    struct tg_outbox_cursor_entry *c = tg_outbox_touch_cursor(ob, cursor);
+    if (!c)
+        return tg_error_set(err, TG_ENOMEM, "out of memory while noting a gap");
+    tg_gap_unite(&c->gap, gap);
+    ob->gap_serial++;
+    return TG_OK;
+}
+
+int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
+                      enum tg_drop_reason reason, struct tg_error *err)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    uint64_t before = c->acked_seq, dropped = c->dropped;
+    int code = tg_outbox_advance(ob, cursor, seq, id, 1u << reason, err);
+    if (code == TG_OK && c->dropped > dropped)
+        tg_outbox_count_drops(ob, &ob->devices[c->device], before + 1, c->acked_seq, c->dropped - dropped,
+                              reason);
+    return code;
 }
 
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
@@ -252,7 +310,7 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
     if ((code = tg_outbox_hole(ob, device, last_seq, err)) != TG_OK)
         return tg_outbox_fail_tx(ob, code);
-    count_drops(ob, &ob->devices[device], before + 1, last_seq, last_seq - before, reason);
+    tg_outbox_count_drops(ob, &ob->devices[device], before + 1, last_seq, last_seq - before, reason);
     return TG_OK;
 }
 
@@ -265,14 +323,57 @@ int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, ui
     if (cursor >= ob->cursor_count)
         return tg_outbox_fail_tx(ob,
                                  tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
-    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
-    uint64_t before = c->acked_seq, dropped = c->dropped;
-    if ((code = tg_outbox_advance(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, true, err)) !=
-        TG_OK)
+    code =
+        tg_outbox_drop_to(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, TG_DROP_QUARANTINE, err);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
+}
+
+int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, uint64_t quarantined,
+                   struct tg_error *err)
+{
+    int code = tg_outbox_join_tx(ob, err);
+    if (code != TG_OK)
+        return code;
+    if (cursor >= ob->cursor_count)
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+    struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    if ((code = tg_outbox_note_gap(ob, cursor, gap, err)) != TG_OK)
         return tg_outbox_fail_tx(ob, code);
-    if (c->dropped > dropped)
-        count_drops(ob, &ob->devices[c->device], before + 1, c->acked_seq, c->dropped - dropped,
-                    TG_DROP_QUARANTINE);
+    if (c->tell_seq >= gap->first_seq &&
+        c->tell_seq <= gap->last_seq) /* what was to tell it is lost itself */
+        c->tell_seq = 0;
+    if (quarantined == 0)
+        return TG_OK;
+    struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, c->device);
+    if (!d)
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while noting a gap"));
+    /* Never more than there are: the cursor passes them in this transaction, or has passed them. */
+    uint64_t upto = gap->last_seq > c->acked_seq ? gap->last_seq : c->acked_seq;
+    uint64_t most = upto - c->base_seq - c->skipped - c->dropped;
+    quarantined = quarantined < most ? quarantined : most;
+    c->dropped += quarantined;
+    tg_outbox_count_drops(ob, d, gap->first_seq, gap->last_seq, quarantined, TG_DROP_QUARANTINE);
+    return TG_OK;
+}
+
+int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const struct tg_gap *gap,
+                   struct tg_error *err)
+{
+    int code = tg_outbox_join_tx(ob, err);
+    if (code != TG_OK)
+        return code;
+    if (cursor >= ob->cursor_count || seq != ob->devices[ob->cursors[cursor].device].last_seq)
+        return tg_outbox_fail_tx(
+            ob, tg_error_set(err, TG_EINVAL, "a gap record is told when it was just appended"));
+    struct tg_outbox_cursor_entry *c = tg_outbox_touch_cursor(ob, cursor);
+    if (!c)
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while telling a gap"));
+    if (c->tell_seq > 0)
+        return TG_OK;
+    c->tell = *gap;
+    c->tell_seq = seq;
+    ob->gap_serial++;
     return TG_OK;
 }
 
@@ -286,8 +387,9 @@ int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err)
         ob->tx = TG_OUTBOX_TX_NONE;
         return code;
     }
+    code = tg_outbox_quota_step(ob, err);
     mark = ob->t.must_mark || ob->t.rows_since_mark >= ob->mark_rows;
-    if (mark)
+    if (code == TG_OK && mark)
         code = tg_outbox_write_marks(ob, err);
     if (code == TG_OK && (mark || ob->trim_more || ob->t.acked_since_trim >= ob->mark_rows / 2)) {
         uint64_t cap = 2 * (ob->t.tx_rows + ob->t.tx_acked);

@@ -161,7 +161,11 @@ static int settle_wal(struct tg_outbox *ob, struct tg_error *err)
 static int jump_ahead(struct tg_outbox *ob, uint64_t jump, struct tg_error *err)
 {
     for (uint32_t i = 0; i < ob->device_count; i++) {
-        int code = tg_outbox_hole(ob, i, ob->devices[i].last_seq + jump, err);
+        struct tg_gap gap = {ob->devices[i].last_seq + 1, ob->devices[i].last_seq + jump, jump, TG_GAP_CRASH};
+        int code = tg_outbox_hole(ob, i, gap.last_seq, err);
+        for (uint32_t k = ob->devices[i].first_cursor; k != TG_OUTBOX_NONE && code == TG_OK;
+             k = ob->cursors[k].next)
+            code = ob->cursors[k].active ? tg_outbox_note_gap(ob, k, &gap, err) : TG_OK;
         if (code != TG_OK)
             return code;
     }
@@ -239,8 +243,8 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
         if (version < tg_outbox_schema.count)
             return tg_error_set(
                 err, TG_EVERSION,
-                "%s has schema version %d of an older program; the gateway brings it to version "
-                "%d when it starts, then it can be looked at",
+                "%s has schema version %d; the gateway brings it to version %d when it starts, "
+                "then it can be looked into",
                 ob->path, version, tg_outbox_schema.count);
         if ((code = tg_outbox_prepare(ob, err)) != TG_OK)
             return code;

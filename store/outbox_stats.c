@@ -6,6 +6,13 @@
 
 #include <sys/stat.h>
 
+const char *tg_drop_reason_name(int reason)
+{
+    static const char *const names[TG_DROP_REASONS] = {"limit",      "age",   "disk_full",
+                                                       "quarantine", "quota", "removed"};
+    return names[reason];
+}
+
 uint64_t tg_outbox_last_id(const struct tg_outbox *ob)
 {
     return ob->committed_id;
@@ -28,6 +35,11 @@ const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device)
     return device < ob->device_count ? ob->devices[device].name : NULL;
 }
 
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob)
+{
+    return ob->gap_serial;
+}
+
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state)
 {
@@ -46,6 +58,8 @@ int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
     ret_state->ahead = c->ahead.rows;
     ret_state->ahead_runs = c->ahead.count;
     ret_state->accepted = ret_state->acked + ret_state->dropped + ret_state->pending;
+    ret_state->gap = c->gap;
+    ret_state->tell_seq = c->tell_seq;
     return TG_OK;
 }
 

@@ -1,13 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/row.h"
 
-#include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/pool.h"
 #include "store/timeline.h"
+
+#define KEPT_BYTES (256 * 1024) /* as many rows as wait for a commit at some thousand samples a second */
+
+/* Of the loop thread, as rows are; nothing is kept while no store is open. */
+static struct tg_pool pool;
+static unsigned holders;
+
+void tg_rows_hold(void)
+{
+    if (holders++ == 0)
+        pool.limit_bytes = KEPT_BYTES;
+}
+
+void tg_rows_release(void)
+{
+    TG_ASSERT(holders > 0);
+    if (--holders > 0)
+        return;
+    pool.limit_bytes = 0;
+    tg_pool_drain(&pool);
+}
 
 struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body)
 {
-    struct tg_row *row = tg_malloc(sizeof *row + body.len);
+    struct tg_row *row = tg_pool_take(&pool, sizeof *row + body.len);
     if (!row)
         return NULL;
     *row = (struct tg_row){.refs = 1,
@@ -31,7 +52,7 @@ void tg_row_unref(struct tg_row *row)
 {
     TG_ASSERT(row->refs > 0);
     if (--row->refs == 0)
-        tg_free(row);
+        tg_pool_give(&pool, row, sizeof *row + row->body_len);
 }
 
 struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *timeline)

@@ -12,6 +12,10 @@
 /* The most a body may have: what the outbox stores. */
 #define TG_ROW_BODY_MAX 65536
 
+/* Between these the memory of rows that go is kept for those that come: from the opening of a store to its end. */
+void tg_rows_hold(void);
+void tg_rows_release(void);
+
 /* One reference, the caller's. NULL = out of memory. */
 struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t time_ms, struct tg_bytes body);
 

@@ -18,6 +18,7 @@
 #define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
 #define DEFAULT_RETRY_MS    500u
 #define RETRY_MS            100u /* after an allocation failed or a page could not be read */
+#define GAP_RECORD_BYTES    (TG_NAME_MAX_BYTES + 256)
 
 struct tg_store {
     uint32_t magic;
@@ -35,6 +36,8 @@ struct tg_store {
     size_t bytes_since_sweep;
     struct tg_thread_news news;
     uint64_t appended, committed, rejected, dropped_memory;
+    void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
+    void *drop_user;
     uint64_t waiting_rows;
     bool page_failed, closing;
     void (*closed)(void *user);
@@ -107,6 +110,16 @@ static void lose_log(struct tg_store *s, uint64_t lost_id)
         tg_feeds_lost(&s->feeds, i, s->feeds.devices[i].floor_seq, lost_id);
 }
 
+/* What the thread is to store of a feed; the lock is held. */
+static void give_acks(struct tg_store *s, struct tg_feed *f)
+{
+    tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id, f->lane ? &f->lane->acked : NULL);
+    if (tg_gap_is(&f->lost))
+        tg_store_thread_lose(&s->thread, f->cursor, &f->lost, f->quarantined);
+    f->lost = (struct tg_gap){0};
+    f->quarantined = 0;
+}
+
 static void send_acks(struct tg_store *s)
 {
     struct tg_feed *f;
@@ -116,8 +129,7 @@ static void send_acks(struct tg_store *s)
     while ((f = TAILQ_FIRST(&s->feeds.dirty)) != NULL) {
         TAILQ_REMOVE(&s->feeds.dirty, f, in_dirty);
         f->dirty = false;
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id,
-                            f->lane ? &f->lane->acked : NULL);
+        give_acks(s, f);
     }
     tg_store_thread_ack_end(&s->thread);
 }
@@ -142,7 +154,9 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
-    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+    if (to->moved)
+        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+    tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);
 }
 
 static void finish_close(struct tg_store *s)
@@ -158,6 +172,43 @@ static void finish_close(struct tg_store *s)
         tg_row_unref(tg_row_list_pop(&s->rows));
     tg_feeds_fini(&s->feeds);
     begin_free(s);
+}
+
+static void end_drop(struct tg_store *s)
+{
+    void (*done)(void *, int, const char *, uint64_t) = s->drop_done;
+    if (!done || !(s->news.drop_done || s->news.stopped))
+        return;
+    s->drop_done = NULL;
+    if (s->news.drop_done)
+        done(s->drop_user, s->news.drop_rc, s->news.drop_text, s->news.drop_rows);
+    else
+        done(s->drop_user, TG_ESTATE, "the gateway stops; nothing was dropped", 0);
+}
+
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
+                  uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id);
+
+/* Clouds that are there hear what they will not get. While the database takes nothing it could not remember that they did. */
+static void tell_gaps(struct tg_store *s)
+{
+    int64_t now = tg_loop_now_ms(s->loop), next = INT64_MAX;
+    struct tg_feed *f;
+    if (s->closing || s->news.from_memory || TAILQ_EMPTY(&s->feeds.gaps))
+        return;
+    while ((f = tg_feeds_gap_due(&s->feeds, now, s->committed_id, &next)) != NULL) {
+        uint8_t body[GAP_RECORD_BYTES];
+        struct tg_writer w = tg_writer_init(body, sizeof body);
+        uint64_t seq, id;
+        int64_t stored_ms = tg_feed_gap_record(f, &w);
+        if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), false, f->cursor + 1, &seq, &id) < 0) {
+            next = now + RETRY_MS;
+            break;
+        }
+        tg_feed_telling(f, id, now);
+    }
+    if (next < s->retry.at_ms)
+        tg_deadline_set(&s->retry, next);
 }
 
 /* What waited for its time has one now. */
@@ -201,11 +252,15 @@ static void on_wake(void *user)
     }
     if (s->news.state_serial != serial && s->cb.on_state)
         s->cb.on_state(s->user, s->news.state, s->news.state_text);
+    if (s->news.note[0] != '\0' && s->cb.on_note)
+        s->cb.on_note(s->user, s->news.note);
     if (s->news.from_memory)
         hand_from_memory(s);
     if (s->feeds.handed_id > s->committed_id)
         tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
     tg_feeds_notify(&s->feeds);
+    end_drop(s);
+    tell_gaps(s);
     pump(s);
     send_acks(s);
     if (s->news.stopped)
@@ -243,8 +298,10 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
+    tg_rows_hold();
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
+        tg_rows_release();
         tg_free(s);
         return tg_error_set(err, rc, "the outbox in %s: the loop gives no wake-up", o->outbox.dir);
     }
@@ -282,6 +339,7 @@ static void on_freed(void *user)
     void (*closed)(void *) = s->closed;
     void *closed_user = s->closed_user;
     tg_loop_release(s->loop);
+    tg_rows_release();
     TG_OBJECT_POISON(s);
     tg_free(s);
     if (closed)
@@ -335,6 +393,7 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
     if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
         return rc;
     call.start.ahead = &call.ahead;
+    call.start.cloud = cloud;
     if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
         rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
     else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
@@ -348,17 +407,56 @@ void tg_feed_close(struct tg_feed *f)
     struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, STORE_MAGIC);
     tg_store_thread_ack_begin(&s->thread);
     if (f->dirty)
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id,
-                            f->lane ? &f->lane->acked : NULL);
+        give_acks(s, f);
     tg_store_thread_closed(&s->thread, f->cursor);
     tg_store_thread_ack_end(&s->thread);
     tg_feeds_close(f);
 }
 
-int tg_store_retire_undeclared(struct tg_store *s, struct tg_error *err)
+int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg_error *err)
 {
     struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK)
+        *ret_rows = call.rows;
+    return rc;
+}
+
+int tg_store_left(struct tg_store *s, const struct tg_outbox_declaration *configured, uint32_t count,
+                  struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_LEFT, .list = configured, .count = count, .err = err};
     return tg_store_thread_call(&s->thread, &call);
+}
+
+int tg_store_set_quota(struct tg_store *s, uint32_t device, const char *cloud,
+                       const struct tg_outbox_quota *quota, struct tg_error *err)
+{
+    struct tg_feed *f = device < s->feeds.device_count ? s->feeds.devices[device].feeds : NULL;
+    while (f && strcmp(f->cloud, cloud) != 0)
+        f = f->next_of_device;
+    if (!f)
+        return tg_error_set(err, TG_ENOTFOUND, "there is no feed for cloud %s", cloud);
+    if (memcmp(&f->quota, quota, sizeof *quota) == 0)
+        return TG_OK;
+    struct tg_thread_call call = {.kind = TG_CALL_QUOTA, .slot = f->cursor, .quota = *quota, .err = err};
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK)
+        f->quota = *quota;
+    return rc;
+}
+
+int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int64_t before_ms,
+                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
+                  struct tg_error *err)
+{
+    if (s->drop_done || s->closing)
+        return tg_error_set(err, TG_EBUSY, "samples are being dropped already: try again in a moment");
+    s->drop_done = done;
+    s->drop_user = user;
+    send_acks(s);
+    tg_store_thread_drop(&s->thread, device, cloud, before_ms);
+    return TG_OK;
 }
 
 /* --- append
@@ -370,10 +468,12 @@ static void sweep(struct tg_store *s)
     struct tg_row_list keep = {0};
     while (s->rows.head && s->rows.head != s->unhanded) {
         struct tg_row *row = tg_row_list_pop(&s->rows);
-        if (tg_feeds_done_with(&s->feeds, row))
+        if (tg_feeds_done_with(&s->feeds, row)) {
+            tg_feeds_not_told(&s->feeds, row);
             tg_row_unref(row);
-        else
+        } else {
             tg_row_list_push(&keep, row);
+        }
     }
     while (s->rows.head)
         tg_row_list_push(&keep, tg_row_list_pop(&s->rows));
@@ -386,6 +486,7 @@ static void drop_oldest(struct tg_store *s)
     struct tg_row *row = tg_row_list_pop(&s->rows);
     if (s->unhanded == row)
         s->unhanded = s->rows.head;
+    tg_feeds_not_told(&s->feeds, row);
     if (!tg_feeds_done_with(&s->feeds, row)) {
         s->dropped_memory++;
         tg_store_thread_lost(&s->thread, row);
@@ -399,6 +500,7 @@ static void drop_oldest(struct tg_store *s)
 static bool make_room(struct tg_store *s, size_t need)
 {
     size_t limit = s->o.uncommitted_limit_bytes;
+    struct tg_feed *f;
     if (!s->news.from_memory || !s->rows.head || need > limit ||
         !tg_store_thread_borrow(&s->thread, s->rows.head))
         return false;
@@ -406,12 +508,15 @@ static bool make_room(struct tg_store *s, size_t need)
         sweep(s);
     while (s->rows.bytes + need > limit && s->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST)
         drop_oldest(s);
+    /* What is lost goes with the transaction that records its numbers as never stored. */
+    TAILQ_FOREACH(f, &s->feeds.dirty, in_dirty)
+    give_acks(s, f);
     tg_store_thread_return(&s->thread, s->rows.head, s->rows.count);
     return s->rows.bytes + need <= limit;
 }
 
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
-                  uint64_t *ret_seq, uint64_t *ret_id)
+                  uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id)
 {
     size_t cost = sizeof(struct tg_row) + body.len;
     int rc = TG_OK;
@@ -426,11 +531,10 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
     else if (!(row =
                    tg_row_new(s->last_id + 1, device, s->feeds.devices[device].last_seq + 1, time_ms, body)))
         rc = TG_ENOMEM;
-    if (rc < 0) {
-        s->rejected++;
+    if (rc < 0)
         return rc;
-    }
     row->urgent = urgent;
+    row->tells = tells;
     s->last_id++;
     s->appended++;
     s->waiting_rows += tg_sample_is_unstamped(body) && s->feeds.timeline.clock_boot != tg_clock_boot();
@@ -447,16 +551,24 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
     return TG_OK;
 }
 
+static int append_sample(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                         bool urgent, uint64_t *ret_seq, uint64_t *ret_id)
+{
+    int rc = append(s, device, time_ms, body, urgent, 0, ret_seq, ret_id);
+    s->rejected += rc < 0;
+    return rc;
+}
+
 int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id)
 {
-    return append(s, device, time_ms, body, false, ret_seq, ret_id);
+    return append_sample(s, device, time_ms, body, false, ret_seq, ret_id);
 }
 
 int tg_store_append_urgent(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
                            uint64_t *ret_seq, uint64_t *ret_id)
 {
-    return append(s, device, time_ms, body, true, ret_seq, ret_id);
+    return append_sample(s, device, time_ms, body, true, ret_seq, ret_id);
 }
 
 void tg_store_flush(struct tg_store *s)

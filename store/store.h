@@ -13,6 +13,9 @@
  * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
  *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
  *           being tried again: then TG_EFULL too. A rejected sample has no number.
+ * GAPS      What a cloud will not get (evicted, quarantined, leaped over) is told to it: while its feed is resumed the store
+ *           appends a gap record (core/base/gap.h), a sample of the device like any other, at most one at a time for a feed
+ *           and one a minute and resume. While the link is away nothing is appended; ranges unite.
  * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
  *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
  *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
@@ -43,6 +46,7 @@ struct tg_row {
     uint32_t body_len;
     uint16_t flags;      /* private to the store */
     bool urgent;         /* it came with tg_store_append_urgent() */
+    uint32_t tells;      /* private: the row is a gap record for this cursor, + 1; 0 = it is none */
     struct tg_row *next; /* private to the store */
     uint8_t body[];
 };
@@ -59,16 +63,23 @@ struct tg_store_options {
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
+    /* What was not declared again when tg_store_left() said what is configured, keeps its rows for so long. */
+    int64_t keep_removed_ms;
 };
 
 struct tg_store_callbacks {
     /* All rows with id ≤ committed_id are accepted [C1]. */
     void (*on_committed)(void *user, uint64_t committed_id);
     void (*on_state)(void *user, enum tg_store_state state, const char *text);
+    /* Something that people should read once (samples were given up); may be NULL. */
+    void (*on_note)(void *user, const char *text);
 };
 
 struct tg_store;
 struct tg_feed;
+
+/* Once, before the process uses SQLite for the first time: sets it up for a gateway. Tests that measure its memory leave it out. */
+void tg_store_global_init(void);
 
 /* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). */
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
@@ -90,7 +101,21 @@ int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_devi
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user),
                  void *user, struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);
-int tg_store_retire_undeclared(struct tg_store *store, struct tg_error *err) TG_CHECKED;
+/* At the start, after all declarations: what is not configured any more gives up its rows at once; *ret_rows, once for each
+ * cloud. */
+int tg_store_retire_undeclared(struct tg_store *store, uint64_t *ret_rows, struct tg_error *err) TG_CHECKED;
+/* After a reload: these devices and clouds are configured. The rows of others whose feeds are closed are kept for
+ * keep_removed_ms, unless they are declared again, and then given up: told through on_note, as now how many there are. */
+int tg_store_left(struct tg_store *store, const struct tg_outbox_declaration *configured, uint32_t count,
+                  struct tg_error *err) TG_CHECKED;
+/* The quota of an open feed, until it is closed; nothing happens when it is the same as before. */
+int tg_store_set_quota(struct tg_store *store, uint32_t device, const char *cloud,
+                       const struct tg_outbox_quota *quota, struct tg_error *err) TG_CHECKED;
+/* Drops what waits (store/outbox.h; before_ms 0 = all) without holding up the loop: `done` runs on it, once, before the store is
+ * closed. `rows`: once for each cloud. TG_EBUSY: another one is under way. Names are copied; NULL = all. */
+int tg_store_drop(struct tg_store *store, const char *device, const char *cloud, int64_t before_ms,
+                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
+                  struct tg_error *err) TG_CHECKED;
 
 /* time_ms: now; wall time, or monotonic time before the first tg_store_clock().
  * Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
@@ -129,6 +154,10 @@ const struct tg_row *tg_feed_at(const struct tg_feed *feed,
 /* Takes the n oldest of the offered stream: their references are the caller's now (tg_row_unref each). True: they are of the
  * stream that goes ahead, and are acknowledged by tg_feed_ack_ahead(). */
 bool tg_feed_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
+/* As tg_feed_ack(), or tg_feed_ack_ahead(), of one row that was taken and cannot be sent: it counts as dropped (TG_DROP_QUARANTINE), and the
+ * cloud is told. */
+void tg_feed_quarantine(struct tg_feed *feed, uint64_t seq, uint64_t id);
+void tg_feed_quarantine_ahead(struct tg_feed *feed, struct tg_row *row);
 /* Of the backlog: everything up to and including this row that was not taken ahead is acknowledged. */
 void tg_feed_ack(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* These rows, which were taken ahead, are acknowledged; in the order in which they were taken. */
@@ -143,6 +172,8 @@ int64_t tg_feed_oldest_ms(const struct tg_feed *feed);
 /* Everything up to here is acknowledged; and so many rows above it. */
 uint64_t tg_feed_acked_seq(const struct tg_feed *feed);
 uint64_t tg_feed_acked_ahead(const struct tg_feed *feed);
+/* What its cloud will not get and has not acknowledged to know, as of the last commit. */
+struct tg_gap tg_feed_gap(const struct tg_feed *feed);
 
 struct tg_store_stats {
     struct tg_outbox_stats outbox; /* as of the last commit */

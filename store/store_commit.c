@@ -45,29 +45,38 @@ static void tell_moves(struct tg_store_thread *t)
     for (uint32_t i = 0; i < t->cursor_count; i++) {
         struct tg_thread_cursor *c = &t->cursors[i];
         struct tg_outbox_cursor_state s;
-        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq <= c->told_seq ||
-            s.acked_seq <= c->seq)
+        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
+            continue;
+        bool moved = s.acked_seq > c->told_seq && s.acked_seq > c->seq;
+        bool gap = memcmp(&s.gap, &c->told_gap, sizeof s.gap) != 0 || s.tell_seq != c->told_tell;
+        if (!moved && !gap)
             continue;
         uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
-        c->told_seq = s.acked_seq;
+        if (moved)
+            c->told_seq = s.acked_seq;
+        c->told_gap = s.gap;
+        c->told_tell = s.tell_seq;
         t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
                                               .id = s.acked_id,
                                               .holes = last_seq - s.acked_seq - s.pending - s.ahead,
+                                              .gap = s.gap,
+                                              .tell_seq = s.tell_seq,
+                                              .moved = moved || (t->moves[i].set && t->moves[i].moved),
                                               .set = true};
         t->news.moved = true;
     }
 }
 
-/* The lock is held. */
-static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
 {
     uint64_t dropped = 0;
     t->news.outbox = *stats;
     t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
     for (int i = 0; i < TG_DROP_REASONS; i++)
         dropped += stats->dropped[i];
-    if (dropped != t->dropped_seen) {
+    if (dropped != t->dropped_seen || tg_outbox_gap_serial(t->ob) != t->gap_seen) {
         t->dropped_seen = dropped;
+        t->gap_seen = tg_outbox_gap_serial(t->ob);
         tell_moves(t);
     }
 }
@@ -175,7 +184,9 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
             c->ahead = slot->ahead;
             slot->ahead = was;
         }
-        if (!c->todo && (slot->seq > 0 || c->ahead.count > 0)) {
+        tg_gap_unite(&c->lost, &slot->gap);
+        c->quarantined += slot->quarantined;
+        if (!c->todo && (slot->seq > 0 || c->ahead.count > 0 || tg_gap_is(&slot->gap))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -203,6 +214,18 @@ static int write_lost(struct tg_store_thread *t, struct tg_error *err)
     return rc;
 }
 
+/* The row is a gap record: its cloud is being told. */
+static int write_tell(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
+{
+    const struct tg_thread_cursor *c = &t->cursors[row->tells - 1];
+    struct tg_gap gap;
+    struct tg_bytes cloud;
+    if (c->number == UINT32_MAX || tg_gap_read(tg_bytes(row->body, row->body_len), &gap, &cloud) <= 0)
+        return TG_OK;
+    t->told_gaps = true;
+    return tg_outbox_tell(t->ob, c->number, row->seq, &gap, err);
+}
+
 static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     const struct tg_row *row = b->first;
@@ -215,6 +238,8 @@ static int write_rows(struct tg_store_thread *t, const struct batch *b, struct t
                                   .time_ms = row->time_ms,
                                   .body = tg_bytes(row->body, row->body_len)};
         int rc = row->urgent ? tg_outbox_append_urgent(t->ob, &r, err) : tg_outbox_append(t->ob, &r, err);
+        if (rc == TG_OK && row->tells > 0)
+            rc = write_tell(t, row, err);
         if (rc < 0)
             return rc;
     }
@@ -225,7 +250,11 @@ static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
 {
     for (uint32_t i = 0; i < t->todo_count; i++) {
         const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
-        int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+        int rc = TG_OK;
+        if (c->number != UINT32_MAX && tg_gap_is(&c->lost))
+            rc = tg_outbox_lose(t->ob, c->number, &c->lost, c->quarantined, err);
+        if (c->number != UINT32_MAX && rc == TG_OK)
+            rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
         for (uint32_t k = 0; k < c->ahead.count && rc == TG_OK && c->number != UINT32_MAX; k++)
             rc = tg_outbox_ack_ahead(t->ob, c->number, c->ahead.at[k].first, c->ahead.at[k].last,
                                      c->ahead.at[k].last_id, err);
@@ -247,8 +276,12 @@ static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg
         tg_outbox_rollback(t->ob);
         return rc;
     }
-    for (uint32_t i = 0; i < t->todo_count; i++)
-        t->cursors[t->todo[i]].todo = false;
+    for (uint32_t i = 0; i < t->todo_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
+        c->todo = false;
+        c->lost = (struct tg_gap){0};
+        c->quarantined = 0;
+    }
     t->todo_count = 0;
     t->last_id = tg_outbox_last_id(t->ob);
     return TG_OK;
@@ -263,13 +296,17 @@ static size_t size_of(const struct batch *b)
     return bytes;
 }
 
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err)
+{
+    struct batch none = {NULL, 0};
+    return t->todo_count > 0 ? write_all(t, &none, err) : TG_OK;
+}
+
 /* Nothing can be stored: at least what was acknowledged, which may make room. */
 static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
 {
-    struct batch none = {NULL, 0};
     struct tg_error ignored = {0};
-    if (t->todo_count > 0)
-        (void)write_all(t, &none, &ignored);
+    (void)!tg_store_thread_write_acks(t, &ignored);
     return err->code;
 }
 
@@ -389,6 +426,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     bool made_room = false, counted = false, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
+    t->told_gaps = false;
     tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
     int rc = attempt(t, &b, &made_room, &err);
@@ -396,7 +434,8 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     now = tg_clock_mono_ms();
     if (rc != TG_OK)
         tg_store_thread_mark_beyond(t, true);
-    if (t->ob && (all || now >= t->stats_at_ms))
+    /* That a gap record is stored must be known with it, or it would be written again. */
+    if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
@@ -412,7 +451,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
         failed(t, rc, &err, now);
     }
     if (counted)
-        publish_stats(t, &stats);
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }
 
@@ -507,10 +546,15 @@ void tg_store_thread_care(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     bool counted = false;
-    int64_t now;
+    int64_t now, left_at = INT64_MAX;
+    tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
     if (t->ob) {
-        int rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        int rc = tg_store_thread_write_acks(t, &err); /* what is delivered is not dropped */
+        if (rc == TG_OK)
+            rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        if (rc == TG_OK)
+            rc = tg_store_thread_retire_left(t, tg_clock_mono_ms(), &left_at, &err);
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             close_broken(t); /* the next transaction opens it again and says what is wrong */
@@ -522,7 +566,8 @@ void tg_store_thread_care(struct tg_store_thread *t)
         if (!t->trouble && now >= t->full_until_ms)
             succeeded(t, false, now);
     }
+    t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)
-        publish_stats(t, &stats);
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }

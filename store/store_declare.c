@@ -194,8 +194,12 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
                                         .cursor = slot,
                                         .acked_seq = state.acked_seq,
                                         .acked_id = state.acked_id,
-                                        .holes = last_seq - state.acked_seq - state.pending - state.ahead};
+                                        .holes = last_seq - state.acked_seq - state.pending - state.ahead,
+                                        .gap = state.gap,
+                                        .tell_seq = state.tell_seq};
     c->told_seq = state.acked_seq;
+    c->told_gap = state.gap;
+    c->told_tell = state.tell_seq;
     if (c->todo && c->seq > state.acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
@@ -233,6 +237,11 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
         return rc;
     t->cursors[slot].number = number;
     t->cursors[slot].declared = true;
+    t->cursors[slot].left_at_ms = 0;
+    t->cursors[slot].retired = false;
+    t->cursors[slot].quota = (struct tg_outbox_quota){0}; /* of the feed that was open before */
+    if ((rc = tg_outbox_set_quota(t->ob, number, &t->cursors[slot].quota, err)) < 0)
+        return rc;
     return describe(t, slot, ret_start, ret_ahead, err);
 }
 
@@ -253,8 +262,36 @@ static int continue_numbers(struct tg_store_thread *t, struct tg_error *err)
     return rc;
 }
 
+/* What the cursor's cloud had not acknowledged is gone with the database that was set aside. */
+static void lose_all(struct tg_store_thread *t, uint32_t slot)
+{
+    struct tg_thread_cursor *c = &t->cursors[slot];
+    uint64_t acked = c->seq > c->told_seq ? c->seq : c->told_seq, last = t->devices[c->device].last_seq;
+    struct tg_gap lost = {acked + 1, last, last - acked, TG_GAP_CORRUPT};
+    tg_gap_unite(&c->lost, &c->told_gap); /* what it had not been told before either */
+    if (last > acked)
+        tg_gap_unite(&c->lost, &lost);
+    c->quarantined = 0;
+    if (!c->todo) {
+        c->todo = true;
+        t->todo[t->todo_count++] = slot;
+    }
+}
+
+/* The transaction that was to store it may have been stored. */
+static void see_what_is_stored(struct tg_store_thread *t, struct tg_thread_cursor *c)
+{
+    struct tg_outbox_cursor_state s;
+    if (c->quarantined == 0 || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq < c->seq)
+        return;
+    if (c->lost.reasons == TG_GAP_QUARANTINE)
+        c->lost = (struct tg_gap){0};
+    c->quarantined = 0;
+}
+
 int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 {
+    bool fresh = t->fresh;
     int rc;
     if (t->device_of_number.cap)
         memset(t->device_of_number.at, 0xff, t->device_of_number.cap * sizeof *t->device_of_number.at);
@@ -282,6 +319,12 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
             return rc;
         if (set_index(&t->cursor_of_number, c->number, i) < 0)
             return no_memory(err);
+        if ((rc = tg_outbox_set_quota(t->ob, c->number, &c->quota, err)) < 0)
+            return rc;
+        if (fresh)
+            lose_all(t, i);
+        else
+            see_what_is_stored(t, c);
     }
     return TG_OK;
 }

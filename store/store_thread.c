@@ -6,6 +6,7 @@
 #include "store/store_thread.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "core/base/allocator.h"
@@ -16,7 +17,7 @@
 #define CARE_MS     60000 /* limits and age; a short max_age is looked after more often */
 #define STACK_BYTES (256 * 1024)
 
-enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
+enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_DROP, JOB_END };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -61,6 +62,8 @@ static enum job next_job(struct tg_store_thread *t, int64_t now, int64_t *ret_un
         return JOB_END;
     if (t->clock.todo && t->clock.at_ms <= now)
         return JOB_CLOCK; /* before the rows that came after it */
+    if (t->drop.asked)
+        return JOB_DROP;
     if (t->page_state == TG_PAGE_ASKED && (t->page_turn || at > now))
         return JOB_READ;
     if (at <= now)
@@ -112,8 +115,15 @@ static void answer(struct tg_store_thread *t)
         c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
         break;
     case TG_CALL_RETIRE:
-        c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
+        c->rc = t->ob ? tg_store_thread_retire_undeclared(t, &c->rows, c->err)
                       : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        break;
+    case TG_CALL_LEFT:
+        c->rc = tg_store_thread_left(t, c->list, c->count, c->err);
+        break;
+    case TG_CALL_QUOTA:
+        t->cursors[c->slot].quota = c->quota;
+        c->rc = t->ob ? tg_outbox_set_quota(t->ob, t->cursors[c->slot].number, &c->quota, c->err) : TG_OK;
         break;
     }
     pthread_mutex_lock(&t->lock);
@@ -158,6 +168,9 @@ static void *thread_main(void *arg)
         case JOB_COMMIT:
             t->page_turn = true; /* pages and transactions take turns */
             tg_store_thread_commit(t);
+            break;
+        case JOB_DROP:
+            tg_store_thread_run_drop(t);
             break;
         case JOB_CARE:
             t->care_at_ms = now + care_ms(t);
@@ -347,6 +360,24 @@ void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t se
         tg_runs_clear(&slot->ahead);
 }
 
+void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,
+                          uint64_t quarantined)
+{
+    struct tg_thread_slot *slot = ack_slot(t, cursor);
+    tg_gap_unite(&slot->gap, gap);
+    slot->quarantined += quarantined;
+}
+
+void tg_store_thread_drop(struct tg_store_thread *t, const char *device, const char *cloud, int64_t before_ms)
+{
+    pthread_mutex_lock(&t->lock);
+    t->drop = (struct tg_thread_drop){.asked = true, .before_ms = before_ms};
+    snprintf(t->drop.device, sizeof t->drop.device, "%s", device ? device : "");
+    snprintf(t->drop.cloud, sizeof t->drop.cloud, "%s", cloud ? cloud : "");
+    pthread_cond_signal(&t->work);
+    pthread_mutex_unlock(&t->lock);
+}
+
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor)
 {
     ack_slot(t, cursor)->closed = true;
@@ -417,6 +448,8 @@ void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *r
     t->told = false;
     t->news.lost_id = 0;
     t->news.page_ready = false;
+    t->news.drop_done = false;
+    t->news.note[0] = '\0';
     if (t->news.moved) {
         t->news.moved = false;
         for (uint32_t i = 0; i < t->slot_cap; i++) {

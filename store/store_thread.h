@@ -51,29 +51,49 @@ struct tg_thread_cursor {
     uint64_t seq, id;     /* acknowledged */
     struct tg_runs ahead; /* … above seq; from the loop, as of its last acknowledgement */
     uint64_t told_seq;    /* the loop knows of evictions up to here */
+    struct tg_gap told_gap;
+    uint64_t told_tell;   /* … and that this record tells of the gap */
+    struct tg_gap lost;   /* to be stored: numbers that will not arrive */
+    uint64_t quarantined; /* of these, rows that are stored */
+    struct tg_outbox_quota quota;
+    bool retired;
+    int64_t left_at_ms; /* it is not configured any more, since then; 0 = it is, or nobody has said */
 };
 
 /* Where a cursor is, on its way from one thread to the other. */
 struct tg_thread_slot {
     uint64_t seq, id, holes;
     struct tg_runs ahead; /* to the thread; keeps its memory */
+    struct tg_gap gap;    /* to the thread: what is lost; to the loop: what the cloud is to be told */
+    uint64_t quarantined; /* to the thread: of `gap` */
+    uint64_t tell_seq;    /* to the loop */
+    bool moved;           /* to the loop: seq, id and holes are new */
     bool set;
     bool closed; /* to the thread: its feed is gone */
 };
 
-enum tg_thread_call_kind { TG_CALL_DECLARE, TG_CALL_DEVICE, TG_CALL_CURSOR, TG_CALL_RETIRE };
+enum tg_thread_call_kind {
+    TG_CALL_DECLARE,
+    TG_CALL_DEVICE,
+    TG_CALL_CURSOR,
+    TG_CALL_RETIRE,
+    TG_CALL_LEFT,
+    TG_CALL_QUOTA
+};
 
 struct tg_thread_call {
     enum tg_thread_call_kind kind;
     const char *name;
     const struct tg_outbox_declaration *list; /* in: for declare, … */
     uint32_t count;
-    uint32_t device;            /* in: for a cursor */
-    uint32_t slot;              /* out: index of the device */
-    uint64_t last_seq;          /* out: of the device */
-    uint64_t urgent_high;       /* out: of the device */
-    struct tg_feed_start start; /* out: of the cursor; its `ahead` is not set, … */
-    struct tg_runs ahead;       /* … out: but this, the caller's to free */
+    uint32_t device;              /* in: for a cursor */
+    uint32_t slot;                /* out: index of the device; in, for a quota: of the cursor */
+    struct tg_outbox_quota quota; /* in */
+    uint64_t rows;                /* out: given up */
+    uint64_t last_seq;            /* out: of the device */
+    uint64_t urgent_high;         /* out: of the device */
+    struct tg_feed_start start;   /* out: of the cursor; its `ahead` is not set, … */
+    struct tg_runs ahead;         /* … out: but this, the caller's to free */
     int rc;
     struct tg_error *err;
 };
@@ -110,7 +130,19 @@ struct tg_thread_news {
     bool moved;            /* see `moves` (once) */
     bool page_ready;
     uint64_t page_through; /* 0 = it could not be read */
+    char note[400];        /* for people (once); "" = none */
+    bool drop_done;        /* a drop has ended (once) */
+    int drop_rc;
+    uint64_t drop_rows;
+    char drop_text[300];
     bool stopped;
+};
+
+/* What an operator wants dropped. */
+struct tg_thread_drop {
+    bool asked;
+    char device[TG_NAME_MAX_BYTES + 1], cloud[TG_NAME_MAX_BYTES + 1]; /* "" = all */
+    int64_t before_ms;
 };
 
 struct tg_store_thread {
@@ -134,6 +166,7 @@ struct tg_store_thread {
     bool any_lost;
     uint32_t *ack_queue, ack_count, slot_cap, lost_cap;
     struct tg_thread_call *call;
+    struct tg_thread_drop drop;
     struct tg_thread_clock clock;
     struct tg_timeline timeline; /* as stored */
     enum tg_page_state page_state;
@@ -156,6 +189,8 @@ struct tg_store_thread {
     bool fresh;      /* the database is new and has to take our numbers over */
     char aside[280]; /* where the old one lies, and why; "" = told */
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
+    uint64_t gap_seen;     /* the outbox's serial of gaps, likewise */
+    bool told_gaps;        /* the last transaction stored a gap record */
     uint64_t dropped_seen; /* sum of the outbox's drop counters when the loop was last told */
     uint64_t last_id;      /* highest id that is stored */
 };
@@ -180,6 +215,12 @@ void tg_store_thread_ack_begin(struct tg_store_thread *t);
 /* `ahead` (NULL = none) is copied. */
 void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id,
                          const struct tg_runs *ahead);
+/* … after ack: of what is acknowledged, or passed, this is lost. */
+void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,
+                          uint64_t quarantined);
+/* The news tell how it ended. None is under way. */
+void tg_store_thread_drop(struct tg_store_thread *t, const char *device, const char *cloud,
+                          int64_t before_ms);
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor); /* the feed is gone */
 void tg_store_thread_ack_end(struct tg_store_thread *t);
 /* The scan must stay until the page was taken. */
@@ -215,6 +256,25 @@ void tg_store_thread_care(struct tg_store_thread *t);
 int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
+/* Acknowledgements that wait are stored, without the lock. */
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* Tells the loop how much there is, and which cursors were moved. The lock is held. */
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
+
+/* --- store_left.c, on the thread ---------------------------------------------------------------------- */
+
+/* These are configured; the grace of the others begins. */
+int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_declaration *configured,
+                         uint32_t count, struct tg_error *err) TG_CHECKED;
+/* What was not declared since the start gives up its rows. */
+int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows,
+                                      struct tg_error *err) TG_CHECKED;
+/* Gives up what left long enough ago. *ret_next_ms: when the next one is due; INT64_MAX = none. Without the lock. */
+int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
+                                struct tg_error *err) TG_CHECKED;
+/* What was asked for. The lock is held, and given up meanwhile. */
+void tg_store_thread_run_drop(struct tg_store_thread *t);
 
 /* --- store_clock.c, on the thread ------------------------------------------------------------------- */
 

@@ -5,26 +5,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_uint_fast64_t calls;
-static atomic_int_fast64_t live;
-static atomic_uint_fast64_t fail_at; /* value of `calls` that fails; 0 = off */
+/* Counts are kept a thread each, on a cache line each: threads that allocate at the same time (the loop, the store, a source) would
+ * otherwise pass one line to and fro for every block. The line beyond the last is shared by all threads that find none left. */
+#define LINES 32
+struct line {
+    _Alignas(64) atomic_uint_fast64_t calls;
+    atomic_int_fast64_t live; /* of blocks that another thread freed it is too high there and too low here */
+};
+static struct line lines[LINES + 1];
+static atomic_uint lines_taken;
+static _Thread_local struct line *mine;
+
+static atomic_uint_fast64_t fail_at; /* allocations until one fails; 0 = off */
 static atomic_int fail_forever;
+
+static struct line *my_line(void)
+{
+    if (!mine) {
+        unsigned i = atomic_fetch_add(&lines_taken, 1);
+        mine = &lines[i < LINES ? i : LINES];
+    }
+    return mine;
+}
+
+/* Only this thread writes its line, so it needs no locked instruction. */
+static void count(int_fast64_t live, uint_fast64_t calls)
+{
+    struct line *l = my_line();
+    if (l == &lines[LINES]) {
+        atomic_fetch_add_explicit(&l->live, live, memory_order_relaxed);
+        atomic_fetch_add_explicit(&l->calls, calls, memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(&l->live, atomic_load_explicit(&l->live, memory_order_relaxed) + live,
+                          memory_order_relaxed);
+    if (calls)
+        atomic_store_explicit(&l->calls, atomic_load_explicit(&l->calls, memory_order_relaxed) + calls,
+                              memory_order_relaxed);
+}
+
+/* Tests only. */
+static int counted_down(void)
+{
+    uint64_t left = atomic_load(&fail_at);
+    while (left > 1)
+        if (atomic_compare_exchange_weak(&fail_at, &left, left - 1))
+            return 1;
+    if (left == 1 && !atomic_load(&fail_forever))
+        atomic_store(&fail_at, 0);
+    return left == 0;
+}
 
 static int may_allocate(void)
 {
-    uint64_t n = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
-    uint64_t at = atomic_load_explicit(&fail_at, memory_order_relaxed);
-    if (at == 0)
-        return 1;
-    if (n == at || (n > at && atomic_load_explicit(&fail_forever, memory_order_relaxed)))
-        return 0;
-    return 1;
+    count(0, 1);
+    return atomic_load_explicit(&fail_at, memory_order_relaxed) == 0 || counted_down();
 }
 
 static void *counted(void *ptr)
 {
     if (ptr)
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+        count(1, 0);
     return ptr;
 }
 
@@ -69,7 +110,7 @@ char *tg_strdup(const char *s)
 void tg_free(void *ptr)
 {
     if (ptr)
-        atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+        count(-1, 0);
     free(ptr);
 }
 
@@ -82,14 +123,18 @@ void tg_free_secret(void *ptr, size_t size)
 
 struct tg_alloc_stats tg_alloc_stats(void)
 {
-    struct tg_alloc_stats s = {atomic_load(&calls), atomic_load(&live)};
+    struct tg_alloc_stats s = {0, 0};
+    for (int i = 0; i <= LINES; i++) {
+        s.calls += atomic_load(&lines[i].calls);
+        s.live += atomic_load(&lines[i].live);
+    }
     return s;
 }
 
 void tg_alloc_fail_at(uint64_t nth, int forever)
 {
     atomic_store(&fail_forever, forever);
-    atomic_store(&fail_at, nth ? atomic_load(&calls) + nth : 0);
+    atomic_store(&fail_at, nth);
 }
 
 void tg_cleanup_free(void *ptr_to_ptr)

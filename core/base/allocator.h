@@ -21,7 +21,7 @@ void tg_free(void *ptr);
 /* Wipes size bytes, then frees: for secrets. ptr may be NULL. */
 void tg_free_secret(void *ptr, size_t size);
 
-/* Allocations since start and those not yet freed. */
+/* Allocations since start and those not yet freed; exact while no other thread allocates. */
 struct tg_alloc_stats {
     uint64_t calls;
     int64_t live;

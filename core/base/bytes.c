@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/base/bytes.h"
 
+#include <endian.h>
 #include <stdio.h>
 
 #include "core/base/allocator.h"
@@ -108,8 +109,8 @@ double tg_read_f64(struct tg_reader *r)
     double d = 0;
     if (!p)
         return 0;
-    for (int i = 7; i >= 0; i--)
-        u = u << 8 | p[i];
+    memcpy(&u, p, sizeof u);
+    u = le64toh(u);
     memcpy(&d, &u, sizeof d);
     return d;
 }
@@ -164,11 +165,16 @@ void tg_write_str(struct tg_writer *w, const char *s)
 
 void tg_write_varint(struct tg_writer *w, uint64_t v)
 {
-    while (v >= 0x80) {
-        tg_write_u8(w, (uint8_t)(v | 0x80u));
-        v >>= 7;
+    uint8_t bytes[10];
+    size_t n = 0;
+    if (v < 0x80) { /* nearly all: lengths, counts, qualities */
+        tg_write_u8(w, (uint8_t)v);
+        return;
     }
-    tg_write_u8(w, (uint8_t)v);
+    for (; v >= 0x80; v >>= 7)
+        bytes[n++] = (uint8_t)(v | 0x80u);
+    bytes[n++] = (uint8_t)v;
+    tg_write_bytes(w, tg_bytes(bytes, n));
 }
 
 void tg_write_svarint(struct tg_writer *w, int64_t v)
@@ -179,9 +185,12 @@ void tg_write_svarint(struct tg_writer *w, int64_t v)
 void tg_write_f64(struct tg_writer *w, double v)
 {
     uint64_t u;
+    uint8_t *p = room(w, 8);
+    if (!p)
+        return;
     memcpy(&u, &v, sizeof u);
-    for (int i = 0; i < 8; i++)
-        tg_write_u8(w, (uint8_t)(u >> (8 * i)));
+    u = htole64(u);
+    memcpy(p, &u, sizeof u);
 }
 
 void tg_write_fmt(struct tg_writer *w, const char *fmt, ...)

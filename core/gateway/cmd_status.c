@@ -205,10 +205,10 @@ static void print_status(const json_t *s, bool colours)
                text(http, "text"));
     print_site(g, colours);
     printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
-           "disk full\n",
+           "disk full, %lld quota, %lld removed\n",
            colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
            number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
-           number(dropped, "disk_full"));
+           number(dropped, "disk_full"), number(dropped, "quota"), number(dropped, "removed"));
     json_array_foreach(json_object_get(s, "sources"), i, item)
     {
         bool open = json_is_true(json_object_get(item, "open"));

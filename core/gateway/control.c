@@ -103,6 +103,7 @@ static void close_client(struct client *x)
     if (x->watch)
         tg_router_unwatch(tg_gateway_router(x->control->gateway), x->watch);
     tg_router_forget(tg_gateway_router(x->control->gateway), x);
+    tg_gateway_forget_drop(x->control->gateway, x);
     uv_close((uv_handle_t *)&x->pipe, on_pipe_closed);
     tg_deadline_close(&x->deadline, on_deadline_closed);
 }
@@ -261,6 +262,43 @@ static void run_forget(struct client *x, const json_t *request)
         put_json(x, json_pack("{s:s}", "status", "ok"));
 }
 
+static void on_dropped(void *user, int rc, const char *text, uint64_t samples)
+{
+    struct client *x = TG_OBJECT(user, struct client, CLIENT_MAGIC);
+    x->waiting = false;
+    if (rc < 0)
+        put_error(x, text);
+    else
+        put_json(x, json_pack("{s:I}", "samples", (json_int_t)samples));
+    if (!x->closing)
+        close_if_served(x);
+}
+
+/* Everything of everybody goes only when it is asked for in so many words. */
+static void run_drop(struct client *x, const json_t *request)
+{
+    const json_t *before = json_object_get(request, "before_ms"), *cloud = json_object_get(request, "cloud");
+    const char *device = json_string_value(json_object_get(request, "device"));
+    bool all = json_is_true(json_object_get(request, "all"));
+    struct tg_error err = {0};
+    if (all == (device != NULL) || (cloud && !json_is_string(cloud)) || !json_is_integer(before) ||
+        json_integer_value(before) < 0) {
+        put_error(x,
+                  "drop takes \"device\" as a text or \"all\":true, \"cloud\" as a text, and \"before_ms\"");
+        return;
+    }
+    if (x->waiting) {
+        put_error(x, "one command at a time on a connection");
+        return;
+    }
+    x->waiting = true;
+    if (tg_gateway_drop(x->control->gateway, device, json_string_value(cloud), json_integer_value(before),
+                        on_dropped, x, &err) < 0) {
+        x->waiting = false;
+        put_error(x, err.text);
+    }
+}
+
 static void run_request(struct client *x, const char *line, size_t len)
 {
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
@@ -275,8 +313,11 @@ static void run_request(struct client *x, const char *line, size_t len)
         put_text(x, tg_gateway_discovered_json(x->control->gateway));
     } else if (verb && strcmp(verb, "forget") == 0) {
         run_forget(x, request);
+    } else if (verb && strcmp(verb, "drop") == 0) {
+        run_drop(x, request);
     } else {
-        put_error(x, "a request is a JSON object with \"verb\": status, send, tail, discovered or forget");
+        put_error(x,
+                  "a request is a JSON object with \"verb\": status, send, tail, discovered, forget or drop");
     }
     json_decref(request);
 }

@@ -181,6 +181,12 @@ static void on_store_state(void *user, enum tg_store_state state, const char *te
     tg_log(state == TG_STORE_OK ? TG_LOG_INFO : TG_LOG_ERROR, "outbox", "%s", text);
 }
 
+static void on_store_note(void *user, const char *text)
+{
+    (void)user;
+    tg_log(TG_LOG_WARN, "outbox", "%s", text);
+}
+
 /* A command from a cloud: what its session needs to acknowledge it. */
 struct cloud_command {
     struct tg_gateway *gateway;
@@ -344,7 +350,7 @@ static int look_at_state_dir(const char *dir, struct tg_error *err)
 
 static int start_store(struct tg_gateway *g, const struct tg_config *config, struct tg_error *err)
 {
-    static const struct tg_store_callbacks callbacks = {on_committed, on_store_state};
+    static const struct tg_store_callbacks callbacks = {on_committed, on_store_state, on_store_note};
     const struct tg_settings *o = config->outbox;
     struct tg_store_options so = {
         .outbox = {.dir = tg_settings_text(config->gateway, "state_dir"),
@@ -353,6 +359,7 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
                    .limit_bytes = tg_settings_int(o, "limit"),
                    .max_age_ms = tg_settings_int(o, "max_age")},
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
+        .keep_removed_ms = tg_settings_int(o, "keep_removed"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
     int rc = look_at_state_dir(so.outbox.dir, err);
@@ -430,7 +437,7 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
-        rc = tg_store_retire_undeclared(g->store, err);
+        rc = tg_gateway_retire(g, err);
     if (rc == TG_OK)
         rc = tg_gateway_open_http(g, err);
     return rc;
@@ -455,6 +462,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     model->config = config;
     model->users = 1;
     g->started_ms = g->store_moved_ms = tg_clock_mono_ms();
+    tg_store_global_init();
     rc = tg_tls_global_init(err);
     if (rc == TG_OK)
         rc = tg_loop_init(&g->loop, err);

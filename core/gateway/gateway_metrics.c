@@ -40,6 +40,8 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
                                     .dropped_age = dropped[TG_DROP_AGE],
                                     .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
                                     .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
+                                    .dropped_quota = dropped[TG_DROP_QUOTA],
+                                    .dropped_removed = dropped[TG_DROP_REMOVED],
                                     .dropped_memory = st.dropped_memory,
                                     .oldest_age_ms = st.outbox.oldest_time_ms
                                                          ? tg_clock_wall_ms() - st.outbox.oldest_time_ms
@@ -111,6 +113,7 @@ static void take_session(struct tg_metrics *m, const char *device, const struct 
                                       .state = tg_session_state_name(st.state),
                                       .online = st.state == TG_SESSION_ONLINE,
                                       .pending = st.pending,
+                                      .gap_samples = st.gap.count,
                                       .in_flight = st.in_flight,
                                       .acked_seq = st.acked_seq,
                                       .acked_ahead = st.acked_ahead,

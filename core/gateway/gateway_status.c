@@ -40,19 +40,34 @@ int64_t tg_gateway_resident_bytes(void)
 static json_t *outbox_status(struct tg_gateway *g)
 {
     struct tg_store_stats st;
-    const uint64_t *dropped;
+    json_t *dropped = json_object();
     tg_store_stats(g->store, &st);
-    dropped = st.outbox.dropped;
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
-                     tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
-                     (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
-                     (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-                     (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-                     (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
-                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "kept_back", (json_int_t)st.kept_back,
-                     "dropped", "limit", (json_int_t)dropped[TG_DROP_LIMIT], "age",
-                     (json_int_t)dropped[TG_DROP_AGE], "disk_full", (json_int_t)dropped[TG_DROP_DISK_FULL],
-                     "quarantine", (json_int_t)dropped[TG_DROP_QUARANTINE]);
+    for (int i = 0; dropped && i < TG_DROP_REASONS; i++)
+        json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)st.outbox.dropped[i]));
+    return json_pack(
+        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "state", tg_store_state_name(st.state), "rows",
+        (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
+        "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+        (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+        (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
+        (json_int_t)st.outbox.oldest_time_ms, "kept_back", (json_int_t)st.kept_back, "dropped", dropped);
+}
+
+/* What the cloud will not get and has not acknowledged to know; absent when there is nothing. */
+static void add_gap(json_t *j, const struct tg_gap *gap)
+{
+    json_t *reasons = json_array();
+    if (!tg_gap_is(gap)) {
+        json_decref(reasons);
+        return;
+    }
+    for (unsigned i = 0; i < TG_GAP_REASONS; i++)
+        if (gap->reasons & 1u << i)
+            json_array_append_new(reasons, json_string(tg_gap_reason_name(i)));
+    json_object_set_new(j, "gap",
+                        json_pack("{s:I,s:I,s:I,s:o}", "first_seq", (json_int_t)gap->first_seq, "last_seq",
+                                  (json_int_t)gap->last_seq, "count", (json_int_t)gap->count, "reasons",
+                                  reasons));
 }
 
 /* What proves the device to the cloud, and until when. */
@@ -88,6 +103,8 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
                   "blocks_today", (json_int_t)st.blocks_today);
     if (j && st.acked_ahead)
         json_object_set_new(j, "acked_ahead", json_integer((json_int_t)st.acked_ahead));
+    if (j)
+        add_gap(j, &st.gap);
     if (j)
         add_identity(j, &st);
     if (j && st.wait != TG_SESSION_WAITS_NOT)

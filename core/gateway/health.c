@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/gateway/health.h"
 
-#include <systemd/sd-daemon.h>
-
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/gateway/notify.h"
 
 #define HEALTH_MAGIC    0x4ea17400u
 #define STATUS_EVERY_MS 10000
@@ -26,7 +25,7 @@ static void on_beat(void *user)
     char text[200];
     h->status(h->user, text, sizeof text);
     if (h->ready)
-        sd_notifyf(0, "STATUS=%s%s", text, h->watchdog && h->alive(h->user) ? "\nWATCHDOG=1" : "");
+        (void)tg_notify("STATUS=%s%s", text, h->watchdog && h->alive(h->user) ? "\nWATCHDOG=1" : "");
     tg_deadline_set(&h->deadline, tg_clock_mono_ms() + h->every_ms);
 }
 
@@ -35,7 +34,7 @@ int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user),
                   struct tg_health **ret_health)
 {
     struct tg_health *h = tg_calloc(1, sizeof *h);
-    uint64_t watchdog_us = 0;
+    uint64_t watchdog_us = tg_notify_watchdog_us();
     if (!h)
         return TG_ENOMEM;
     h->magic = HEALTH_MAGIC;
@@ -43,7 +42,7 @@ int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user),
     h->status = status;
     h->user = user;
     h->every_ms = STATUS_EVERY_MS;
-    if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
+    if (watchdog_us > 0) {
         h->watchdog = true;
         if ((int64_t)(watchdog_us / 2000) < h->every_ms)
             h->every_ms = (int64_t)(watchdog_us / 2000);
@@ -56,20 +55,20 @@ int tg_health_new(struct tg_loop *loop, bool (*alive)(void *user),
 void tg_health_ready(struct tg_health *h)
 {
     h->ready = true;
-    sd_notify(0, "READY=1");
+    (void)tg_notify("READY=1");
     on_beat(h);
 }
 
 void tg_health_reloading(struct tg_health *h)
 {
     (void)h;
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)tg_clock_mono_us());
+    (void)tg_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)tg_clock_mono_us());
 }
 
 void tg_health_stopping(struct tg_health *h)
 {
     (void)h;
-    sd_notify(0, "STOPPING=1");
+    (void)tg_notify("STOPPING=1");
 }
 
 static void on_closed(void *user)

@@ -99,6 +99,8 @@ static const struct row outbox_rows[] = {
     {DROPPED, .extra = "reason=\"age\"", .offset = FIELD(outbox, dropped_age), .kind = U64},
     {DROPPED, .extra = "reason=\"disk_full\"", .offset = FIELD(outbox, dropped_disk_full), .kind = U64},
     {DROPPED, .extra = "reason=\"quarantine\"", .offset = FIELD(outbox, dropped_quarantine), .kind = U64},
+    {DROPPED, .extra = "reason=\"quota\"", .offset = FIELD(outbox, dropped_quota), .kind = U64},
+    {DROPPED, .extra = "reason=\"removed\"", .offset = FIELD(outbox, dropped_removed), .kind = U64},
     {DROPPED, .extra = "reason=\"memory\"", .offset = FIELD(outbox, dropped_memory), .kind = U64},
 };
 
@@ -185,6 +187,9 @@ static const struct row session_rows[] = {
      .offset = FIELD(session, online), .kind = BOOL},
     {"tidegate_session_pending_samples", "gauge", "Samples that the cloud has not acknowledged.",
      .offset = FIELD(session, pending), .kind = U64},
+    {"tidegate_session_gap_samples", "gauge",
+     "Samples that the cloud will not get and has not acknowledged to know (it is told by a gap record).",
+     .offset = FIELD(session, gap_samples), .kind = U64},
     {"tidegate_session_in_flight_messages", "gauge", "Messages on their way.",
      .offset = FIELD(session, in_flight), .kind = U64},
     {"tidegate_session_acked_seq", "gauge", "Everything up to this number is acknowledged.",

@@ -38,7 +38,8 @@ struct tg_metrics_outbox {
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
     uint64_t kept_back;
-    uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_memory;
+    uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
+        dropped_removed, dropped_memory;
     int64_t oldest_age_ms /* or NONE */, worst_commit_us;
 };
 
@@ -74,6 +75,7 @@ struct tg_metrics_session {
     const char *state;
     bool online;
     uint64_t acked_ahead;
+    uint64_t gap_samples;
     uint64_t pending, in_flight, acked_seq, acked_samples, published, resent, commands, body_bytes;
     uint64_t messages_today, blocks_today;
     /* of the connection */

@@ -17,7 +17,7 @@
 struct tg_tls_context {
     WOLFSSL_CTX *wolf;
     char *ca_file;
-    bool tls12_only;
+    bool tls12_only, offers_all;
     uint64_t id; /* unlike the address, never the same again: a saved session belongs to one context */
     uint32_t roots, roots_skipped;
 };
@@ -34,6 +34,10 @@ struct tg_tls_credential {
 /* After a shortage of memory, when what was worked on is freed: what wolfSSL still keeps in the reserve are its tables
  * of curve points, so they go. */
 void tg_tls_leave_reserve(void);
+
+/* A server found nothing that it has among the suites that were offered: true when there are more, which the connections after this one
+ * offer as well. */
+bool tg_tls_context_offer_more(struct tg_tls_context *ctx);
 
 /* True for the suites that we offer, by their two bytes on the wire. */
 bool tg_tls_suite_allowed(uint16_t suite);

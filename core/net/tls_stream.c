@@ -266,7 +266,11 @@ static int explain(struct tg_tls_stream *t, int wolf_code, struct tg_error *err)
                                .handshaking = !t->done,
                                .offered_session = t->offered_session,
                                .has_credential = t->o.credential != NULL};
-    return tg_tls_failure_explain(&f, err);
+    struct tg_error why = {0};
+    int rc = tg_tls_failure_explain(&f, &why);
+    bool more = f.handshaking && (f.alert == handshake_failure || f.alert == insufficient_security) &&
+                tg_tls_context_offer_more(t->o.ctx);
+    return tg_error_set(err, rc, "%s%s", why.text, more ? "; the next attempt offers AES-256 as well" : "");
 }
 
 bool tg_tls_stream_was_alerted(const struct tg_tls_stream *t)

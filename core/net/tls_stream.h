@@ -18,7 +18,7 @@
 struct tg_tls_stream;
 
 struct tg_tls_stream_options {
-    const struct tg_tls_context *ctx;
+    struct tg_tls_context *ctx;
     const char *host;
     const struct tg_tls_credential *credential; /* may be NULL */
     struct tg_tls_ticket *ticket;               /* may be NULL; lent for the session's life */

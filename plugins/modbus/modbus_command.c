@@ -8,7 +8,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/bytes.h"
-#include "plugins/modbus/modbus_plugin.h"
+#include "plugins/modbus/modbus_loop.h"
 
 #define ANSWER_BYTES 4096
 
@@ -76,39 +76,45 @@ static void answer_read(struct tg_modbus_instance *m, uint64_t request, const st
     m->host->answer(m->host->source, request, TG_PLUGIN_OK, tg_writer_cstr(&w) == 0 ? json : NULL);
 }
 
-static void run_read(struct tg_modbus_instance *m, uint64_t request, uint32_t device, const char *json)
+void tg_modbus_errand_read(struct tg_modbus_instance *m, const struct tg_modbus_errand *errand)
 {
     static const uint8_t functions[] = {TG_MODBUS_READ_COILS, TG_MODBUS_READ_DISCRETE, TG_MODBUS_READ_HOLDING,
                                         TG_MODBUS_READ_INPUT};
-    struct tg_modbus_point p;
+    const struct tg_modbus_point *p = &errand->read;
+    const struct tg_modbus_unit *u = &m->units[errand->device];
     struct tg_modbus_answer a = {0};
-    struct tg_error err = {0};
-    if (parse_read(m, device, json, &p, &err) < 0) {
-        tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
-        return;
-    }
     struct tg_modbus_request r = {
-        .unit = m->units[device].id, .function = functions[p.table], .address = p.address, .count = p.count};
-    if ((r.unit == 0 && !tg_modbus_link_has_ids(m->link)) || m->units[device].out_of_step) {
-        tg_modbus_answer_error(m, request, r.unit == 0 ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EIO,
+        .unit = u->id, .function = functions[p->table], .address = p->address, .count = p->count};
+    if ((r.unit == 0 && !tg_modbus_link_has_ids(m->link)) || u->out_of_step) {
+        tg_modbus_answer_error(m, errand->request, r.unit == 0 ? TG_PLUGIN_EUNSUPPORTED : TG_PLUGIN_EIO,
                                r.unit == 0 ? "a broadcast cannot be read"
                                            : "the unit does not answer reliably now");
         return;
     }
-    switch (tg_modbus_ask(m, device, &r, &a)) {
+    switch (tg_modbus_ask(m, errand->device, &r, &a)) {
     case TG_MODBUS_GOT_ANSWER:
         tg_modbus_answer_words(&r, &a, m->words);
-        answer_read(m, request, &p, &r);
+        answer_read(m, errand->request, p, &r);
         break;
     case TG_MODBUS_GOT_EXCEPTION:
-        tg_modbus_answer_exception(m, request, a.exception);
+        tg_modbus_answer_exception(m, errand->request, a.exception);
         break;
     case TG_MODBUS_GOT_NOTHING:
-        tg_modbus_answer_error(m, request, TG_PLUGIN_ETIMEOUT, tg_modbus_link_problem(m->link));
+        tg_modbus_answer_error(m, errand->request, TG_PLUGIN_ETIMEOUT, tg_modbus_link_problem(m->link));
         break;
     default:
-        tg_modbus_answer_error(m, request, TG_PLUGIN_EIO, tg_modbus_link_problem(m->link));
+        tg_modbus_answer_error(m, errand->request, TG_PLUGIN_EIO, tg_modbus_link_problem(m->link));
     }
+}
+
+static void give_read(struct tg_modbus_instance *m, uint64_t request, uint32_t device, const char *json)
+{
+    struct tg_modbus_errand o = {.request = request, .device = device};
+    struct tg_error err = {0};
+    if (parse_read(m, device, json, &o.read, &err) < 0)
+        tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
+    else
+        tg_modbus_errand_give(m, &o);
 }
 
 /* --- stats ---------------------------------------------------------------------------------------------- */
@@ -155,7 +161,7 @@ void tg_modbus_command(void *instance, uint64_t request, uint32_t device, const 
 {
     struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
     if (device < m->source->device_count && strcmp(name, "read") == 0)
-        run_read(m, request, device, json);
+        give_read(m, request, device, json);
     else if (device < m->source->device_count && strcmp(name, "stats") == 0)
         run_stats(m, request, device);
     else

@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
@@ -28,7 +27,7 @@
     10 /* between two reads of a line that is only listened to: noise does not keep the CPU busy */
 
 struct tg_modbus_link {
-    const struct tg_host *host;
+    struct tg_modbus_waiter *waiter;
     const struct tg_modbus_link_config *config;
     modbus_t *context; /* serial port */
     int fd, lock;      /* -1 = closed */
@@ -83,13 +82,13 @@ static void fail(struct tg_modbus_link *l, enum tg_modbus_fault fault)
     l->faults[fault]++;
 }
 
-int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_config *config,
+int tg_modbus_link_new(struct tg_modbus_waiter *waiter, const struct tg_modbus_link_config *config,
                        struct tg_modbus_link **ret_link)
 {
     struct tg_modbus_link *l = tg_calloc(1, sizeof *l);
     if (!l)
         return TG_ENOMEM;
-    l->host = host;
+    l->waiter = waiter;
     l->config = config;
     l->fd = l->lock = -1;
     l->slowest_ms = -1;
@@ -107,7 +106,7 @@ void tg_modbus_link_free(struct tg_modbus_link *l)
 
 static int64_t now(const struct tg_modbus_link *l)
 {
-    return l->host->now_ms(l->host->source);
+    return l->waiter->host->now_ms(l->waiter->host->source);
 }
 
 bool tg_modbus_link_is_open(const struct tg_modbus_link *l)
@@ -160,13 +159,13 @@ int tg_modbus_link_open(struct tg_modbus_link *l, struct tg_error *err)
         (void)modbus_flush(l->context);
         return TG_OK;
     }
-    int fd =
-        tg_modbus_tcp_connect(l->host, l->config->host, l->config->port, l->config->connect_timeout_ms, err);
+    int fd = tg_modbus_tcp_connect(l->waiter, l->config->host, l->config->port, l->config->connect_timeout_ms,
+                                   err);
     if (fd < 0)
         return fd;
     l->fd = fd;
     if (l->config->connect_delay_ms > 0) {
-        int rc = tg_modbus_wait(l->host, fd, 0, now(l) + l->config->connect_delay_ms);
+        int rc = tg_modbus_wait(l->waiter, fd, 0, now(l) + l->config->connect_delay_ms);
         if (rc != 0) {
             tg_modbus_link_close(l);
             return rc == TG_ECANCELED ? rc
@@ -181,10 +180,12 @@ void tg_modbus_link_close(struct tg_modbus_link *l)
 {
     if (l->fd < 0)
         return;
-    if (serial(l))
+    if (serial(l)) {
         tg_modbus_serial_close(l->context, l->lock);
-    else
+    } else {
+        tg_modbus_forget(l->waiter, l->fd);
         close(l->fd);
+    }
     l->context = NULL;
     l->fd = l->lock = -1;
     l->len = l->taken = 0;
@@ -233,7 +234,7 @@ static bool send_all(struct tg_modbus_link *l, const uint8_t *data, size_t len, 
         if (n > 0) {
             done += (size_t)n;
         } else if (n < 0 && errno == EAGAIN) {
-            if (tg_modbus_wait(l->host, l->fd, POLLOUT, until_ms) <= 0) {
+            if (tg_modbus_wait(l->waiter, l->fd, POLLOUT, until_ms) <= 0) {
                 errno = ETIMEDOUT;
                 return false;
             }
@@ -317,8 +318,7 @@ static void pause_for_bytes(const struct tg_modbus_link *l)
         return;
     int64_t ms = wire_ms(l, need - l->len - 1);
     ms = ms > TG_MODBUS_SLICE_MS ? TG_MODBUS_SLICE_MS : ms;
-    const struct timespec t = {0, (long)ms * 1000000L};
-    (void)nanosleep(&t, NULL);
+    tg_modbus_rest(l->waiter, ms);
 }
 
 static enum tg_modbus_outcome garbage(struct tg_modbus_link *l, enum tg_modbus_verdict v)
@@ -347,7 +347,7 @@ static enum tg_modbus_outcome nothing(struct tg_modbus_link *l, int64_t timeout_
 /* Waits for bytes and takes them. ANSWER: look at them. */
 static enum tg_modbus_outcome more_bytes(struct tg_modbus_link *l, int64_t timeout_ms, int64_t until_ms)
 {
-    int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+    int events = tg_modbus_wait(l->waiter, l->fd, POLLIN, until_ms);
     if (events == TG_ECANCELED)
         return TG_MODBUS_STOPPED;
     if (events == 0)
@@ -489,7 +489,7 @@ enum tg_modbus_outcome tg_modbus_link_exchange(struct tg_modbus_link *l, const s
         int64_t end = begin + wire_ms(l, request_bytes(r)) + l->config->turnaround_ms;
         int rc;
         do {
-            rc = tg_modbus_wait(l->host, l->fd, 0, end);
+            rc = tg_modbus_wait(l->waiter, l->fd, 0, end);
         } while (rc > 0 && !(rc & (POLLHUP | POLLERR | POLLNVAL)));
         if (rc == 0)
             return TG_MODBUS_GOT_ANSWER;
@@ -534,13 +534,12 @@ bool tg_modbus_link_listen(struct tg_modbus_link *l, int64_t until_ms)
     if (l->fd < 0)
         return false;
     l->len = l->taken = 0;
-    int events = tg_modbus_wait(l->host, l->fd, POLLIN, until_ms);
+    int events = tg_modbus_wait(l->waiter, l->fd, POLLIN, until_ms);
     if (events <= 0)
         return false;
-    const struct timespec breath = {0, BREATH_MS * 1000000L};
     size_t heard = 0;
     int n;
-    (void)nanosleep(&breath, NULL);
+    tg_modbus_rest(l->waiter, BREATH_MS);
     do {
         n = receive(l);
         l->len = 0;

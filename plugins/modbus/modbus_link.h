@@ -3,19 +3,19 @@
  * modbus_link - one bus: a serial port, a TCP connection, or RTU frames over a TCP connection.
  *
  * Does one exchange at a time: sends a request, waits for its answer with one deadline for the whole of it,
- * and says what came. It believes nothing that modbus_frame does not believe. It never waits longer than a
- * fifth of a second without asking host->stopping().
+ * and says what came. It believes nothing that modbus_frame does not believe. It waits as its waiter does
+ * (modbus_wait.h): in poll(2) on a thread of its own, or beside others on the loop.
  *
  * libmodbus opens and configures the serial port (speed, parity, RS-485 mode) and puts requests on it. It
  * does not receive: its receiving half waits in select(2) and aborts on descriptors from 1024 up, cannot be
  * interrupted, accepts late and foreign answers, and keeps its state in errno (docs/adr/0007-modbus.md).
- * Here everything waits in poll(2), so the number of a descriptor does not matter.
+ * Here everything waits in poll(2) or epoll(7), so the number of a descriptor does not matter.
  *
  * LIFECYCLE   new ─► open ─► exchange, listen … ─► close ─► open … ─► free
  *   After LOST the link is closed. On TCP it closes itself also when framing is lost and after two timeouts
  * in a row; open() again. A serial port is locked (flock and TIOCEXCL) while it is open.
  *
- * Not thread-safe: one thread, that of the source.
+ * Not thread-safe: one thread, that of the source. A serial line needs a waiter that blocks.
  */
 #ifndef TG_PLUGINS_MODBUS_LINK_H
 #define TG_PLUGINS_MODBUS_LINK_H
@@ -23,6 +23,7 @@
 #include <tidegate/plugin.h>
 
 #include "core/base/error.h"
+#include "plugins/modbus/modbus_wait.h"
 #include "southbound/modbus_frame.h"
 #include "southbound/modbus_identity.h"
 
@@ -48,7 +49,7 @@ enum tg_modbus_outcome {
     TG_MODBUS_GOT_GARBAGE, /* something that is not the answer */
     TG_MODBUS_LINK_LOST,   /* the port or connection is gone; the request may have been sent */
     TG_MODBUS_NOT_SENT,    /* the link is closed, or was lost before anything was sent */
-    TG_MODBUS_STOPPED      /* host->stopping() */
+    TG_MODBUS_STOPPED      /* tg_modbus_stopping() */
 };
 
 /* Why an exchange failed, or a frame was not taken: the names by which they are counted. */
@@ -76,11 +77,12 @@ const char *tg_modbus_fault_name(enum tg_modbus_fault f);
 bool tg_modbus_baud_known(int baud);
 extern const char *const tg_modbus_baud_names[]; /* NULL-terminated, ascending */
 
-int tg_modbus_link_new(const struct tg_host *host, const struct tg_modbus_link_config *config,
+/* `waiter` and `config` outlive it. */
+int tg_modbus_link_new(struct tg_modbus_waiter *waiter, const struct tg_modbus_link_config *config,
                        struct tg_modbus_link **ret_link) TG_CHECKED;
 void tg_modbus_link_free(struct tg_modbus_link *l);
 
-/* Blocks up to connect_timeout_ms. TG_ECANCELED when the host is stopping; else the error names host or path.
+/* Waits up to connect_timeout_ms. TG_ECANCELED when the host is stopping; else the error names host or path.
  */
 int tg_modbus_link_open(struct tg_modbus_link *l, struct tg_error *err) TG_CHECKED;
 void tg_modbus_link_close(struct tg_modbus_link *l);

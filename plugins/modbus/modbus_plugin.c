@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "plugins/modbus/modbus_plugin.h"
+#include "plugins/modbus/modbus_loop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -352,6 +352,12 @@ static int check_point(const struct tg_host *host, const struct tg_settings *dev
     return TG_PLUGIN_EINVAL;
 }
 
+/* libmodbus blocks while it puts a request on a serial line, and waits out its frames; a connection needs no thread. */
+static uint32_t thread_model_of(const struct tg_host *host, const struct tg_settings *source)
+{
+    return host->get_int(source, "transport") == TG_MODBUS_RTU ? TG_THREAD_OWN : TG_THREAD_LOOP;
+}
+
 /* --- open and close --------------------------------------------------------------------------- */
 
 static int read_link_config(const struct tg_host *h, const struct tg_settings *s,
@@ -482,6 +488,7 @@ static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_e
 static void modbus_close_instance(void *instance)
 {
     struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
+    tg_modbus_loop_end(m);
     tg_modbus_link_free(m->link);
     for (uint32_t i = 0; m->devices && i < m->source->device_count; i++) {
         struct tg_modbus_device *d = &m->devices[i];
@@ -512,7 +519,7 @@ static int open_all(struct tg_modbus_instance *m, struct tg_error *err)
         return rc;
     m->units = tg_calloc(n ? n : 1, sizeof *m->units);
     m->devices = tg_calloc(n ? n : 1, sizeof *m->devices);
-    if (!m->units || !m->devices || tg_modbus_link_new(h, &m->link_config, &m->link) < 0)
+    if (!m->units || !m->devices || tg_modbus_link_new(&m->waiter, &m->link_config, &m->link) < 0)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < n; i++)
         m->devices[i].config = &m->source->devices[i];
@@ -541,6 +548,9 @@ static int modbus_open(const struct tg_host *host, const struct tg_source *sourc
     m->magic = TG_MODBUS_INSTANCE_MAGIC;
     m->host = host;
     m->source = source;
+    m->waiter.host = host;
+    if (TG_HOST_HAS(host, thread_model) && host->thread_model == TG_THREAD_LOOP)
+        tg_modbus_loop_begin(m);
     int rc = open_all(m, &err);
     if (rc < 0) {
         snprintf(error, error_size, "%s", err.text);
@@ -571,5 +581,7 @@ static const struct tg_plugin modbus_plugin = {
     .decode = tg_modbus_decode,
     .needs = TG_NEEDS_STATED | TG_NEEDS_NETWORK, /* its port is named by an option */
     .discover = tg_modbus_discover,
+    .fd_ready = tg_modbus_fd_ready,
+    .thread_model_of = thread_model_of,
 };
 TG_PLUGIN_EXPORT(modbus_plugin)

@@ -2,13 +2,15 @@
  *
  * modbus_plugin - the instance of the Modbus source, shared by its files:
  *   modbus_plugin.c  options, open, close, check_point
+ *   modbus_loop.c    an instance on the loop: its turns are fibers
  *   modbus_poll.c    turns: probes, reads, what is emitted
  *   modbus_write.c   writes
  *   modbus_command.c commands
  *   modbus_sunspec.c where SunSpec points are
  *   modbus_discover.c, modbus_scan.c, modbus_decode.c
  *
- * One instance is one bus and has a thread of its own; nothing here is shared with other threads.
+ * One instance is one bus. A serial line has a thread of its own, a connection is on the loop (thread_model_of); nothing here is shared with
+ * other threads. The code is the same for both: what waits takes the instance's waiter (modbus_wait.h).
  */
 #ifndef TG_PLUGINS_MODBUS_PLUGIN_H
 #define TG_PLUGINS_MODBUS_PLUGIN_H
@@ -65,10 +67,26 @@ struct tg_modbus_job {
     size_t pos;
 };
 
+/* What the host asks for between two reads: a point to write, or any register to read. */
+struct tg_modbus_errand {
+    struct tg_modbus_errand *next;
+    uint64_t request;
+    uint32_t device;
+    bool is_write;
+    uint32_t point;               /* write */
+    struct tg_modbus_write write; /* write */
+    struct tg_modbus_point read;  /* read */
+};
+
 struct tg_modbus_instance {
     uint32_t magic;
     const struct tg_host *host;
     const struct tg_source *source;
+    struct tg_modbus_waiter waiter;
+    struct tg_modbus_fiber fiber;     /* on the loop: the turn that is under way */
+    struct tg_modbus_errand *errands; /* on the loop: those that wait, oldest first */
+    uint32_t errand_count;
+    int64_t due_ms; /* on the loop: when the next turn begins */
     struct tg_modbus_link_config link_config;
     struct tg_modbus_link *link;
     struct tg_modbus_bus bus;
@@ -99,6 +117,8 @@ int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_se
 
 /* modbus_poll.c */
 int32_t tg_modbus_poll(void *instance, int64_t now_ms);
+/* Does what is due until nothing is, an errand waits, or it is others' turn: the ms until it wants to go on, 0 = at once, TG_POLL_IDLE = never. */
+int64_t tg_modbus_work(struct tg_modbus_instance *m);
 /* 0 when the link is open (it may be opened now); else the ms until it is tried again, at least 1. */
 int64_t tg_modbus_ensure_link(struct tg_modbus_instance *m);
 /* Tells the bus that the exchange failed, forgets the job, and says so to the host where that is due. `what`
@@ -132,6 +152,9 @@ int tg_modbus_check_value(const struct tg_host *host, const struct tg_settings *
                           size_t error_size);
 void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t point,
                      const struct tg_value *value);
+/* Runs an errand and answers it. */
+void tg_modbus_errand_write(struct tg_modbus_instance *m, const struct tg_modbus_errand *o);
+void tg_modbus_errand_read(struct tg_modbus_instance *m, const struct tg_modbus_errand *o);
 /* modbus_command.c */
 void tg_modbus_command(void *instance, uint64_t request, uint32_t device, const char *name, const char *json);
 

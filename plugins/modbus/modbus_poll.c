@@ -10,7 +10,7 @@
 #include "core/base/assert.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "plugins/modbus/modbus_plugin.h"
+#include "plugins/modbus/modbus_loop.h"
 #include "southbound/real32.h"
 #include "southbound/serial_port.h"
 
@@ -501,19 +501,27 @@ static int64_t step(struct tg_modbus_instance *m)
     return 0;
 }
 
-int32_t tg_modbus_poll(void *instance, int64_t now_ms)
+int64_t tg_modbus_work(struct tg_modbus_instance *m)
 {
-    struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
     int64_t begin = tg_modbus_now(m);
-    (void)now_ms; /* the same clock, a moment earlier */
-    while (!m->host->stopping(m->host->source)) {
+    while (!tg_modbus_stopping(&m->waiter) && !m->errands) {
         int64_t wait = tg_modbus_ensure_link(m);
         if (wait == 0)
             wait = step(m);
         if (wait != 0)
-            return wait > INT32_MAX ? INT32_MAX : (int32_t)wait;
+            return wait;
         if (tg_modbus_now(m) - begin >= POLL_BUDGET_MS)
-            return 0;
+            break;
     }
     return 0;
+}
+
+int32_t tg_modbus_poll(void *instance, int64_t now_ms)
+{
+    struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
+    (void)now_ms; /* the same clock, a moment earlier */
+    if (m->waiter.fiber)
+        return tg_modbus_loop_poll(m);
+    int64_t wait = tg_modbus_work(m);
+    return wait > INT32_MAX ? INT32_MAX : (int32_t)wait;
 }

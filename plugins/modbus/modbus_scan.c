@@ -181,7 +181,8 @@ int tg_modbus_scan_run(struct tg_modbus_scan *s, struct tg_error *err)
                                  .source = (struct tg_host_source *)(uintptr_t)s->request,
                                  .now_ms = host_now_ms,
                                  .stopping = host_stopping};
-    if (tg_modbus_link_new(&host, &s->config, &l) < 0)
+    struct tg_modbus_waiter waiter = {.host = &host};
+    if (tg_modbus_link_new(&waiter, &s->config, &l) < 0)
         return tg_error_set(err, TG_ENOMEM, "out of memory");
     int rc = tg_modbus_link_open(l, err);
     s->count = s->asked = s->damaged = 0;

@@ -16,22 +16,7 @@
 #include "core/base/allocator.h"
 #include "plugins/modbus/modbus_ports.h"
 
-int tg_modbus_wait(const struct tg_host *host, int fd, short events, int64_t until_ms)
-{
-    for (;;) {
-        int64_t left = until_ms - host->now_ms(host->source);
-        struct pollfd p = {.fd = fd, .events = events};
-        if (host->stopping(host->source))
-            return TG_ECANCELED;
-        int n = poll(&p, 1, left <= 0 ? 0 : left > TG_MODBUS_SLICE_MS ? TG_MODBUS_SLICE_MS : (int)left);
-        if (n > 0)
-            return p.revents;
-        if (n < 0 && errno != EINTR)
-            return TG_EIO;
-        if (left <= 0)
-            return 0;
-    }
-}
+#define LOOKUP_REST_MS 5 /* between two looks at whether a name is resolved, at first */
 
 /* A name is resolved by the C library's resolver thread, so that a dead DNS server does not hold up an
  * orderly stop. When it cannot be cancelled its request must stay in memory: it is left behind, once, while
@@ -43,7 +28,7 @@ struct lookup {
     char name[256];
 };
 
-static int resolve(const struct tg_host *host, const char *name, uint16_t port, int64_t until_ms,
+static int resolve(struct tg_modbus_waiter *w, const char *name, uint16_t port, int64_t until_ms,
                    struct addrinfo **ret, struct tg_error *err)
 {
     struct lookup *l = tg_calloc(1, sizeof *l);
@@ -59,18 +44,18 @@ static int resolve(const struct tg_host *host, const char *name, uint16_t port, 
     l->hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
     l->request = (struct gaicb){.ar_name = l->name, .ar_service = l->port, .ar_request = &l->hints};
     struct gaicb *list[1] = {&l->request};
-    const struct gaicb *wait_list[1] = {&l->request};
+    int64_t rest_ms = LOOKUP_REST_MS;
     int rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
     while (rc == 0 && (rc = gai_error(&l->request)) == EAI_INPROGRESS) {
-        const struct timespec slice = {0, TG_MODBUS_SLICE_MS * 1000000L};
-        bool stop = host->stopping(host->source);
-        if (stop || host->now_ms(host->source) > until_ms) {
+        bool stop = tg_modbus_stopping(w);
+        if (stop || w->host->now_ms(w->host->source) > until_ms) {
             if (gai_cancel(&l->request) != EAI_NOTCANCELED)
                 tg_free(l);
             return stop ? TG_ECANCELED
                         : tg_error_set(err, TG_EDNS, "the name \"%s\" was not resolved in time", name);
         }
-        (void)gai_suspend(wait_list, 1, &slice);
+        tg_modbus_rest(w, rest_ms);
+        rest_ms = rest_ms < TG_MODBUS_SLICE_MS / 2 ? 2 * rest_ms : TG_MODBUS_SLICE_MS;
         rc = 0;
     }
     if (rc == 0)
@@ -81,7 +66,7 @@ static int resolve(const struct tg_host *host, const char *name, uint16_t port, 
     return rc;
 }
 
-static int connect_one(const struct tg_host *host, const struct addrinfo *a, int64_t until_ms, int *ret_errno)
+static int connect_one(struct tg_modbus_waiter *w, const struct addrinfo *a, int64_t until_ms, int *ret_errno)
 {
     int on = 1;
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -92,7 +77,7 @@ static int connect_one(const struct tg_host *host, const struct addrinfo *a, int
     int rc = connect(fd, a->ai_addr, a->ai_addrlen);
     if (rc < 0 && errno == EINPROGRESS) {
         socklen_t n = sizeof *ret_errno;
-        rc = tg_modbus_wait(host, fd, POLLOUT, until_ms);
+        rc = tg_modbus_wait(w, fd, POLLOUT, until_ms);
         if (rc == 0) {
             *ret_errno = ETIMEDOUT;
             rc = TG_ETIMEOUT;
@@ -104,6 +89,7 @@ static int connect_one(const struct tg_host *host, const struct addrinfo *a, int
         rc = TG_EIO;
     }
     if (rc < 0) {
+        tg_modbus_forget(w, fd);
         close(fd);
         return rc;
     }
@@ -113,17 +99,17 @@ static int connect_one(const struct tg_host *host, const struct addrinfo *a, int
     return fd;
 }
 
-int tg_modbus_tcp_connect(const struct tg_host *host, const char *name, uint16_t port, int64_t timeout_ms,
+int tg_modbus_tcp_connect(struct tg_modbus_waiter *w, const char *name, uint16_t port, int64_t timeout_ms,
                           struct tg_error *err)
 {
     struct addrinfo *list = NULL;
-    int64_t until_ms = host->now_ms(host->source) + timeout_ms;
-    int error = 0, rc = resolve(host, name, port, until_ms, &list, err);
+    int64_t until_ms = w->host->now_ms(w->host->source) + timeout_ms;
+    int error = 0, rc = resolve(w, name, port, until_ms, &list, err);
     if (rc < 0)
         return rc;
     rc = TG_EIO;
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        rc = connect_one(host, a, until_ms, &error);
+        rc = connect_one(w, a, until_ms, &error);
         if (rc >= 0 || rc == TG_ECANCELED)
             break;
     }

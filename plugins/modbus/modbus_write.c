@@ -8,7 +8,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/bytes.h"
-#include "plugins/modbus/modbus_plugin.h"
+#include "plugins/modbus/modbus_loop.h"
 
 #define ANSWER_BYTES 1536 /* 123 words and what stands around them */
 #define LISTEN_MS    200
@@ -32,7 +32,7 @@ static bool claim_bus(struct tg_modbus_instance *m, uint32_t device)
     int64_t end = tg_modbus_now(m) + m->bus.quiet_ms + CLAIM_MS;
     for (;;) {
         int64_t now = tg_modbus_now(m), ready = tg_modbus_bus_ready_ms(&m->bus, device);
-        if (now > end || m->host->stopping(m->host->source) || tg_modbus_ensure_link(m) != 0)
+        if (now > end || tg_modbus_stopping(&m->waiter) || tg_modbus_ensure_link(m) != 0)
             return false;
         if (ready <= now)
             return true;
@@ -251,40 +251,42 @@ void tg_modbus_write(void *instance, uint64_t request, uint32_t device, uint32_t
                      const struct tg_value *value)
 {
     struct tg_modbus_instance *m = TG_OBJECT(instance, struct tg_modbus_instance, TG_MODBUS_INSTANCE_MAGIC);
-    struct tg_modbus_write w;
-    struct tg_modbus_answer a = {0};
+    struct tg_modbus_errand o = {.request = request, .device = device, .is_write = true, .point = point};
     struct tg_error err = {0};
-    if (device >= m->source->device_count || point >= m->devices[device].config->point_count) {
+    if (device >= m->source->device_count || point >= m->devices[device].config->point_count)
         tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, "no such device or point");
-        return;
-    }
-    struct tg_modbus_device *d = &m->devices[device];
-    int rc = tg_modbus_point_encode(&d->points[point], value, &w, &err);
-    if (rc < 0) {
+    else if (tg_modbus_point_encode(&m->devices[device].points[point], value, &o.write, &err) < 0)
         tg_modbus_answer_error(m, request, TG_PLUGIN_EINVAL, err.text);
-        return;
-    }
+    else
+        tg_modbus_errand_give(m, &o);
+}
+
+void tg_modbus_errand_write(struct tg_modbus_instance *m, const struct tg_modbus_errand *errand)
+{
+    struct tg_modbus_device *d = &m->devices[errand->device];
+    struct tg_modbus_answer a = {0};
+    struct tg_modbus_request r = {.unit = m->units[errand->device].id,
+                                  .address = d->points[errand->point].address};
     d->counts.writes++;
-    struct tg_modbus_request r = {.unit = m->units[device].id, .address = d->points[point].address};
-    enum tg_modbus_outcome o = write_to(m, device, &r, &w, &a);
+    enum tg_modbus_outcome o = write_to(m, errand->device, &r, &errand->write, &a);
     switch (o) {
     case TG_MODBUS_GOT_ANSWER:
-        answer_taken(m, request, &r, &w, false);
+        answer_taken(m, errand->request, &r, &errand->write, false);
         break;
     case TG_MODBUS_GOT_EXCEPTION:
-        tg_modbus_answer_exception(m, request, a.exception);
+        tg_modbus_answer_exception(m, errand->request, a.exception);
         break;
     case TG_MODBUS_NOT_SENT:
-        tg_modbus_answer_error(m, request, TG_PLUGIN_EIO,
+        tg_modbus_answer_error(m, errand->request, TG_PLUGIN_EIO,
                                "not written: the port or connection is not open, or the unit is silent");
         break;
     case TG_MODBUS_STOPPED:
-        tg_modbus_answer_error(m, request, TG_PLUGIN_EUNKNOWN,
+        tg_modbus_answer_error(m, errand->request, TG_PLUGIN_EUNKNOWN,
                                "the source is being stopped; it is not known whether the value was taken");
         return;
     default:
-        answer_unknown(m, request, device, &r, &w);
+        answer_unknown(m, errand->request, errand->device, &r, &errand->write);
     }
     if (o != TG_MODBUS_NOT_SENT)
-        read_soon(m, device, point);
+        read_soon(m, errand->device, errand->point);
 }

@@ -27,6 +27,11 @@ static const struct tg_option source_options[] = {
      .max = 86400000,
      .default_text = "0s",
      .doc = "How long after its start the source announces them."},
+    {.name = "spread",
+     .type = TG_OPTION_BOOL,
+     .default_text = "false",
+     .doc = "Devices give their first samples one after the other over their `every`, as devices of a real "
+            "site do, instead of all at once."},
     {0}};
 
 static const struct tg_profile profiles[] = {
@@ -55,6 +60,14 @@ static const struct tg_option device_options[] = {
      .type = TG_OPTION_BOOL,
      .default_text = "false",
      .doc = "Gives samples as fast as the gateway takes them, waiting when its queue is full."},
+    {.name = "history",
+     .type = TG_OPTION_DURATION,
+     .min = 0,
+     .max = 31536000000,
+     .default_text = "0s",
+     .doc =
+         "First gives the samples of so long a time before its start, stamped `every` apart, as fast as the "
+         "gateway takes them, all devices of the source in turn."},
     {.name = "count",
      .type = TG_OPTION_INT,
      .min = 0,
@@ -114,6 +127,8 @@ struct sim_device {
     struct sim_point *points;
     struct tg_point_value *values;
     int64_t every_ms, rate, rate_from_ms, due_ms, fault_every_ms, fault_for_ms;
+    int64_t past_ms; /* wall time of the next sample of the history; 0: there is none left */
+    int64_t past_end_ms;
     uint64_t emitted, rated, limit; /* rated: since rate_from_ms */
     int64_t fault;
     bool flood, told_down;
@@ -123,6 +138,8 @@ struct sim {
     const struct tg_host *host;
     const struct tg_source *source;
     struct sim_device *devices;
+    int64_t
+        *look_ms; /* of each device: when it is looked at again; apart, for the search through a thousand */
     int64_t announce_at_ms; /* INT64_MAX: done */
 };
 
@@ -134,6 +151,7 @@ static void sim_close(void *self)
         free(s->devices[d].values);
     }
     free(s->devices);
+    free(s->look_ms);
     free(s);
 }
 
@@ -178,6 +196,11 @@ static int open_device(struct sim *s, uint32_t index)
     d->fault_every_ms = h->get_int(from->settings, "fault_every");
     d->fault_for_ms = h->get_int(from->settings, "fault_for");
     d->due_ms = h->now_ms(h->source);
+    if (h->get_int(s->source->settings, "spread"))
+        d->due_ms += d->every_ms * index / s->source->device_count;
+    d->past_end_ms = h->wall_ms(h->source);
+    d->past_ms = h->get_int(from->settings, "history");
+    d->past_ms = d->past_ms > 0 ? d->past_end_ms - d->past_ms : 0;
     for (uint32_t p = 0; p < from->point_count; p++) {
         const struct tg_settings *o = from->points[p].settings;
         d->points[p].signal = (struct sim_signal){(enum sim_shape)h->get_int(o, "signal"),
@@ -196,8 +219,9 @@ static int sim_open(const struct tg_host *host, const struct tg_source *source, 
     s->host = host;
     s->source = source;
     s->devices = calloc(source->device_count + 1u, sizeof *s->devices);
+    s->look_ms = calloc(source->device_count + 1u, sizeof *s->look_ms);
     for (uint32_t d = 0; d < source->device_count; d++) {
-        if (!s->devices || open_device(s, d) < 0) {
+        if (!s->devices || !s->look_ms || open_device(s, d) < 0) {
             snprintf(error, error_size, "out of memory");
             sim_close(s);
             return TG_PLUGIN_ENOMEM;
@@ -239,7 +263,8 @@ static int64_t fault_now(struct sim *s, uint32_t index, int64_t now_ms)
     return down ? d->fault : 0;
 }
 
-static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_fault)
+/* wall_ms: of a sample of the past; 0: it is taken now. */
+static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, int64_t wall_ms, bool sensor_fault)
 {
     const struct tg_device *from = &s->source->devices[index];
     struct sim_device *d = &s->devices[index];
@@ -253,7 +278,7 @@ static int emit_one(struct sim *s, uint32_t index, int64_t now_ms, bool sensor_f
                                      ? point->written
                                      : sim_signal_at(&point->signal, now_ms, d->emitted);
     }
-    rc = s->host->emit(s->host->source, index, 0, d->values, from->point_count);
+    rc = s->host->emit(s->host->source, index, wall_ms, d->values, from->point_count);
     if (rc == TG_PLUGIN_OK)
         d->emitted++;
     return rc;
@@ -269,23 +294,39 @@ static int64_t run_rated(struct sim *s, uint32_t index, int64_t now_ms)
         d->rated = owed = 0;
     }
     while (d->rated < owed && (!d->limit || d->emitted < d->limit)) {
-        if (emit_one(s, index, now_ms, false) < 0)
+        if (emit_one(s, index, now_ms, 0, false) < 0)
             break;
         d->rated++;
     }
     return now_ms + 1;
 }
 
-/* Returns when this device wants to be looked at again. */
+/* One sample of the past a look, so that the devices take turns as their samples would have come. */
+static int64_t run_history(struct sim *s, uint32_t index, int64_t now_ms)
+{
+    struct sim_device *d = &s->devices[index];
+    if (emit_one(s, index, d->past_ms, d->past_ms, false) < 0)
+        return now_ms + 1;
+    d->past_ms += d->every_ms;
+    if (d->past_ms < d->past_end_ms)
+        return now_ms;
+    d->past_ms = 0;
+    d->due_ms = d->due_ms > now_ms ? d->due_ms : now_ms;
+    return d->due_ms;
+}
+
+/* Returns when this device wants to give a sample again. */
 static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
 {
     struct sim_device *d = &s->devices[index];
     int64_t fault = fault_now(s, index, now_ms);
+    if (d->past_ms && s->source->devices[index].point_count > 0 && (!d->limit || d->emitted < d->limit))
+        return run_history(s, index, now_ms);
     if (s->source->devices[index].point_count == 0 || (d->limit && d->emitted >= d->limit))
         return INT64_MAX;
     if (d->flood) {
         for (int i = 0; i < FLOOD_BURST && fault != 1 && (!d->limit || d->emitted < d->limit); i++)
-            if (emit_one(s, index, now_ms, fault == 2) < 0)
+            if (emit_one(s, index, now_ms, 0, fault == 2) < 0)
                 return now_ms + 1; /* the queue is full: wait, do not drop */
         return fault == 1 ? now_ms + 1 : now_ms;
     }
@@ -294,20 +335,33 @@ static int64_t run_device(struct sim *s, uint32_t index, int64_t now_ms)
     if (now_ms < d->due_ms)
         return d->due_ms;
     if (fault != 1)
-        (void)emit_one(s, index, now_ms, fault == 2); /* a refused sample is counted by the host */
+        (void)emit_one(s, index, now_ms, 0, fault == 2); /* a refused sample is counted by the host */
     d->due_ms += d->every_ms;
     if (d->due_ms <= now_ms)
         d->due_ms = now_ms + d->every_ms; /* it was held up: no burst to catch up */
     return d->due_ms;
 }
 
+/* `at`, or when a fault begins or ends before it. */
+static int64_t look_again(const struct sim *s, uint32_t index, int64_t at, int64_t now_ms)
+{
+    const struct sim_device *d = &s->devices[index];
+    int64_t phase = now_ms % d->fault_every_ms;
+    int64_t edge = now_ms - phase + (phase < d->fault_for_ms ? d->fault_for_ms : d->fault_every_ms);
+    return d->fault == 0 || at < edge ? at : edge;
+}
+
 static int32_t sim_poll(void *self, int64_t now_ms)
 {
     struct sim *s = self;
     int64_t next = announce(s, now_ms);
-    for (uint32_t d = 0; d < s->source->device_count && !s->host->stopping(s->host->source); d++) {
-        int64_t at = run_device(s, d, now_ms);
-        next = at < next ? at : next;
+    for (uint32_t d = 0; d < s->source->device_count; d++) {
+        if (s->look_ms[d] <= now_ms) {
+            if (s->host->stopping(s->host->source))
+                break;
+            s->look_ms[d] = look_again(s, d, run_device(s, d, now_ms), now_ms);
+        }
+        next = s->look_ms[d] < next ? s->look_ms[d] : next;
     }
     if (next == INT64_MAX)
         return TG_POLL_IDLE;

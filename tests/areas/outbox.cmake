@@ -5,7 +5,7 @@ tg_fuzz(fuzz_stored_row SOURCES fuzz/fuzz_stored_row.c LINK tg_base SEEDS stored
 if(TG_TESTS)
   add_library(tg_outbox_help STATIC support/outbox_help.c support/crash_vfs.c support/fault_vfs.c)
   target_include_directories(tg_outbox_help PUBLIC "${CMAKE_SOURCE_DIR}/tests")
-  target_link_libraries(tg_outbox_help PUBLIC tg_outbox PkgConfig::CMOCKA PRIVATE tg_flags)
+  target_link_libraries(tg_outbox_help PUBLIC tg_outbox tg_proof PkgConfig::CMOCKA PRIVATE tg_flags)
 endif()
 
 tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)

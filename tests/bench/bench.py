@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import results  # noqa: E402
 from drain_rig import drain_latency  # noqa: E402
+from fleet import FLEET  # noqa: E402
 from results import line  # noqa: E402
 from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
 from harness import BUILD, Stage, wait_until  # noqa: E402  (found by rig)
@@ -306,7 +307,7 @@ def main():
         import peers
         calls = peers.WORKS
     else:
-        calls = {name[6:]: call for name, call in globals().items() if name.startswith("bench_")}
+        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET}
     names = chosen(words.name, calls)
     print(f"machine: {results.machine()}; broker, peers and gateway share it\n", flush=True)
     for name in names:

@@ -67,8 +67,8 @@ class Broker:
 
 class Gateway:
     def __init__(self, stage, name, port, ca, devices, batch="{max_samples: 1}", in_flight=100, commit="50ms", durability="full",
-                 limit="4GiB", rate=1000, cloud="type: mqtt, command_topic: \"\"", backoff="min_backoff: 100ms, max_backoff: 500ms"):
-        self.stage, self.dir = stage, stage.path(name)
+                 limit="4GiB", rate=1000, cloud="type: mqtt, command_topic: \"\"", backoff="min_backoff: 100ms, max_backoff: 500ms", under=()):
+        self.stage, self.dir, self.under = stage, stage.path(name), under
         os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         self.socket = os.path.join(self.dir, "s")
         text = f"""gateway: {{name: bench, state_dir: state, control_socket: s, log: {{level: warn}}}}
@@ -87,7 +87,7 @@ sources:
     def start(self):
         """Also used to run it again after its process has ended."""
         self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self.process = self.stage.process("tidegate", TIDEGATE, "run", "-c", self.config)
+        self.process = self.stage.process("tidegate", *self.under, TIDEGATE, "run", "-c", self.config)
         wait_until(lambda: self.try_status() or not self.process.running, 30, "the gateway")
         if not self.process.running:
             raise AssertionError(self.process.report())

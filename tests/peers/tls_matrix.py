@@ -168,6 +168,7 @@ def cells():
         c("good-p256-exchange", "ok", setup=only_curve("prime256v1")),
         c("good-p384-exchange", "ok", setup=only_curve("secp384r1")),
         c("good-chacha", "ok", setup=ciphers("ECDHE-ECDSA-CHACHA20-POLY1305"), **only12),
+        c("good-aes256-only", "ok", setup=ciphers("ECDHE-ECDSA-AES256-GCM-SHA384"), **only12),
         c("good-client-certificate", "ok", client="client", setup=require_client),
         c("good-client-not-asked", "ok", client="client"),
         c("good-empty-client-certificate", "ok", setup=request_client),

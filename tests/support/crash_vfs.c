@@ -2,6 +2,7 @@
 #include "support/crash_vfs.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static sqlite3_vfs *system_vfs;
 static struct disk_file files[MAX_FILES];
 static int file_count;
 static uint64_t operations, cut_at;
-static bool lying, cut;
+static bool lying;
+static atomic_bool cut; /* asked by other threads than the one at work */
 
 static void die(const char *what)
 {

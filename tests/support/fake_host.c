@@ -3,12 +3,15 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/settings.h"
 
@@ -44,6 +47,10 @@ struct fake_host {
     uint32_t samples;
     struct task tasks[MAX_TASKS];
     size_t task_count;
+    /* on the loop */
+    int wake[2]; /* a pipe: a task was queued, or the end */
+    int watched; /* -1 = none */
+    uint32_t watch_events;
 };
 
 struct tg_host_source { /* what the plugin gets: a way back */
@@ -142,12 +149,18 @@ static void host_answer(struct tg_host_source *s, uint64_t request, int status, 
     pthread_mutex_unlock(&h->lock);
 }
 
+/* One watch: more than the plugins under test ask for. */
 static int host_watch(struct tg_host_source *s, int fd, uint32_t events)
 {
-    (void)s;
-    (void)fd;
-    (void)events;
-    return TG_PLUGIN_EUNSUPPORTED;
+    struct fake_host *h = owner(s);
+    if (h->host.thread_model != TG_THREAD_LOOP)
+        return TG_PLUGIN_EUNSUPPORTED;
+    if (events && h->watched >= 0 && h->watched != fd)
+        give_up("watch_fd", "a second descriptor");
+    if (h->watched >= 0 || events)
+        h->watched = events ? fd : h->watched == fd ? -1 : h->watched;
+    h->watch_events = h->watched >= 0 ? events : 0;
+    return TG_PLUGIN_OK;
 }
 
 static int64_t clock_ms(clockid_t id)
@@ -216,6 +229,9 @@ struct fake_host *fake_host_new(const char *plugin)
     h->source.name = "source";
     h->source.settings = tg_settings_new(h->plugin->source_options);
     h->source.devices = h->devices;
+    h->watched = -1;
+    if (pipe2(h->wake, O_CLOEXEC | O_NONBLOCK) < 0)
+        give_up("pipe", strerror(errno));
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->changed, NULL);
     return h;
@@ -239,6 +255,8 @@ void fake_host_free(struct fake_host *h)
         tg_settings_free((struct tg_settings *)(uintptr_t)h->devices[d].settings);
     }
     tg_settings_free((struct tg_settings *)(uintptr_t)h->source.settings);
+    close(h->wake[0]);
+    close(h->wake[1]);
     pthread_cond_destroy(&h->changed);
     pthread_mutex_destroy(&h->lock);
     free(h->host.source);
@@ -343,6 +361,9 @@ int fake_open(struct fake_host *h, char error[FAKE_TEXT])
 {
     finish_all(h);
     error[0] = 0;
+    h->host.thread_model = h->plugin->thread_model;
+    if (h->plugin->thread_model_of && !h->clock_jumps) /* who jumps over waits calls fake_poll() alone */
+        h->host.thread_model = h->plugin->thread_model_of(&h->host, h->source.settings);
     return h->plugin->open(&h->host, &h->source, &h->instance, error, FAKE_TEXT);
 }
 
@@ -367,19 +388,48 @@ static void run_task(struct fake_host *h, struct task *t)
         h->plugin->write(h->instance, t->request, t->device, t->point, &t->value);
 }
 
+static void nudge(struct fake_host *h)
+{
+    pthread_cond_broadcast(&h->changed);
+    ssize_t n = write(h->wake[1], "", 1); /* a full pipe wakes as well */
+    (void)n;
+}
+
+/* Waits as the gateway's loop does. */
+static void wait_on_loop(struct fake_host *h, int32_t wait_ms)
+{
+    char taken[64];
+    struct pollfd fds[2] = {{.fd = h->wake[0], .events = POLLIN},
+                            {.fd = h->watched,
+                             .events = (short)((h->watch_events & TG_FD_READ ? POLLIN : 0) |
+                                               (h->watch_events & TG_FD_WRITE ? POLLOUT : 0) | POLLRDHUP)}};
+    if (poll(fds, 2, wait_ms) < 0)
+        return;
+    while (read(h->wake[0], taken, sizeof taken) > 0) {
+    }
+    uint32_t events = (fds[1].revents & POLLIN ? TG_FD_READ : 0) |
+                      (fds[1].revents & POLLOUT ? TG_FD_WRITE : 0) |
+                      (fds[1].revents & (POLLHUP | POLLERR | POLLRDHUP) ? TG_FD_HANGUP : 0);
+    if (h->watched >= 0 && events)
+        h->plugin->fd_ready(h->instance, h->watched, events);
+}
+
 static void *worker(void *user)
 {
     struct fake_host *h = user;
     struct task t;
+    const bool on_loop = h->host.thread_model == TG_THREAD_LOOP;
     pthread_mutex_lock(&h->lock);
     while (!h->stopping) {
         bool busy = take_task(h, &t);
         pthread_mutex_unlock(&h->lock);
         if (busy)
             run_task(h, &t);
-        int32_t wait_ms = busy ? 0 : h->plugin->poll(h->instance, h->host.now_ms(h->host.source));
+        int32_t wait_ms = busy && !on_loop ? 0 : h->plugin->poll(h->instance, h->host.now_ms(h->host.source));
+        if (on_loop)
+            wait_on_loop(h, wait_ms);
         pthread_mutex_lock(&h->lock);
-        if (wait_ms != 0 && h->task_count == 0 && !h->stopping) {
+        if (!on_loop && wait_ms != 0 && h->task_count == 0 && !h->stopping) {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
             int64_t ns = until.tv_nsec + (int64_t)(wait_ms < 0 ? 1000 : wait_ms % 1000) * 1000000;
@@ -407,7 +457,7 @@ void fake_stop(struct fake_host *h)
 {
     pthread_mutex_lock(&h->lock);
     h->stopping = true;
-    pthread_cond_broadcast(&h->changed);
+    nudge(h);
     pthread_mutex_unlock(&h->lock);
     if (h->threaded)
         pthread_join(h->thread, NULL);
@@ -446,7 +496,7 @@ static void queue(struct fake_host *h, const struct task *t)
     if (h->task_count == MAX_TASKS)
         give_up("queue", "too many requests");
     h->tasks[h->task_count++] = *t;
-    pthread_cond_broadcast(&h->changed);
+    nudge(h);
     pthread_mutex_unlock(&h->lock);
 }
 

@@ -10,6 +10,9 @@
  *     fake_wait(h, predicate, user);              until something recorded makes it true
  *     fake_stop(h);  fake_host_free(h);
  *
+ * A source whose plugin wants it on the loop (thread_model_of) is driven by poll(2) with fd_ready() and poll(), as the gateway does; its
+ * functions must not block.
+ *
  * A wait that does not end within FAKE_WAIT_S ends the test program with the record: it bounds a hanging
  * test, no assertion depends on it. Set-up mistakes end the program too.
  */

@@ -34,6 +34,9 @@ void tg_test_check_body(const struct tg_outbox_row *row);
 int tg_test_append(struct tg_outbox *ob, uint32_t device, uint64_t *last_id, uint64_t *last_seq, size_t size,
                    struct tg_error *err) TG_CHECKED;
 
+/* Makes the next open believe that the machine was started anew since (what `normal` asks). */
+void tg_test_boot_again(const char *dir);
+
 /* A small repeatable generator. */
 uint32_t tg_test_random(uint64_t *state);
 /* Says "0 findings" or fails the test with the first one. */

@@ -5,7 +5,8 @@
  * Standard input, one connection a line, fields separated by tabs, "-" for none:
  *     id  host  port  ca_file  versions (any | tls12)  certificate  key
  * Names are not looked up: every one is 127.0.0.1. All connections run at the same time. The server is
- * expected to send something: that is the moment at which a TLS 1.3 client certificate has been accepted.
+ * expected to send something: that is the moment at which a TLS 1.3 client certificate has been accepted. Who says that his next attempt
+ * offers more makes it.
  * Standard output, a line each, in the order in which they end:
  *     id  ok       version cipher
  *     id  CODE     text of the error, as people see it
@@ -26,7 +27,11 @@ struct probe {
     struct tg_stream *stream;
     struct tg_tls_context *ctx;
     struct tg_tls_credential *credential;
+    struct tg_stream_options options;
 };
+
+static struct tg_loop loop;
+static bool start_stream(struct probe *p, struct tg_error *err);
 
 static struct probe probes[MAX_PROBES];
 
@@ -65,8 +70,16 @@ static void on_data(void *user, struct tg_bytes data)
 static void on_end(void *user, const struct tg_error *err)
 {
     struct probe *p = user;
-    printf("%s\t%s\t%s\n", p->id, tg_code_name(err->code), err->text);
-    finish(p);
+    struct tg_error again = *err;
+    if (strstr(err->text, "the next attempt offers")) {
+        tg_stream_close(p->stream, 0, NULL, NULL);
+        if (start_stream(p, &again))
+            return;
+        p->stream = NULL;
+    }
+    printf("%s\t%s\t%s\n", p->id, tg_code_name(again.code), again.text);
+    if (p->stream)
+        finish(p);
 }
 
 static char *read_file(const char *path)
@@ -86,11 +99,16 @@ static bool given(const char *field)
     return strcmp(field, "-") != 0;
 }
 
-/* 0, or the error was printed as this connection's result. */
-static int start(struct tg_loop *loop, struct probe *p, char *field[7])
+static bool start_stream(struct probe *p, struct tg_error *err)
 {
     static const struct tg_stream_callbacks callbacks = {
         .on_ready = on_ready, .on_data = on_data, .on_end = on_end};
+    return tg_stream_open(&loop, &p->options, &callbacks, p, &p->stream, err) == 0;
+}
+
+/* 0, or the error was printed as this connection's result. */
+static int start(struct probe *p, char *field[7])
+{
     struct tg_tls_options to = {.ca_file = given(field[3]) ? field[3] : NULL,
                                 .tls12_only = strcmp(field[4], "tls12") == 0};
     struct tg_error err = {0};
@@ -104,9 +122,9 @@ static int start(struct tg_loop *loop, struct probe *p, char *field[7])
         if (rc < 0)
             goto failed;
     }
-    struct tg_stream_options so = {
+    p->options = (struct tg_stream_options){
         .host = field[1], .port = (uint16_t)atoi(field[2]), .tls = p->ctx, .credential = p->credential};
-    if (tg_stream_open(loop, &so, &callbacks, p, &p->stream, &err) == 0)
+    if (start_stream(p, &err))
         return 0;
 failed:
     printf("%s\t%s\t%s\n", p->id, tg_code_name(err.code), err.text);
@@ -115,7 +133,6 @@ failed:
 
 int main(void)
 {
-    struct tg_loop loop;
     struct tg_error err = {0};
     char *line = NULL;
     size_t cap = 0, count = 0;
@@ -134,7 +151,7 @@ int main(void)
                 return 2;
             }
         p->id = field[0];
-        (void)start(&loop, p, field);
+        (void)start(p, field);
     }
     tg_loop_run(&loop);
     tg_loop_fini(&loop);

@@ -81,6 +81,8 @@ struct rig {
     bool refuse_some, closed, good, bad;
     char json[256];
     double last;
+    int64_t times_ms[2][128];
+    bool uneven; /* one device was two samples ahead of the other */
 };
 
 static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_point_value *v, uint32_t count)
@@ -92,6 +94,8 @@ static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_poi
     if (r->refuse_some && ++turn % 3 == 0)
         return TG_EFULL;
     r->samples++;
+    if (r->next[device] < 128)
+        r->times_ms[device][r->next[device]] = time_ms;
     if (v[1].quality != TG_QUALITY_GOOD) {
         assert_int_equal(v[1].quality, TG_QUALITY_SENSOR);
         assert_int_equal(v[1].value.type, TG_VALUE_NONE);
@@ -102,6 +106,7 @@ static int on_sample(void *user, uint32_t device, int64_t time_ms, struct tg_poi
     r->good = true;
     assert_int_equal(v[1].value.type, TG_VALUE_UINT);
     assert_int_equal(v[1].value.as.uinteger, r->next[device]++);
+    r->uneven |= r->next[device] > r->next[!device] + 1;
     r->last = v[0].value.type == TG_VALUE_REAL ? v[0].value.as.real : (double)v[0].value.as.integer;
     return TG_OK;
 }
@@ -214,6 +219,27 @@ static void test_flood_stops_at_its_count_and_loses_none(void **state)
     end(&r);
 }
 
+/* A hundred seconds of both devices, in the order of time, stamped a second apart; then it goes on in the present. */
+static void test_history(void **state)
+{
+    struct rig r;
+    (void)state;
+    begin(&r, 2);
+    for (uint32_t d = 0; d < 2; d++) {
+        tg_test_model_device(&r.model, d, "every", "1s");
+        tg_test_model_device(&r.model, d, "history", "100s");
+    }
+    start(&r);
+    RUN_UNTIL(&r, r.next[0] > 100 && r.next[1] > 100);
+    for (int d = 0; d < 2; d++) {
+        for (int i = 1; i < 100; i++)
+            assert_int_equal(r.times_ms[d][i], r.times_ms[d][i - 1] + 1000);
+        assert_true(r.times_ms[d][100] >= r.times_ms[d][99] + 1000);
+    }
+    assert_false(r.uneven);
+    end(&r);
+}
+
 static void test_writes_and_commands(void **state)
 {
     struct rig r;
@@ -296,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
                                        cmocka_unit_test(test_integers_and_extremes),
                                        cmocka_unit_test(test_flood_stops_at_its_count_and_loses_none),
+                                       cmocka_unit_test(test_history),
                                        cmocka_unit_test(test_writes_and_commands),
                                        cmocka_unit_test(test_faults),
                                        cmocka_unit_test(test_sensors_appear)};

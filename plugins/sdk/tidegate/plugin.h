@@ -33,6 +33,7 @@
  *   timeout), but must look at host->stopping() between steps and return within about a second of it.
  *   TG_THREAD_LOOP: all functions run on the gateway's loop and never block, not even for a
  *   millisecond: they use watch_fd() and the return value of poll().
+ *   A plugin that needs a thread for some of its sources only says which with thread_model_of().
  *   Either way no two functions of one instance run at the same time, and host services are called
  *   only from inside them (exceptions are marked "any thread"). Two instances run at the same time.
  *   Signals, the locale, the working folder and the standard streams are the gateway's: leave them alone.
@@ -397,6 +398,9 @@ struct tg_host {
      * taken (TG_PLUGIN_EFULL: more than TG_CARRY_MESSAGES_MAX at a time; TG_PLUGIN_EINVAL: larger than carry_max_bytes). Messages of
      * a channel may be confirmed in any order. */
     void (*carried)(struct tg_host_source *, uint32_t channel, uint64_t message, int status);
+
+    /* enum tg_thread_model: how this instance is run. Absent in a host that does not ask thread_model_of(): as the plugin's thread_model says. */
+    uint32_t thread_model;
 };
 
 #define TG_HOST_HAS(host, member)                                                                            \
@@ -514,6 +518,12 @@ struct tg_plugin {
      * Otherwise as check_point. May be NULL. */
     int (*check_device)(const struct tg_host *host, const char *id, const struct tg_settings *device,
                         const char **ret_option, char *error, size_t error_size);
+
+    /* How an instance with these settings is run (enum tg_thread_model), for a plugin that blocks for some of its sources and not for others: a
+     * serial line and a connection. Asked before each open; `host` lends only the has/get_… services. A host that does not know it runs
+     * every instance as thread_model says, which therefore is what all of them can live with: an instance looks into host->thread_model.
+     * May be NULL: thread_model holds for all. */
+    uint32_t (*thread_model_of)(const struct tg_host *host, const struct tg_settings *source);
 };
 
 #define TG_PLUGIN_INIT(model)                                                                                \
