@@ -215,11 +215,10 @@ static void check_gateway(struct tg_config_load *l)
                         strlen(socket), CONTROL_SOCKET_MAX_BYTES);
     if (http)
         check_http(l, tg_config_option_pos(top, c->gateway, "http"), http);
-    /* enum tg_durability: lazy is the third */
-    if (tg_settings_has(c->outbox, "durability") &&
-        strcmp(tg_settings_text(c->outbox, "durability"), "lazy") == 0)
-        tg_config_error(l, tg_config_option_pos(top, c->outbox, "durability"),
-                        "durability: \"lazy\" is not in this version: use full or normal");
+    struct tg_config_pos window =
+        tg_config_option_pos((struct tg_config_pos){l->files->label, 0, 0}, c->outbox, "lazy_window");
+    if (window.line > 0 && strcmp(tg_settings_text(c->outbox, "durability"), "lazy") != 0)
+        tg_config_error(l, window, "lazy_window: only `durability: lazy` keeps samples in memory");
     if (l->lookups->only_plugin && c->source_count == 0 && l->error_count == 0)
         tg_config_error(l, top, "no entry of sources has plugin: %.64s", l->lookups->only_plugin);
     else if (c->cloud_count == 0 && c->source_count == 0 && l->error_count == 0)

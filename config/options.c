@@ -83,8 +83,17 @@ const struct tg_option tg_config_outbox_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = durabilities,
      .default_text = "full",
+     .doc = "What survives: `full` loses nothing in a power cut, `normal` nothing in a crash of the gateway; "
+            "`lazy` "
+            "writes only what the clouds have not acknowledged in time."},
+    {.name = "lazy_window",
+     .type = TG_OPTION_DURATION,
+     .min = 100,
+     .max = 30 * SECOND_MS,
+     .default_text = "5s",
      .doc =
-         "What survives: `full` loses nothing in a power cut, `normal` nothing in a crash of the gateway."},
+         "With `durability: lazy`: how long a sample may wait in memory for its acknowledgement before it is "
+         "written; what a crash may lose."},
     {.name = "commit_interval",
      .type = TG_OPTION_DURATION,
      .min = 0,

@@ -398,6 +398,9 @@ void tg_link_fill(struct tg_session *s, struct tg_batch *b, uint32_t count);
  * same session's. */
 void tg_link_confirm(struct tg_session *s, struct tg_batch *b, const struct tg_batch *more);
 
+/* Takes the first row out that can never be sent. */
+void tg_link_quarantine(struct tg_session *s, int rc);
+
 /* --- link_window.c --- */
 static inline struct tg_batch *tg_link_batch(const struct tg_link *l, uint64_t tag)
 {
@@ -451,8 +454,6 @@ int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
                        struct tg_bytes *ret_body) TG_CHECKED;
 /* The unit of a point of a session, as formats ask for it. */
 const char *tg_link_unit_of(void *session, struct tg_bytes point);
-/* Takes the first row out that can never be sent. */
-void tg_link_quarantine(struct tg_session *s, int rc);
 
 /* --- link_gap.c --- */
 bool tg_link_is_gap(const struct tg_row *row);

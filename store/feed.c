@@ -175,7 +175,9 @@ static void leave_notified(struct tg_feed *f)
 void tg_feed_settle(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
-    if (f->mode != TG_FEED_LAGGING || (f->lane && tg_lane_settle(f))) {
+    if (f->leaving && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f))
+        fs->wake(fs->wake_user);
+    if (f->mode != TG_FEED_LAGGING || f->leaving || (f->lane && tg_lane_settle(f))) {
         leave_hungry(f);
         return;
     }
@@ -283,7 +285,8 @@ void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row)
     for (struct tg_feed *f = d->feeds; f; f = f->next_of_device) {
         if (f->mode == TG_FEED_LIVE)
             hand_live(f, row);
-        else if (f->mode == TG_FEED_LAGGING && (f->lane || f->drain != TG_DRAIN_IN_ORDER || row->urgent))
+        else if (f->mode == TG_FEED_LAGGING && !f->leaving &&
+                 (f->lane || f->drain != TG_DRAIN_IN_ORDER || row->urgent))
             tg_lane_hand(f, row, urgent_id);
     }
 }
@@ -371,6 +374,34 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
             f->next_id = id + 1;
         tg_feed_settle(f);
     }
+}
+
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor)
+{
+    struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
+    if (!f)
+        return;
+    f->leaving = true;
+    if (f->lane)
+        tg_lane_pause(f);
+    reposition(f, f->taken_seq + 1, f->next_id);
+    if (f->mode == TG_FEED_LIVE)
+        f->mode = TG_FEED_LAGGING;
+    tg_feed_settle(f);
+}
+
+void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
+{
+    f->leaving = false;
+    f->acked_seq = f->taken_seq = f->probe_seq = start->acked_seq;
+    f->acked_id = start->acked_id;
+    f->holes_ahead = start->holes;
+    f->holes_seen = 0;
+    f->oldest_ms = start->oldest_ms;
+    f->merged_seq = f->urgent_id = 0;
+    tg_lane_replace(f, start->ahead);
+    reposition(f, start->acked_seq + 1, start->acked_id + 1);
+    tg_feed_settle(f);
 }
 
 /* --- what the session calls (store.h) ------------------------------------------------------------------ */

@@ -100,6 +100,7 @@ struct tg_feed {
     bool stopped;       /* had no room for a row of this page, or must not pass it */
     bool hold_ahead;    /* the session wants no batch of the lane yet */
     bool hungry, notified, dirty;
+    bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
     /* --- feed_gap.c --- */
@@ -205,6 +206,10 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id);
 
+/* A place further back was found for the feed: it offers nothing until what the session took is acknowledged or rewound, and
+ * it is put there. */
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
+void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
 /* More is known of time: rows in rings that waited for it are given theirs. tg_feeds_notify() is to follow. */
 void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline);
 
@@ -307,6 +312,8 @@ int tg_lane_open(struct tg_feed *feed, const struct tg_runs *acked) TG_CHECKED;
 /* When nothing is in it and the feed is not LAGGING. */
 void tg_lane_tidy(struct tg_feed *feed);
 void tg_lane_close(struct tg_feed *feed);
+/* The feed begins anew, with these acknowledged ahead (NULL = none). Nothing of the lane is taken. */
+void tg_lane_replace(struct tg_feed *feed, const struct tg_runs *acked);
 void tg_lane_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
 static inline bool tg_lane_has_given(const struct tg_feed *f)
 {

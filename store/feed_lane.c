@@ -46,6 +46,16 @@ void tg_lane_close(struct tg_feed *f)
     f->set->lanes--;
 }
 
+void tg_lane_replace(struct tg_feed *f, const struct tg_runs *acked)
+{
+    if (f->lane)
+        tg_lane_pause(f);
+    tg_lane_close(f);
+    /* Without memory they are given again: the cloud knows their numbers. */
+    if (acked && acked->count > 0)
+        (void)!tg_lane_open(f, acked);
+}
+
 void tg_lane_tidy(struct tg_feed *f)
 {
     struct tg_feed_lane *l = f->lane;

@@ -5,7 +5,9 @@
  * WHAT IT PROMISES (DESIGN.md section 5; clauses C1 … C15 are cited at the functions)
  *   A sample is accepted when tg_outbox_commit() returned TG_OK [C1]. `full`: the commit is fsynced; a power
  *   cut loses none of them [C2]. `normal`: a process crash loses none, a power cut at most what came after the
- *   last checkpoint. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
+ *   last checkpoint. `lazy`: as `full` for what is appended; most samples are acknowledged before the owner
+ *   appends them and never are: tg_outbox_pass(). The owner may give numbers up to TG_OUTBOX_LAZY_AHEAD above those
+ *   that the outbox has heard of; after anything but a clean close they are leapt over. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
  *   which is counted per device and reason in the evicting transaction [C6].
  *
  * SHAPE
@@ -28,6 +30,9 @@
 #define TG_OUTBOX_FILE "outbox.db"
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
+/* `lazy`: the numbers of all devices together that may be given beyond what tg_outbox_commit() and tg_outbox_settle()
+ * know of. */
+#define TG_OUTBOX_LAZY_AHEAD (UINT64_C(1) << 17)
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
 /* LIMIT, AGE of the whole outbox and DISK_FULL count a row once, whatever the number of clouds that miss it; QUOTA, AGE of a
  * device or cloud, QUARANTINE and REMOVED once for each cloud. 1u << reason is the bit of enum tg_gap_reason. */
@@ -54,6 +59,8 @@ struct tg_outbox_options {
     int64_t max_age_ms;
     bool same_owner; /* opened again by the process whose rows follow: numbers go on exactly */
     bool read_only;  /* `tidegate outbox stats` beside a running gateway */
+    /* Read-only, of a file that nobody can write meanwhile (a disk that is mounted so): without -wal and -shm too. */
+    bool immutable;
     const char *vfs; /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
 
@@ -72,7 +79,7 @@ struct tg_outbox_row {
  * ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not care), `err` then
  * says why [C8]. A database that is gone although outbox.high knows of numbers: one is begun, numbers go on likewise,
  * `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched: TG_EVERSION [C15]. A second writer is
- * refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
+ * refused: TG_EBUSY. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */
@@ -150,6 +157,15 @@ int tg_outbox_ack_ahead(struct tg_outbox *ob, uint32_t cursor, uint64_t first, u
  * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were given to samples that every cloud has acknowledged before they were stored, and
+ * never will be: accepted and acknowledged. Where a cursor still waits for older rows they count as never accepted: a
+ * hole. Nothing when last_seq does not rise. */
+int tg_outbox_pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were given to nobody: a hole, which is not counted, but told as leaped over (CRASH).
+ * Nothing when it does not rise. */
+int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* No row with an id up to last_id will be appended any more: ids go on above it also after a crash. */
+int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err) TG_CHECKED;
 /* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped as QUARANTINE and are
  * told. */
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
@@ -216,6 +232,10 @@ uint64_t tg_outbox_urgent_high(const struct tg_outbox *ob);
 struct tg_runs;
 const struct tg_runs *tg_outbox_ahead(const struct tg_outbox *ob, uint32_t cursor);
 
+/* How many of these numbers are recorded as never stored. */
+int tg_outbox_unstored(struct tg_outbox *ob, uint32_t device, uint64_t first, uint64_t last,
+                       uint64_t *ret_numbers, struct tg_error *err) TG_CHECKED;
+
 /* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
  * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
 /* --- time (timeline.h) ------------------------------------------------------------------------------------------ */
@@ -246,9 +266,12 @@ struct tg_outbox_stats {
     uint64_t oldest_id;
     int64_t oldest_time_ms; /* when it was stored, on the clock as it goes now; 0 = cannot be said */
     uint32_t devices, cursors;
-    uint64_t ahead_rows; /* acknowledged ahead of rows that still wait, all cursors together */
+    uint64_t ahead_rows;         /* acknowledged ahead of rows that still wait, all cursors together */
+    int64_t worst_checkpoint_us; /* since it was opened */
+    uint64_t written_bytes;      /* given to the disk since it was opened: log, pages, outbox.high */
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
+uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);
 /* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
  * (0 = none). */
 struct tg_outbox_device_stats {
@@ -267,6 +290,18 @@ int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *f
  * mark is there, an open by another owner leaps, so that their numbers are not given again. No handle is needed; best
  * effort, since a disk that takes no write at all keeps no mark either. */
 void tg_outbox_mark_beyond(const char *dir, bool beyond);
+/* --- without being able to write: for an owner that has to begin with what it can read ----------------- */
+/* What outbox.high says: no seq and no id above was ever given. False: it cannot be read. */
+bool tg_outbox_numbers(const char *dir, uint64_t *ret_seq, uint64_t *ret_id);
+/* Whether an open would get further than its lock. */
+bool tg_outbox_may_write(const char *dir);
+/* Opens for reading, also on a disk that is mounted read-only after a clean stop. Nobody may write meanwhile. */
+int tg_outbox_look(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox,
+                   struct tg_error *err) TG_CHECKED;
+/* Finds without creating. False: the device is not known. *ret_cursor is UINT32_MAX when there is none that is active. */
+bool tg_outbox_find(struct tg_outbox *ob, const char *device, const char *cloud, uint32_t *ret_device,
+                    uint32_t *ret_cursor);
+
 const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device); /* NULL = unknown */
 
 #endif

@@ -82,13 +82,43 @@ static int add_run(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, struc
     }
 }
 
+/* Everything of the run that is stored and not passed is acknowledged ahead already. */
+static int is_there(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, bool *ret_there,
+                    struct tg_error *err)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    uint64_t last = ob->devices[c->device].last_seq, holes = 0, rows;
+    int code = TG_OK;
+    run.last = run.last < last ? run.last : last;
+    run.first = run.first > c->acked_seq ? run.first : c->acked_seq + 1;
+    if (run.first > run.last) {
+        *ret_there = true;
+        return TG_OK;
+    }
+    rows = tg_runs_between(&c->ahead, run.first, run.last);
+    if (rows <= run.last - run.first && c->holes_ahead > 0)
+        code = tg_outbox_sum_holes(ob, c->device, run.first - 1, run.last, &holes, err);
+    *ret_there = rows + holes == run.last - run.first + 1;
+    return code;
+}
+
+int tg_outbox_unstored(struct tg_outbox *ob, uint32_t device, uint64_t first, uint64_t last,
+                       uint64_t *ret_numbers, struct tg_error *err)
+{
+    *ret_numbers = 0;
+    if (device >= ob->device_count || first == 0 || first > last)
+        return TG_OK;
+    return tg_outbox_sum_holes(ob, device, first - 1, last, ret_numbers, err);
+}
+
 static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, struct tg_error *err)
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     struct tg_outbox_device_entry *d = &ob->devices[c->device];
     uint64_t had;
+    bool there = false;
     int code;
-    if (run.last > d->last_seq) { /* of a log that was set aside */
+    if (run.last > d->last_seq) { /* of a log that was set aside, or not stored */
         run.last = d->last_seq;
         run.last_id = d->last_id;
     }
@@ -96,8 +126,8 @@ static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, s
         run.first = c->acked_seq + 1;
     if (run.first > run.last)
         return TG_OK;
-    if (tg_runs_between(&c->ahead, run.first, run.last) == run.last - run.first + 1)
-        return TG_OK;
+    if ((code = is_there(ob, cursor, run, &there, err)) != TG_OK || there)
+        return code;
     if (!(c = tg_outbox_touch_cursor(ob, cursor)) || !(d = tg_outbox_touch_device(ob, c->device)))
         return tg_error_set(err, TG_ENOMEM, "out of memory while acknowledging samples");
     had = c->ahead.rows;
@@ -114,8 +144,13 @@ static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, s
 int tg_outbox_ack_ahead(struct tg_outbox *ob, uint32_t cursor, uint64_t first, uint64_t last,
                         uint64_t last_id, struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
-    if (code != TG_OK)
+    bool there = false;
+    int code = TG_OK;
+    if (ob->tx == TG_OUTBOX_TX_NONE && !ob->dead && cursor < ob->cursor_count && first > 0 && first <= last)
+        code = is_there(ob, cursor, (struct tg_run){first, last, 0}, &there, err);
+    if (code != TG_OK || there)
+        return code; /* no transaction for nothing */
+    if ((code = tg_outbox_join(ob, err)) != TG_OK)
         return code;
     if (cursor >= ob->cursor_count || first == 0 || first > last)
         return tg_outbox_fail_tx(ob,

@@ -4,7 +4,6 @@
  */
 #include "store/outbox_private.h"
 
-/* The transaction is over: nothing of it is stored. */
 int tg_outbox_fail_tx(struct tg_outbox *ob, int code)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
@@ -14,7 +13,7 @@ int tg_outbox_fail_tx(struct tg_outbox *ob, int code)
     return code;
 }
 
-int tg_outbox_join_tx(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_join(struct tg_outbox *ob, struct tg_error *err)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
         return TG_OK;
@@ -106,7 +105,7 @@ static int add_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row, str
 
 static int append(struct tg_outbox *ob, const struct tg_outbox_row *row, bool urgent, struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if ((code = check_row(ob, row, err)) != TG_OK)
@@ -248,11 +247,20 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
     return TG_OK;
 }
 
+static bool is_there(const struct tg_outbox *ob, uint32_t cursor, uint64_t seq)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    return seq <= c->acked_seq || ob->devices[c->device].last_seq <= c->acked_seq;
+}
+
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
-    if (code != TG_OK)
+    int code;
+    if (ob->tx == TG_OUTBOX_TX_NONE && !ob->dead && cursor < ob->cursor_count &&
+        is_there(ob, cursor, acked_seq))
+        return TG_OK; /* no transaction for nothing */
+    if ((code = tg_outbox_join(ob, err)) != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
         return tg_outbox_fail_tx(ob,
@@ -299,7 +307,7 @@ int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (device >= ob->device_count || last_seq > INT64_MAX || last_seq <= ob->devices[device].last_seq)
@@ -317,7 +325,7 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                          struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
@@ -331,7 +339,7 @@ int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, ui
 int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, uint64_t quarantined,
                    struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
@@ -360,7 +368,7 @@ int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *g
 int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const struct tg_gap *gap,
                    struct tg_error *err)
 {
-    int code = tg_outbox_join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count || seq != ob->devices[ob->cursors[cursor].device].last_seq)
@@ -383,7 +391,7 @@ int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err)
     int code;
     if (ob->tx == TG_OUTBOX_TX_NONE)
         return ob->dead ? tg_error_set(err, TG_EUNKNOWN, "%s must be opened again", ob->path) : TG_OK;
-    if ((code = tg_outbox_join_tx(ob, err)) != TG_OK) {
+    if ((code = tg_outbox_join(ob, err)) != TG_OK) {
         ob->tx = TG_OUTBOX_TX_NONE;
         return code;
     }

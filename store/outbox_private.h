@@ -23,6 +23,7 @@
 #include "store/runs.h"
 #include "store/schema.h"
 #include "store/timeline.h"
+#include "store/written.h"
 
 #define TG_OUTBOX_PAGE         4096
 #define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
@@ -31,8 +32,11 @@
 #define TG_OUTBOX_TX_ROWS      65536 /* rows in one transaction */
 #define TG_OUTBOX_SYNC_ROWS    8192  /* `normal`: rows after which one commit is fsynced */
 /* `normal`, after a power cut: seq and id go on this far above what is found, because what came after the
- * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. */
+ * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. `lazy`, after any crash: LAZY_AHEAD and a
+ * whole transaction < 2^18. */
 #define TG_OUTBOX_JUMP (UINT64_C(1) << 18)
+_Static_assert(TG_OUTBOX_LAZY_AHEAD + TG_OUTBOX_TX_ROWS < TG_OUTBOX_JUMP,
+               "a leap clears what may have been given");
 /* … and after numbers were given that no file knows of: more than a year at 100 samples a second. */
 #define TG_OUTBOX_LEAP       (UINT64_C(1) << 32)
 #define TG_OUTBOX_TRIM_ROWS  2000 /* rows deleted by one commit, or twice what it brought */
@@ -175,6 +179,8 @@ struct tg_outbox {
     uint64_t gap_serial;                         /* rises with every change of a cursor's gap or tell_seq */
     struct tg_error trouble;                     /* the last failed checkpoint */
     struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
+    int64_t worst_checkpoint_us;
+    struct tg_written *written; /* what was given to the disk; the connection's VFS counts */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */
@@ -227,10 +233,11 @@ int tg_outbox_pragma(struct tg_outbox *ob, enum tg_outbox_statement st, int64_t 
 void tg_outbox_checkpoint(struct tg_outbox *ob);
 
 /* --- outbox_log.c ------------------------------------------------------------------------------- */
-uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
-/* Joins the transaction or begins it; ends it for good: the given code is what the others and commit give from now on. */
-int tg_outbox_join_tx(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* Begins the transaction, unless there is one. */
+int tg_outbox_join(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The transaction is over: nothing of it is stored. Returns `code`. */
 int tg_outbox_fail_tx(struct tg_outbox *ob, int code);
+uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
 /* True when no active cursor of the device waits for anything. */
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d);
 /* Moves a cursor; the rows it passes count as acknowledged or, when there are `reasons` (enum tg_gap_reason), as dropped: they

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/allocator.h"
+#include "core/base/clock.h"
 
 static const char *const statements[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -188,7 +189,7 @@ int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err)
             ob->path);
     if (ob->o.read_only)
         return tg_error_set(err, TG_ESTATE, "%s is open for reading only", ob->path);
-    ob->tx_synced = ob->o.durability == TG_DURABILITY_FULL;
+    ob->tx_synced = ob->o.durability != TG_DURABILITY_NORMAL;
     if (!ob->tx_synced && ob->rows_since_sync >= TG_OUTBOX_SYNC_ROWS) {
         if ((code = tg_outbox_exec(ob, "PRAGMA synchronous=FULL", err)) != TG_OK)
             return code;
@@ -321,7 +322,7 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
     ob->committed_id = ob->t.last_id;
     ob->rows_since_sync = ob->tx_synced ? 0 : ob->rows_since_sync + ob->t.tx_rows;
     ob->bytes_since_check += ob->t.tx_bytes;
-    if (ob->tx_synced && ob->o.durability != TG_DURABILITY_FULL)
+    if (ob->tx_synced && ob->o.durability == TG_DURABILITY_NORMAL)
         (void)sqlite3_exec(ob->db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
     if (ob->wal_frames >= ob->wal_next_frames)
         tg_outbox_checkpoint(ob);
@@ -333,7 +334,11 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
 void tg_outbox_checkpoint(struct tg_outbox *ob)
 {
     int in_log = 0, done = 0;
+    int64_t start_us = tg_clock_mono_us(), us;
     int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    us = tg_clock_mono_us() - start_us;
+    if (us > ob->worst_checkpoint_us)
+        ob->worst_checkpoint_us = us;
     if (rc == SQLITE_OK) {
         ob->trouble.code = TG_OK;
         ob->rows_since_sync = 0;

@@ -18,6 +18,11 @@ uint64_t tg_outbox_last_id(const struct tg_outbox *ob)
     return ob->committed_id;
 }
 
+uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob)
+{
+    return tg_written_bytes(ob->written);
+}
+
 /* While a transaction is open, what was before it. */
 static const struct tg_outbox_device_entry *committed_device(const struct tg_outbox *ob, uint32_t device)
 {
@@ -113,6 +118,8 @@ int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, str
             s.dropped[r] += ob->devices[i].dropped[r];
     }
     s.devices = ob->device_count;
+    s.worst_checkpoint_us = ob->worst_checkpoint_us;
+    s.written_bytes = tg_written_bytes(ob->written);
     for (uint32_t i = 0; i < ob->cursor_count; i++) {
         s.cursors += ob->cursors[i].active;
         s.ahead_rows += ob->cursors[i].active ? ob->cursors[i].ahead.rows : 0;

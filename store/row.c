@@ -62,7 +62,7 @@ struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *time
     struct tg_sample_time time;
     struct tg_row *fresh;
     struct tg_writer w;
-    row->flags &= (uint16_t)~TG_ROW_WAITS;
+    row->flags &= ~TG_ROW_WAITS;
     /* What is damaged is found by whoever sends it. */
     if (!tg_sample_is_unstamped(body) || tg_sample_reader_init(&r, body) < 0)
         return tg_row_ref(row);
@@ -108,4 +108,18 @@ struct tg_row *tg_row_list_pop(struct tg_row_list *list)
     list->count--;
     list->bytes -= tg_row_cost(row);
     return row;
+}
+
+void tg_row_list_remove(struct tg_row_list *list, struct tg_row *before, struct tg_row *row)
+{
+    TG_ASSERT((before ? before->next : list->head) == row);
+    if (before)
+        before->next = row->next;
+    else
+        list->head = row->next;
+    if (list->tail == row)
+        list->tail = before;
+    row->next = NULL;
+    list->count--;
+    list->bytes -= tg_row_cost(row);
 }

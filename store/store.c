@@ -9,40 +9,16 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
-#include "store/store_thread.h"
+#include "store/store_private.h"
 
-#define STORE_MAGIC         0x5704e000u
 #define DEFAULT_MAX_ROWS    1000u
 #define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
 #define DEFAULT_PREFETCH    ((size_t)4 << 20)
 #define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
 #define DEFAULT_RETRY_MS    500u
+#define DEFAULT_WINDOW_MS   5000u
 #define RETRY_MS            100u /* after an allocation failed or a page could not be read */
 #define GAP_RECORD_BYTES    (TG_NAME_MAX_BYTES + 256)
-
-struct tg_store {
-    uint32_t magic;
-    struct tg_loop *loop;
-    struct tg_store_callbacks cb;
-    void *user;
-    struct tg_store_options o;
-    struct tg_store_thread thread;
-    struct tg_feeds feeds;
-    struct tg_wakeup wakeup;
-    struct tg_deadline retry;
-    struct tg_row_list rows; /* appended, not yet known to be stored */
-    struct tg_row *unhanded; /* the first of them that was not handed to the feeds */
-    uint64_t last_id, committed_id;
-    size_t bytes_since_sweep;
-    struct tg_thread_news news;
-    uint64_t appended, committed, rejected, dropped_memory;
-    void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
-    void *drop_user;
-    uint64_t waiting_rows;
-    bool page_failed, closing;
-    void (*closed)(void *user);
-    void *closed_user;
-};
 
 /* --- rows to the feeds --------------------------------------------------------------------------------- */
 
@@ -53,6 +29,12 @@ static void hand_next(struct tg_store *s)
     tg_feeds_hand(&s->feeds, row);
 }
 
+void tg_store_hand_all(struct tg_store *s)
+{
+    while (s->unhanded)
+        hand_next(s);
+}
+
 /* Rows that are stored go to the feeds and leave the list. In steps: a feed that takes at once never
  * overflows. */
 static void release_committed(struct tg_store *s)
@@ -61,6 +43,8 @@ static void release_committed(struct tg_store *s)
         for (uint32_t i = 0; i < HAND_ROWS && s->rows.head && s->rows.head->id <= s->committed_id; i++) {
             if (s->unhanded == s->rows.head)
                 hand_next(s);
+            if (s->given_tail == s->rows.head)
+                s->given_tail = NULL;
             tg_row_unref(tg_row_list_pop(&s->rows));
             s->committed++;
         }
@@ -68,7 +52,7 @@ static void release_committed(struct tg_store *s)
     }
 }
 
-/* The database takes no rows: they are delivered all the same. */
+/* The database takes no rows, or not yet: they are delivered all the same. */
 static void hand_from_memory(struct tg_store *s)
 {
     while (s->unhanded) {
@@ -154,9 +138,36 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
-    if (to->moved)
+    if (to->back) {
+        tg_feeds_leave(&s->feeds, cursor);
+        s->leaving = true;
+    } else if (to->moved) {
         tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+    }
     tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);
+}
+
+/* Feeds that began behind what could not be read go back to it, once nothing of theirs is in flight. */
+static void go_back(struct tg_store *s)
+{
+    struct tg_error err = {0};
+    s->leaving = false;
+    for (uint32_t i = 0; i < s->feeds.cursor_cap; i++) {
+        struct tg_feed *f = s->feeds.by_cursor[i];
+        struct tg_thread_call call = {.kind = TG_CALL_BACK, .cursor = i, .err = &err};
+        if (!f || !f->leaving)
+            continue;
+        s->leaving = true;
+        if (f->taken_seq > f->acked_seq || tg_lane_has_given(f))
+            continue;
+        call.start.ahead = NULL;
+        if (tg_store_thread_call(&s->thread, &call) == TG_OK) {
+            call.start.ahead = &call.ahead;
+            tg_feeds_urgent(&s->feeds, f->device, call.urgent_high);
+            tg_feeds_replace(f, &call.start);
+        }
+        tg_runs_fini(&call.ahead);
+    }
 }
 
 static void finish_close(struct tg_store *s)
@@ -171,6 +182,7 @@ static void finish_close(struct tg_store *s)
     while (s->rows.head)
         tg_row_unref(tg_row_list_pop(&s->rows));
     tg_feeds_fini(&s->feeds);
+    tg_free(s->orphans);
     begin_free(s);
 }
 
@@ -228,7 +240,7 @@ void tg_store_clock(struct tg_store *s, int64_t offset_ms)
 
 static void on_wake(void *user)
 {
-    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
     uint32_t serial = s->news.state_serial, timeline_serial = s->news.timeline_serial;
     bool was_readable = s->news.readable;
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
@@ -241,7 +253,7 @@ static void on_wake(void *user)
     if (s->news.committed_id > s->committed_id) {
         s->committed_id = s->news.committed_id;
         s->feeds.starved = false; /* there is more in the log to look for */
-        if (s->cb.on_committed)
+        if (!tg_store_is_lazy(s) && s->cb.on_committed)
             s->cb.on_committed(s->user, s->committed_id);
         release_committed(s);
     }
@@ -254,22 +266,28 @@ static void on_wake(void *user)
         s->cb.on_state(s->user, s->news.state, s->news.state_text);
     if (s->news.note[0] != '\0' && s->cb.on_note)
         s->cb.on_note(s->user, s->news.note);
-    if (s->news.from_memory)
+    if (s->news.from_memory || tg_store_is_lazy(s))
         hand_from_memory(s);
     if (s->feeds.handed_id > s->committed_id)
         tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
     tg_feeds_notify(&s->feeds);
     end_drop(s);
+    if (s->leaving && !s->closing)
+        go_back(s);
     tell_gaps(s);
     pump(s);
     send_acks(s);
+    if (tg_store_is_lazy(s)) {
+        tg_store_settle(s, false);
+        tg_store_tell_accepted(s);
+    }
     if (s->news.stopped)
         finish_close(s);
 }
 
 static void on_retry(void *user)
 {
-    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
     s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
     learn_time(s); /* there may have been no memory for it either */
     tg_wakeup_fire(&s->wakeup);
@@ -285,7 +303,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     int rc;
     if (!s)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
-    s->magic = STORE_MAGIC;
+    s->magic = TG_STORE_MAGIC;
     s->loop = loop;
     s->cb = *cb;
     s->user = user;
@@ -299,6 +317,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
     tg_rows_hold();
+    if (s->o.lazy_window_ms == 0)
+        s->o.lazy_window_ms = DEFAULT_WINDOW_MS;
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
         tg_rows_release();
@@ -306,6 +326,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         return tg_error_set(err, rc, "the outbox in %s: the loop gives no wake-up", o->outbox.dir);
     }
     tg_deadline_init(&s->retry, loop, on_retry, s);
+    tg_deadline_init(&s->window, loop, tg_store_on_window, s);
     rc = tg_store_thread_start(&s->thread, &s->o, tg_wakeup_fire, &s->wakeup, ret_set_aside, err);
     if (rc < 0) {
         tg_loop_hold(loop);
@@ -313,7 +334,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         return rc;
     }
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
-    s->last_id = s->committed_id = s->news.committed_id;
+    s->news.state_serial = 0; /* trouble at the start is told by the first wake-up */
+    s->last_id = s->committed_id = s->told_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;
     s->feeds.timeline = s->thread.timeline;
@@ -330,6 +352,8 @@ void tg_store_close(struct tg_store *s, uint32_t limit_ms, void (*closed)(void *
     s->closed_user = user;
     tg_loop_hold(s->loop);
     send_acks(s);
+    if (tg_store_is_lazy(s))
+        tg_store_settle(s, true);
     tg_store_thread_stop(&s->thread, limit_ms);
 }
 
@@ -346,17 +370,23 @@ static void on_freed(void *user)
         closed(closed_user);
 }
 
-static void close_deadline(void *user)
+static void close_retry(void *user)
 {
     struct tg_store *s = user;
     tg_deadline_close(&s->retry, on_freed);
+}
+
+static void close_deadlines(void *user)
+{
+    struct tg_store *s = user;
+    tg_deadline_close(&s->window, close_retry);
 }
 
 /* The wake-up's memory must stay until the loop has turned: the deadline sees to that, and goes last. */
 static void begin_free(struct tg_store *s)
 {
     tg_wakeup_close(&s->wakeup);
-    s->retry.cb = close_deadline;
+    s->retry.cb = close_deadlines;
     tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop));
 }
 
@@ -390,6 +420,8 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
     int rc;
     if (device >= s->feeds.device_count)
         return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
+    if (tg_store_is_lazy(s))
+        tg_store_give_held(s); /* a cursor that is new begins behind what is in memory */
     if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
         return rc;
     call.start.ahead = &call.ahead;
@@ -398,18 +430,21 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
         rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
     else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
         rc = tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
+    else
+        tg_store_adopt(s, call.start.cursor);
     tg_runs_fini(&call.ahead);
     return rc;
 }
 
 void tg_feed_close(struct tg_feed *f)
 {
-    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, TG_STORE_MAGIC);
     tg_store_thread_ack_begin(&s->thread);
     if (f->dirty)
         give_acks(s, f);
     tg_store_thread_closed(&s->thread, f->cursor);
     tg_store_thread_ack_end(&s->thread);
+    tg_store_orphan(s, f);
     tg_feeds_close(f);
 }
 
@@ -419,6 +454,8 @@ int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg
     int rc = tg_store_thread_call(&s->thread, &call);
     if (rc == TG_OK)
         *ret_rows = call.rows;
+    if (rc == TG_OK)
+        tg_store_no_orphans(s);
     return rc;
 }
 
@@ -468,12 +505,14 @@ static void sweep(struct tg_store *s)
     struct tg_row_list keep = {0};
     while (s->rows.head && s->rows.head != s->unhanded) {
         struct tg_row *row = tg_row_list_pop(&s->rows);
-        if (tg_feeds_done_with(&s->feeds, row)) {
-            tg_feeds_not_told(&s->feeds, row);
-            tg_row_unref(row);
-        } else {
+        if (!tg_feeds_done_with(&s->feeds, row)) {
             tg_row_list_push(&keep, row);
+            continue;
         }
+        tg_feeds_not_told(&s->feeds, row);
+        tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
+        s->spared++;
+        tg_row_unref(row);
     }
     while (s->rows.head)
         tg_row_list_push(&keep, tg_row_list_pop(&s->rows));
@@ -487,9 +526,12 @@ static void drop_oldest(struct tg_store *s)
     if (s->unhanded == row)
         s->unhanded = s->rows.head;
     tg_feeds_not_told(&s->feeds, row);
-    if (!tg_feeds_done_with(&s->feeds, row)) {
+    if (tg_feeds_done_with(&s->feeds, row)) {
+        tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
+        s->spared++;
+    } else {
         s->dropped_memory++;
-        tg_store_thread_lost(&s->thread, row);
+        tg_store_thread_gone(&s->thread, row, TG_GONE_LOST);
         tg_feeds_dropped(&s->feeds, row);
     }
     tg_row_unref(row);
@@ -501,6 +543,7 @@ static bool make_room(struct tg_store *s, size_t need)
 {
     size_t limit = s->o.uncommitted_limit_bytes;
     struct tg_feed *f;
+    tg_store_give_held(s);
     if (!s->news.from_memory || !s->rows.head || need > limit ||
         !tg_store_thread_borrow(&s->thread, s->rows.head))
         return false;
@@ -511,6 +554,7 @@ static bool make_room(struct tg_store *s, size_t need)
     /* What is lost goes with the transaction that records its numbers as never stored. */
     TAILQ_FOREACH(f, &s->feeds.dirty, in_dirty)
     give_acks(s, f);
+    s->given_tail = s->rows.tail;
     tg_store_thread_return(&s->thread, s->rows.head, s->rows.count);
     return s->rows.bytes + need <= limit;
 }
@@ -528,6 +572,8 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
         rc = TG_ETOOBIG;
     else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !make_room(s, cost))
         rc = TG_EFULL;
+    else if (!tg_store_may_number(s))
+        rc = TG_EFULL;
     else if (!(row =
                    tg_row_new(s->last_id + 1, device, s->feeds.devices[device].last_seq + 1, time_ms, body)))
         rc = TG_ENOMEM;
@@ -543,8 +589,11 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
     if (!s->unhanded)
         s->unhanded = row;
     tg_feeds_appended(&s->feeds, row);
-    tg_store_thread_put(&s->thread, row);
-    if (s->news.from_memory)
+    if (tg_store_is_lazy(s))
+        tg_store_hold(s, row);
+    else
+        tg_store_thread_put(&s->thread, row);
+    if (s->news.from_memory || tg_store_is_lazy(s))
         tg_wakeup_fire(&s->wakeup);
     *ret_seq = row->seq;
     *ret_id = row->id;
@@ -589,7 +638,9 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .committed = s->committed,
         .rejected = s->rejected,
         .commits = s->news.commits,
-        .committed_id = s->committed_id,
+        .committed_id = tg_store_is_lazy(s) ? s->told_id : s->committed_id,
+        .spared = s->spared,
+        .lazy_window_ms = tg_store_is_lazy(s) ? s->o.lazy_window_ms : 0,
         .uncommitted_rows = s->rows.count,
         .uncommitted_bytes = s->rows.bytes,
         .prefetched_bytes = s->feeds.bytes,

@@ -55,17 +55,18 @@ static int out_of_reach(const struct tg_store_thread *t, const char *what, const
 
 /* --- devices ---------------------------------------------------------------------------------------- */
 
-static int add_device(struct tg_store_thread *t, const char *name, uint32_t number, struct tg_error *err)
+int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
+                               uint64_t last_seq, struct tg_error *err)
 {
     uint32_t slot = t->device_count;
-    uint64_t *lost;
+    struct tg_gone *gone;
     if (grow(&t->devices, &t->device_cap, slot, sizeof *t->devices, false) < 0)
         return no_memory(err);
-    if (slot >= t->lost_cap) {
+    if (slot >= t->gone_cap) {
         pthread_mutex_lock(&t->lock);
-        lost = t->lost;
-        int rc = grow(&lost, &t->lost_cap, slot, sizeof *lost, false);
-        t->lost = lost;
+        gone = t->gone;
+        int rc = grow(&gone, &t->gone_cap, slot, sizeof *gone, false);
+        t->gone = gone;
         pthread_mutex_unlock(&t->lock);
         if (rc < 0)
             return no_memory(err);
@@ -73,12 +74,11 @@ static int add_device(struct tg_store_thread *t, const char *name, uint32_t numb
     char *copy = tg_strdup(name);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->device_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->device_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
-    t->devices[slot] = (struct tg_thread_device){
-        .name = copy, .number = number, .last_seq = tg_outbox_last_seq(t->ob, number)};
+    t->devices[slot] = (struct tg_thread_device){.name = copy, .number = number, .last_seq = last_seq};
     t->device_count++;
     return TG_OK;
 }
@@ -94,7 +94,8 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
                 slot = i;
         }
         if (slot == UINT32_MAX)
-            return out_of_reach(t, "device", name, err);
+            return t->waiting ? tg_store_thread_wait_device(t, name, ret_slot, err)
+                              : out_of_reach(t, "device", name, err);
         *ret_slot = slot;
         return TG_OK;
     }
@@ -103,7 +104,7 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
     slot = get_index(&t->device_of_number, number);
     if (slot == UINT32_MAX) {
         slot = t->device_count;
-        if ((rc = add_device(t, name, number, err)) < 0)
+        if ((rc = tg_store_thread_add_device(t, name, number, tg_outbox_last_seq(t->ob, number), err)) < 0)
             return rc;
     }
     t->devices[slot].last_seq = tg_outbox_last_seq(t->ob, number);
@@ -141,6 +142,11 @@ static uint32_t find_cursor(const struct tg_store_thread *t, uint32_t device, co
     return UINT32_MAX;
 }
 
+bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud)
+{
+    return find_cursor(t, device, cloud) != UINT32_MAX;
+}
+
 static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud, uint32_t number,
                       struct tg_error *err)
 {
@@ -151,7 +157,7 @@ static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cl
     char *copy = tg_strdup(cloud);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->cursor_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->cursor_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
@@ -160,21 +166,44 @@ static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cl
     return TG_OK;
 }
 
+int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                               uint32_t *ret_slot, struct tg_error *err)
+{
+    uint32_t slot = find_cursor(t, device, cloud);
+    int rc = TG_OK;
+    if (slot == UINT32_MAX) {
+        slot = t->cursor_count;
+        rc = add_cursor(t, device, cloud, UINT32_MAX, err);
+    }
+    if (rc == TG_OK)
+        *ret_slot = slot;
+    return rc;
+}
+
 static void note_time(void *user, const struct tg_outbox_row *row)
 {
     int64_t *ret_time_ms = user;
     *ret_time_ms = row->time_ms;
 }
 
-static int describe_ahead(const struct tg_store_thread *t, const struct tg_thread_cursor *c,
-                          struct tg_feed_start *start, struct tg_runs *ret_ahead)
+static int describe_ahead(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                          struct tg_feed_start *start, struct tg_runs *ret_ahead, struct tg_error *err)
 {
     const struct tg_runs *stored = tg_outbox_ahead(t->ob, c->number);
+    bool more = (c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && !c->held;
     int rc = tg_runs_reserve(ret_ahead, stored->count + c->ahead.count);
+    if (rc < 0)
+        return no_memory(err);
     for (uint32_t i = 0; i < stored->count && rc == TG_OK; i++)
         tg_runs_add(ret_ahead, stored->at[i].first, stored->at[i].last, stored->at[i].last_id);
-    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && c->todo; i++)
-        tg_runs_add(ret_ahead, c->ahead.at[i].first, c->ahead.at[i].last, c->ahead.at[i].last_id);
+    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && more; i++) {
+        const struct tg_run *run = &c->ahead.at[i];
+        uint64_t first = run->first > start->acked_seq ? run->first : start->acked_seq + 1, unstored = 0;
+        /* What was acknowledged and never stored is counted here, and not as a hole too. */
+        rc = tg_outbox_unstored(t->ob, t->devices[c->device].number, first, run->last, &unstored, err);
+        start->holes -= unstored < start->holes ? unstored : start->holes;
+        tg_runs_add(ret_ahead, run->first, run->last, run->last_id);
+    }
     (void)tg_runs_cut(ret_ahead, start->acked_seq);
     return rc;
 }
@@ -200,12 +229,14 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
     c->told_seq = state.acked_seq;
     c->told_gap = state.gap;
     c->told_tell = state.tell_seq;
-    if (c->todo && c->seq > state.acked_seq) {
+    if ((c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && c->seq > state.acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
+        if (c->seq >= last_seq)
+            ret_start->holes = 0;
     }
-    if ((rc = describe_ahead(t, c, ret_start, ret_ahead)) < 0)
-        return no_memory(err);
+    if ((rc = describe_ahead(t, c, ret_start, ret_ahead, err)) < 0)
+        return rc;
     if (state.pending == 0)
         return TG_OK;
     /* The first row behind it, whoever's it is: it tells about how old the oldest is, and costs one look. */
@@ -221,7 +252,8 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     uint32_t number = 0, slot;
     int rc;
     if (!t->ob)
-        return out_of_reach(t, "cloud", cloud, err);
+        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, ret_ahead, err)
+                          : out_of_reach(t, "cloud", cloud, err);
     if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
         return rc;
     slot = get_index(&t->cursor_of_number, number);
@@ -243,6 +275,17 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     if ((rc = tg_outbox_set_quota(t->ob, number, &t->cursors[slot].quota, err)) < 0)
         return rc;
     return describe(t, slot, ret_start, ret_ahead, err);
+}
+
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
+                          struct tg_runs *ret_ahead, struct tg_error *err)
+{
+    int rc;
+    if (!t->ob || t->cursors[slot].number == UINT32_MAX)
+        return out_of_reach(t, "cloud", t->cursors[slot].cloud, err);
+    if ((rc = describe(t, slot, ret_start, ret_ahead, err)) == TG_OK)
+        t->cursors[slot].held = false;
+    return rc;
 }
 
 /* --- again, after the database was opened again -----------------------------------------------------------

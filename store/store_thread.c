@@ -38,7 +38,9 @@ static int64_t commit_at(const struct tg_store_thread *t, int64_t now)
     bool acks = t->ack_count > 0 || t->todo_count > 0;
     if (!t->ob && !t->trouble)
         return now;
-    if (t->count == 0 && !acks && t->ob)
+    if (t->any_gone)
+        at = t->mark_now ? now : t->mark_at_ms;
+    if (t->count == 0 && !acks && !t->any_gone && t->ob)
         return INT64_MAX;
     if (t->stopping)
         return now;
@@ -47,7 +49,9 @@ static int64_t commit_at(const struct tg_store_thread *t, int64_t now)
         return t->ob && t->ack_count > 0 ? least(t->retry_at_ms, t->ack_at_ms + ack_wait) : t->retry_at_ms;
     }
     if (t->count > 0)
-        at = t->flush || t->count >= t->o.commit_max_rows ? now : t->first_at_ms + t->o.commit_interval_ms;
+        at = least(at, t->flush || t->count >= t->o.commit_max_rows
+                           ? now
+                           : t->first_at_ms + t->o.commit_interval_ms);
     if (acks)
         at = least(at, t->flush ? now : t->ack_at_ms + ack_wait);
     return at;
@@ -94,6 +98,25 @@ static void wait_until(struct tg_store_thread *t, int64_t now, int64_t until)
     (void)pthread_cond_timedwait(&t->work, &t->lock, &ts);
 }
 
+/* A cursor that is new begins behind the newest row: all that was given has to be in the outbox by then. */
+static int store_before(struct tg_store_thread *t, const struct tg_thread_call *c)
+{
+    int rc = TG_OK;
+    if (t->o.outbox.durability != TG_DURABILITY_LAZY || !t->ob ||
+        tg_store_thread_knows_cursor(t, c->device, c->name))
+        return TG_OK;
+    pthread_mutex_lock(&t->lock);
+    while ((t->count > 0 || t->any_gone) && !t->trouble) {
+        t->mark_now = true;
+        tg_store_thread_commit(t);
+    }
+    if (t->trouble)
+        rc = tg_error_set(c->err, TG_EBUSY, "cloud %s is new and the outbox in %s cannot be written now",
+                          c->name, t->dir);
+    pthread_mutex_unlock(&t->lock);
+    return rc;
+}
+
 static void answer(struct tg_store_thread *t)
 {
     struct tg_thread_call *c = t->call;
@@ -103,20 +126,33 @@ static void answer(struct tg_store_thread *t)
     switch (c->kind) {
     case TG_CALL_DECLARE:
         c->rc = t->ob ? tg_outbox_declare(t->ob, c->list, c->count, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_DEVICE:
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
         if (c->rc == TG_OK)
             c->last_seq = t->devices[c->slot].last_seq;
-        c->urgent_high = t->ob ? tg_outbox_urgent_high(t->ob) : 0;
+        c->urgent_high = t->ob       ? tg_outbox_urgent_high(t->ob)
+                         : t->reader ? tg_outbox_urgent_high(t->reader)
+                                     : 0;
         break;
     case TG_CALL_CURSOR:
-        c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
+        c->rc = store_before(t, c);
+        if (c->rc == TG_OK)
+            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
         break;
     case TG_CALL_RETIRE:
+        t->retire_later = t->waiting;
         c->rc = t->ob ? tg_store_thread_retire_undeclared(t, &c->rows, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        break;
+    case TG_CALL_BACK:
+        c->rc = tg_store_thread_where(t, c->cursor, &c->start, &c->ahead, c->err);
+        c->urgent_high = t->ob ? tg_outbox_urgent_high(t->ob) : 0;
         break;
     case TG_CALL_LEFT:
         c->rc = tg_store_thread_left(t, c->list, c->count, c->err);
@@ -133,13 +169,15 @@ static void answer(struct tg_store_thread *t)
 
 static void finish(struct tg_store_thread *t)
 {
-    bool stored = t->count == 0 && !t->trouble;
+    bool stored = t->count == 0 && !t->any_gone && !t->trouble;
     pthread_mutex_unlock(&t->lock);
     if (stored)
         tg_store_thread_mark_beyond(t, false);
+    /* `lazy`: numbers that the disk does not know were given; the next start must leap over them. */
     if (t->ob)
-        tg_outbox_close(t->ob, true);
-    t->ob = NULL;
+        tg_outbox_close(t->ob, stored || t->o.outbox.durability != TG_DURABILITY_LAZY);
+    tg_outbox_close(t->reader, false);
+    t->ob = t->reader = NULL;
     pthread_mutex_lock(&t->lock);
     t->news.stopped = true;
     tg_store_thread_tell(t);
@@ -205,7 +243,7 @@ static void free_tables(struct tg_store_thread *t)
     tg_free(t->acks);
     tg_free(t->moves);
     tg_free(t->ack_queue);
-    tg_free(t->lost);
+    tg_free(t->gone);
     tg_buffer_fini(&t->page);
     tg_free(t->dir);
 }
@@ -256,26 +294,35 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
         .floor_ms = o->retry_ms / 5, .base_ms = o->retry_ms, .cap_ms = 15000, .stable_ms = 10000};
     t->page = tg_buffer_init(TG_PAGE_LIMIT_BYTES);
     t->care_at_ms = tg_clock_mono_ms() + care_ms(t);
+    t->mark_at_ms = INT64_MAX;
     t->dir = tg_strdup(o->outbox.dir);
     if (!t->dir)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
     t->o.outbox.dir = t->dir;
-    if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err)) < 0)
-        goto no_outbox;
-    if ((rc = tg_store_thread_opened(t, err)) < 0)
-        goto no_thread;
-    t->news.readable = true;
     init_lock(t);
+    rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err);
+    if (rc < 0 && !tg_store_thread_may_wait(rc))
+        goto no_outbox;
+    if (rc < 0) {
+        tg_store_thread_start_waiting(t);
+        tg_store_thread_say_waiting(t, rc, err);
+        *err = (struct tg_error){0};
+    } else if ((rc = tg_store_thread_opened(t, err)) < 0) {
+        goto no_thread;
+    }
+    if (t->ob)
+        t->news.readable = true;
     if ((rc = create_thread(t)) != 0) {
         rc = tg_error_set(err, tg_code_from_errno(rc), "the store's thread cannot be started: %s",
                           strerror(rc));
-        fini_lock(t);
         goto no_thread;
     }
     return TG_OK;
 no_thread:
     tg_outbox_close(t->ob, false);
+    tg_outbox_close(t->reader, false);
 no_outbox:
+    fini_lock(t);
     free_tables(t);
     return rc;
 }
@@ -431,12 +478,6 @@ void tg_store_thread_return(struct tg_store_thread *t, struct tg_row *first, uin
     t->first = first;
     t->count = count;
     pthread_mutex_unlock(&t->lock);
-}
-
-void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row)
-{
-    t->lost[row->device] = row->seq;
-    t->any_lost = true;
 }
 
 void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *ret_news,

@@ -189,11 +189,31 @@ static void print_process(const json_t *p)
                text(p, "last_end"));
 }
 
+static void print_outbox(const json_t *o, bool colours)
+{
+    const json_t *dropped = json_object_get(o, "dropped");
+    const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
+    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
+           "disk full\n",
+           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
+           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
+           number(dropped, "disk_full"));
+    printf("       %.1f MB written since the start, %.0f B a sample",
+           (double)number(o, "written_bytes") / 1e6,
+           json_number_value(json_object_get(o, "written_bytes_per_sample")));
+    if (number(o, "lazy_window_ms"))
+        printf("; lazy, %.1f s in memory: %lld samples never written, %lld that a crash would lose now",
+               (double)number(o, "lazy_window_ms") / 1e3, number(o, "spared"), number(o, "at_risk"));
+    printf("\n");
+    if (text(o, "text")[0])
+        printf("       %s\n", text(o, "text"));
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
-                 *dropped = json_object_get(o, "dropped"), *http = json_object_get(g, "http");
-    const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
+                 *http = json_object_get(g, "http");
+    const char *off = colours ? "\033[0m" : "";
     json_t *item;
     char up[24];
     size_t i;
@@ -204,11 +224,7 @@ static void print_status(const json_t *s, bool colours)
         printf("http %s %snot listening%s: %s\n", text(http, "address"), colour("down", colours), off,
                text(http, "text"));
     print_site(g, colours);
-    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
-           "disk full, %lld quota, %lld removed\n",
-           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
-           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
-           number(dropped, "disk_full"), number(dropped, "quota"), number(dropped, "removed"));
+    print_outbox(o, colours);
     json_array_foreach(json_object_get(s, "sources"), i, item)
     {
         bool open = json_is_true(json_object_get(item, "open"));

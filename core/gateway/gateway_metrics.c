@@ -27,26 +27,29 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
     struct tg_store_stats st;
     const uint64_t *dropped = st.outbox.dropped;
     tg_store_stats(g->store, &st);
-    *o = (struct tg_metrics_outbox){.state = tg_store_state_name(st.state),
-                                    .rows = st.outbox.rows,
-                                    .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
-                                    .uncommitted = st.uncommitted_rows,
-                                    .prefetched_bytes = st.prefetched_bytes,
-                                    .accepted = st.committed,
-                                    .rejected = st.rejected,
-                                    .kept_back = st.kept_back,
-                                    .commits = st.commits,
-                                    .dropped_limit = dropped[TG_DROP_LIMIT],
-                                    .dropped_age = dropped[TG_DROP_AGE],
-                                    .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
-                                    .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
-                                    .dropped_quota = dropped[TG_DROP_QUOTA],
-                                    .dropped_removed = dropped[TG_DROP_REMOVED],
-                                    .dropped_memory = st.dropped_memory,
-                                    .oldest_age_ms = st.outbox.oldest_time_ms
-                                                         ? tg_clock_wall_ms() - st.outbox.oldest_time_ms
-                                                         : TG_METRICS_NONE,
-                                    .worst_commit_us = st.worst_commit_us};
+    *o = (struct tg_metrics_outbox){
+        .state = tg_store_state_name(st.state),
+        .rows = st.outbox.rows,
+        .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
+        .uncommitted = st.uncommitted_rows,
+        .prefetched_bytes = st.prefetched_bytes,
+        .accepted = st.committed,
+        .rejected = st.rejected,
+        .kept_back = st.kept_back,
+        .commits = st.commits,
+        .dropped_limit = dropped[TG_DROP_LIMIT],
+        .dropped_age = dropped[TG_DROP_AGE],
+        .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
+        .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
+        .dropped_quota = dropped[TG_DROP_QUOTA],
+        .dropped_removed = dropped[TG_DROP_REMOVED],
+        .dropped_memory = st.dropped_memory,
+        .oldest_age_ms =
+            st.outbox.oldest_time_ms ? tg_clock_wall_ms() - st.outbox.oldest_time_ms : TG_METRICS_NONE,
+        .worst_commit_us = st.worst_commit_us,
+        .written_bytes = st.outbox.written_bytes,
+        .spared = st.spared,
+        .lazy_window_ms = st.lazy_window_ms ? st.lazy_window_ms : TG_METRICS_NONE};
 }
 
 static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)

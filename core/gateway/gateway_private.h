@@ -97,7 +97,7 @@ struct tg_gateway {
     struct tg_health *health;
     struct tg_http *http; /* NULL = off */
     int64_t metrics_us;   /* what the last text of /metrics took */
-    char store_text[300]; /* what the store said when its state changed */
+    char store_text[512]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
     struct tg_deadline adopt;    /* when discovered devices come in */
@@ -107,6 +107,7 @@ struct tg_gateway {
     uint32_t signal_count;  /* that are initialised */
     bool reload_again;      /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
+    bool storing;           /* stopping: the store and the notes are being closed */
     int64_t started_ms, drain_limit_ms;
     int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
     uint64_t seen_committed_id;

@@ -44,13 +44,29 @@ static json_t *outbox_status(struct tg_gateway *g)
     tg_store_stats(g->store, &st);
     for (int i = 0; dropped && i < TG_DROP_REASONS; i++)
         json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)st.outbox.dropped[i]));
-    return json_pack(
-        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "state", tg_store_state_name(st.state), "rows",
-        (json_int_t)st.outbox.rows, "file_bytes", (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal),
-        "uncommitted", (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-        (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-        (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes, "oldest_ms",
-        (json_int_t)st.outbox.oldest_time_ms, "kept_back", (json_int_t)st.kept_back, "dropped", dropped);
+    json_t *j = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "state",
+                          tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
+                          (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
+                          (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+                          (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+                          (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
+                          "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", dropped);
+    if (!j)
+        return NULL;
+    json_object_set_new(j, "kept_back", json_integer((json_int_t)st.kept_back));
+    json_object_set_new(j, "written_bytes", json_integer((json_int_t)st.outbox.written_bytes));
+    if (st.committed > 0)
+        json_object_set_new(j, "written_bytes_per_sample",
+                            json_real((double)st.outbox.written_bytes / (double)st.committed));
+    if (st.lazy_window_ms > 0) {
+        json_object_set_new(j, "lazy_window_ms", json_integer(st.lazy_window_ms));
+        json_object_set_new(j, "spared", json_integer((json_int_t)st.spared));
+    }
+    /* What a crash would lose now, at most. */
+    json_object_set_new(j, "at_risk", json_integer((json_int_t)st.uncommitted_rows));
+    if (st.state != TG_STORE_OK)
+        json_object_set_new(j, "text", json_string(g->store_text));
+    return j;
 }
 
 /* What the cloud will not get and has not acknowledged to know; absent when there is nothing. */

@@ -40,6 +40,8 @@ struct tg_metrics_outbox {
     uint64_t kept_back;
     uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
         dropped_removed, dropped_memory;
+    uint64_t written_bytes, spared;
+    int64_t lazy_window_ms; /* or NONE */
     int64_t oldest_age_ms /* or NONE */, worst_commit_us;
 };
 

@@ -186,3 +186,19 @@ void tg_test_boot_again(const char *dir)
     assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
+
+void tg_test_copy_outbox(const char *from, const char *to)
+{
+    struct dirent *e;
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        size_t len = 0;
+        if (strncmp(e->d_name, "outbox.", 7) != 0 || strstr(e->d_name, ".lock") || strstr(e->d_name, "-shm"))
+            continue;
+        uint8_t *data = tg_test_slurp(tg_test_path(from, e->d_name), &len);
+        tg_test_spill(tg_test_path(to, e->d_name), data, len);
+        free(data);
+    }
+    closedir(d);
+}

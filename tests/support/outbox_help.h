@@ -14,6 +14,8 @@ char *tg_test_dir(void);
 char *tg_test_memory_dir(void);
 /* Deletes a directory and the files in it (one level). */
 void tg_test_dir_remove(const char *dir);
+/* What a kill leaves of an outbox that nobody writes at the moment: its files without lock and shared memory. */
+void tg_test_copy_outbox(const char *from, const char *to);
 /* <dir>/<name> in static memory, four at a time. */
 const char *tg_test_path(const char *dir, const char *name);
 bool tg_test_exists(const char *dir, const char *name);
