@@ -401,6 +401,7 @@ void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
     f->merged_seq = f->urgent_id = 0;
     tg_lane_replace(f, start->ahead);
     reposition(f, start->acked_seq + 1, start->acked_id + 1);
+    tg_feeds_gap(f->set, f->cursor, &start->gap, start->tell_seq);
     tg_feed_settle(f);
 }
 

@@ -161,8 +161,7 @@ int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, e
  * never will be: accepted and acknowledged. Where a cursor still waits for older rows they count as never accepted: a
  * hole. Nothing when last_seq does not rise. */
 int tg_outbox_pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
-/* Numbers of the device up to last_seq were given to nobody: a hole, which is not counted, but told as leaped over (CRASH).
- * Nothing when it does not rise. */
+/* Numbers of the device up to last_seq were leaped over: a hole, which the clouds are told of. Nothing when it does not rise. */
 int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
 /* No row with an id up to last_id will be appended any more: ids go on above it also after a crash. */
 int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err) TG_CHECKED;
@@ -271,6 +270,8 @@ struct tg_outbox_stats {
     uint64_t written_bytes;      /* given to the disk since it was opened: log, pages, outbox.high */
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
+/* How far the cursor is, in a transaction: by then. */
+uint64_t tg_outbox_acked_now(const struct tg_outbox *ob, uint32_t cursor);
 uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);
 /* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
  * (0 = none). */

@@ -29,7 +29,7 @@ static int pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct
         for (uint32_t i = d->first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
             /* One that left the configuration counts what was given while it was active, no more. */
             if (ob->cursors[i].active &&
-                (code = tg_outbox_advance(ob, i, last_seq, ob->t.last_id, false, err)) != TG_OK)
+                (code = tg_outbox_advance(ob, i, last_seq, ob->t.last_id, 0, err)) != TG_OK)
                 return code;
         }
     }
@@ -70,13 +70,11 @@ int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, str
                          TG_GAP_CRASH};
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
     code = tg_outbox_hole(ob, device, last_seq, err);
-    for (uint32_t k = ob->devices[device].first_cursor; code == TG_OK && k != TG_OUTBOX_NONE;
-         k = ob->cursors[k].next)
-        code = ob->cursors[k].active ? tg_outbox_note_gap(ob, k, &gap, err) : TG_OK;
-    if (code != TG_OK)
-        return tg_outbox_fail_tx(ob, code);
+    for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE && code == TG_OK;
+         i = ob->cursors[i].next)
+        code = ob->cursors[i].active ? tg_outbox_note_gap(ob, i, &gap, err) : TG_OK;
     ob->t.must_mark = true;
-    return TG_OK;
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
 int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err)

@@ -18,6 +18,11 @@ uint64_t tg_outbox_last_id(const struct tg_outbox *ob)
     return ob->committed_id;
 }
 
+uint64_t tg_outbox_acked_now(const struct tg_outbox *ob, uint32_t cursor)
+{
+    return cursor < ob->cursor_count ? ob->cursors[cursor].acked_seq : 0;
+}
+
 uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob)
 {
     return tg_written_bytes(ob->written);

@@ -141,9 +141,9 @@ static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *
     if (to->back) {
         tg_feeds_leave(&s->feeds, cursor);
         s->leaving = true;
-    } else if (to->moved) {
-        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
     }
+    if (to->moved)
+        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
     tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);
 }
 
@@ -271,9 +271,9 @@ static void on_wake(void *user)
     if (s->feeds.handed_id > s->committed_id)
         tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
     tg_feeds_notify(&s->feeds);
-    end_drop(s);
     if (s->leaving && !s->closing)
         go_back(s);
+    end_drop(s);
     tell_gaps(s);
     pump(s);
     send_acks(s);
@@ -316,9 +316,9 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
-    tg_rows_hold();
     if (s->o.lazy_window_ms == 0)
         s->o.lazy_window_ms = DEFAULT_WINDOW_MS;
+    tg_rows_hold();
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
         tg_rows_release();
@@ -452,10 +452,10 @@ int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg
 {
     struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
     int rc = tg_store_thread_call(&s->thread, &call);
-    if (rc == TG_OK)
+    if (rc == TG_OK) {
         *ret_rows = call.rows;
-    if (rc == TG_OK)
         tg_store_no_orphans(s);
+    }
     return rc;
 }
 

@@ -13,14 +13,14 @@
  * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
  *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
  *           being tried again: then TG_EFULL too. A rejected sample has no number.
- * GAPS      What a cloud will not get (evicted, quarantined, leaped over) is told to it: while its feed is resumed the store
- *           appends a gap record (core/base/gap.h), a sample of the device like any other, at most one at a time for a feed
- *           and one a minute and resume. While the link is away nothing is appended; ranges unite.
  * LAZY      Rows stay in memory and go to the feeds at once. One is stored only when some cloud of its device has not
  *           acknowledged it within lazy_window_ms, when memory is short (half of uncommitted_limit_bytes, HELD_ROWS), and
  *           by tg_store_close(). What all clouds acknowledged in time is never written: how far each device got is, once
  *           a minute, and before TG_OUTBOX_LAZY_AHEAD numbers were given beyond it (append says TG_EFULL rather than
  *           overtake that). Accepted is then: stored, or acknowledged by every cloud.
+ * GAPS      What a cloud will not get (evicted, quarantined, leaped over) is told to it: while its feed is resumed the store
+ *           appends a gap record (core/base/gap.h), a sample of the device like any other, at most one at a time for a feed
+ *           and one a minute and resume. While the link is away nothing is appended; ranges unite.
  * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
  *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
  *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
@@ -85,13 +85,14 @@ struct tg_store_callbacks {
 struct tg_store;
 struct tg_feed;
 
-/* Once, before the process uses SQLite for the first time: sets it up for a gateway. Tests that measure its memory leave it out. */
-void tg_store_global_init(void);
-
 /* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). A disk, folder or file that
  * cannot be used now is no error: the store begins DEGRADED, which the first turn of the loop tells, delivers from
  * memory, with the backlog where it can be read, and takes the database over later; devices and feeds can be declared
  * all the while (docs/disk-format.md). Errors: a second writer (TG_EBUSY), a newer schema (TG_EVERSION), memory. */
+/* Once, before the process uses SQLite for the first time: sets it up for a gateway. Tests that measure its memory leave it out. */
+void tg_store_global_init(void);
+
+/* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). */
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],
                   struct tg_error *err) TG_CHECKED;

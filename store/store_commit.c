@@ -243,39 +243,47 @@ static int write_tell(struct tg_store_thread *t, const struct tg_row *row, struc
     return tg_outbox_tell(t->ob, c->number, row->seq, &gap, err);
 }
 
+/* Numbers below the row's that left memory go first. */
+static int write_row(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
+{
+    struct tg_thread_device *d = &t->devices[row->device];
+    struct tg_outbox_row r = {.id = row->id,
+                              .seq = row->seq,
+                              .device = d->number,
+                              .time_ms = row->time_ms,
+                              .body = tg_bytes(row->body, row->body_len)};
+    int rc;
+    tg_store_thread_in_round(t, d);
+    if (row->seq > d->now_seq + 1 && (rc = tg_store_thread_write_gone(t, row->device, row->seq, err)) < 0)
+        return rc;
+    if (row->seq <= d->now_seq) /* everybody has it */
+        return tg_outbox_settle(t->ob, row->id, err);
+    if ((rc = row->urgent ? tg_outbox_append_urgent(t->ob, &r, err) : tg_outbox_append(t->ob, &r, err)) < 0)
+        return rc;
+    d->now_seq = row->seq;
+    return row->tells > 0 ? write_tell(t, row, err) : TG_OK;
+}
+
 static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     const struct tg_row *row = b->first;
-    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
-        struct tg_thread_device *d = &t->devices[row->device];
-        int rc;
-        if (row->id <= t->last_id)
-            continue; /* stored, as it turned out when the database was opened again */
-        if (d->round != t->round && (rc = tg_store_thread_write_gone(t, row->device, err)) < 0)
-            return rc;
-        if (row->seq <= d->gone_seq) { /* acknowledged by everybody meanwhile */
-            if ((rc = tg_outbox_settle(t->ob, row->id, err)) < 0)
-                return rc;
-            continue;
-        }
-        struct tg_outbox_row r = {.id = row->id,
-                                  .seq = row->seq,
-                                  .device = d->number,
-                                  .time_ms = row->time_ms,
-                                  .body = tg_bytes(row->body, row->body_len)};
-        rc = row->urgent ? tg_outbox_append_urgent(t->ob, &r, err) : tg_outbox_append(t->ob, &r, err);
-        if (rc == TG_OK && row->tells > 0)
-            rc = write_tell(t, row, err);
-        if (rc < 0)
-            return rc;
+    int rc = TG_OK;
+    for (uint64_t i = 0; i < b->count && rc == TG_OK; i++, row = i < b->count ? row->next : NULL) {
+        if (row->id > t->last_id) /* else it is stored, as it turned out when the database was opened again */
+            rc = write_row(t, row, err);
     }
-    return TG_OK;
+    return rc;
 }
 
-static int write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c, struct tg_error *err)
+int tg_store_thread_write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                                 struct tg_error *err)
 {
-    int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
-    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && c->number != UINT32_MAX; i++)
+    int rc = TG_OK;
+    if (c->number == UINT32_MAX)
+        return TG_OK;
+    if (c->seq > 0)
+        rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK; i++)
         rc = tg_outbox_ack_ahead(t->ob, c->number, c->ahead.at[i].first, c->ahead.at[i].last,
                                  c->ahead.at[i].last_id, err);
     return rc;
@@ -285,36 +293,43 @@ static int write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor
  * their rows were on the way to the disk. */
 static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
 {
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
     int rc = TG_OK;
-    if (is_lazy(t)) {
-        for (uint32_t i = 0; i < t->cursor_count && rc == TG_OK; i++)
-            rc = t->cursors[i].seq > 0 || t->cursors[i].ahead.count > 0 ? write_cursor(t, &t->cursors[i], err)
-                                                                        : TG_OK;
-        return rc;
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        rc = tg_store_thread_write_cursor(t, c, err);
     }
-    for (uint32_t i = 0; i < t->todo_count && rc == TG_OK; i++)
-        rc = write_cursor(t, &t->cursors[t->todo[i]], err);
     return rc;
 }
 
-/* Numbers that will not arrive, before their cursors pass them: once in a transaction. */
+/* What will not arrive, once the cursors have passed it: `lazy` may have to wait for that. */
 static int write_losses(struct tg_store_thread *t, struct tg_error *err)
 {
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
     int rc = TG_OK;
-    for (uint32_t i = 0; i < t->todo_count && rc == TG_OK; i++) {
-        const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
-        if (c->number != UINT32_MAX && tg_gap_is(&c->lost))
-            rc = tg_outbox_lose(t->ob, c->number, &c->lost, c->quarantined, err);
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        if (c->number == UINT32_MAX || !tg_gap_is(&c->lost) ||
+            (c->quarantined > 0 && tg_outbox_acked_now(t->ob, c->number) < c->lost.last_seq && is_lazy(t)))
+            continue;
+        rc = tg_outbox_lose(t->ob, c->number, &c->lost, c->quarantined, err);
+        c->lose_round = t->round;
     }
     return rc;
 }
 
-/* What has left memory; cursors first, so that a number which everybody acknowledged is seen to be so. */
-static int write_gone(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+/* Everything that the transaction is to have; cursors first, so that a number which everybody acknowledged is seen to be so. */
+static int write_parts(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     int rc = write_cursors(t, err);
+    if (rc == TG_OK && b->count > 0 && (rc = write_rows(t, b, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK && b->mark && (rc = tg_store_thread_write_all_gone(t, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK)
+        rc = write_losses(t, err);
     if (rc == TG_OK && b->mark)
-        rc = tg_store_thread_write_all_gone(t, err);
+        rc = tg_outbox_settle(t->ob, b->settled_id, err);
     return rc;
 }
 
@@ -322,19 +337,19 @@ static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg
 {
     int rc;
     t->round++;
-    if ((rc = write_losses(t, err)) < 0 || ((b->mark || is_lazy(t)) && (rc = write_gone(t, b, err)) < 0) ||
-        (rc = write_rows(t, b, err)) < 0 || (rc = write_cursors(t, err)) < 0 ||
-        (b->mark && (rc = tg_outbox_settle(t->ob, b->settled_id, err)) < 0) ||
-        (rc = tg_outbox_commit(t->ob, err)) < 0) {
+    if ((rc = write_parts(t, b, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
         tg_outbox_rollback(t->ob);
         return rc;
     }
-    for (uint32_t i = 0; i < t->todo_count; i++) {
-        struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
-        c->todo = false;
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[i];
+        if (c->lose_round != t->round)
+            continue;
         c->lost = (struct tg_gap){0};
         c->quarantined = 0;
     }
+    for (uint32_t i = 0; i < t->todo_count; i++)
+        t->cursors[t->todo[i]].todo = false;
     t->todo_count = 0;
     if (tg_outbox_last_id(t->ob) > t->last_id)
         t->last_id = tg_outbox_last_id(t->ob);

@@ -59,41 +59,66 @@ void tg_store_thread_mark(struct tg_store_thread *t)
 
 /* --- on the thread ------------------------------------------------------------------------------------------ */
 
-static int write_run(struct tg_store_thread *t, uint32_t number, uint64_t at, const struct tg_gone_run *run,
+void tg_store_thread_in_round(struct tg_store_thread *t, struct tg_thread_device *d)
+{
+    if (d->round == t->round)
+        return;
+    d->round = t->round;
+    d->now_seq = tg_outbox_last_seq(t->ob, d->number);
+}
+
+/* Acknowledged by everybody: what is stored of it first, then those that are not. */
+static int write_passed(struct tg_store_thread *t, uint32_t slot, uint64_t upto, struct tg_error *err)
+{
+    int rc = TG_OK;
+    for (uint32_t i = 0; i < t->cursor_count && rc == TG_OK; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[i];
+        if (c->device == slot)
+            rc = tg_store_thread_write_cursor(t, c, err);
+    }
+    return rc == TG_OK ? tg_outbox_pass(t->ob, t->devices[slot].number, upto, err) : rc;
+}
+
+static int write_run(struct tg_store_thread *t, uint32_t slot, const struct tg_gone_run *run,
                      struct tg_error *err)
 {
-    uint64_t lost = run->lost < run->upto - at ? run->lost : run->upto - at;
-    int rc;
+    struct tg_thread_device *d = &t->devices[slot];
+    uint64_t lost = run->lost < run->upto - d->now_seq ? run->lost : run->upto - d->now_seq;
+    int rc = TG_OK;
     switch (run->kind) {
     case TG_GONE_PASSED:
-        return tg_outbox_pass(t->ob, number, run->upto, err);
+        return write_passed(t, slot, run->upto, err);
     case TG_GONE_NEVER:
-        return tg_outbox_skip(t->ob, number, run->upto, err);
+        return tg_outbox_skip(t->ob, d->number, run->upto, err);
     case TG_GONE_LOST:
-        return tg_outbox_reject(t->ob, number, run->upto, TG_DROP_DISK_FULL, err);
+        return tg_outbox_reject(t->ob, d->number, run->upto, TG_DROP_DISK_FULL, err);
     default:
         break;
     }
-    if ((rc = tg_outbox_pass(t->ob, number, run->upto - lost, err)) < 0 || lost == 0)
-        return rc;
-    return tg_outbox_reject(t->ob, number, run->upto, TG_DROP_DISK_FULL, err);
+    if (run->upto - lost > d->now_seq)
+        rc = write_passed(t, slot, run->upto - lost, err);
+    return rc == TG_OK && lost > 0 ? tg_outbox_reject(t->ob, d->number, run->upto, TG_DROP_DISK_FULL, err)
+                                   : rc;
 }
 
-int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, struct tg_error *err)
+int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, uint64_t below, struct tg_error *err)
 {
     struct tg_thread_device *d = &t->devices[slot];
     struct tg_gone gone;
-    uint64_t at = tg_outbox_last_seq(t->ob, d->number);
     int rc = TG_OK;
     pthread_mutex_lock(&t->lock);
     gone = t->gone[slot];
     pthread_mutex_unlock(&t->lock);
-    d->round = t->round;
-    for (uint32_t i = 0; i < gone.count && rc == TG_OK; i++) {
-        if (gone.runs[i].upto <= at)
+    tg_store_thread_in_round(t, d);
+    for (uint32_t i = 0; i < gone.count && rc == TG_OK && d->now_seq + 1 < below; i++) {
+        struct tg_gone_run *run = &gone.runs[i];
+        /* Of these alone a part may be written: the row in between, which everybody has as well, is stored. */
+        if (run->kind == TG_GONE_PASSED && run->upto >= below)
+            run->upto = below - 1;
+        if (run->upto <= d->now_seq)
             continue;
-        rc = write_run(t, d->number, at, &gone.runs[i], err);
-        at = d->gone_seq = gone.runs[i].upto;
+        rc = write_run(t, slot, run, err);
+        d->now_seq = run->upto;
     }
     return rc;
 }
@@ -101,8 +126,10 @@ int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, struct 
 int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err)
 {
     int rc = TG_OK;
-    for (uint32_t i = 0; i < t->device_count && rc == TG_OK; i++)
-        rc = tg_store_thread_write_gone(t, i, err);
+    for (uint32_t i = 0; i < t->device_count && rc == TG_OK; i++) {
+        if (t->devices[i].number != UINT32_MAX)
+            rc = tg_store_thread_write_gone(t, i, UINT64_MAX, err);
+    }
     return rc;
 }
 

@@ -55,7 +55,8 @@ void tg_store_no_orphans(struct tg_store *s)
  * was told is on the disk, where the gap is. */
 static bool is_acked(const struct tg_store *s, const struct tg_row *row)
 {
-    if (s->orphans_unknown || row->tells > 0)
+    if (s->orphans_unknown ||
+        row->tells > 0) /* a gap record has to be stored: that its cloud was told is kept with it */
         return false;
     for (const struct tg_feed *f = s->feeds.devices[row->device].feeds; f; f = f->next_of_device) {
         if (f->acked_seq < row->seq && !tg_lane_acked_between(f, row->seq, row->seq))

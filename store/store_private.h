@@ -45,9 +45,9 @@ struct tg_store {
     size_t bytes_since_sweep;
     struct tg_thread_news news;
     uint64_t appended, committed, rejected, dropped_memory, spared;
-    uint64_t waiting_rows;
     void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
     void *drop_user;
+    uint64_t waiting_rows;
     bool page_failed, closing;
     bool leaving; /* some feed has to go back */
     void (*closed)(void *user);

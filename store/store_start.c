@@ -181,7 +181,7 @@ int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err)
         c->seq = s.acked_seq;
         c->id = s.acked_id;
         t->moves[i] =
-            (struct tg_thread_slot){.set = true, .back = true, .gap = c->told_gap, .tell_seq = c->told_tell};
+            (struct tg_thread_slot){.set = true, .back = true, .gap = s.gap, .tell_seq = s.tell_seq};
         t->news.moved = true;
     }
     pthread_mutex_unlock(&t->lock);

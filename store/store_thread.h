@@ -41,8 +41,8 @@ struct tg_thread_device {
     char *name;
     uint32_t number;   /* the outbox's; may change when a database is set aside */
     uint64_t last_seq; /* committed */
-    uint64_t gone_seq; /* numbers up to here are in the outbox, or gone: such a row is not stored */
-    uint64_t round;    /* the transaction that wrote what is gone */
+    uint64_t now_seq;  /* in the transaction of this number: … */
+    uint64_t round;
 };
 
 /* Numbers that were given to samples which left memory without being stored, per device: runs in rising order. The
@@ -77,6 +77,7 @@ struct tg_thread_cursor {
     uint64_t told_tell;   /* … and that this record tells of the gap */
     struct tg_gap lost;   /* to be stored: numbers that will not arrive */
     uint64_t quarantined; /* of these, rows that are stored */
+    uint64_t lose_round;  /* the transaction that they are in */
     struct tg_outbox_quota quota;
     bool retired;
     int64_t left_at_ms; /* it is not configured any more, since then; 0 = it is, or nobody has said */
@@ -224,10 +225,10 @@ struct tg_store_thread {
     bool fresh;      /* the database is new and has to take our numbers over */
     char aside[280]; /* where the old one lies, and why; "" = told */
     int64_t retry_at_ms, opened_at_ms, full_until_ms, care_at_ms, stats_at_ms;
-    uint64_t gap_seen;       /* the outbox's serial of gaps, likewise */
-    bool told_gaps;          /* the last transaction stored a gap record */
     uint64_t round;          /* transactions begun */
     uint64_t written_before; /* bytes, by the handles that were closed */
+    uint64_t gap_seen;       /* the outbox's serial of gaps, likewise */
+    bool told_gaps;          /* the last transaction stored a gap record */
     uint64_t dropped_seen;   /* sum of the outbox's drop counters when the loop was last told */
     uint64_t last_id;        /* highest id that is stored */
 };
@@ -289,6 +290,9 @@ void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *r
 
 /* One transaction with what waits; handles trouble. */
 void tg_store_thread_commit(struct tg_store_thread *t);
+/* How far the cursor is, and what went ahead, into the present transaction. */
+int tg_store_thread_write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                                 struct tg_error *err) TG_CHECKED;
 /* What the loop acknowledged becomes the thread's to store. The lock is held. */
 void tg_store_thread_take_acks(struct tg_store_thread *t);
 /* Limits and age. */
@@ -297,25 +301,6 @@ void tg_store_thread_care(struct tg_store_thread *t);
 int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* After the first open: takes the numbers over. */
 int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
-
-/* Acknowledgements that wait are stored, without the lock. */
-int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
-/* Tells the loop how much there is, and which cursors were moved. The lock is held. */
-void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
-
-/* --- store_left.c, on the thread ---------------------------------------------------------------------- */
-
-/* These are configured; the grace of the others begins. */
-int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_declaration *configured,
-                         uint32_t count, struct tg_error *err) TG_CHECKED;
-/* What was not declared since the start gives up its rows. */
-int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows,
-                                      struct tg_error *err) TG_CHECKED;
-/* Gives up what left long enough ago. *ret_next_ms: when the next one is due; INT64_MAX = none. Without the lock. */
-int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
-                                struct tg_error *err) TG_CHECKED;
-/* What was asked for. The lock is held, and given up meanwhile. */
-void tg_store_thread_run_drop(struct tg_store_thread *t);
 
 /* An outbox that failed is finished. Without the lock. */
 void tg_store_thread_close_broken(struct tg_store_thread *t);
@@ -347,11 +332,33 @@ int tg_store_thread_adopted(struct tg_store_thread *t, struct tg_error *err) TG_
 
 /* --- store_gone.c: what left memory without being stored --------------------------------------------------- */
 
-/* Within a transaction: of one device, once; of all. */
-int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, struct tg_error *err) TG_CHECKED;
+/* Where the device is in the transaction under way. */
+void tg_store_thread_in_round(struct tg_store_thread *t, struct tg_thread_device *d);
+/* Within a transaction: of one device, as far as it is below `below`; of all. */
+int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, uint64_t below,
+                               struct tg_error *err) TG_CHECKED;
 int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* Forgets what is stored. The lock is held. */
 void tg_store_thread_forget_gone(struct tg_store_thread *t);
+/* Acknowledgements that wait are stored, without the lock. */
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* Tells the loop how much there is, and which cursors were moved. The lock is held. */
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
+
+/* --- store_left.c, on the thread ---------------------------------------------------------------------- */
+
+/* These are configured; the grace of the others begins. */
+int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_declaration *configured,
+                         uint32_t count, struct tg_error *err) TG_CHECKED;
+/* What was not declared since the start gives up its rows. */
+int tg_store_thread_retire_undeclared(struct tg_store_thread *t, uint64_t *ret_rows,
+                                      struct tg_error *err) TG_CHECKED;
+/* Gives up what left long enough ago. *ret_next_ms: when the next one is due; INT64_MAX = none. Without the lock. */
+int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t *ret_next_ms,
+                                struct tg_error *err) TG_CHECKED;
+/* What was asked for. The lock is held, and given up meanwhile. */
+void tg_store_thread_run_drop(struct tg_store_thread *t);
+
 /* --- store_clock.c, on the thread ------------------------------------------------------------------- */
 
 /* Stores what the loop told. The lock is held; it is given up meanwhile. */

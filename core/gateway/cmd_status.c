@@ -194,10 +194,10 @@ static void print_outbox(const json_t *o, bool colours)
     const json_t *dropped = json_object_get(o, "dropped");
     const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
     printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
-           "disk full\n",
+           "disk full, %lld quota, %lld removed\n",
            colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
            number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
-           number(dropped, "disk_full"));
+           number(dropped, "disk_full"), number(dropped, "quota"), number(dropped, "removed"));
     printf("       %.1f MB written since the start, %.0f B a sample",
            (double)number(o, "written_bytes") / 1e6,
            json_number_value(json_object_get(o, "written_bytes_per_sample")));

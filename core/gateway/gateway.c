@@ -381,8 +381,8 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
                    .limit_bytes = tg_settings_int(o, "limit"),
                    .max_age_ms = tg_settings_int(o, "max_age")},
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
-        .keep_removed_ms = tg_settings_int(o, "keep_removed"),
         .lazy_window_ms = (uint32_t)tg_settings_int(o, "lazy_window"),
+        .keep_removed_ms = tg_settings_int(o, "keep_removed"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
     int rc = look_at_state_dir(so.outbox.dir, err);

@@ -51,7 +51,7 @@ static void tell_accepted(void *user, uint64_t id)
 {
     struct model *m = user;
     assert_true(id > m->told_id || m->told_id == UINT64_MAX);
-    m->told_id = id; /* may be that of a gap record, which the store gave itself */
+    m->told_id = id;
     for (int d = 0; d < DEVICES; d++) {
         for (uint32_t i = m->count[d]; i > m->first[d] && !m->given[d][i - 1].accepted; i--) {
             if (m->given[d][i - 1].id <= id)
@@ -81,9 +81,9 @@ static void take_some(struct session *s, uint32_t most)
         uint32_t k = s->m->count[s->d];
         assert_int_equal(r.device, s->m->device[s->d]);
         assert_true(r.seq > s->last_seq);
-        s->last_seq = s->sent_seq = r.seq;
-        s->sent_id = rows[i]->id;
-        if (tg_gap_is_record(r.body)) {
+        if (tg_gap_is_record(r.body)) { /* the store's own */
+            s->last_seq = s->sent_seq = r.seq;
+            s->sent_id = rows[i]->id;
             tg_row_unref(rows[i]);
             continue;
         }

@@ -40,6 +40,26 @@ def entries(log):
     return found
 
 
+class Tail:
+    """A log that is being written."""
+
+    def __init__(self, path):
+        self.log, self.at, self.last = os.open(path, os.O_RDONLY), SECTOR, FLUSH
+
+    def unflushed(self):
+        """Whether the newest entry is a write that no flush has followed yet."""
+        while True:
+            raw = os.pread(self.log, ENTRY.size, self.at)
+            sector, sectors, flags, length = ENTRY.unpack(raw) if len(raw) == ENTRY.size else (0, 0, 0, 0)
+            if not (sector or sectors or flags or length):
+                return not self.last & FLUSH
+            self.last = flags
+            self.at += SECTOR + (0 if flags & DISCARD else sectors * SECTOR)
+
+    def close(self):
+        os.close(self.log)
+
+
 def after_power_cut(base, log_path, image, random):
     """Makes `image` from `base`: {"writes", "flushes", "after_flush", "survived": sectors of these}."""
     shutil.copyfile(base, image)

@@ -141,7 +141,7 @@ def load():
 def save(results, clauses, proofs):
     """Entries of proofs that are gone go too."""
     results = {name: results[name] for name in sorted(results) if name in proofs}
-    for path, text in ((RESULTS, json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False) + "\n"), (PAGE, page.render(clauses, proofs, results))):
+    for path, text in ((RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n"), (PAGE, page.render(clauses, proofs, results))):
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(path + ".new", path)

@@ -36,9 +36,9 @@ struct file {
 static sqlite3_vfs *system_vfs;
 static struct disk_file files[MAX_FILES];
 static int file_count;
-/* The power may be cut, and asked for, beside the thread that works. */
-static _Atomic uint64_t operations, cut_at;
-static _Atomic bool lying, cut;
+/* Armed and asked by other threads than the one at work. */
+static atomic_uint_fast64_t operations, cut_at;
+static atomic_bool lying, cut;
 
 static void die(const char *what)
 {

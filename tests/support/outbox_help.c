@@ -176,17 +176,6 @@ void tg_test_verify(struct tg_outbox *ob)
         fail_msg("verify: %s", err.text);
 }
 
-void tg_test_boot_again(const char *dir)
-{
-    sqlite3 *db = NULL;
-    assert_int_equal(sqlite3_open(tg_test_path(dir, TG_OUTBOX_FILE), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
-    /* Before the first commit there is no table, and nothing to be told. */
-    int rc = sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL);
-    assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 void tg_test_copy_outbox(const char *from, const char *to)
 {
     struct dirent *e;
@@ -201,4 +190,15 @@ void tg_test_copy_outbox(const char *from, const char *to)
         free(data);
     }
     closedir(d);
+}
+
+void tg_test_boot_again(const char *dir)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(tg_test_path(dir, TG_OUTBOX_FILE), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
+    /* Before the first commit there is no table, and nothing to be told. */
+    int rc = sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL);
+    assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }

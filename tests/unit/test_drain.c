@@ -286,6 +286,40 @@ static void test_the_bound_on_runs(void **state)
     end(f, &hub);
 }
 
+/* `lazy`: what went ahead before its window was over was never stored; a restart in the middle of the backlog neither brings it again nor misses
+ * what was. */
+static void test_what_lazy_never_stores_may_go_ahead(void **state)
+{
+    struct fixture *f = *state;
+    f->o.outbox.durability = TG_DURABILITY_LAZY;
+    f->o.lazy_window_ms = 300;
+    uint32_t d = backlog(f, &hub, TG_DRAIN_NEWEST_FIRST, 3000, NULL);
+    tg_feed_resume(hub.feed);
+    await_batch(f, &hub, 10);
+    ack_batch(&hub);
+    for (int round = 0; round < 20; round++) {
+        assert_int_equal(append_n(f, d, 10, 50), TG_OK);
+        RUN_UNTIL(f, tg_feed_ready_ahead(hub.feed) == 10);
+        await_batch(f, &hub, 10);
+        assert_true(hub.ahead);
+        ack_batch(&hub);
+        await_batch(f, &hub, 10);
+        ack_batch(&hub);
+    }
+    uint64_t pending = tg_feed_pending(hub.feed);
+    assert_int_equal(pending, 3200 - hub.got);
+    tg_feed_close(hub.feed);
+    close_store(f);
+
+    OK(open_store(f));
+    open_taker(f, &hub, TG_DRAIN_NEWEST_FIRST);
+    assert_int_equal(tg_feed_pending(hub.feed), pending);
+    tg_feed_resume(hub.feed);
+    drain_all(f, &hub);
+    assert_each_once(&hub, 3200);
+    end(f, &hub);
+}
+
 /* A feed that was rewound with rows of both streams under way gives both again. */
 static void test_a_rewind_gives_both_streams_again(void **state)
 {
@@ -324,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_newest_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_urgent_row_overtakes_what_waits_in_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_bound_on_runs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_lazy_never_stores_may_go_ahead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_rewind_gives_both_streams_again, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,35 @@ static void test_a_cloud_that_is_away_is_told_when_it_is_back(void **state)
     verify(f);
 }
 
+/* `lazy`: what is acknowledged at once is not stored; that a cloud was told is. */
+static void test_lazily_it_is_told_once_too(void **state)
+{
+    struct fixture *f = *state;
+    struct cloud hub = {.eager = true, .holes_allowed = true, .expected = 1};
+    f->o.outbox.durability = TG_DURABILITY_LAZY;
+    f->o.lazy_window_ms = 100;
+    OK(open_store(f));
+    uint32_t d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    assert_int_equal(append_n(f, d, 10, 50), TG_OK);
+    RUN_UNTIL(f, stats_of(f).uncommitted_rows == 0); /* nobody has acknowledged them: they are stored */
+    assert_int_equal(drop(f, "meter-1", "hub").rows, 10);
+    tg_feed_resume(hub.feed);
+    RUN_UNTIL(f, hub.told == 10 && tg_feed_gap(hub.feed).reasons == 0);
+    assert_int_equal(append_n(f, d, 10, 50), TG_OK);
+    RUN_UNTIL(f, hub.got == 10);
+    tg_feed_close(hub.feed);
+    close_store(f);
+    OK(open_store(f));
+    d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    assert_int_equal(tg_feed_gap(hub.feed).reasons, 0);
+    assert_int_equal(hub.gap_records, 1);
+    tg_feed_close(hub.feed);
+    close_store(f);
+    verify(f);
+}
+
 /* While a record is on its way there is no second one, not even after a restart; one that is lost with its acknowledgement comes again,
  * as itself. */
 static void test_one_record_at_a_time(void **state)
@@ -249,6 +278,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         T(test_a_cloud_that_is_away_is_told_when_it_is_back),
+        T(test_lazily_it_is_told_once_too),
         T(test_one_record_at_a_time),
         T(test_a_row_that_cannot_be_sent),
         T(test_a_quota_is_kept_while_the_other_cloud_goes_on),
