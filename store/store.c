@@ -251,6 +251,7 @@ static void on_wake(void *user)
         release_committed(s);
     }
     if (s->news.lost_id > 0) {
+        s->set_aside++;
         lose_log(s, s->news.lost_id);
         if (s->cb.on_state)
             s->cb.on_state(s->user, s->news.state, s->news.aside_text);
@@ -333,6 +334,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     s->feeds.owner = s;
     s->feeds.timeline = s->thread.timeline;
     s->waiting_rows = s->news.waiting_rows;
+    s->set_aside = ret_set_aside && ret_set_aside[0] != '\0';
     *ret_store = s;
     return TG_OK;
 }
@@ -553,6 +555,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .committed = s->committed,
         .rejected = s->rejected,
         .commits = s->news.commits,
+        .set_aside = s->set_aside,
         .committed_id = tg_store_is_lazy(s) ? s->told_id : s->committed_id,
         .spared = s->spared,
         .lazy_window_ms = tg_store_is_lazy(s) ? s->o.lazy_window_ms : 0,

@@ -48,6 +48,7 @@ struct tg_store {
     void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
     void *drop_user;
     uint64_t waiting_rows;
+    uint32_t set_aside;
     bool page_failed, closing;
     bool leaving; /* some feed has to go back */
     void (*closed)(void *user);

@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/gateway/gateway_private.h"
 #include "core/gateway/metrics.h"
 #include "northbound/identity.h"
@@ -29,6 +30,8 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
     tg_store_stats(g->store, &st);
     *o = (struct tg_metrics_outbox){
         .state = tg_store_state_name(st.state),
+        .stuck = !tg_gateway_store_moves(g),
+        .set_aside = st.set_aside,
         .rows = st.outbox.rows,
         .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
         .uncommitted = st.uncommitted_rows,
@@ -226,6 +229,9 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .uptime_ms = now - g->started_ms,
         .resident_bytes = tg_gateway_resident_bytes(),
         .descriptors = open_descriptors(),
+        .descriptors_missed = tg_descriptors_missed_count(),
+        .memory_missed = tg_alloc_stats().failed,
+        .notes_unsaved = g->notes && tg_notes_unsaved(g->notes),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,
         .network_up =

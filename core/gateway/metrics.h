@@ -27,6 +27,8 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
+    uint64_t descriptors_missed, memory_missed;
+    bool notes_unsaved;
     uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
     const char *clock_state;                               /* where the time is from */
     int64_t network_up;                                    /* 1 or 0; NONE: not known */
@@ -35,6 +37,8 @@ struct tg_metrics_gateway {
 };
 
 struct tg_metrics_outbox {
+    uint32_t set_aside;
+    bool stuck;
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
     uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
