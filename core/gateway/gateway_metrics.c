@@ -69,6 +69,25 @@ static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats 
     to->ping_every_ms = c->ping_every_ms ? c->ping_every_ms : TG_METRICS_NONE;
 }
 
+static void take_wire(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)
+{
+    const struct tg_wire_count *t = &c->wire->total;
+    struct tg_wire_span hour = tg_wire_meter_hour(c->wire, tg_clock_mono_ms());
+    to->sent_bytes += t->bytes_out;
+    to->received_bytes += t->bytes_in;
+    to->segments += t->segments;
+    to->messages += t->messages;
+    to->full_handshakes += t->full_handshakes;
+    to->resumed_handshakes += t->resumed_handshakes;
+    to->full_handshake_bytes += t->full_handshake_bytes;
+    to->resumed_handshake_bytes += t->resumed_handshake_bytes;
+    to->projected_month_bytes += tg_wire_project(hour.ip_bytes, hour.ms, TG_WIRE_MONTH_MS);
+    to->day_bytes = c->wire->calendar.day_bytes;
+    to->month_bytes = c->wire->calendar.month_bytes;
+    to->delay_ms = c->delay ? c->delay->delay_ms : TG_METRICS_NONE;
+    to->budget_bytes = c->delay ? (int64_t)c->month_budget_bytes : TG_METRICS_NONE;
+}
+
 /* While a reload replaces a cloud, the old and the new one are there under one name: their counts are one. */
 static void take_cloud(void *user, const struct tg_cloud_stats *c)
 {
@@ -85,6 +104,7 @@ static void take_cloud(void *user, const struct tg_cloud_stats *c)
     at->sessions += c->sessions;
     at->online += c->online;
     at->acked += c->acked;
+    take_wire(at, c);
     at->latency_sum_ms += c->latency_sum_ms;
     at->latency_p50_ms = c->latency_p50_ms;
     at->latency_p99_ms = c->latency_p99_ms;

@@ -128,6 +128,11 @@ static const struct row outbox_rows[] = {
 #define FAILED                                                                                               \
     "tidegate_cloud_failures_total", "counter",                                                              \
         "Connections lost or not made, and pauses that the cloud asked for, by what failed."
+#define WIRE                                                                                                 \
+    "tidegate_cloud_wire_bytes_total", "counter",                                                            \
+        "Bytes of TCP on the wire, with TLS, MQTT, handshakes and pings."
+#define SHAKES "tidegate_cloud_tls_handshakes_total", "counter", "TLS handshakes that were done."
+#define SHAKEN "tidegate_cloud_tls_handshake_bytes_total", "counter", "What they took, both directions."
 static const struct row cloud_rows[] = {
     {"tidegate_cloud_sessions", "gauge", "Devices that have a session at the cloud.",
      .offset = FIELD(cloud, sessions), .kind = U32},
@@ -141,6 +146,28 @@ static const struct row cloud_rows[] = {
     {LATENCY, .suffix = "_count", .offset = FIELD(cloud, acked), .kind = U64},
     {"tidegate_cloud_ack_latency_max_seconds", "gauge", "The longest of these.",
      .offset = FIELD(cloud, latency_max_ms), .kind = MS},
+    {WIRE, .extra = "direction=\"sent\"", .offset = FIELD(cloud, sent_bytes), .kind = U64},
+    {WIRE, .extra = "direction=\"received\"", .offset = FIELD(cloud, received_bytes), .kind = U64},
+    {"tidegate_cloud_tcp_segments_total", "counter",
+     "TCP segments sent and received, by the kernel's count; each costs some 52 bytes of headers.",
+     .offset = FIELD(cloud, segments), .kind = U64},
+    {"tidegate_cloud_acked_messages_total", "counter", "Messages that the cloud has acknowledged.",
+     .offset = FIELD(cloud, messages), .kind = U64},
+    {SHAKES, .extra = "kind=\"full\"", .offset = FIELD(cloud, full_handshakes), .kind = U64},
+    {SHAKES, .extra = "kind=\"resumed\"", .offset = FIELD(cloud, resumed_handshakes), .kind = U64},
+    {SHAKEN, .extra = "kind=\"full\"", .offset = FIELD(cloud, full_handshake_bytes), .kind = U64},
+    {SHAKEN, .extra = "kind=\"resumed\"", .offset = FIELD(cloud, resumed_handshake_bytes), .kind = U64},
+    {"tidegate_cloud_day_bytes", "gauge", "What the day (UTC) has cost so far, TCP/IP headers included.",
+     .offset = FIELD(cloud, day_bytes), .kind = U64},
+    {"tidegate_cloud_month_bytes", "gauge", "What the month (UTC) has cost so far, restarts included.",
+     .offset = FIELD(cloud, month_bytes), .kind = U64},
+    {"tidegate_cloud_projected_month_bytes", "gauge", "What 30 days cost at the rate of the last hour.",
+     .offset = FIELD(cloud, projected_month_bytes), .kind = U64},
+    {"tidegate_cloud_month_budget_bytes", "gauge", "batch.month_budget; absent without one.",
+     .offset = FIELD(cloud, budget_bytes), .kind = I64},
+    {"tidegate_cloud_batch_delay_seconds", "gauge",
+     "How long messages wait for more samples, so that the budget is kept; absent without one.",
+     .offset = FIELD(cloud, delay_ms), .kind = MS},
     {"tidegate_cloud_connects_total", "counter", "Logins that went through.",
      .offset = FIELD(cloud, connects), .kind = U64},
     {"tidegate_cloud_connects_last_hour", "gauge", "Of these, in the last 60 minutes.",

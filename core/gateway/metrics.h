@@ -53,6 +53,9 @@ struct tg_metrics_cloud {
     uint32_t sessions, online;
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+    uint64_t sent_bytes, received_bytes, segments, messages, projected_month_bytes, month_bytes, day_bytes;
+    uint64_t full_handshakes, resumed_handshakes, full_handshake_bytes, resumed_handshake_bytes;
+    int64_t delay_ms, budget_bytes; /* or NONE: no budget */
     uint64_t connects, connects_last_hour, failures[TG_FAILURES], outages;
     int64_t out_ms, last_outage_ms, last_recovery_ms /* or NONE */, ping_every_ms /* or NONE */;
 };

@@ -23,6 +23,7 @@ import results  # noqa: E402
 from fleet import FLEET  # noqa: E402
 from results import line  # noqa: E402
 from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
+from wire import WIRE  # noqa: E402
 from harness import BUILD, Stage, wait_until  # noqa: E402  (found by rig)
 
 BENCH_FILE = os.path.abspath(__file__)
@@ -348,7 +349,7 @@ def main():
         import peers
         calls = peers.WORKS
     else:
-        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET}
+        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET, **WIRE}
     names = chosen(words.name, calls)
     print(f"machine: {results.machine()}; broker, peers and gateway share it\n", flush=True)
     for name in names:
