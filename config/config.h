@@ -47,8 +47,15 @@ struct tg_config_identity {
         *username;
 };
 
+/* How much may wait for a cloud or at a device; 0 = as much as the whole outbox takes. */
+struct tg_config_quota {
+    uint64_t max_pending;
+    int64_t max_age_ms;
+};
+
 struct tg_config_cloud {
     const char *name, *type;
+    struct tg_config_quota quota;
     struct tg_config_pos pos;
     const struct tg_settings
         *common; /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
@@ -87,8 +94,9 @@ struct tg_config_device {
     uint32_t derived_count; /* the last so many */
     const struct tg_config_route *routes;
     uint32_t route_count;
-    bool discovered; /* not named in the file: the source's `discover` section lets it in */
-    bool whole;      /* its settings are what the plugin's table wants */
+    struct tg_config_quota quota; /* where it says nothing, the source's */
+    bool discovered;              /* not named in the file: the source's `discover` section lets it in */
+    bool whole;                   /* its settings are what the plugin's table wants */
 };
 
 /* `discover` in a source's settings: which devices that the plugin finds by itself come in, and what they get. */
@@ -106,6 +114,7 @@ struct tg_config_source {
     const struct tg_settings *common; /* tg_config_source_options: isolation */
     const struct tg_settings *settings;
     const struct tg_config_discover *discover; /* NULL: no such section */
+    struct tg_config_quota quota;              /* default for its devices */
     const struct tg_config_device *devices;    /* the file's, then the discovered ones */
     uint32_t device_count;
 };
@@ -115,8 +124,9 @@ struct tg_config_source {
 struct tg_config {
     const struct tg_settings
         *gateway; /* tg_config_gateway_options: name, state_dir, control_socket, http, plugin_dir … */
-    const struct tg_settings *log;    /* level, format */
-    const struct tg_settings *outbox; /* durability, commit_interval, limit, max_age, when_full */
+    const struct tg_settings *log; /* level, format */
+    const struct tg_settings
+        *outbox; /* durability, commit_interval, limit, max_age, when_full, keep_removed */
     const struct tg_config_cloud *clouds;
     uint32_t cloud_count;
     const struct tg_config_source *sources;
@@ -126,8 +136,9 @@ struct tg_config {
 
 /* The built-in option tables (config/options.c), for docs, schema and checks. */
 extern const struct tg_option tg_config_gateway_options[], tg_config_log_options[],
-    tg_config_outbox_options[], tg_config_cloud_options[], tg_config_batch_options[],
-    tg_config_source_options[], tg_config_discover_options[], tg_config_point_options[];
+    tg_config_outbox_options[], tg_config_quota_options[], tg_config_cloud_options[],
+    tg_config_batch_options[], tg_config_source_options[], tg_config_discover_options[],
+    tg_config_point_options[];
 
 /* What a cloud type brings to the checker. */
 struct tg_config;

@@ -215,11 +215,10 @@ static void check_gateway(struct tg_config_load *l)
                         strlen(socket), CONTROL_SOCKET_MAX_BYTES);
     if (http)
         check_http(l, tg_config_option_pos(top, c->gateway, "http"), http);
-    /* enum tg_durability: lazy is the third */
-    if (tg_settings_has(c->outbox, "durability") &&
-        strcmp(tg_settings_text(c->outbox, "durability"), "lazy") == 0)
-        tg_config_error(l, tg_config_option_pos(top, c->outbox, "durability"),
-                        "durability: \"lazy\" is not in this version: use full or normal");
+    struct tg_config_pos window =
+        tg_config_option_pos((struct tg_config_pos){l->files->label, 0, 0}, c->outbox, "lazy_window");
+    if (window.line > 0 && strcmp(tg_settings_text(c->outbox, "durability"), "lazy") != 0)
+        tg_config_error(l, window, "lazy_window: only `durability: lazy` keeps samples in memory");
     if (l->lookups->only_plugin && c->source_count == 0 && l->error_count == 0)
         tg_config_error(l, top, "no entry of sources has plugin: %.64s", l->lookups->only_plugin);
     else if (c->cloud_count == 0 && c->source_count == 0 && l->error_count == 0)
@@ -313,12 +312,33 @@ static void check_client_id(struct tg_config_load *l, const struct tg_config_clo
     }
 }
 
+/* A message of one sample does not become fuller by waiting. */
+static void check_budget(struct tg_config_load *l, const struct tg_config_cloud *c)
+{
+    const char *format = option_text(c->common, "format");
+    struct tg_config_pos pos = tg_config_option_pos(c->pos, c->batch, "month_budget");
+    if (!tg_settings_has(c->batch, "month_budget"))
+        return;
+    if (format && strcmp(format, "sparkplug-b") == 0)
+        tg_config_error(l, pos,
+                        "batch.month_budget: Sparkplug B sends what comes at once, so there is no wait "
+                        "to make longer");
+    else if (tg_settings_int(c->batch, "max_samples") < 2)
+        tg_config_error(l, pos,
+                        "batch.month_budget: with max_samples: 1 a longer wait makes no message "
+                        "fuller; write max_samples: 100, or as many as the cloud takes");
+    else if (tg_settings_int(c->batch, "longest_delay") < tg_settings_int(c->batch, "max_delay"))
+        tg_config_error(l, tg_config_option_pos(pos, c->batch, "longest_delay"),
+                        "batch.longest_delay is shorter than max_delay");
+}
+
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
                         const struct tg_config_cloud_type *type)
 {
     const char *host = tg_settings_text(c->common, "host");
     struct tg_error err = {0};
     char quoted[TG_QUOTE_BYTES];
+    check_budget(l, c);
     if (host &&
         (host[0] == '\0' ||
          strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") != strlen(host)))

@@ -129,6 +129,10 @@ void tg_config_read_identity(struct tg_config_load *l, const char *file, const s
                              struct tg_config_identity *ret_identity);
 void tg_config_read_gateway(struct tg_config_load *l, const char *file, const struct tg_yaml_node *root);
 void tg_config_read_outbox(struct tg_config_load *l, const char *file, const struct tg_yaml_node *root);
+/* --- config_quota.c --- */
+/* `outbox` in this mapping, if it is there; what it does not say stays as it is. */
+void tg_config_read_quota(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map,
+                          struct tg_config_quota *quota);
 void tg_config_read_cloud(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map);
 
 /* --- config_read_source.c --- */

@@ -474,7 +474,7 @@ static void read_provisioning(struct tg_config_load *l, const char *file, const 
 
 void tg_config_read_cloud(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
-    static const char *const own[] = {"name", "type", "batch", "identity", "provisioning", NULL};
+    static const char *const own[] = {"name", "type", "batch", "identity", "provisioning", "outbox", NULL};
     static const char *const later[] = {"drain", "is not in this version: samples are sent oldest first",
                                         NULL};
     uint32_t at = l->cloud_fill, errors = l->error_count;
@@ -507,6 +507,7 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
     if (batch)
         tg_config_read_section(l, file, batch, &batch_section);
     tg_config_read_identity(l, file, map, &c->identity);
+    tg_config_read_quota(l, file, map, &c->quota);
     read_provisioning(l, file, map, type, c);
     tg_config_finish(l, c->pos, "the cloud", common, map, NULL);
     tg_config_finish(l, batch ? tg_config_pos_of(file, batch) : c->pos, "batch", batch_settings, batch, NULL);

@@ -362,7 +362,8 @@ static void read_device_settings(struct tg_config_load *l, const struct place *a
 static void read_device(struct tg_config_load *l, const struct place *at, const struct tg_yaml_node *map,
                         struct tg_config_device *d)
 {
-    static const char *const keys[] = {"id", "clouds", "identity", "settings", "profile", "points", NULL};
+    static const char *const keys[] = {"id",      "clouds", "identity", "settings",
+                                       "profile", "points", "outbox",   NULL};
     const struct tg_config_section section = {.what = "a device", .own_keys = keys};
     const struct tg_yaml_node *settings = tg_config_read_node(l, at->file, map, "settings", TG_YAML_MAP);
     struct place points_at = *at;
@@ -373,6 +374,7 @@ static void read_device(struct tg_config_load *l, const struct place *at, const 
     if (!tg_yaml_get(map, "id"))
         tg_config_error(l, d->pos, "missing \"id\" in the device");
     tg_config_read_section(l, at->file, map, &section);
+    tg_config_read_quota(l, at->file, map, &d->quota);
     profile = read_profile(l, at, map, settings);
     errors = l->error_count;
     read_device_settings(l, at, settings, profile, d);
@@ -399,6 +401,7 @@ void tg_config_read_found(struct tg_config_load *l, const struct tg_config_sourc
     d->pos = s->discover->pos;
     d->id = tg_config_text(l, id);
     d->discovered = true;
+    d->quota = s->quota;
     if (profile && !file) /* why was told when it was first named */
         tg_config_error(l, d->pos, "profile \"%.64s\" of the plugin cannot be used", profile);
     read_device_settings(l, &at, own, file, d);
@@ -434,6 +437,7 @@ static void read_devices(struct tg_config_load *l, const struct place *at, const
     s->device_count = list->count;
     for (const struct tg_yaml_node *i = list->as.first; i && !l->out_of_memory; i = i->next) {
         const struct tg_yaml_node *entry = tg_yaml_resolve(i);
+        devices[n].quota = s->quota;
         if (entry->kind == TG_YAML_MAP)
             read_device(l, at, entry, &devices[n++]);
         else
@@ -461,7 +465,7 @@ static void ask_about_source(struct tg_config_load *l, const struct tg_config_so
 
 void tg_config_read_source(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
-    static const char *const keys[] = {"name", "plugin", "settings", "devices", NULL};
+    static const char *const keys[] = {"name", "plugin", "settings", "devices", "outbox", NULL};
     static const char *const own_settings[] = {"discover", NULL};
     struct tg_config_source *s = &l->sources[l->source_fill++];
     const struct tg_yaml_node *settings_map = tg_config_read_node(l, file, map, "settings", TG_YAML_MAP);
@@ -496,6 +500,7 @@ void tg_config_read_source(struct tg_config_load *l, const char *file, const str
                          "the source's settings", settings, settings_map, NULL);
     if (at.plugin && at.plugin->check_source && l->error_count == errors && !l->out_of_memory)
         ask_about_source(l, s, settings_map ? tg_config_pos_of(file, settings_map) : s->pos);
+    tg_config_read_quota(l, file, map, &s->quota);
     if (settings_map)
         tg_config_read_discover(l, file, settings_map, s);
     if (devices)

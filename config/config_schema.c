@@ -252,6 +252,7 @@ static void common_defs(struct out *o)
     end_object(o, NULL, tg_config_gateway_options, NULL);
     table_def(o, "log", tg_config_log_options);
     table_def(o, "outbox", tg_config_outbox_options);
+    table_def(o, "quota", tg_config_quota_options);
     table_def(o, "batch", tg_config_batch_options);
     key(o, "identity");
     open_brace(o, '{');
@@ -289,6 +290,7 @@ static void cloud_def(struct out *o, const struct tg_config_cloud_type *type, si
     text_member(o, "const", type->type);
     close_brace(o, '}');
     raw_member(o, "batch", "{\"$ref\":\"#/$defs/batch\"}");
+    raw_member(o, "outbox", "{\"$ref\":\"#/$defs/quota\"}");
     raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
     options(o, tg_config_cloud_options);
     options(o, type->options);
@@ -360,6 +362,7 @@ static void device_schema(struct out *o, const struct tg_plugin *p)
     raw_member(o, "clouds", CLOUDS_OF_A_DEVICE);
     raw_member(o, "identity", "{\"$ref\":\"#/$defs/identity\"}");
     raw_member(o, "profile", "{\"type\":\"string\"}");
+    raw_member(o, "outbox", "{\"$ref\":\"#/$defs/quota\"}");
     settings_member(o, p->device_options, has_option(p->device_options, "profile") ? NULL : profile,
                     !profiles);
     key(o, "points");
@@ -388,6 +391,7 @@ static void source_def(struct out *o, const struct tg_plugin *p, size_t index)
         text_member(o, "description", p->summary);
     close_brace(o, '}');
     options(o, tg_config_source_options);
+    raw_member(o, "outbox", "{\"$ref\":\"#/$defs/quota\"}");
     settings_member(o, p->source_options, discover, true);
     key(o, "devices");
     open_brace(o, '{');

@@ -81,8 +81,17 @@ const struct tg_option tg_config_outbox_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = durabilities,
      .default_text = "full",
+     .doc = "What survives: `full` loses nothing in a power cut, `normal` nothing in a crash of the gateway; "
+            "`lazy` "
+            "writes only what the clouds have not acknowledged in time."},
+    {.name = "lazy_window",
+     .type = TG_OPTION_DURATION,
+     .min = 100,
+     .max = 30 * SECOND_MS,
+     .default_text = "5s",
      .doc =
-         "What survives: `full` loses nothing in a power cut, `normal` nothing in a crash of the gateway."},
+         "With `durability: lazy`: how long a sample may wait in memory for its acknowledgement before it is "
+         "written; what a crash may lose."},
     {.name = "commit_interval",
      .type = TG_OPTION_DURATION,
      .min = 0,
@@ -108,6 +117,31 @@ const struct tg_option tg_config_outbox_options[] = {
      .choices = full_policies,
      .default_text = "drop-oldest",
      .doc = "Which samples go when the limit is reached; they are counted and reported as a gap."},
+    {.name = "keep_removed",
+     .type = TG_OPTION_DURATION,
+     .min = 0,
+     .max = 366 * DAY_MS,
+     .default_text = "1h",
+     .doc = "How long what waits for a device or cloud is kept after a reload without it, in case it was a "
+            "mistake; a restart "
+            "gives it up at once."},
+    {.name = NULL},
+};
+
+const struct tg_option tg_config_quota_options[] = {
+    {.name = "max_pending",
+     .type = TG_OPTION_INT,
+     .min = 1,
+     .max = 1000000000,
+     .doc = "How many samples may wait: of a device, for each of its clouds; of a cloud, over all its "
+            "devices. The oldest "
+            "beyond are dropped for that cloud, counted and reported as a gap."},
+    {.name = "max_age",
+     .type = TG_OPTION_DURATION,
+     .min = MINUTE_MS,
+     .max = 3660 * DAY_MS,
+     .doc = "Samples older than this are dropped for this device or cloud, where that is sooner than "
+            "`outbox.max_age`."},
     {.name = NULL},
 };
 
@@ -244,7 +278,19 @@ const struct tg_option tg_config_batch_options[] = {
      .min = 0,
      .max = HOUR_MS,
      .default_text = "2s",
-     .doc = "How long a message waits for more samples."},
+     .doc = "How long a message waits for more samples; with `month_budget` the shortest wait."},
+    {.name = "month_budget",
+     .type = TG_OPTION_SIZE,
+     .min = MIB,
+     .max = TIB,
+     .doc = "What the cloud may cost in a month, TCP/IP headers included: messages wait longer than max_delay "
+            "as far as that takes, and nothing is dropped. Default: no budget, the wait is max_delay."},
+    {.name = "longest_delay",
+     .type = TG_OPTION_DURATION,
+     .min = SECOND_MS,
+     .max = DAY_MS,
+     .default_text = "15m",
+     .doc = "With `month_budget`: no message waits longer than this."},
     {.name = NULL},
 };
 

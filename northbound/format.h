@@ -9,6 +9,7 @@
 #ifndef TG_NORTHBOUND_FORMAT_H
 #define TG_NORTHBOUND_FORMAT_H
 
+#include "core/base/gap.h"
 #include "core/base/sample.h"
 #include "core/base/settings.h"
 
@@ -42,6 +43,9 @@ struct tg_format {
      * two samples and more. */
     int (*write)(const struct tg_format_context *c, const struct tg_format_sample *samples, uint32_t count,
                  size_t limit_bytes, struct tg_writer *out);
+    /* Whether it has a place for gap records (core/base/gap.h): those of a format that has none are not offered to it. NULL = it
+     * has. With a topic a point they are written like the point TG_GAP_POINT. */
+    bool (*says_gaps)(const struct tg_format_context *c);
 };
 
 /* By the name in the file; NULL = there is none. */

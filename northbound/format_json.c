@@ -157,6 +157,43 @@ int tg_format_json_qualities(struct tg_writer *w, struct tg_sample_reader reader
     return rc < 0 ? rc : n;
 }
 
+void tg_format_json_gap(struct tg_writer *w, const struct tg_gap *gap, struct tg_bytes cloud)
+{
+    bool any = false;
+    tg_write_str(w, "{\"first_seq\":");
+    tg_write_u64_dec(w, gap->first_seq);
+    tg_write_str(w, ",\"last_seq\":");
+    tg_write_u64_dec(w, gap->last_seq);
+    tg_write_str(w, ",\"count\":");
+    tg_write_u64_dec(w, gap->count);
+    tg_write_str(w, ",\"reasons\":[");
+    for (unsigned i = 0; i < TG_GAP_REASONS; i++) {
+        if (!(gap->reasons & 1u << i))
+            continue;
+        tg_write_str(w, any ? ",\"" : "\"");
+        tg_write_str(w, tg_gap_reason_name(i));
+        tg_write_u8(w, '"');
+        any = true;
+    }
+    tg_write_str(w, "],\"cloud\":");
+    tg_format_json_string(w, cloud);
+    tg_write_u8(w, '}');
+}
+
+/* 1 = it was a gap record, and is written to its end. */
+static int write_gap(struct tg_writer *w, struct tg_bytes body)
+{
+    struct tg_gap gap;
+    struct tg_bytes cloud;
+    int rc = tg_gap_is_record(body) ? tg_gap_read(body, &gap, &cloud) : 0;
+    if (rc <= 0)
+        return rc;
+    tg_write_str(w, ",\"gap\":");
+    tg_format_json_gap(w, &gap, cloud);
+    tg_write_u8(w, '}');
+    return 1;
+}
+
 static void write_time(struct tg_writer *w, const struct tg_sample_reader *r)
 {
     char stamp[TG_CLOCK_ISO8601_BYTES];
@@ -181,6 +218,9 @@ int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes bod
     write_time(w, &reader);
     tg_write_str(w, ",\"seq\":");
     tg_write_u64_dec(w, seq);
+    rc = write_gap(w, body);
+    if (rc != 0)
+        return rc < 0 ? rc : w->failed ? TG_ETOOBIG : TG_OK;
     tg_write_str(w, ",\"values\":");
     rc = tg_format_json_values(w, reader, point);
     if (rc < 0)
@@ -231,4 +271,4 @@ static int write_message(const struct tg_format_context *c, const struct tg_form
     return (int)n;
 }
 
-const struct tg_format tg_format_json = {"json", {"application/json", "utf-8", ""}, write_message};
+const struct tg_format tg_format_json = {"json", {"application/json", "utf-8", ""}, write_message, NULL};

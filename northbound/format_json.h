@@ -2,7 +2,9 @@
  *
  * format_json - samples as JSON (DESIGN.md section 2): one object a sample,
  *     {"ts":"2026-11-20T13:00:00.123Z","seq":4711,"values":{"voltage":230.1},"quality":{"current":"timeout"}}
- * (`"time":"estimated"` after `ts` when that is an estimate, docs/time.md) and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back to the
+ * (`"time":"estimated"` after `ts` when that is an estimate, docs/time.md); a gap record has `gap` in place of `values`,
+ *     {"ts":"…","seq":4712,"gap":{"first_seq":17,"last_seq":42,"count":20,"reasons":["limit"],"cloud":"hub"}}
+ * and an array of them, oldest first, for a batch of several. Numbers are the shortest text that reads back to the
  * same double; `values` is always there, `quality` only when something is in it. Names and texts that are not
  * UTF-8 get U+FFFD in place of each bad byte. Pure. Also what other formats borrow: numbers, texts, the batch loop.
  */
@@ -24,6 +26,8 @@ int tg_format_json_sample(struct tg_writer *w, uint64_t seq, struct tg_bytes bod
 int tg_format_json_values(struct tg_writer *w, struct tg_sample_reader reader, const char *point) TG_CHECKED;
 int tg_format_json_qualities(struct tg_writer *w, struct tg_sample_reader reader,
                              const char *point) TG_CHECKED;
+/* The object of a gap record by itself. */
+void tg_format_json_gap(struct tg_writer *w, const struct tg_gap *gap, struct tg_bytes cloud);
 /* A value by itself; NaN and infinity are null. */
 void tg_format_json_value(struct tg_writer *w, const struct tg_value *v);
 void tg_format_json_string(struct tg_writer *w, struct tg_bytes text);

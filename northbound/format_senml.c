@@ -2,6 +2,7 @@
 #include "northbound/format_senml.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "northbound/format_json.h"
@@ -245,7 +246,14 @@ static int add_sample(struct pack *p, const struct tg_format_sample *s, struct t
     if (__builtin_sub_overflow(reader.time_ms, p->base_time_ms, &r.time_ms))
         return TG_ECORRUPT;
     while ((rc = tg_sample_reader_next(&reader, &v)) > 0) {
-        if (p->context->point && !tg_bytes_eq_str(v.name, p->context->point))
+        char name[TG_NAME_MAX_BYTES];
+        const char *field = tg_gap_field(v.name);
+        if (field) { /* "gap_first_seq" … */
+            snprintf(name, sizeof name, TG_GAP_POINT "_%s", field);
+            v.name = tg_bytes_str(name);
+        }
+        if (p->context->point &&
+            !tg_bytes_eq_str(field ? tg_bytes_str(TG_GAP_POINT) : v.name, p->context->point))
             continue;
         r.has_seq = p->records == before;
         r.estimated = r.has_seq && reader.time == TG_TIME_ESTIMATED;
@@ -377,4 +385,5 @@ static int write_message(const struct tg_format_context *c, const struct tg_form
     return tg_senml_write(&json, c, samples, count, limit_bytes, out);
 }
 
-const struct tg_format tg_format_senml = {"senml", {"application/senml+json", "utf-8", ""}, write_message};
+const struct tg_format tg_format_senml = {
+    "senml", {"application/senml+json", "utf-8", ""}, write_message, NULL};

@@ -15,6 +15,7 @@
  * With a secondary unit (RFC 8798: kWh, hPa, ms …) the pack says "bver":26 (RFC 9100, feature 4).
  * VALUES  `v` number (64-bit integers in all their digits), `vb`, `vs`.
  * QUALITY A point that could not be read has no value but a record of its own, "<point>/quality", with the quality in `vs`.
+ * GAPS    A gap record is five records, gap_first_seq, gap_last_seq, gap_count, gap_reasons ("limit,quota") and gap_cloud.
  * SEQ     `seq` is in the first record of each sample; SenML has receivers ignore fields that they do not know (section 4.4).
  */
 #ifndef TG_NORTHBOUND_FORMAT_SENML_H

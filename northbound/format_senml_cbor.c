@@ -244,4 +244,4 @@ static int write_message(const struct tg_format_context *c, const struct tg_form
 }
 
 const struct tg_format tg_format_senml_cbor = {
-    "senml-cbor", {"application/senml+cbor", "", ""}, write_message};
+    "senml-cbor", {"application/senml+cbor", "", ""}, write_message, NULL};

@@ -5,7 +5,7 @@
 #include "northbound/format_json.h"
 
 #define ALLOWED                                                                                              \
-    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {time}, {value}, {values}, {quality} and "          \
+    "{device}, {gateway}, {point}, {seq}, {ts}, {ts_ms}, {time}, {value}, {values}, {quality}, {gap} and "   \
     "{point:NAME} are "                                                                                      \
     "allowed, and {{ and }} for braces"
 #define POINT_PREFIX "point:"
@@ -21,6 +21,7 @@ enum item {
     ITEM_VALUE,
     ITEM_VALUES,
     ITEM_QUALITY,
+    ITEM_GAP,
     ITEM_COUNT,
     ITEM_NAMED_POINT,
     ITEM_TEXT,
@@ -28,8 +29,8 @@ enum item {
     ITEM_BAD
 };
 
-static const char *const names[ITEM_COUNT] = {"device", "gateway", "point", "seq",    "ts",
-                                              "ts_ms",  "time",    "value", "values", "quality"};
+static const char *const names[ITEM_COUNT] = {"device", "gateway", "point",  "seq",     "ts", "ts_ms",
+                                              "time",   "value",   "values", "quality", "gap"};
 
 /* The next piece of a template: ITEM_TEXT with the text, ITEM_NAMED_POINT with the point's name, a placeholder, the end, or
  * what is wrong at *ret_text. */
@@ -111,8 +112,18 @@ static void write_point(struct tg_writer *w, struct tg_sample_reader r, struct t
     tg_write_str(w, "null");
 }
 
+static void write_gap(struct tg_writer *w, struct tg_bytes body)
+{
+    struct tg_gap gap;
+    struct tg_bytes cloud;
+    if (tg_gap_is_record(body) && tg_gap_read(body, &gap, &cloud) > 0)
+        tg_format_json_gap(w, &gap, cloud);
+    else
+        tg_write_str(w, "null");
+}
+
 static void write_item(struct tg_writer *w, const struct tg_format_context *c, enum item item,
-                       struct tg_bytes text, uint64_t seq, struct tg_sample_reader r)
+                       struct tg_bytes text, uint64_t seq, struct tg_sample_reader r, struct tg_bytes body)
 {
     char stamp[TG_CLOCK_ISO8601_BYTES];
     switch (item) {
@@ -153,9 +164,24 @@ static void write_item(struct tg_writer *w, const struct tg_format_context *c, e
     case ITEM_QUALITY:
         (void)!tg_format_json_qualities(w, r, c->point);
         break;
+    case ITEM_GAP:
+        write_gap(w, body);
+        break;
     default:
         break;
     }
+}
+
+static bool says_gaps(const struct tg_format_context *c)
+{
+    const char *p = c->template_text ? c->template_text : "{values}";
+    struct tg_bytes text = {0};
+    enum item item;
+    while ((item = next_item(&p, &text)) != ITEM_END && item != ITEM_BAD)
+        if (item == ITEM_GAP || (item == ITEM_VALUES && !c->point) ||
+            (item == ITEM_NAMED_POINT && tg_gap_field(text)))
+            return true;
+    return false;
 }
 
 static int write_sample(struct tg_writer *w, const struct tg_format_context *c,
@@ -177,7 +203,7 @@ static int write_sample(struct tg_writer *w, const struct tg_format_context *c,
     while ((item = next_item(&p, &text)) != ITEM_END) {
         if (item == ITEM_BAD) /* refused by `tidegate check` */
             return TG_EINVAL;
-        write_item(w, c, item, text, s->seq, r);
+        write_item(w, c, item, text, s->seq, r, s->body);
     }
     return w->failed ? TG_ETOOBIG : TG_OK;
 }
@@ -202,4 +228,5 @@ static int write_message(const struct tg_format_context *c, const struct tg_form
     return (int)n;
 }
 
-const struct tg_format tg_format_template = {"template", {"text/plain", "utf-8", ""}, write_message};
+const struct tg_format tg_format_template = {
+    "template", {"text/plain", "utf-8", ""}, write_message, says_gaps};

@@ -30,6 +30,8 @@ static void advance(struct tg_link *l)
             uint64_t next = l->first_tag + 1;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
+            l->cloud->wire.total.samples += b->count;
+            l->cloud->wire.total.messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
                 tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
             /* One call for a run of batches of the same session. */
@@ -185,6 +187,8 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 {
     struct tg_sample_reader r;
     struct tg_named_value v;
+    if (tg_link_is_gap(row))
+        return tg_bytes_str(TG_GAP_POINT);
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0)
         return (struct tg_bytes){0};
     for (uint32_t n = 0; tg_sample_reader_next(&r, &v) > 0; n++)
@@ -196,7 +200,7 @@ static struct tg_bytes point_name(const struct tg_row *row, uint32_t i)
 static uint16_t parts_of(const struct tg_link *l, const struct tg_row *row)
 {
     struct tg_sample_reader r;
-    if (!l->per_point)
+    if (!l->per_point || tg_link_is_gap(row))
         return 1;
     if (tg_sample_reader_init(&r, tg_bytes(row->body, row->body_len)) < 0 || r.count == 0)
         return 1;
@@ -233,7 +237,8 @@ static int encode_by_profile(struct tg_link *l, struct message *m, const struct 
     return n;
 }
 
-/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written. */
+/* Writes the body of as many of the rows as fit; returns how many, negative when the first cannot be written; TG_EUNSUPPORTED: it is a
+ * gap record, and the format has no place for those. */
 static int encode(struct tg_link *l, struct message *m)
 {
     TG_UNCLEARED struct tg_format_sample samples[1000];
@@ -247,6 +252,9 @@ static int encode(struct tg_link *l, struct message *m)
                                         .user = s};
     int n;
     TG_ASSERT(m->count <= sizeof samples / sizeof samples[0]);
+    m->count = tg_link_sayable(l, &c, m->rows, m->count);
+    if (m->count == 0)
+        return TG_EUNSUPPORTED;
     for (uint32_t i = 0; i < m->count; i++)
         samples[i] =
             (struct tg_format_sample){m->rows[i]->seq, tg_bytes(m->rows[i]->body, m->rows[i]->body_len)};
@@ -308,14 +316,22 @@ void tg_link_quarantine(struct tg_session *s, int rc)
         if (tg_link_batch(s->link, tag)->session == s)
             return; /* what is in flight before it comes first */
     tg_feed_take(s->feed, 1, &row);
+    if (rc ==
+        TG_EUNSUPPORTED) { /* nothing is wrong with it: this cloud's format has no place for gap records */
+        tg_feed_ack(s->feed, row->seq, row->id);
+        tg_row_unref(row);
+        return;
+    }
     tg_log(TG_LOG_ERROR, "session",
-           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out; the next one follows",
+           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out, counted as quarantined "
+           "and told to the "
+           "cloud as a gap; the next one follows",
            s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
     snprintf(text, sizeof text, "sample seq=%llu, which cannot be sent (%s)", (unsigned long long)row->seq,
              tg_code_text(rc));
     tg_session_notice(s, text);
     s->stats.left_out++;
-    tg_feed_ack(s->feed, row->seq, row->id);
+    tg_feed_quarantine(s->feed, row->seq, row->id);
     tg_row_unref(row);
 }
 
@@ -498,11 +514,8 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms)
         TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
         return;
     }
-    if (s->queue == TG_QUEUE_NONE) {
-        s->batch_due_ms = now_ms + l->max_delay_ms; /* the first row of a new batch has just come */
-        s->queue = TG_QUEUE_DELAYED;
-        TAILQ_INSERT_TAIL(&l->delayed, s, in_queue); /* the delay is the same for all, so this is in order */
-    }
+    if (s->queue == TG_QUEUE_NONE)
+        tg_link_delay(s, now_ms);
 }
 
 int64_t tg_link_send_due(const struct tg_link *l)
@@ -516,16 +529,6 @@ int64_t tg_link_send_due(const struct tg_link *l)
     }
     /* What was due at the last pump waits for room, which has its own event. */
     return due > l->pumped_ms ? due : INT64_MAX;
-}
-
-void tg_link_ripen(struct tg_link *l, int64_t now_ms)
-{
-    struct tg_session *s;
-    while ((s = TAILQ_FIRST(&l->delayed)) != NULL && s->batch_due_ms <= now_ms) {
-        tg_link_unqueue(s);
-        s->queue = TG_QUEUE_READY;
-        TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
-    }
 }
 
 /* One message of whoever is next. 1 = go on. */

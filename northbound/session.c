@@ -351,6 +351,7 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     for (uint64_t tag = l->first_tag; tag < l->next_tag; tag++)
         ret_stats->in_flight += tg_link_batch(l, tag)->session == s;
     ret_stats->pending = tg_feed_pending(s->feed);
+    ret_stats->gap = tg_feed_gap(s->feed);
     ret_stats->acked_seq = tg_feed_acked_seq(s->feed);
     ret_stats->connects = l->connects;
     ret_stats->failures = l->failures;

@@ -82,6 +82,7 @@ struct tg_session_stats {
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */
     uint64_t left_out;   /* samples that can never be sent */
+    struct tg_gap gap;   /* what its cloud will not get and has not acknowledged to know */
     bool resumed,
         shared; /* shared: connects, failures, bytes_in and bytes_out are of a connection of several devices */
     enum tg_session_wait wait;

@@ -8,6 +8,19 @@
     112 /* tags and lengths 20, alias 10, timestamp 10, datatype 2, flags 4, value 11, properties 50 */
 #define FIRST_CAP 8
 
+/* The next value under its metric's name: those of a gap record are "Gap/first_seq" … */
+static int next_value(struct tg_sample_reader *r, struct tg_named_value *ret_value)
+{
+    static const char *const names[] = {"Gap/first_seq", "Gap/last_seq", "Gap/count", "Gap/reasons",
+                                        "Gap/cloud"};
+    int rc = tg_sample_reader_next(r, ret_value);
+    const char *field = rc > 0 ? tg_gap_field(ret_value->name) : NULL;
+    for (size_t i = 0; field && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i] + strlen("Gap/"), field) == 0)
+            ret_value->name = tg_bytes_str(names[i]);
+    return rc;
+}
+
 void tg_sparkplug_metrics_fini(struct tg_sparkplug_metrics *m)
 {
     for (uint32_t i = 0; i < m->count; i++) {
@@ -134,7 +147,7 @@ static int would_change(struct tg_sparkplug_metrics *m, struct tg_bytes body)
     struct tg_sample_reader r;
     struct tg_named_value v;
     int rc = tg_sample_reader_init(&r, body);
-    while (rc == TG_OK && (rc = tg_sample_reader_next(&r, &v)) > 0) {
+    while (rc == TG_OK && (rc = next_value(&r, &v)) > 0) {
         const struct tg_sparkplug_point *p = find(m, v.name);
         rc = p && is_good(&v) && (p->guessed || !fits(p, &v.value)) ? TG_EAGAIN : TG_OK;
     }
@@ -149,7 +162,7 @@ int tg_sparkplug_metrics_learn(struct tg_sparkplug_metrics *m, struct tg_bytes b
     int rc = how == TG_SPARKPLUG_NEXT ? would_change(m, body) : TG_OK;
     if (rc == TG_OK)
         rc = tg_sample_reader_init(&r, body);
-    while (rc == TG_OK && (rc = tg_sample_reader_next(&r, &v)) > 0) {
+    while (rc == TG_OK && (rc = next_value(&r, &v)) > 0) {
         struct tg_sparkplug_point *p = find(m, v.name);
         rc = p ? TG_OK : add(m, v.name, next_alias, &p);
         if (rc < 0)
@@ -240,7 +253,7 @@ int tg_sparkplug_metrics_data(struct tg_sparkplug_metrics *m, struct tg_bytes bo
     struct tg_named_value v;
     size_t before = w->len;
     int rc = tg_sample_reader_init(&r, body);
-    while (rc == TG_OK && (rc = tg_sample_reader_next(&r, &v)) > 0) {
+    while (rc == TG_OK && (rc = next_value(&r, &v)) > 0) {
         const struct tg_sparkplug_point *p = find(m, v.name);
         struct tg_sparkplug_metric metric = {.time_ms = (uint64_t)r.time_ms, .historical = historical};
         if (p)

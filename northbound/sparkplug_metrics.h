@@ -5,12 +5,16 @@
  * been bad so far is born as a Double without a value. Integers go into a Double that can hold them, so that "21" after
  * "21.5" is no new type. Whatever must be told to the host by a new DBIRTH sets `changed`.
  *
+ * A gap record's values are metrics like others, Gap/first_seq, Gap/last_seq, Gap/count, Gap/reasons and Gap/cloud: the first one of
+ * a device has it born anew with them, since a host may only be sent what was announced.
+ *
  * Memory: at most TG_SPARKPLUG_MAX_METRICS, about 100 bytes each and the name, and for texts the last one. Pure but for tg_malloc.
  */
 #ifndef TG_NORTHBOUND_SPARKPLUG_METRICS_H
 #define TG_NORTHBOUND_SPARKPLUG_METRICS_H
 
 #include "config/config.h"
+#include "core/base/gap.h"
 #include "core/base/sample.h"
 
 /* More than a sample has values: points of an older configuration may be in the backlog. So many with names of 128 bytes fit a birth. */

@@ -22,6 +22,7 @@ void tg_feeds_init(struct tg_feeds *fs, size_t limit_bytes, uint64_t last_id, vo
     TAILQ_INIT(&fs->hungry);
     TAILQ_INIT(&fs->notified);
     TAILQ_INIT(&fs->dirty);
+    TAILQ_INIT(&fs->gaps);
 }
 
 void tg_feeds_fini(struct tg_feeds *fs)
@@ -77,6 +78,11 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     struct tg_feed *f = tg_calloc(1, sizeof *f);
     if (!f)
         return TG_ENOMEM;
+    f->cloud = tg_strdup(start->cloud ? start->cloud : "");
+    if (!f->cloud) {
+        tg_free(f);
+        return TG_ENOMEM;
+    }
     struct tg_feed_device *d = &fs->devices[start->device];
     f->magic = FEED_MAGIC;
     f->mode = TG_FEED_PAUSED;
@@ -94,6 +100,7 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->next_of_device = d->feeds;
     d->feeds = f;
     fs->by_cursor[start->cursor] = f;
+    tg_feeds_gap(fs, start->cursor, &start->gap, start->tell_seq);
     *ret_feed = f;
     return TG_OK;
 }
@@ -242,7 +249,9 @@ static void leave_notified(struct tg_feed *f)
 void tg_feed_settle(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
-    if (f->mode != TG_FEED_LAGGING) {
+    if (f->leaving && f->taken_seq <= f->acked_seq)
+        fs->wake(fs->wake_user);
+    if (f->mode != TG_FEED_LAGGING || f->leaving) {
         leave_hungry(f);
         return;
     }
@@ -270,6 +279,10 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         f->acked_id = id;
     if (f->taken_seq < seq)
         f->taken_seq = seq;
+    if (f->risk_first <= seq)
+        f->risk_first = f->risk_last > seq ? seq + 1 : 0;
+    if (f->risk_first == 0)
+        f->risk_last = 0;
     while (f->count > 0 && ring_at(f, 0)->seq <= seq) {
         tg_row_unref(ring_shift(f));
         dropped = true;
@@ -294,9 +307,9 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
     tg_feed_settle(f);
 }
 
-/* Back to reading the log from (seq, id). */
-static void reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
+void tg_feed_reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
+    tg_feed_risk_lost(f, seq);
     f->next_seq = seq;
     f->next_id = id;
     f->scan = 0; /* a page under way began elsewhere */
@@ -363,8 +376,14 @@ void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
 {
     for (struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
-        if (row->seq < f->next_seq)
-            continue; /* the session has it, or the ring: it may still arrive */
+        if (row->seq < f->next_seq) { /* the session has it, or the ring: it may still arrive */
+            if (row->seq > f->acked_seq) {
+                f->risk_first = f->risk_first ? f->risk_first : row->seq;
+                f->risk_last = row->seq;
+            }
+            continue;
+        }
+        tg_feed_lose(f, row->seq, row->seq, TG_GAP_MEMORY);
         if (row->seq == f->acked_seq + 1) {
             advance(f, row->seq, row->id);
             continue;
@@ -405,6 +424,9 @@ void tg_feed_resume(struct tg_feed *f)
         return;
     f->mode = TG_FEED_LAGGING;
     f->set->awake++;
+    f->tell_at_ms = 0;
+    if (f->has_gap)
+        f->set->wake(f->set->wake_user);
     tg_feed_settle(f);
 }
 
@@ -414,10 +436,10 @@ void tg_feed_pause(struct tg_feed *f)
     if (f->mode == TG_FEED_PAUSED)
         return;
     if (f->count > 0) {
-        reposition(f, ring_at(f, 0)->seq, ring_at(f, 0)->id);
+        tg_feed_reposition(f, ring_at(f, 0)->seq, ring_at(f, 0)->id);
     } else if (f->mode == TG_FEED_LIVE && f->next_id <= fs->handed_id) {
         uint64_t handed = fs->devices[f->device].handed_seq;
-        reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
+        tg_feed_reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
     }
     f->scan = 0;
     f->mode = TG_FEED_PAUSED;
@@ -491,20 +513,25 @@ void tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
         tg_feed_settle(f);
 }
 
-void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
+void tg_feed_mark_dirty(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
+    bool first = TAILQ_EMPTY(&fs->dirty);
+    if (f->dirty)
+        return;
+    f->dirty = true;
+    TAILQ_INSERT_TAIL(&fs->dirty, f, in_dirty);
+    if (first)
+        fs->wake(fs->wake_user);
+}
+
+void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
+{
     if (seq <= f->acked_seq)
         return;
-    TG_ASSERT(seq <= fs->devices[f->device].last_seq);
+    TG_ASSERT(seq <= f->set->devices[f->device].last_seq);
     advance(f, seq, id);
-    if (!f->dirty) {
-        bool first = TAILQ_EMPTY(&fs->dirty);
-        f->dirty = true;
-        TAILQ_INSERT_TAIL(&fs->dirty, f, in_dirty);
-        if (first)
-            fs->wake(fs->wake_user);
-    }
+    tg_feed_mark_dirty(f);
 }
 
 void tg_feed_rewind(struct tg_feed *f)
@@ -513,7 +540,7 @@ void tg_feed_rewind(struct tg_feed *f)
         return;
     f->holes_ahead += f->holes_seen;
     f->holes_seen = 0;
-    reposition(f, f->acked_seq + 1, f->acked_id + 1);
+    tg_feed_reposition(f, f->acked_seq + 1, f->acked_id + 1);
     f->taken_seq = f->probe_seq = f->acked_seq;
     if (f->mode == TG_FEED_LIVE)
         f->mode = TG_FEED_LAGGING;
@@ -545,6 +572,8 @@ void tg_feeds_close(struct tg_feed *f)
     leave_notified(f);
     if (f->dirty)
         TAILQ_REMOVE(&fs->dirty, f, in_dirty);
+    if (f->has_gap)
+        TAILQ_REMOVE(&fs->gaps, f, in_gaps);
     for (struct tg_feed **at = &fs->devices[f->device].feeds; *at; at = &(*at)->next_of_device) {
         if (*at == f) {
             *at = f->next_of_device;
@@ -553,6 +582,7 @@ void tg_feeds_close(struct tg_feed *f)
     }
     fs->by_cursor[f->cursor] = NULL;
     tg_free(f->ring);
+    tg_free(f->cloud);
     TG_OBJECT_POISON(f);
     tg_free(f);
 }

@@ -61,8 +61,23 @@ struct tg_feed {
     uint64_t walk;      /* number of the walk through memory in which it was stopped */
     bool stopped;       /* had no room for a row of this page */
     bool hungry, notified, dirty;
+    bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
+
+    /* --- feed_gap.c --- */
+    char *cloud;
+    struct tg_outbox_quota quota; /* as the thread has it */
+    struct tg_gap gap;            /* what the cloud will not get, as of the last news */
+    uint64_t tell_seq,
+        tell_id; /* the record that tells it: its number once it is stored; its id once it is appended; 0 = none */
+    int64_t tell_at_ms;   /* not before */
+    struct tg_gap lost;   /* for the thread: what came to it here since the last acknowledgements */
+    uint64_t quarantined; /* of that, rows that are stored */
+    uint64_t risk_first,
+        risk_last; /* rows that are in the ring or with the session and nowhere else any more; 0 = none */
+    bool has_gap;
+    TAILQ_ENTRY(tg_feed) in_gaps;
     void (*on_rows)(void *user);
     void *user;
 };
@@ -92,7 +107,7 @@ struct tg_feeds {
     uint32_t awake; /* feeds that are not paused */
     size_t bytes, limit_bytes;
     uint64_t handed_id; /* every row up to here was handed to the live feeds */
-    struct tg_feed_list hungry, notified, dirty;
+    struct tg_feed_list hungry, notified, dirty, gaps;
     struct tg_scan scan;
     uint64_t scan_number, walk_number;
     bool scanning;
@@ -119,6 +134,9 @@ struct tg_feed_start {
     uint64_t acked_seq, acked_id;
     uint64_t holes;    /* numbers above acked_seq that were never stored */
     int64_t oldest_ms; /* 0 = not known */
+    struct tg_gap gap;
+    uint64_t tell_seq;
+    const char *cloud; /* NULL = "" */
 };
 int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
                   void *user, struct tg_feed **ret_feed) TG_CHECKED;
@@ -157,7 +175,37 @@ void tg_feeds_page_end(struct tg_feeds *fs, uint64_t through_id);
 /* Serves hungry feeds from the rows that are not stored yet (and were handed all the same). */
 void tg_feeds_walk(struct tg_feeds *fs, const struct tg_row_list *unstored, uint64_t stored_id);
 
+/* A place further back was found for the feed: it offers nothing until what the session took is acknowledged or rewound, and
+ * it is put there. */
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
+void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
+
+/* --- feed_gap.c -------------------------------------------------------------------------------- */
+
+/* What the log says of a cursor's gap. */
+void tg_feeds_gap(struct tg_feeds *fs, uint32_t cursor, const struct tg_gap *gap, uint64_t tell_seq);
+/* The next feed whose cloud is to be told now; NULL = none, *ret_next_ms is when one may be (INT64_MAX = something has to happen
+ * first). Rows up to `stored_id` are stored, and the news of it were taken. */
+struct tg_feed *tg_feeds_gap_due(struct tg_feeds *fs, int64_t now_ms, uint64_t stored_id,
+                                 int64_t *ret_next_ms);
+/* The record of this id was appended at now_ms. */
+void tg_feed_telling(struct tg_feed *feed, uint64_t id, int64_t now_ms);
+/* It will never be stored: its row was let go. */
+void tg_feeds_not_told(struct tg_feeds *fs, const struct tg_row *row);
+/* Rows that will not arrive; the thread hears of it with the next acknowledgements. */
+void tg_feed_lose(struct tg_feed *feed, uint64_t first_seq, uint64_t last_seq, enum tg_gap_reason reason);
+/* Where the feed reads on: what it had beyond and is nowhere else is lost. */
+void tg_feed_risk_lost(struct tg_feed *feed, uint64_t from_seq);
+
+/* --- store_gap.c: with the clock ----------------------------------------------------------------- */
+/* Writes the body of the record that tells its gap; returns the time of storing. */
+int64_t tg_feed_gap_record(const struct tg_feed *feed, struct tg_writer *w);
+
 /* Shared by feed.c and feed_scan.c. */
+/* There is something for the thread. */
+void tg_feed_mark_dirty(struct tg_feed *feed);
+/* Back to reading the log from (seq, id). */
+void tg_feed_reposition(struct tg_feed *feed, uint64_t seq, uint64_t id);
 bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
 size_t tg_feed_allowance(const struct tg_feed *feed);
 /* Puts the feed where its position says: LIVE, hungry, or LAGGING without room. */

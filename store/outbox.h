@@ -5,7 +5,9 @@
  * WHAT IT PROMISES (DESIGN.md section 5; clauses C1 … C15 are cited at the functions)
  *   A sample is accepted when tg_outbox_commit() returned TG_OK [C1]. `full`: the commit is fsynced; a power
  *   cut loses none of them [C2]. `normal`: a process crash loses none, a power cut at most what came after the
- *   last checkpoint. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
+ *   last checkpoint. `lazy`: as `full` for what is appended; most samples are acknowledged before the owner
+ *   appends them and never are: tg_outbox_pass(). The owner may give numbers up to TG_OUTBOX_LAZY_AHEAD above those
+ *   that the outbox has heard of; after anything but a clean close they are leapt over. A row is removed only after every cloud of its device has acknowledged it, or by eviction,
  *   which is counted per device and reason in the evicting transaction [C6].
  *
  * SHAPE
@@ -23,18 +25,29 @@
 #define TG_STORE_OUTBOX_H
 
 #include "core/base/bytes.h"
+#include "core/base/gap.h"
 
 #define TG_OUTBOX_FILE "outbox.db"
 
 enum tg_durability { TG_DURABILITY_FULL = 0, TG_DURABILITY_NORMAL = 1, TG_DURABILITY_LAZY = 2 };
+/* `lazy`: the numbers of all devices together that may be given beyond what tg_outbox_commit() and tg_outbox_settle()
+ * know of. */
+#define TG_OUTBOX_LAZY_AHEAD (UINT64_C(1) << 17)
 enum tg_when_full { TG_WHEN_FULL_DROP_OLDEST = 0, TG_WHEN_FULL_DROP_NEWEST = 1 };
+/* LIMIT, AGE of the whole outbox and DISK_FULL count a row once, whatever the number of clouds that miss it; QUOTA, AGE of a
+ * device or cloud, QUARANTINE and REMOVED once for each cloud. 1u << reason is the bit of enum tg_gap_reason. */
 enum tg_drop_reason {
     TG_DROP_LIMIT = 0,
     TG_DROP_AGE = 1,
     TG_DROP_DISK_FULL = 2,
     TG_DROP_QUARANTINE = 3,
-    TG_DROP_REASONS = 4
+    TG_DROP_QUOTA = 4,
+    TG_DROP_REMOVED = 5,
+    TG_DROP_REASONS = 6
 };
+
+/* "limit", "age", "disk_full" …, as status, metrics and `outbox stats` have it. */
+const char *tg_drop_reason_name(int reason);
 
 struct tg_outbox_options {
     const char *dir; /* must exist; the database is <dir>/outbox.db */
@@ -46,6 +59,8 @@ struct tg_outbox_options {
     int64_t max_age_ms;
     bool same_owner; /* opened again by the process whose rows follow: numbers go on exactly */
     bool read_only;  /* `tidegate outbox stats` beside a running gateway */
+    /* Read-only, of a file that nobody can write meanwhile (a disk that is mounted so): without -wal and -shm too. */
+    bool immutable;
     const char *vfs; /* tests: a crash or fault VFS; NULL = SQLite's own */
 };
 
@@ -64,7 +79,7 @@ struct tg_outbox_row {
  * ever given; *ret_set_aside then holds its name or is "" (it may be NULL when the caller does not care), `err` then
  * says why [C8]. A database that is gone although outbox.high knows of numbers: one is begun, numbers go on likewise,
  * `err` is TG_ENOTFOUND with a text. A newer schema is refused untouched: TG_EVERSION [C15]. A second writer is
- * refused: TG_EBUSY. `lazy`: TG_EUNSUPPORTED. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
+ * refused: TG_EBUSY. Read-only: TG_ENOTFOUND when there is none; nothing is set aside. */
 int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox, char ret_set_aside[256],
                    struct tg_error *err) TG_CHECKED;
 /* Rolls back what is not committed. Checkpoints when `checkpoint`. */
@@ -86,9 +101,13 @@ struct tg_outbox_declaration {
 };
 int tg_outbox_declare(struct tg_outbox *ob, const struct tg_outbox_declaration *list, uint32_t count,
                       struct tg_error *err) TG_CHECKED;
-/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back. Call
- * once after all declarations. Device numbers and seq high-water marks are kept for ever. */
+/* Cursors not declared since open (a cloud or device that left the configuration) stop holding rows back; what they had
+ * waited for is dropped as REMOVED, and told should they come back. Call once after all
+ * declarations. Device numbers and seq high-water marks are kept for ever. */
 int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The same for one cursor, declared or not; *ret_rows: what it had waited for. */
+int tg_outbox_retire(struct tg_outbox *ob, uint32_t cursor, uint64_t *ret_rows,
+                     struct tg_error *err) TG_CHECKED;
 /* As if the cursor had not been declared since open: the next tg_outbox_retire_undeclared() retires it, unless it is
  * declared again before. */
 void tg_outbox_undeclare(struct tg_outbox *ob, uint32_t cursor);
@@ -106,7 +125,11 @@ struct tg_outbox_cursor_state {
     uint64_t acked_seq, acked_id;      /* everything of the device up to here is acknowledged or evicted */
     uint64_t pending;                  /* rows of the device above it */
     uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
+    struct tg_gap gap;                 /* what the cloud will not get and has not acknowledged to know */
+    uint64_t tell_seq;                 /* the gap record that is on its way to it; 0 = none */
 };
+/* Rises with every change of a cursor's gap or tell_seq. */
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob);
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state) TG_CHECKED;
 
@@ -124,10 +147,28 @@ int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_s
  * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err) TG_CHECKED;
-/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped, in the device's
- * account once per cloud. */
+/* Numbers of the device up to last_seq were given to samples that every cloud has acknowledged before they were stored, and
+ * never will be: accepted and acknowledged. Where a cursor still waits for older rows they count as never accepted: a
+ * hole. Nothing when last_seq does not rise. */
+int tg_outbox_pass(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* Numbers of the device up to last_seq were leaped over: a hole, which the clouds are told of. Nothing when it does not rise. */
+int tg_outbox_skip(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+/* No row with an id up to last_id will be appended any more: ids go on above it also after a crash. */
+int tg_outbox_settle(struct tg_outbox *ob, uint64_t last_id, struct tg_error *err) TG_CHECKED;
+/* As set_cursor, for rows that cannot be delivered (their body does not parse): they count as dropped as QUARANTINE and are
+ * told. */
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                          struct tg_error *err) TG_CHECKED;
+/* Of the numbers that the cursor passes with the next set_cursor of this transaction, or has passed, `gap` is lost to its
+ * cloud: told, but counted nowhere, except for `quarantined` of them, which were stored and count as dropped. For rows
+ * that one cloud cannot take, and for numbers that were rejected (tg_outbox_reject() alone tells nobody: some clouds may
+ * have had them from memory). */
+int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, uint64_t quarantined,
+                   struct tg_error *err) TG_CHECKED;
+/* Of a row just appended: it is the gap record that tells this cursor's cloud of `gap`. Once it is acknowledged the cursor's
+ * gap is less by that; if it is dropped before, nothing was told. Ignored while another one is on its way. */
+int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const struct tg_gap *gap,
+                   struct tg_error *err) TG_CHECKED;
 /* Also deletes rows that nobody waits for, within a bounded effort. TG_EUNKNOWN: see above. TG_ENOSPACE: rolled
  * back, nothing of this transaction is stored, the recipe of tg_outbox_make_room() may help. Any other code: rolled
  * back, nothing of it is stored. */
@@ -141,6 +182,34 @@ void tg_outbox_rollback(struct tg_outbox *ob);
 int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
                    size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
                    uint64_t *ret_next_id, struct tg_error *err) TG_CHECKED;
+
+/* --- quotas: outbox_quota.c ----------------------------------------------------------------------
+ * A cloud that is away, or a device that talks much, must not push out what the others wait for. What is over a quota goes
+ * oldest first, for that cursor alone: the row itself stays as long as another one waits for it. Kept in memory only: set
+ * after each open. Bounds are kept with some slack: up to 1/32 over, and what comes between two looks. */
+struct tg_outbox_quota {
+    uint64_t max_pending; /* rows that may wait at this cursor; 0 = any number */
+    uint64_t
+        cloud_max_pending; /* … at all cursors of its cloud together; the last that was set for the cloud holds */
+    int64_t max_age_ms; /* older rows are dropped for this cursor; 0 = as the whole outbox */
+};
+int tg_outbox_set_quota(struct tg_outbox *ob, uint32_t cursor, const struct tg_outbox_quota *quota,
+                        struct tg_error *err) TG_CHECKED;
+
+/* --- dropped by an operator: outbox_drop.c ----------------------------------------------------- */
+struct tg_outbox_drop {
+    const char *device, *cloud; /* NULL = all */
+    int64_t
+        before_ms; /* of each device only what comes before its first row that is not older than this; 0 = all */
+    bool dry;      /* only counts; also for an outbox that is open for reading only */
+    /* Each cursor with rows that go; may be NULL. */
+    void (*each)(void *user, const char *device, const char *cloud, uint64_t rows);
+    void *user;
+};
+/* Drops what waits, counted as REMOVED and told. Outside of transactions; in bounded ones of its own. *ret_rows: rows, once for
+ * each cloud. TG_ENOTFOUND: no device or cloud of that name. */
+int tg_outbox_drop(struct tg_outbox *ob, const struct tg_outbox_drop *drop, uint64_t *ret_rows,
+                   struct tg_error *err) TG_CHECKED;
 
 /* --- time (timeline.h) ------------------------------------------------------------------------------------------ */
 /* The wall clock is valid: wall time = monotonic time + offset_ms in this boot (tg_clock_boot()). Rows up to upto_id were stored
@@ -170,8 +239,13 @@ struct tg_outbox_stats {
     uint64_t oldest_id;
     int64_t oldest_time_ms; /* when it was stored, on the clock as it goes now; 0 = cannot be said */
     uint32_t devices, cursors;
+    int64_t worst_checkpoint_us; /* since it was opened */
+    uint64_t written_bytes;      /* given to the disk since it was opened: log, pages, outbox.high */
 };
 int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, struct tg_error *err) TG_CHECKED;
+/* How far the cursor is, in a transaction: by then. */
+uint64_t tg_outbox_acked_now(const struct tg_outbox *ob, uint32_t cursor);
+uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);
 /* Per device: name, last seq, rows that the slowest cloud waits for, drops by reason, the newest run of dropped numbers
  * (0 = none). */
 struct tg_outbox_device_stats {
@@ -189,6 +263,18 @@ int tg_outbox_verify(struct tg_outbox *ob, void (*say)(void *user, const char *f
  * mark is there, an open by another owner leaps, so that their numbers are not given again. No handle is needed; best
  * effort, since a disk that takes no write at all keeps no mark either. */
 void tg_outbox_mark_beyond(const char *dir, bool beyond);
+/* --- without being able to write: for an owner that has to begin with what it can read ----------------- */
+/* What outbox.high says: no seq and no id above was ever given. False: it cannot be read. */
+bool tg_outbox_numbers(const char *dir, uint64_t *ret_seq, uint64_t *ret_id);
+/* Whether an open would get further than its lock. */
+bool tg_outbox_may_write(const char *dir);
+/* Opens for reading, also on a disk that is mounted read-only after a clean stop. Nobody may write meanwhile. */
+int tg_outbox_look(const struct tg_outbox_options *o, struct tg_outbox **ret_outbox,
+                   struct tg_error *err) TG_CHECKED;
+/* Finds without creating. False: the device is not known. *ret_cursor is UINT32_MAX when there is none that is active. */
+bool tg_outbox_find(struct tg_outbox *ob, const char *device, const char *cloud, uint32_t *ret_device,
+                    uint32_t *ret_cursor);
+
 const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device); /* NULL = unknown */
 
 #endif

@@ -19,6 +19,14 @@ bool tg_outbox_stored_ms(const struct tg_outbox *ob, uint64_t id, int64_t time_m
     return tg_timeline_stored(&ob->timeline, id, time_ms, ret_wall_ms);
 }
 
+enum tg_outbox_age tg_outbox_age(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t cutoff_ms)
+{
+    int64_t stored_ms;
+    if (!tg_timeline_stored(&ob->timeline, id, time_ms, &stored_ms))
+        return TG_OUTBOX_AGE_UNKNOWN;
+    return stored_ms < cutoff_ms ? TG_OUTBOX_OLD : TG_OUTBOX_YOUNG;
+}
+
 int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms, uint64_t *ret_last_id,
                       struct tg_error *err)
 {
@@ -33,13 +41,11 @@ int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms,
     (void)sqlite3_bind_int64(st, 3, LOOK_ROWS);
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         uint64_t id = (uint64_t)sqlite3_column_int64(st, 0);
-        int64_t stored_ms;
-        /* What cannot be judged goes with the next one behind it that can. */
-        if (!tg_timeline_stored(&ob->timeline, id, sqlite3_column_int64(st, 3), &stored_ms))
-            continue;
-        if (stored_ms >= wall_ms - max_age_ms)
+        enum tg_outbox_age age = tg_outbox_age(ob, id, sqlite3_column_int64(st, 3), wall_ms - max_age_ms);
+        if (age == TG_OUTBOX_YOUNG)
             break;
-        last = id;
+        if (age == TG_OUTBOX_OLD)
+            last = id;
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         code = tg_outbox_fail(ob, rc, err, "looking for old samples");

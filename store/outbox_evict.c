@@ -224,7 +224,7 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
         if (!ob->cursors[i].active || ob->cursors[i].acked_seq >= seq)
             continue;
-        int code = tg_outbox_advance(ob, i, seq, id, true, err);
+        int code = tg_outbox_advance(ob, i, seq, id, 1u << reason, err);
         if (code != TG_OK)
             return code;
         missed = true;
@@ -234,11 +234,7 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, device);
     if (!d)
         return tg_error_set(err, TG_ENOMEM, "out of memory while evicting samples");
-    d->dropped[reason]++;
-    if (d->gap_last + 1 != seq || d->gap_first == 0)
-        d->gap_first = seq;
-    d->gap_last = seq;
-    d->dirty = true;
+    tg_outbox_count_drops(ob, d, seq, seq, 1, reason);
     return TG_OK;
 }
 
@@ -396,6 +392,8 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
         while (code == TG_OK && !done && expired > 0)
             code = evict_chunk(ob, TG_OUTBOX_EVICT_ROWS, TG_DROP_AGE, expired, &done, err);
     }
+    if (code == TG_OK)
+        code = tg_outbox_quota_enforce(ob, wall_ms, err);
     return code == TG_OK ? enforce_limit(ob, ENFORCE_CHUNKS, err) : code;
 }
 

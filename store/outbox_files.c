@@ -69,6 +69,16 @@ int tg_outbox_lock(struct tg_outbox *ob, struct tg_error *err)
     return TG_OK;
 }
 
+bool tg_outbox_may_write(const char *dir)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/" LOCK_FILE, dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 void tg_outbox_unlock(struct tg_outbox *ob)
 {
     if (ob->lock_fd >= 0)
@@ -109,10 +119,30 @@ static uint64_t get_le64(const uint8_t *p)
     return v;
 }
 
+struct high {
+    uint64_t *serial, *seq, *id;
+    bool *found;
+};
+
+/* The newer of the two slots that are whole. */
+static void high_read(int fd, const struct high *h)
+{
+    uint8_t slot[HIGH_SLOT_BYTES];
+    for (int i = 0; i < 2; i++) {
+        if (pread(fd, slot, sizeof slot, (off_t)i * HIGH_SLOT_STRIDE) != (ssize_t)sizeof slot ||
+            memcmp(slot, high_magic, 8) != 0 || get_le64(slot + 32) != fnv1a(slot, 32) ||
+            (*h->found && get_le64(slot + 8) < *h->serial))
+            continue;
+        *h->serial = get_le64(slot + 8);
+        *h->seq = get_le64(slot + 16);
+        *h->id = get_le64(slot + 24);
+        *h->found = true;
+    }
+}
+
 int tg_outbox_high_load(struct tg_outbox *ob, bool *ret_found, struct tg_error *err)
 {
     char path[PATH_MAX];
-    uint8_t slot[HIGH_SLOT_BYTES];
     path_of(ob, HIGH_FILE, path);
     *ret_found = false;
     ob->high_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -123,17 +153,22 @@ int tg_outbox_high_load(struct tg_outbox *ob, bool *ret_found, struct tg_error *
     }
     if (ob->high_fd < 0)
         return tg_error_set(err, tg_code_from_errno(errno), "%s cannot be opened: %s", path, strerror(errno));
-    for (int i = 0; i < 2; i++) {
-        if (pread(ob->high_fd, slot, sizeof slot, (off_t)i * HIGH_SLOT_STRIDE) != (ssize_t)sizeof slot ||
-            memcmp(slot, high_magic, 8) != 0 || get_le64(slot + 32) != fnv1a(slot, 32) ||
-            (*ret_found && get_le64(slot + 8) < ob->high_serial))
-            continue;
-        ob->high_serial = get_le64(slot + 8);
-        ob->high_seq = get_le64(slot + 16);
-        ob->high_id = get_le64(slot + 24);
-        *ret_found = true;
-    }
+    high_read(ob->high_fd, &(struct high){&ob->high_serial, &ob->high_seq, &ob->high_id, ret_found});
     return TG_OK;
+}
+
+bool tg_outbox_numbers(const char *dir, uint64_t *ret_seq, uint64_t *ret_id)
+{
+    char path[PATH_MAX];
+    uint64_t serial = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "%s/" HIGH_FILE, dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    high_read(fd, &(struct high){&serial, ret_seq, ret_id, &found});
+    close(fd);
+    return found;
 }
 
 void tg_outbox_high_reserve(struct tg_outbox *ob, uint64_t seq, uint64_t id)
@@ -157,6 +192,7 @@ void tg_outbox_high_reserve(struct tg_outbox *ob, uint64_t seq, uint64_t id)
             (ssize_t)sizeof slot ||
         fdatasync(ob->high_fd) != 0)
         return;
+    tg_written_add(ob->written, HIGH_SLOT_STRIDE); /* the block that it is in */
     ob->high_serial++;
     ob->high_seq = want_seq;
     ob->high_id = want_id;

@@ -112,8 +112,8 @@ static int load_device(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
     d->last_id = column_u64(st, 3);
     for (int r = 0; r < TG_DROP_REASONS; r++)
         d->dropped[r] = column_u64(st, 4 + r);
-    d->gap_first = column_u64(st, 8);
-    d->gap_last = column_u64(st, 9);
+    d->gap_first = column_u64(st, 4 + TG_DROP_REASONS);
+    d->gap_last = column_u64(st, 5 + TG_DROP_REASONS);
     if (sqlite3_column_type(st, 2) == SQLITE_NULL)
         return corrupt(ob, err, "a device has no mark");
     return TG_OK;
@@ -125,6 +125,12 @@ static int load_cloud(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *e
     if (sqlite3_column_int64(st, 0) != ob->cloud_count || !name || ob->cloud_count >= CLOUDS_MAX)
         return corrupt(ob, err, "the cloud table has a gap");
     return add_cloud(ob, name) == TG_OK ? TG_OK : no_memory(ob, err);
+}
+
+static struct tg_gap column_gap(sqlite3_stmt *st, int i)
+{
+    return (struct tg_gap){column_u64(st, i), column_u64(st, i + 1), column_u64(st, i + 2),
+                           (uint32_t)column_u64(st, i + 3) & TG_GAP_ALL};
 }
 
 static int load_cursor(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err)
@@ -146,6 +152,9 @@ static int load_cursor(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
         .acked_id = column_u64(st, 6),
         .dropped = column_u64(st, 7),
         .skipped = column_u64(st, 8),
+        .gap = column_gap(st, 9),
+        .tell_seq = column_u64(st, 13),
+        .tell = column_gap(st, 14),
     };
     d->first_cursor = ob->cursor_count++;
     return TG_OK;
@@ -205,12 +214,14 @@ int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
     if ((code = query(ob, "SELECT mark_id, rows, appended, floor_seq FROM meta", load_meta, err)) != TG_OK ||
         (code = query(ob,
                       "SELECT d.id, d.name, m.last_seq, m.last_id, m.drop_limit, m.drop_age, m.drop_disk,"
-                      " m.drop_quarantine, m.gap_first, m.gap_last"
+                      " m.drop_quarantine, m.drop_quota, m.drop_removed, m.gap_first, m.gap_last"
                       " FROM device d LEFT JOIN mark m ON m.device = d.id ORDER BY d.id",
                       load_device, err)) != TG_OK ||
         (code = query(ob, "SELECT id, name FROM cloud ORDER BY id", load_cloud, err)) != TG_OK ||
         (code = query(ob,
-                      "SELECT id, device, cloud, active, base_seq, acked_seq, acked_id, dropped, skipped"
+                      "SELECT id, device, cloud, active, base_seq, acked_seq, acked_id, dropped, skipped,"
+                      " gap_first, gap_last, gap_count, gap_reason,"
+                      " tell_seq, tell_first, tell_last, tell_count, tell_reason"
                       " FROM cursor ORDER BY id",
                       load_cursor, err)) != TG_OK)
         return code;
@@ -255,6 +266,7 @@ void tg_outbox_unload(struct tg_outbox *ob)
     tg_free(ob->cursors);
     tg_free(ob->clouds);
     tg_free(ob->undo);
+    tg_outbox_quota_fini(ob);
     ob->devices = NULL;
     ob->cursors = NULL;
     ob->clouds = NULL;
@@ -391,6 +403,13 @@ static int revive(struct tg_outbox *ob, uint32_t cursor, struct tg_error *err)
         return no_memory(ob, err);
     }
     const struct tg_outbox_device_entry *d = &ob->devices[c->device];
+    /* Its consumer has seen numbers up to where it left and will see those from here on. */
+    struct tg_gap away = {c->acked_seq + 1, d->last_seq, tg_outbox_pending(ob, c), TG_GAP_REMOVED};
+    int noted = away.count > 0 ? tg_outbox_note_gap(ob, cursor, &away, err) : TG_OK;
+    if (noted != TG_OK) {
+        tg_outbox_abort(ob);
+        return noted;
+    }
     c->active = true;
     c->base_seq = c->acked_seq = d->last_seq;
     c->acked_id = d->last_id;
@@ -421,11 +440,20 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
     if ((code = begin_declaration(ob, cloud, err)) != TG_OK)
         return code;
     struct tg_outbox_device_entry *d = &ob->devices[device];
-    int64_t numbers[] = {ob->cursor_count, device, cloud_number, (int64_t)d->last_seq, (int64_t)d->last_id};
+    struct tg_gap gap = {0};
+    /* Begun above the numbers of a database that was lost, and nothing stored since: its consumer may know of any of them. */
+    if (ob->floor_seq > 0 && d->last_seq == ob->floor_seq && d->last_id == 0)
+        gap = (struct tg_gap){1, ob->floor_seq, ob->floor_seq, TG_GAP_CORRUPT};
+    int64_t numbers[] = {ob->cursor_count,      device,
+                         cloud_number,          (int64_t)d->last_seq,
+                         (int64_t)d->last_id,   (int64_t)gap.first_seq,
+                         (int64_t)gap.last_seq, (int64_t)gap.count,
+                         (int64_t)gap.reasons};
     code = insert(ob,
-                  "INSERT INTO cursor(id, device, cloud, active, base_seq, acked_seq, acked_id)"
-                  " VALUES(?2, ?3, ?4, 1, ?5, ?5, ?6)",
-                  NULL, numbers, 5, err);
+                  "INSERT INTO cursor(id, device, cloud, active, base_seq, acked_seq, acked_id,"
+                  " gap_first, gap_last, gap_count, gap_reason)"
+                  " VALUES(?2, ?3, ?4, 1, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
+                  NULL, numbers, 9, err);
     if (code == TG_OK && grow(&ob->cursors, ob->cursor_count, &ob->cursor_cap, sizeof *ob->cursors) != TG_OK)
         code = no_memory(ob, err);
     if (code != TG_OK) {
@@ -443,7 +471,9 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
         .base_seq = d->last_seq,
         .acked_seq = d->last_seq,
         .acked_id = d->last_id,
+        .gap = gap,
     };
+    ob->gap_serial++;
     *ret_cursor = d->first_cursor = ob->cursor_count++;
     return TG_OK;
 }
@@ -491,34 +521,4 @@ int tg_outbox_declare(struct tg_outbox *ob, const struct tg_outbox_declaration *
     if (code != TG_OK)
         take_back(ob, devices, clouds, cursors);
     return code;
-}
-
-int tg_outbox_retire_undeclared(struct tg_outbox *ob, struct tg_error *err)
-{
-    bool any = false;
-    int code;
-    for (uint32_t i = 0; i < ob->cursor_count; i++)
-        any = any || (ob->cursors[i].active && !ob->cursors[i].declared);
-    if (!any)
-        return TG_OK;
-    if (ob->tx != TG_OUTBOX_TX_NONE)
-        return tg_error_set(err, TG_ESTATE, "cursors are retired outside of transactions");
-    if ((code = tg_outbox_begin(ob, err)) != TG_OK)
-        return code;
-    for (uint32_t i = 0; i < ob->cursor_count; i++) {
-        if (!ob->cursors[i].active || ob->cursors[i].declared)
-            continue;
-        uint32_t device = ob->cursors[i].device;
-        /* What it still waited for is given up with it. */
-        code = tg_outbox_advance(ob, i, ob->devices[device].last_seq, ob->devices[device].last_id, true, err);
-        struct tg_outbox_cursor_entry *c = code == TG_OK ? tg_outbox_touch_cursor(ob, i) : NULL;
-        struct tg_outbox_device_entry *d = c ? tg_outbox_touch_device(ob, device) : NULL;
-        if (!d) {
-            tg_outbox_abort(ob);
-            return code != TG_OK ? code : no_memory(ob, err);
-        }
-        c->active = false;
-        d->idle = tg_outbox_idle(ob, d);
-    }
-    return tg_outbox_end(ob, false, err);
 }

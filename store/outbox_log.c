@@ -4,8 +4,7 @@
  */
 #include "store/outbox_private.h"
 
-/* The transaction is over: nothing of it is stored. */
-static int fail_tx(struct tg_outbox *ob, int code)
+int tg_outbox_fail_tx(struct tg_outbox *ob, int code)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
         tg_outbox_abort(ob);
@@ -14,7 +13,7 @@ static int fail_tx(struct tg_outbox *ob, int code)
     return code;
 }
 
-static int join_tx(struct tg_outbox *ob, struct tg_error *err)
+int tg_outbox_join(struct tg_outbox *ob, struct tg_error *err)
 {
     if (ob->tx == TG_OUTBOX_TX_OPEN)
         return TG_OK;
@@ -23,7 +22,7 @@ static int join_tx(struct tg_outbox *ob, struct tg_error *err)
                             "%s: this transaction has failed before (%s); nothing of it is stored", ob->path,
                             tg_code_text(ob->tx_code));
     int code = tg_outbox_begin(ob, err);
-    return code == TG_OK ? TG_OK : fail_tx(ob, code);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c)
@@ -97,18 +96,18 @@ static int check_row(const struct tg_outbox *ob, const struct tg_outbox_row *row
 
 int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if ((code = check_row(ob, row, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, row->device);
     if (!d)
-        return fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while storing a sample"));
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while storing a sample"));
     if (row->seq > d->last_seq + 1 && (code = tg_outbox_hole(ob, row->device, row->seq - 1, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     if (tg_sample_is_unstamped(row->body) && (code = tg_outbox_note_boot(ob, row, err)) != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     tg_outbox_high_reserve(ob, row->seq, row->id);
 
     sqlite3_stmt *st = ob->st[ST_INSERT];
@@ -121,7 +120,7 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
                             SQLITE_STATIC);
     code = tg_outbox_run(ob, ST_INSERT, err, "storing a sample");
     if (code != TG_OK)
-        return fail_tx(ob, code);
+        return tg_outbox_fail_tx(ob, code);
     if (d->idle) {
         d->idle = false;
         d->hint_id = row->id - 1;
@@ -136,6 +135,7 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     ob->t.rows_since_mark++;
     ob->t.appended++;
     ob->t.tx_rows++;
+    ob->t.quota_rows++;
     ob->t.tx_bytes += row->body.len + 32;
     return TG_OK;
 }
@@ -159,7 +159,24 @@ static int sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint
     return code;
 }
 
-int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
+int tg_outbox_rows_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t *ret_rows,
+                      struct tg_error *err)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    uint64_t holes = 0;
+    int code = TG_OK;
+    if (seq <= c->acked_seq) {
+        *ret_rows = 0;
+        return TG_OK;
+    }
+    if (c->holes_ahead > 0)
+        code = sum_holes(ob, c->device, c->acked_seq, seq, &holes, err);
+    if (code == TG_OK)
+        *ret_rows = seq - c->acked_seq - holes;
+    return code;
+}
+
+int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, uint32_t reasons,
                       struct tg_error *err)
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
@@ -177,7 +194,17 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
     passed = seq - c->acked_seq - holes;
     c->skipped += holes;
     c->holes_ahead -= holes;
-    c->dropped += dropped ? passed : 0;
+    c->dropped += reasons ? passed : 0;
+    if (reasons && passed > 0)
+        tg_gap_unite(&c->gap, &(struct tg_gap){c->acked_seq + 1, seq, passed, reasons});
+    if (c->tell_seq > 0 && c->tell_seq <= seq) {
+        if (!reasons)
+            tg_gap_subtract(&c->gap, &c->tell);
+        c->tell_seq = 0;
+        c->tell = (struct tg_gap){0};
+        ob->gap_serial++;
+    }
+    ob->gap_serial += reasons != 0;
     c->acked_seq = seq;
     if (id > c->acked_id)
         c->acked_id = id;
@@ -187,22 +214,32 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
     return TG_OK;
 }
 
+static bool is_there(const struct tg_outbox *ob, uint32_t cursor, uint64_t seq)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    return seq <= c->acked_seq || ob->devices[c->device].last_seq <= c->acked_seq;
+}
+
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err)
 {
-    int code = join_tx(ob, err);
-    if (code != TG_OK)
+    int code;
+    if (ob->tx == TG_OUTBOX_TX_NONE && !ob->dead && cursor < ob->cursor_count &&
+        is_there(ob, cursor, acked_seq))
+        return TG_OK; /* no transaction for nothing */
+    if ((code = tg_outbox_join(ob, err)) != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
     if (acked_id > ob->t.last_id)
         acked_id = ob->t.last_id;
-    code = tg_outbox_advance(ob, cursor, acked_seq, acked_id, false, err);
-    return code == TG_OK ? TG_OK : fail_tx(ob, code);
+    code = tg_outbox_advance(ob, cursor, acked_seq, acked_id, 0, err);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
 }
 
-static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
-                        uint64_t last_seq, uint64_t n, enum tg_drop_reason reason)
+void tg_outbox_count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
+                           uint64_t last_seq, uint64_t n, enum tg_drop_reason reason)
 {
     d->dropped[reason] += n;
     if (d->gap_first == 0 || d->gap_last + 1 != first_seq)
@@ -212,40 +249,106 @@ static void count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, 
     ob->t.must_mark = true;
 }
 
+int tg_outbox_note_gap(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, struct tg_error *err)
+{
+    struct tg_outbox_cursor_entry *c = tg_outbox_touch_cursor(ob, cursor);
+    if (!c)
+        return tg_error_set(err, TG_ENOMEM, "out of memory while noting a gap");
+    tg_gap_unite(&c->gap, gap);
+    ob->gap_serial++;
+    return TG_OK;
+}
+
+int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
+                      enum tg_drop_reason reason, struct tg_error *err)
+{
+    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    uint64_t before = c->acked_seq, dropped = c->dropped;
+    int code = tg_outbox_advance(ob, cursor, seq, id, 1u << reason, err);
+    if (code == TG_OK && c->dropped > dropped)
+        tg_outbox_count_drops(ob, &ob->devices[c->device], before + 1, c->acked_seq, c->dropped - dropped,
+                              reason);
+    return code;
+}
+
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
                      struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (device >= ob->device_count || last_seq > INT64_MAX || last_seq <= ob->devices[device].last_seq)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL,
-                                        "rejected numbers up to %llu of device number %u do not rise",
-                                        (unsigned long long)last_seq, device));
+        return tg_outbox_fail_tx(
+            ob, tg_error_set(err, TG_EINVAL, "rejected numbers up to %llu of device number %u do not rise",
+                             (unsigned long long)last_seq, device));
     uint64_t before = ob->devices[device].last_seq;
     tg_outbox_high_reserve(ob, last_seq, ob->t.last_id);
     if ((code = tg_outbox_hole(ob, device, last_seq, err)) != TG_OK)
-        return fail_tx(ob, code);
-    count_drops(ob, &ob->devices[device], before + 1, last_seq, last_seq - before, reason);
+        return tg_outbox_fail_tx(ob, code);
+    tg_outbox_count_drops(ob, &ob->devices[device], before + 1, last_seq, last_seq - before, reason);
     return TG_OK;
 }
 
 int tg_outbox_quarantine(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                          struct tg_error *err)
 {
-    int code = join_tx(ob, err);
+    int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
         return code;
     if (cursor >= ob->cursor_count)
-        return fail_tx(ob, tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
-    const struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
-    uint64_t before = c->acked_seq, dropped = c->dropped;
-    if ((code = tg_outbox_advance(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, true, err)) !=
-        TG_OK)
-        return fail_tx(ob, code);
-    if (c->dropped > dropped)
-        count_drops(ob, &ob->devices[c->device], before + 1, c->acked_seq, c->dropped - dropped,
-                    TG_DROP_QUARANTINE);
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+    code =
+        tg_outbox_drop_to(ob, cursor, seq, id < ob->t.last_id ? id : ob->t.last_id, TG_DROP_QUARANTINE, err);
+    return code == TG_OK ? TG_OK : tg_outbox_fail_tx(ob, code);
+}
+
+int tg_outbox_lose(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap, uint64_t quarantined,
+                   struct tg_error *err)
+{
+    int code = tg_outbox_join(ob, err);
+    if (code != TG_OK)
+        return code;
+    if (cursor >= ob->cursor_count)
+        return tg_outbox_fail_tx(ob,
+                                 tg_error_set(err, TG_EINVAL, "cursor number %u is not declared", cursor));
+    struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
+    if ((code = tg_outbox_note_gap(ob, cursor, gap, err)) != TG_OK)
+        return tg_outbox_fail_tx(ob, code);
+    if (c->tell_seq >= gap->first_seq &&
+        c->tell_seq <= gap->last_seq) /* what was to tell it is lost itself */
+        c->tell_seq = 0;
+    if (quarantined == 0)
+        return TG_OK;
+    struct tg_outbox_device_entry *d = tg_outbox_touch_device(ob, c->device);
+    if (!d)
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while noting a gap"));
+    /* Never more than there are: the cursor passes them in this transaction, or has passed them. */
+    uint64_t upto = gap->last_seq > c->acked_seq ? gap->last_seq : c->acked_seq;
+    uint64_t most = upto - c->base_seq - c->skipped - c->dropped;
+    quarantined = quarantined < most ? quarantined : most;
+    c->dropped += quarantined;
+    tg_outbox_count_drops(ob, d, gap->first_seq, gap->last_seq, quarantined, TG_DROP_QUARANTINE);
+    return TG_OK;
+}
+
+int tg_outbox_tell(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, const struct tg_gap *gap,
+                   struct tg_error *err)
+{
+    int code = tg_outbox_join(ob, err);
+    if (code != TG_OK)
+        return code;
+    if (cursor >= ob->cursor_count || seq != ob->devices[ob->cursors[cursor].device].last_seq)
+        return tg_outbox_fail_tx(
+            ob, tg_error_set(err, TG_EINVAL, "a gap record is told when it was just appended"));
+    struct tg_outbox_cursor_entry *c = tg_outbox_touch_cursor(ob, cursor);
+    if (!c)
+        return tg_outbox_fail_tx(ob, tg_error_set(err, TG_ENOMEM, "out of memory while telling a gap"));
+    if (c->tell_seq > 0)
+        return TG_OK;
+    c->tell = *gap;
+    c->tell_seq = seq;
+    ob->gap_serial++;
     return TG_OK;
 }
 
@@ -255,12 +358,13 @@ int tg_outbox_commit(struct tg_outbox *ob, struct tg_error *err)
     int code;
     if (ob->tx == TG_OUTBOX_TX_NONE)
         return ob->dead ? tg_error_set(err, TG_EUNKNOWN, "%s must be opened again", ob->path) : TG_OK;
-    if ((code = join_tx(ob, err)) != TG_OK) {
+    if ((code = tg_outbox_join(ob, err)) != TG_OK) {
         ob->tx = TG_OUTBOX_TX_NONE;
         return code;
     }
+    code = tg_outbox_quota_step(ob, err);
     mark = ob->t.must_mark || ob->t.rows_since_mark >= ob->mark_rows;
-    if (mark)
+    if (code == TG_OK && mark)
         code = tg_outbox_write_marks(ob, err);
     if (code == TG_OK && (mark || ob->trim_more || ob->t.acked_since_trim >= ob->mark_rows / 2)) {
         uint64_t cap = 2 * (ob->t.tx_rows + ob->t.tx_acked);

@@ -47,6 +47,25 @@ static void close_database(struct tg_outbox *ob)
     tg_outbox_unload(ob);
 }
 
+/* `immutable`: as a URI; whatever in the path could mean something in one is escaped. */
+static int open_connection(struct tg_outbox *ob, int flags)
+{
+    const char *vfs = ob->written ? tg_written_vfs(ob->written) : ob->o.vfs;
+    char *uri, *to;
+    if (!ob->o.immutable)
+        return sqlite3_open_v2(ob->path, &ob->db, flags, vfs);
+    uri = to = tg_malloc(3 * strlen(ob->path) + sizeof "file:?immutable=1");
+    if (!uri)
+        return SQLITE_NOMEM;
+    to += sprintf(to, "file:");
+    for (const char *from = ob->path; *from; from++)
+        to += strchr("%?#", *from) ? sprintf(to, "%%%02x", (unsigned)*from) : sprintf(to, "%c", *from);
+    strcpy(to, "?immutable=1");
+    int rc = sqlite3_open_v2(uri, &ob->db, flags | SQLITE_OPEN_URI, vfs);
+    tg_free(uri);
+    return rc;
+}
+
 static int connect_file(struct tg_outbox *ob, struct tg_error *err)
 {
     struct stat st;
@@ -65,7 +84,7 @@ static int connect_file(struct tg_outbox *ob, struct tg_error *err)
             return tg_error_set(err, errno == EROFS ? TG_EPERM : tg_code_from_errno(errno),
                                 "%s cannot be created: %s", ob->path, strerror(errno));
     }
-    int rc = sqlite3_open_v2(ob->path, &ob->db, flags | SQLITE_OPEN_NOMUTEX, ob->o.vfs);
+    int rc = open_connection(ob, flags | SQLITE_OPEN_NOMUTEX);
     if (!ob->db)
         return tg_error_set(err, TG_ENOMEM, "%s: out of memory", ob->path);
     (void)sqlite3_extended_result_codes(ob->db, 1);
@@ -161,12 +180,23 @@ static int settle_wal(struct tg_outbox *ob, struct tg_error *err)
 static int jump_ahead(struct tg_outbox *ob, uint64_t jump, struct tg_error *err)
 {
     for (uint32_t i = 0; i < ob->device_count; i++) {
-        int code = tg_outbox_hole(ob, i, ob->devices[i].last_seq + jump, err);
+        struct tg_gap gap = {ob->devices[i].last_seq + 1, ob->devices[i].last_seq + jump, jump, TG_GAP_CRASH};
+        int code = tg_outbox_hole(ob, i, gap.last_seq, err);
+        for (uint32_t k = ob->devices[i].first_cursor; k != TG_OUTBOX_NONE && code == TG_OK;
+             k = ob->cursors[k].next)
+            code = ob->cursors[k].active ? tg_outbox_note_gap(ob, k, &gap, err) : TG_OK;
         if (code != TG_OK)
             return code;
     }
     ob->t.last_id += jump;
     return TG_OK;
+}
+
+/* `lazy`: whoever wrote last had given numbers that only its memory knew, also when it merely crashed. The same owner
+ * goes on with them. */
+static bool was_ahead(const struct tg_outbox *ob, int durability)
+{
+    return durability == TG_DURABILITY_LAZY && !ob->o.same_owner;
 }
 
 static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error *err)
@@ -203,8 +233,8 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
     } else if (tg_outbox_is_beyond(ob) && !ob->o.same_owner) {
         code = jump_ahead(ob, TG_OUTBOX_LEAP, err);
         mark = true;
-    } else if (!clean && (ob->wal_missing ||
-                          (was_durability != TG_DURABILITY_FULL && strcmp(boot_id, was_boot_id) != 0))) {
+    } else if (!clean && (ob->wal_missing || was_ahead(ob, was_durability) ||
+                          (was_durability == TG_DURABILITY_NORMAL && strcmp(boot_id, was_boot_id) != 0))) {
         code = jump_ahead(ob, TG_OUTBOX_JUMP, err);
         mark = true;
     }
@@ -236,6 +266,12 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
             return code;
         if (version == 0)
             return tg_error_set(err, TG_ENOTFOUND, "%s is empty", ob->path);
+        if (version < tg_outbox_schema.count)
+            return tg_error_set(
+                err, TG_EVERSION,
+                "%s has schema version %d; the gateway brings it to version %d when it starts, "
+                "then it can be looked into",
+                ob->path, version, tg_outbox_schema.count);
         if ((code = tg_outbox_prepare(ob, err)) != TG_OK)
             return code;
         return tg_outbox_load(ob, err);
@@ -254,7 +290,7 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
     if ((code = tg_outbox_bound(ob, err)) != TG_OK)
         return code;
     snprintf(sql, sizeof sql, "PRAGMA synchronous=%s",
-             ob->o.durability == TG_DURABILITY_FULL ? "FULL" : "NORMAL");
+             ob->o.durability == TG_DURABILITY_NORMAL ? "NORMAL" : "FULL");
     return tg_outbox_exec(ob, sql, err);
 }
 
@@ -264,6 +300,7 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
 static void free_outbox(struct tg_outbox *ob)
 {
     close_database(ob);
+    tg_written_free(ob->written);
     tg_outbox_unlock(ob);
     tg_free(ob->dir);
     tg_free(ob->path);
@@ -321,9 +358,6 @@ int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_out
     int code;
     if (ret_set_aside)
         ret_set_aside[0] = '\0';
-    if (o->durability == TG_DURABILITY_LAZY)
-        return tg_error_set(err, TG_EUNSUPPORTED,
-                            "durability `lazy` is not supported by this version: choose `normal` or `full`");
     struct tg_outbox *ob = tg_calloc(1, sizeof *ob);
     if (!ob)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->dir);
@@ -345,6 +379,7 @@ int tg_outbox_open(const struct tg_outbox_options *o, struct tg_outbox **ret_out
     if (o->read_only) {
         code = open_database(ob, false, err);
     } else {
+        ob->written = tg_written_new(o->vfs); /* without memory for it, it is not counted */
         code = tg_outbox_lock(ob, err);
         if (code == TG_OK)
             code = open_or_recover(ob, aside, err);

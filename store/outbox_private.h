@@ -21,6 +21,7 @@
 #include "store/outbox.h"
 #include "store/schema.h"
 #include "store/timeline.h"
+#include "store/written.h"
 
 #define TG_OUTBOX_PAGE         4096
 #define TG_OUTBOX_BODY_MAX     65536 /* TG_SAMPLE_MAX_BYTES */
@@ -29,8 +30,11 @@
 #define TG_OUTBOX_TX_ROWS      65536 /* rows in one transaction */
 #define TG_OUTBOX_SYNC_ROWS    8192  /* `normal`: rows after which one commit is fsynced */
 /* `normal`, after a power cut: seq and id go on this far above what is found, because what came after the
- * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. */
+ * last fsync may have been sent: SYNC_ROWS + two whole transactions < 2^18. `lazy`, after any crash: LAZY_AHEAD and a
+ * whole transaction < 2^18. */
 #define TG_OUTBOX_JUMP (UINT64_C(1) << 18)
+_Static_assert(TG_OUTBOX_LAZY_AHEAD + TG_OUTBOX_TX_ROWS < TG_OUTBOX_JUMP,
+               "a leap clears what may have been given");
 /* … and after numbers were given that no file knows of: more than a year at 100 samples a second. */
 #define TG_OUTBOX_LEAP       (UINT64_C(1) << 32)
 #define TG_OUTBOX_TRIM_ROWS  2000 /* rows deleted by one commit, or twice what it brought */
@@ -62,6 +66,11 @@ struct tg_outbox_cursor_entry {
     uint64_t base_seq, acked_seq, acked_id;
     uint64_t dropped, skipped; /* of the numbers between base_seq and acked_seq: evicted; never stored */
     uint64_t holes_ahead;      /* numbers above acked_seq that were never stored */
+    /* What the cloud will not get and does not know of yet; of it, what the record number tell_seq (0 = none) says. */
+    struct tg_gap gap, tell;
+    uint64_t tell_seq;
+    uint64_t max_pending; /* 0 = any number */
+    int64_t max_age_ms;   /* 0 = as the whole outbox */
 };
 
 struct tg_outbox_undo {
@@ -78,6 +87,8 @@ struct tg_outbox_totals {
     uint64_t last_id, mark_id, oldest_id;
     uint64_t rows, rows_since_mark, appended;
     uint64_t compact_id, compact_to; /* a compaction pass: done up to, goes up to */
+    uint64_t quota_id;   /* a quota pass has looked at the rows up to here; 0 = none is under way */
+    uint64_t quota_rows; /* appended since the last look whether one is needed */
     uint64_t acked_since_trim;
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
@@ -105,6 +116,18 @@ enum tg_outbox_statement {
     ST_PAGES,
     ST_FREE_PAGES,
     ST_COUNT
+};
+
+/* What is known of all cursors with one max_age. */
+struct tg_outbox_age_class {
+    int64_t max_age_ms;
+    uint64_t seen_id; /* rows up to here are older and were looked at */
+};
+
+/* Of a cloud, for its quota. */
+struct tg_outbox_cloud_quota {
+    uint64_t max_pending; /* 0 = any number */
+    uint64_t pending;     /* scratch */
 };
 
 struct tg_outbox {
@@ -137,10 +160,17 @@ struct tg_outbox {
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
-    int64_t pages, free_pages;                   /* as last looked */
-    uint64_t mark_rows, compact_rows;            /* as configured above; tests make them small */
+    int64_t pages, free_pages;                  /* as last looked */
+    uint64_t mark_rows, compact_rows;           /* as configured above; tests make them small */
+    uint64_t quota_every;                       /* rows between two looks at the quotas; 0 = there are none */
+    struct tg_outbox_cloud_quota *cloud_quotas; /* cloud_quota_count ≤ cloud_count of them */
+    struct tg_outbox_age_class *ages;
+    uint32_t cloud_quota_count, age_count;
+    uint64_t gap_serial;                         /* rises with every change of a cursor's gap or tell_seq */
     struct tg_error trouble;                     /* the last failed checkpoint */
     struct tg_timeline timeline, timeline_saved; /* saved: before this transaction, when it noted a boot */
+    int64_t worst_checkpoint_us;
+    struct tg_written *written; /* what was given to the disk; the connection's VFS counts */
 };
 
 /* --- outbox_files.c: everything beside the database file ---------------------------------------- */
@@ -193,12 +223,29 @@ int tg_outbox_pragma(struct tg_outbox *ob, enum tg_outbox_statement st, int64_t 
 void tg_outbox_checkpoint(struct tg_outbox *ob);
 
 /* --- outbox_log.c ------------------------------------------------------------------------------- */
+/* Begins the transaction, unless there is one. */
+int tg_outbox_join(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* The transaction is over: nothing of it is stored. Returns `code`. */
+int tg_outbox_fail_tx(struct tg_outbox *ob, int code);
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c);
 /* True when no active cursor of the device waits for anything. */
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d);
-/* Moves a cursor; the rows it passes count as acknowledged or, when `dropped`, as dropped. */
-int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, bool dropped,
+/* Moves a cursor; the rows it passes count as acknowledged or, when there are `reasons` (enum tg_gap_reason), as dropped: they
+ * become part of its gap. */
+int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, uint32_t reasons,
                       struct tg_error *err) TG_CHECKED;
+/* How many rows it would pass. */
+int tg_outbox_rows_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t *ret_rows,
+                      struct tg_error *err) TG_CHECKED;
+/* Adds to a cursor's gap. */
+int tg_outbox_note_gap(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap,
+                       struct tg_error *err) TG_CHECKED;
+/* Counts drops in a device's account; `d` is touched. */
+void tg_outbox_count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *d, uint64_t first_seq,
+                           uint64_t last_seq, uint64_t n, enum tg_drop_reason reason);
+/* Drops for one cursor what is up to (seq, id). */
+int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
+                      enum tg_drop_reason reason, struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
 
 /* --- outbox_clock.c ----------------------------------------------------------------------------- */
@@ -217,6 +264,9 @@ int tg_outbox_too_old(struct tg_outbox *ob, int64_t max_age_ms, int64_t wall_ms,
 /* When the row of this id, whose time_ms in the log this is, was stored, on the same clock; false: it cannot be said (yet). For whoever
  * judges rows one by one. */
 bool tg_outbox_stored_ms(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t *ret_wall_ms);
+enum tg_outbox_age { TG_OUTBOX_YOUNG, TG_OUTBOX_OLD, TG_OUTBOX_AGE_UNKNOWN };
+/* Whether it was stored before the cutoff; UNKNOWN: it goes with the next one behind it that can be judged. */
+enum tg_outbox_age tg_outbox_age(const struct tg_outbox *ob, uint64_t id, int64_t time_ms, int64_t cutoff_ms);
 
 /* --- outbox_evict.c ----------------------------------------------------------------------------- */
 /* Within a transaction: deletes rows that nobody waits for, at most `cap`. */
@@ -226,5 +276,12 @@ void tg_outbox_after_commit(struct tg_outbox *ob);
 /* Lays the ballast down, and bounds the file: by its limit, or without ballast by what the disk has. */
 int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob);
+
+/* --- outbox_quota.c ----------------------------------------------------------------------------- */
+/* Within a transaction that appended: some steps of a quota pass. Does nothing without quotas. */
+int tg_outbox_quota_step(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
+/* Outside of transactions: quotas, and ages of devices and clouds (when wall_ms is a valid time). */
+int tg_outbox_quota_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *err) TG_CHECKED;
+void tg_outbox_quota_fini(struct tg_outbox *ob);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/allocator.h"
+#include "core/base/clock.h"
 
 static const char *const statements[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -14,10 +15,13 @@ static const char *const statements[ST_COUNT] = {
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_INSERT] = "INSERT INTO log(id, device, seq, time_ms, body) VALUES(?1, ?2, ?3, ?4, ?5)",
     [ST_CURSOR] =
-        "UPDATE cursor SET active=?2, base_seq=?3, acked_seq=?4, acked_id=?5, dropped=?6, skipped=?7"
+        "UPDATE cursor SET active=?2, base_seq=?3, acked_seq=?4, acked_id=?5, dropped=?6, skipped=?7,"
+        " gap_first=?8, gap_last=?9, gap_count=?10, gap_reason=?11,"
+        " tell_seq=?12, tell_first=?13, tell_last=?14, tell_count=?15, tell_reason=?16"
         " WHERE id=?1",
-    [ST_MARK] = "UPDATE mark SET last_seq=?2, last_id=?3, drop_limit=?4, drop_age=?5, drop_disk=?6,"
-                " drop_quarantine=?7, gap_first=?8, gap_last=?9 WHERE device=?1",
+    [ST_MARK] =
+        "UPDATE mark SET last_seq=?2, last_id=?3, drop_limit=?4, drop_age=?5, drop_disk=?6,"
+        " drop_quarantine=?7, drop_quota=?8, drop_removed=?9, gap_first=?10, gap_last=?11 WHERE device=?1",
     [ST_META] = "UPDATE meta SET mark_id=?1, rows=?2, appended=?3 WHERE id=1",
     [ST_DELETE] = "DELETE FROM log WHERE id>=?1 AND id<=?2",
     [ST_READ] = "SELECT id, device, seq, time_ms, body FROM log WHERE id>=?1 AND id<=?2 ORDER BY id",
@@ -166,7 +170,7 @@ int tg_outbox_begin(struct tg_outbox *ob, struct tg_error *err)
             ob->path);
     if (ob->o.read_only)
         return tg_error_set(err, TG_ESTATE, "%s is open for reading only", ob->path);
-    ob->tx_synced = ob->o.durability == TG_DURABILITY_FULL;
+    ob->tx_synced = ob->o.durability != TG_DURABILITY_NORMAL;
     if (!ob->tx_synced && ob->rows_since_sync >= TG_OUTBOX_SYNC_ROWS) {
         if ((code = tg_outbox_exec(ob, "PRAGMA synchronous=FULL", err)) != TG_OK)
             return code;
@@ -192,11 +196,20 @@ void tg_outbox_abort(struct tg_outbox *ob)
     }
     if (ob->tx == TG_OUTBOX_TX_OPEN) {
         forget_undo(ob, true);
+        ob->gap_serial++;
         if (ob->t.boot_noted)
             ob->timeline = ob->timeline_saved;
         ob->t = ob->saved;
     }
     ob->tx = TG_OUTBOX_TX_NONE;
+}
+
+static void bind_gap(sqlite3_stmt *st, int first, const struct tg_gap *gap)
+{
+    (void)sqlite3_bind_int64(st, first, (int64_t)gap->first_seq);
+    (void)sqlite3_bind_int64(st, first + 1, (int64_t)gap->last_seq);
+    (void)sqlite3_bind_int64(st, first + 2, (int64_t)gap->count);
+    (void)sqlite3_bind_int64(st, first + 3, gap->reasons);
 }
 
 static int write_cursors(struct tg_outbox *ob, struct tg_error *err)
@@ -215,6 +228,9 @@ static int write_cursors(struct tg_outbox *ob, struct tg_error *err)
         (void)sqlite3_bind_int64(st, 5, (int64_t)c->acked_id);
         (void)sqlite3_bind_int64(st, 6, (int64_t)c->dropped);
         (void)sqlite3_bind_int64(st, 7, (int64_t)c->skipped);
+        bind_gap(st, 8, &c->gap);
+        (void)sqlite3_bind_int64(st, 12, (int64_t)c->tell_seq);
+        bind_gap(st, 13, &c->tell);
         code = tg_outbox_run(ob, ST_CURSOR, err, "storing a cursor");
     }
     return code;
@@ -244,8 +260,8 @@ int tg_outbox_write_marks(struct tg_outbox *ob, struct tg_error *err)
         (void)sqlite3_bind_int64(st, 3, (int64_t)d->last_id);
         for (int r = 0; r < TG_DROP_REASONS; r++)
             (void)sqlite3_bind_int64(st, 4 + r, (int64_t)d->dropped[r]);
-        (void)sqlite3_bind_int64(st, 8, (int64_t)d->gap_first);
-        (void)sqlite3_bind_int64(st, 9, (int64_t)d->gap_last);
+        (void)sqlite3_bind_int64(st, 4 + TG_DROP_REASONS, (int64_t)d->gap_first);
+        (void)sqlite3_bind_int64(st, 5 + TG_DROP_REASONS, (int64_t)d->gap_last);
         if ((code = tg_outbox_run(ob, ST_MARK, err, "storing a mark")) != TG_OK)
             return code;
         d->dirty = false;
@@ -285,7 +301,7 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
     ob->committed_id = ob->t.last_id;
     ob->rows_since_sync = ob->tx_synced ? 0 : ob->rows_since_sync + ob->t.tx_rows;
     ob->bytes_since_check += ob->t.tx_bytes;
-    if (ob->tx_synced && ob->o.durability != TG_DURABILITY_FULL)
+    if (ob->tx_synced && ob->o.durability == TG_DURABILITY_NORMAL)
         (void)sqlite3_exec(ob->db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
     if (ob->wal_frames >= ob->wal_next_frames)
         tg_outbox_checkpoint(ob);
@@ -297,7 +313,11 @@ int tg_outbox_end(struct tg_outbox *ob, bool mark, struct tg_error *err)
 void tg_outbox_checkpoint(struct tg_outbox *ob)
 {
     int in_log = 0, done = 0;
+    int64_t start_us = tg_clock_mono_us(), us;
     int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    us = tg_clock_mono_us() - start_us;
+    if (us > ob->worst_checkpoint_us)
+        ob->worst_checkpoint_us = us;
     if (rc == SQLITE_OK) {
         ob->trouble.code = TG_OK;
         ob->rows_since_sync = 0;

@@ -6,9 +6,26 @@
 
 #include <sys/stat.h>
 
+const char *tg_drop_reason_name(int reason)
+{
+    static const char *const names[TG_DROP_REASONS] = {"limit",      "age",   "disk_full",
+                                                       "quarantine", "quota", "removed"};
+    return names[reason];
+}
+
 uint64_t tg_outbox_last_id(const struct tg_outbox *ob)
 {
     return ob->committed_id;
+}
+
+uint64_t tg_outbox_acked_now(const struct tg_outbox *ob, uint32_t cursor)
+{
+    return cursor < ob->cursor_count ? ob->cursors[cursor].acked_seq : 0;
+}
+
+uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob)
+{
+    return tg_written_bytes(ob->written);
 }
 
 /* While a transaction is open, what was before it. */
@@ -28,6 +45,11 @@ const char *tg_outbox_device_name(const struct tg_outbox *ob, uint32_t device)
     return device < ob->device_count ? ob->devices[device].name : NULL;
 }
 
+uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob)
+{
+    return ob->gap_serial;
+}
+
 int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
                            struct tg_outbox_cursor_state *ret_state)
 {
@@ -44,6 +66,8 @@ int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
     ret_state->dropped = c->dropped;
     ret_state->acked = c->acked_seq - c->base_seq - c->skipped - c->dropped;
     ret_state->accepted = ret_state->acked + ret_state->dropped + ret_state->pending;
+    ret_state->gap = c->gap;
+    ret_state->tell_seq = c->tell_seq;
     return TG_OK;
 }
 
@@ -96,6 +120,8 @@ int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, str
             s.dropped[r] += ob->devices[i].dropped[r];
     }
     s.devices = ob->device_count;
+    s.worst_checkpoint_us = ob->worst_checkpoint_us;
+    s.written_bytes = tg_written_bytes(ob->written);
     for (uint32_t i = 0; i < ob->cursor_count; i++)
         s.cursors += ob->cursors[i].active;
     *ret_stats = s;

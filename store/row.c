@@ -108,3 +108,17 @@ struct tg_row *tg_row_list_pop(struct tg_row_list *list)
     list->bytes -= tg_row_cost(row);
     return row;
 }
+
+void tg_row_list_remove(struct tg_row_list *list, struct tg_row *before, struct tg_row *row)
+{
+    TG_ASSERT((before ? before->next : list->head) == row);
+    if (before)
+        before->next = row->next;
+    else
+        list->head = row->next;
+    if (list->tail == row)
+        list->tail = before;
+    row->next = NULL;
+    list->count--;
+    list->bytes -= tg_row_cost(row);
+}

@@ -21,7 +21,7 @@ struct tg_row *tg_row_new(uint64_t id, uint32_t device, uint64_t seq, int64_t ti
 
 /* The row with its wall time: another one where it was stamped since boot and the timeline says when that was, else the same; one
  * reference more, the caller's. It is flagged TG_ROW_WAITS while its time is not known. NULL = out of memory. */
-#define TG_ROW_WAITS 1u
+#define TG_ROW_WAITS 1u /* flags have 8 bits; store_lazy.c has the others */
 struct tg_timeline;
 struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *timeline);
 
@@ -41,5 +41,7 @@ struct tg_row_list {
 void tg_row_list_push(struct tg_row_list *list, struct tg_row *row);
 /* Unlinks the head; its reference is the caller's. The list is not empty. */
 struct tg_row *tg_row_list_pop(struct tg_row_list *list);
+/* Unlinks `row`, which follows `before` (NULL: it is the head); its reference is the caller's. */
+void tg_row_list_remove(struct tg_row_list *list, struct tg_row *before, struct tg_row *row);
 
 #endif

@@ -9,37 +9,16 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
-#include "store/store_thread.h"
+#include "store/store_private.h"
 
-#define STORE_MAGIC         0x5704e000u
 #define DEFAULT_MAX_ROWS    1000u
 #define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
 #define DEFAULT_PREFETCH    ((size_t)4 << 20)
 #define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
 #define DEFAULT_RETRY_MS    500u
+#define DEFAULT_WINDOW_MS   5000u
 #define RETRY_MS            100u /* after an allocation failed or a page could not be read */
-
-struct tg_store {
-    uint32_t magic;
-    struct tg_loop *loop;
-    struct tg_store_callbacks cb;
-    void *user;
-    struct tg_store_options o;
-    struct tg_store_thread thread;
-    struct tg_feeds feeds;
-    struct tg_wakeup wakeup;
-    struct tg_deadline retry;
-    struct tg_row_list rows; /* appended, not yet known to be stored */
-    struct tg_row *unhanded; /* the first of them that was not handed to the feeds */
-    uint64_t last_id, committed_id;
-    size_t bytes_since_sweep;
-    struct tg_thread_news news;
-    uint64_t appended, committed, rejected, dropped_memory;
-    uint64_t waiting_rows;
-    bool page_failed, closing;
-    void (*closed)(void *user);
-    void *closed_user;
-};
+#define GAP_RECORD_BYTES    (TG_NAME_MAX_BYTES + 256)
 
 /* --- rows to the feeds --------------------------------------------------------------------------------- */
 
@@ -50,6 +29,12 @@ static void hand_next(struct tg_store *s)
     tg_feeds_hand(&s->feeds, row);
 }
 
+void tg_store_hand_all(struct tg_store *s)
+{
+    while (s->unhanded)
+        hand_next(s);
+}
+
 /* Rows that are stored go to the feeds and leave the list. In steps: a feed that takes at once never
  * overflows. */
 static void release_committed(struct tg_store *s)
@@ -58,6 +43,8 @@ static void release_committed(struct tg_store *s)
         for (uint32_t i = 0; i < HAND_ROWS && s->rows.head && s->rows.head->id <= s->committed_id; i++) {
             if (s->unhanded == s->rows.head)
                 hand_next(s);
+            if (s->given_tail == s->rows.head)
+                s->given_tail = NULL;
             tg_row_unref(tg_row_list_pop(&s->rows));
             s->committed++;
         }
@@ -65,7 +52,7 @@ static void release_committed(struct tg_store *s)
     }
 }
 
-/* The database takes no rows: they are delivered all the same. */
+/* The database takes no rows, or not yet: they are delivered all the same. */
 static void hand_from_memory(struct tg_store *s)
 {
     while (s->unhanded) {
@@ -107,6 +94,15 @@ static void lose_log(struct tg_store *s, uint64_t lost_id)
         tg_feeds_lost(&s->feeds, i, s->feeds.devices[i].floor_seq, lost_id);
 }
 
+void tg_store_give_acks(struct tg_store *s, struct tg_feed *f)
+{
+    tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+    if (tg_gap_is(&f->lost))
+        tg_store_thread_lose(&s->thread, f->cursor, &f->lost, f->quarantined);
+    f->lost = (struct tg_gap){0};
+    f->quarantined = 0;
+}
+
 static void send_acks(struct tg_store *s)
 {
     struct tg_feed *f;
@@ -116,7 +112,7 @@ static void send_acks(struct tg_store *s)
     while ((f = TAILQ_FIRST(&s->feeds.dirty)) != NULL) {
         TAILQ_REMOVE(&s->feeds.dirty, f, in_dirty);
         f->dirty = false;
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+        tg_store_give_acks(s, f);
     }
     tg_store_thread_ack_end(&s->thread);
 }
@@ -141,7 +137,30 @@ static void begin_free(struct tg_store *s);
 static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *to)
 {
     struct tg_store *s = user;
-    tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+    if (to->back) {
+        tg_feeds_leave(&s->feeds, cursor);
+        s->leaving = true;
+    }
+    if (to->moved)
+        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+    tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);
+}
+
+/* Feeds that began behind what could not be read go back to it, once nothing of theirs is in flight. */
+static void go_back(struct tg_store *s)
+{
+    struct tg_error err = {0};
+    s->leaving = false;
+    for (uint32_t i = 0; i < s->feeds.cursor_cap; i++) {
+        struct tg_feed *f = s->feeds.by_cursor[i];
+        struct tg_thread_call call = {.kind = TG_CALL_BACK, .cursor = i, .err = &err};
+        if (!f || !f->leaving)
+            continue;
+        s->leaving = true;
+        if (f->taken_seq > f->acked_seq || tg_store_thread_call(&s->thread, &call) < 0)
+            continue;
+        tg_feeds_replace(f, &call.start);
+    }
 }
 
 static void finish_close(struct tg_store *s)
@@ -156,7 +175,45 @@ static void finish_close(struct tg_store *s)
     while (s->rows.head)
         tg_row_unref(tg_row_list_pop(&s->rows));
     tg_feeds_fini(&s->feeds);
+    tg_free(s->orphans);
     begin_free(s);
+}
+
+static void end_drop(struct tg_store *s)
+{
+    void (*done)(void *, int, const char *, uint64_t) = s->drop_done;
+    if (!done || !(s->news.drop_done || s->news.stopped))
+        return;
+    s->drop_done = NULL;
+    if (s->news.drop_done)
+        done(s->drop_user, s->news.drop_rc, s->news.drop_text, s->news.drop_rows);
+    else
+        done(s->drop_user, TG_ESTATE, "the gateway stops; nothing was dropped", 0);
+}
+
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
+                  uint64_t *ret_seq, uint64_t *ret_id);
+
+/* Clouds that are there hear what they will not get. While the database takes nothing it could not remember that they did. */
+static void tell_gaps(struct tg_store *s)
+{
+    int64_t now = tg_loop_now_ms(s->loop), next = INT64_MAX;
+    struct tg_feed *f;
+    if (s->closing || s->news.from_memory || TAILQ_EMPTY(&s->feeds.gaps))
+        return;
+    while ((f = tg_feeds_gap_due(&s->feeds, now, s->committed_id, &next)) != NULL) {
+        uint8_t body[GAP_RECORD_BYTES];
+        struct tg_writer w = tg_writer_init(body, sizeof body);
+        uint64_t seq, id;
+        int64_t stored_ms = tg_feed_gap_record(f, &w);
+        if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), f->cursor + 1, &seq, &id) < 0) {
+            next = now + RETRY_MS;
+            break;
+        }
+        tg_feed_telling(f, id, now);
+    }
+    if (next < s->retry.at_ms)
+        tg_deadline_set(&s->retry, next);
 }
 
 /* What waited for its time has one now. */
@@ -176,7 +233,7 @@ void tg_store_clock(struct tg_store *s, int64_t offset_ms)
 
 static void on_wake(void *user)
 {
-    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
     uint32_t serial = s->news.state_serial, timeline_serial = s->news.timeline_serial;
     bool was_readable = s->news.readable;
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
@@ -189,31 +246,42 @@ static void on_wake(void *user)
     if (s->news.committed_id > s->committed_id) {
         s->committed_id = s->news.committed_id;
         s->feeds.starved = false; /* there is more in the log to look for */
-        if (s->cb.on_committed)
+        if (!tg_store_is_lazy(s) && s->cb.on_committed)
             s->cb.on_committed(s->user, s->committed_id);
         release_committed(s);
     }
     if (s->news.lost_id > 0) {
+        s->set_aside++;
         lose_log(s, s->news.lost_id);
         if (s->cb.on_state)
             s->cb.on_state(s->user, s->news.state, s->news.aside_text);
     }
     if (s->news.state_serial != serial && s->cb.on_state)
         s->cb.on_state(s->user, s->news.state, s->news.state_text);
-    if (s->news.from_memory)
+    if (s->news.note[0] != '\0' && s->cb.on_note)
+        s->cb.on_note(s->user, s->news.note);
+    if (s->news.from_memory || tg_store_is_lazy(s))
         hand_from_memory(s);
     if (s->feeds.handed_id > s->committed_id)
         tg_feeds_walk(&s->feeds, &s->rows, s->committed_id);
     tg_feeds_notify(&s->feeds);
+    if (s->leaving && !s->closing)
+        go_back(s);
+    end_drop(s);
+    tell_gaps(s);
     pump(s);
     send_acks(s);
+    if (tg_store_is_lazy(s)) {
+        tg_store_settle(s, false);
+        tg_store_tell_accepted(s);
+    }
     if (s->news.stopped)
         finish_close(s);
 }
 
 static void on_retry(void *user)
 {
-    struct tg_store *s = TG_OBJECT(user, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(user, struct tg_store, TG_STORE_MAGIC);
     s->feeds.no_memory = s->feeds.walked = s->page_failed = s->feeds.starved = false;
     learn_time(s); /* there may have been no memory for it either */
     tg_wakeup_fire(&s->wakeup);
@@ -229,7 +297,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     int rc;
     if (!s)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
-    s->magic = STORE_MAGIC;
+    s->magic = TG_STORE_MAGIC;
     s->loop = loop;
     s->cb = *cb;
     s->user = user;
@@ -242,6 +310,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
+    if (s->o.lazy_window_ms == 0)
+        s->o.lazy_window_ms = DEFAULT_WINDOW_MS;
     tg_rows_hold();
     rc = tg_wakeup_init(&s->wakeup, loop, on_wake, s);
     if (rc < 0) {
@@ -250,6 +320,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         return tg_error_set(err, rc, "the outbox in %s: the loop gives no wake-up", o->outbox.dir);
     }
     tg_deadline_init(&s->retry, loop, on_retry, s);
+    tg_deadline_init(&s->window, loop, tg_store_on_window, s);
     rc = tg_store_thread_start(&s->thread, &s->o, tg_wakeup_fire, &s->wakeup, ret_set_aside, err);
     if (rc < 0) {
         tg_loop_hold(loop);
@@ -257,11 +328,13 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         return rc;
     }
     tg_store_thread_collect(&s->thread, &s->news, move_feed, s);
-    s->last_id = s->committed_id = s->news.committed_id;
+    s->news.state_serial = 0; /* trouble at the start is told by the first wake-up */
+    s->last_id = s->committed_id = s->told_id = s->news.committed_id;
     tg_feeds_init(&s->feeds, s->o.prefetch_limit_bytes, s->last_id, tg_wakeup_fire, &s->wakeup);
     s->feeds.owner = s;
     s->feeds.timeline = s->thread.timeline;
     s->waiting_rows = s->news.waiting_rows;
+    s->set_aside = ret_set_aside && ret_set_aside[0] != '\0';
     *ret_store = s;
     return TG_OK;
 }
@@ -274,6 +347,8 @@ void tg_store_close(struct tg_store *s, uint32_t limit_ms, void (*closed)(void *
     s->closed_user = user;
     tg_loop_hold(s->loop);
     send_acks(s);
+    if (tg_store_is_lazy(s))
+        tg_store_settle(s, true);
     tg_store_thread_stop(&s->thread, limit_ms);
 }
 
@@ -290,17 +365,23 @@ static void on_freed(void *user)
         closed(closed_user);
 }
 
-static void close_deadline(void *user)
+static void close_retry(void *user)
 {
     struct tg_store *s = user;
     tg_deadline_close(&s->retry, on_freed);
+}
+
+static void close_deadlines(void *user)
+{
+    struct tg_store *s = user;
+    tg_deadline_close(&s->window, close_retry);
 }
 
 /* The wake-up's memory must stay until the loop has turned: the deadline sees to that, and goes last. */
 static void begin_free(struct tg_store *s)
 {
     tg_wakeup_close(&s->wakeup);
-    s->retry.cb = close_deadline;
+    s->retry.cb = close_deadlines;
     tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop));
 }
 
@@ -332,83 +413,84 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
     int rc;
     if (device >= s->feeds.device_count)
         return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
+    if (tg_store_is_lazy(s))
+        tg_store_give_held(s); /* a cursor that is new begins behind what is in memory */
     if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
         return rc;
+    call.start.cloud = cloud;
     if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
         return tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
     if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
         return tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
+    tg_store_adopt(s, call.start.cursor);
     return TG_OK;
 }
 
 void tg_feed_close(struct tg_feed *f)
 {
-    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, STORE_MAGIC);
+    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, TG_STORE_MAGIC);
     tg_store_thread_ack_begin(&s->thread);
     if (f->dirty)
-        tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+        tg_store_give_acks(s, f);
     tg_store_thread_closed(&s->thread, f->cursor);
     tg_store_thread_ack_end(&s->thread);
+    tg_store_orphan(s, f);
     tg_feeds_close(f);
 }
 
-int tg_store_retire_undeclared(struct tg_store *s, struct tg_error *err)
+int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg_error *err)
 {
     struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK) {
+        *ret_rows = call.rows;
+        tg_store_no_orphans(s);
+    }
+    return rc;
+}
+
+int tg_store_left(struct tg_store *s, const struct tg_outbox_declaration *configured, uint32_t count,
+                  struct tg_error *err)
+{
+    struct tg_thread_call call = {.kind = TG_CALL_LEFT, .list = configured, .count = count, .err = err};
     return tg_store_thread_call(&s->thread, &call);
+}
+
+int tg_store_set_quota(struct tg_store *s, uint32_t device, const char *cloud,
+                       const struct tg_outbox_quota *quota, struct tg_error *err)
+{
+    struct tg_feed *f = device < s->feeds.device_count ? s->feeds.devices[device].feeds : NULL;
+    while (f && strcmp(f->cloud, cloud) != 0)
+        f = f->next_of_device;
+    if (!f)
+        return tg_error_set(err, TG_ENOTFOUND, "there is no feed for cloud %s", cloud);
+    if (memcmp(&f->quota, quota, sizeof *quota) == 0)
+        return TG_OK;
+    struct tg_thread_call call = {.kind = TG_CALL_QUOTA, .slot = f->cursor, .quota = *quota, .err = err};
+    int rc = tg_store_thread_call(&s->thread, &call);
+    if (rc == TG_OK)
+        f->quota = *quota;
+    return rc;
+}
+
+int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int64_t before_ms,
+                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
+                  struct tg_error *err)
+{
+    if (s->drop_done || s->closing)
+        return tg_error_set(err, TG_EBUSY, "samples are being dropped already: try again in a moment");
+    s->drop_done = done;
+    s->drop_user = user;
+    send_acks(s);
+    tg_store_thread_drop(&s->thread, device, cloud, before_ms);
+    return TG_OK;
 }
 
 /* --- append
  * --------------------------------------------------------------------------------------------------- */
 
-/* Rows that every cloud has acknowledged need not be stored any more. */
-static void sweep(struct tg_store *s)
-{
-    struct tg_row_list keep = {0};
-    while (s->rows.head && s->rows.head != s->unhanded) {
-        struct tg_row *row = tg_row_list_pop(&s->rows);
-        if (tg_feeds_done_with(&s->feeds, row))
-            tg_row_unref(row);
-        else
-            tg_row_list_push(&keep, row);
-    }
-    while (s->rows.head)
-        tg_row_list_push(&keep, tg_row_list_pop(&s->rows));
-    s->rows = keep;
-    s->bytes_since_sweep = 0;
-}
-
-static void drop_oldest(struct tg_store *s)
-{
-    struct tg_row *row = tg_row_list_pop(&s->rows);
-    if (s->unhanded == row)
-        s->unhanded = s->rows.head;
-    if (!tg_feeds_done_with(&s->feeds, row)) {
-        s->dropped_memory++;
-        tg_store_thread_lost(&s->thread, row);
-        tg_feeds_dropped(&s->feeds, row);
-    }
-    tg_row_unref(row);
-}
-
-/* At the bound, while the database takes nothing: what is delivered goes first, then the oldest if that is
- * the policy. */
-static bool make_room(struct tg_store *s, size_t need)
-{
-    size_t limit = s->o.uncommitted_limit_bytes;
-    if (!s->news.from_memory || !s->rows.head || need > limit ||
-        !tg_store_thread_borrow(&s->thread, s->rows.head))
-        return false;
-    if (s->bytes_since_sweep >= limit / 8)
-        sweep(s);
-    while (s->rows.bytes + need > limit && s->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST)
-        drop_oldest(s);
-    tg_store_thread_return(&s->thread, s->rows.head, s->rows.count);
-    return s->rows.bytes + need <= limit;
-}
-
-int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
-                    uint64_t *ret_seq, uint64_t *ret_id)
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
+                  uint64_t *ret_seq, uint64_t *ret_id)
 {
     size_t cost = sizeof(struct tg_row) + body.len;
     int rc = TG_OK;
@@ -418,15 +500,16 @@ int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct
         rc = TG_EINVAL;
     else if (body.len > TG_ROW_BODY_MAX)
         rc = TG_ETOOBIG;
-    else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !make_room(s, cost))
+    else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !tg_store_make_room(s, cost))
+        rc = TG_EFULL;
+    else if (!tg_store_may_number(s))
         rc = TG_EFULL;
     else if (!(row =
                    tg_row_new(s->last_id + 1, device, s->feeds.devices[device].last_seq + 1, time_ms, body)))
         rc = TG_ENOMEM;
-    if (rc < 0) {
-        s->rejected++;
+    if (rc < 0)
         return rc;
-    }
+    row->tells = tells;
     s->last_id++;
     s->appended++;
     s->waiting_rows += tg_sample_is_unstamped(body) && s->feeds.timeline.clock_boot != tg_clock_boot();
@@ -435,12 +518,23 @@ int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct
     if (!s->unhanded)
         s->unhanded = row;
     tg_feeds_appended(&s->feeds, row);
-    tg_store_thread_put(&s->thread, row);
-    if (s->news.from_memory)
+    if (tg_store_is_lazy(s))
+        tg_store_hold(s, row);
+    else
+        tg_store_thread_put(&s->thread, row);
+    if (s->news.from_memory || tg_store_is_lazy(s))
         tg_wakeup_fire(&s->wakeup);
     *ret_seq = row->seq;
     *ret_id = row->id;
     return TG_OK;
+}
+
+int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                    uint64_t *ret_seq, uint64_t *ret_id)
+{
+    int rc = append(s, device, time_ms, body, 0, ret_seq, ret_id);
+    s->rejected += rc < 0;
+    return rc;
 }
 
 void tg_store_flush(struct tg_store *s)
@@ -461,7 +555,10 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .committed = s->committed,
         .rejected = s->rejected,
         .commits = s->news.commits,
-        .committed_id = s->committed_id,
+        .set_aside = s->set_aside,
+        .committed_id = tg_store_is_lazy(s) ? s->told_id : s->committed_id,
+        .spared = s->spared,
+        .lazy_window_ms = tg_store_is_lazy(s) ? s->o.lazy_window_ms : 0,
         .uncommitted_rows = s->rows.count,
         .uncommitted_bytes = s->rows.bytes,
         .prefetched_bytes = s->feeds.bytes,

@@ -13,6 +13,14 @@
  * OVERFLOW  append says TG_EFULL when the uncommitted FIFO is full: the sample is rejected, the caller counts it [C11].
  *           With drop-oldest and a database that takes nothing, the oldest are dropped instead, except while it is just
  *           being tried again: then TG_EFULL too. A rejected sample has no number.
+ * LAZY      Rows stay in memory and go to the feeds at once. One is stored only when some cloud of its device has not
+ *           acknowledged it within lazy_window_ms, when memory is short (half of uncommitted_limit_bytes, HELD_ROWS), and
+ *           by tg_store_close(). What all clouds acknowledged in time is never written: how far each device got is, once
+ *           a minute, and before TG_OUTBOX_LAZY_AHEAD numbers were given beyond it (append says TG_EFULL rather than
+ *           overtake that). Accepted is then: stored, or acknowledged by every cloud.
+ * GAPS      What a cloud will not get (evicted, quarantined, leaped over) is told to it: while its feed is resumed the store
+ *           appends a gap record (core/base/gap.h), a sample of the device like any other, at most one at a time for a feed
+ *           and one a minute and resume. While the link is away nothing is appended; ranges unite.
  * TROUBLE   A commit that failed with an unknown outcome reopens the database and appends again what is missing [C3].
  *           Disk full: make room, evict, count [C7]. Read-only or gone: DEGRADED; rows are then delivered from
  *           memory within the bound (they are not accepted in the sense of C1 and a crash loses them), and the
@@ -34,6 +42,7 @@ struct tg_row {
     int64_t time_ms;
     uint32_t body_len;
     uint32_t flags;      /* private to the store */
+    uint32_t tells;      /* private: the row is a gap record for this cursor, + 1; 0 = it is none */
     struct tg_row *next; /* private to the store */
     uint8_t body[];
 };
@@ -48,19 +57,29 @@ struct tg_store_options {
     uint32_t commit_max_rows;       /* … or until so many wait; default 1000 when 0 */
     size_t uncommitted_limit_bytes; /* default 8 MiB when 0 */
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
+    uint32_t
+        lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
+    /* What was not declared again when tg_store_left() said what is configured, keeps its rows for so long. */
+    int64_t keep_removed_ms;
 };
 
 struct tg_store_callbacks {
-    /* All rows with id ≤ committed_id are accepted [C1]. */
+    /* All rows with id ≤ committed_id are accepted [C1]: stored, or (lazy) acknowledged by every cloud. */
     void (*on_committed)(void *user, uint64_t committed_id);
     void (*on_state)(void *user, enum tg_store_state state, const char *text);
+    /* Something that people should read once (samples were given up); may be NULL. */
+    void (*on_note)(void *user, const char *text);
 };
 
 struct tg_store;
 struct tg_feed;
 
+/* Opens the outbox (synchronously) and starts the thread. `ret_set_aside` as tg_outbox_open(). A disk, folder or file that
+ * cannot be used now is no error: the store begins DEGRADED, which the first turn of the loop tells, delivers from
+ * memory, with the backlog where it can be read, and takes the database over later; devices and feeds can be declared
+ * all the while (docs/disk-format.md). Errors: a second writer (TG_EBUSY), a newer schema (TG_EVERSION), memory. */
 /* Once, before the process uses SQLite for the first time: sets it up for a gateway. Tests that measure its memory leave it out. */
 void tg_store_global_init(void);
 
@@ -69,12 +88,13 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
                   void *user, struct tg_store **ret_store, char ret_set_aside[256],
                   struct tg_error *err) TG_CHECKED;
 /* Commits what waits (no transaction begins after `limit_ms`), ends the thread, checkpoints, closes; `closed` then runs
- * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up. What could not be
+ * on the loop [C12]. An fsync that hangs delays it: a thread inside the kernel cannot be given up; who must end in time
+ * waits a little longer than limit_ms and leaves with _exit() (tg_store_stats() still says what is open). What could not be
  * stored is told through on_state. Feeds must be closed before. */
 void tg_store_close(struct tg_store *store, uint32_t limit_ms, void (*closed)(void *user), void *user);
 
 /* Declarations: at start and on reload. They wait for the store thread (one small commit). Device handles hold until the
- * store is closed. TG_EBUSY: something new, while the database cannot be written. */
+ * store is closed. TG_EBUSY: something new, while a database that was open cannot be written. */
 /* Many at once before they are declared one by one: those that are new share one commit (tg_outbox_declare()). */
 int tg_store_declare(struct tg_store *store, const struct tg_outbox_declaration *list, uint32_t count,
                      struct tg_error *err) TG_CHECKED;
@@ -84,7 +104,21 @@ int tg_store_device(struct tg_store *store, const char *name, uint32_t *ret_devi
 int tg_feed_open(struct tg_store *store, uint32_t device, const char *cloud, void (*on_rows)(void *user),
                  void *user, struct tg_feed **ret_feed, struct tg_error *err) TG_CHECKED;
 void tg_feed_close(struct tg_feed *feed);
-int tg_store_retire_undeclared(struct tg_store *store, struct tg_error *err) TG_CHECKED;
+/* At the start, after all declarations: what is not configured any more gives up its rows at once; *ret_rows, once for each
+ * cloud. */
+int tg_store_retire_undeclared(struct tg_store *store, uint64_t *ret_rows, struct tg_error *err) TG_CHECKED;
+/* After a reload: these devices and clouds are configured. The rows of others whose feeds are closed are kept for
+ * keep_removed_ms, unless they are declared again, and then given up: told through on_note, as now how many there are. */
+int tg_store_left(struct tg_store *store, const struct tg_outbox_declaration *configured, uint32_t count,
+                  struct tg_error *err) TG_CHECKED;
+/* The quota of an open feed, until it is closed; nothing happens when it is the same as before. */
+int tg_store_set_quota(struct tg_store *store, uint32_t device, const char *cloud,
+                       const struct tg_outbox_quota *quota, struct tg_error *err) TG_CHECKED;
+/* Drops what waits (store/outbox.h; before_ms 0 = all) without holding up the loop: `done` runs on it, once, before the store is
+ * closed. `rows`: once for each cloud. TG_EBUSY: another one is under way. Names are copied; NULL = all. */
+int tg_store_drop(struct tg_store *store, const char *device, const char *cloud, int64_t before_ms,
+                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
+                  struct tg_error *err) TG_CHECKED;
 
 /* time_ms: now; wall time, or monotonic time before the first tg_store_clock().
  * Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
@@ -108,6 +142,8 @@ const struct tg_row *tg_feed_at(const struct tg_feed *feed,
                                 uint32_t i); /* i < available; borrowed until take */
 /* Takes the n oldest: their references are the caller's now (tg_row_unref each). */
 void tg_feed_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
+/* As tg_feed_ack() of one row that was taken and cannot be sent: it counts as dropped (TG_DROP_QUARANTINE), and the cloud is told. */
+void tg_feed_quarantine(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* Everything up to and including this row is acknowledged. */
 void tg_feed_ack(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* What was taken and not acknowledged will be offered again (the session forgot its in-flight window). */
@@ -118,16 +154,22 @@ uint64_t tg_feed_pending(const struct tg_feed *feed);
  * the log, that of a row at most as old. */
 int64_t tg_feed_oldest_ms(const struct tg_feed *feed);
 uint64_t tg_feed_acked_seq(const struct tg_feed *feed);
+/* What its cloud will not get and has not acknowledged to know, as of the last commit. */
+struct tg_gap tg_feed_gap(const struct tg_feed *feed);
 
 struct tg_store_stats {
     struct tg_outbox_stats outbox; /* as of the last commit */
     enum tg_store_state state;
     uint64_t appended, committed, rejected, commits, committed_id;
+    uint32_t set_aside; /* damaged databases since it was opened, that one included */
+    /* uncommitted: what a crash would lose now, at most. */
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
     uint64_t
         waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */
+    uint64_t spared;         /* acknowledged by every cloud before they were stored: never written */
+    uint32_t lazy_window_ms; /* 0: not lazy */
 };
 void tg_store_stats(const struct tg_store *store, struct tg_store_stats *ret_stats);
 uint64_t tg_store_last_seq(const struct tg_store *store, uint32_t device);

@@ -11,8 +11,6 @@
 
 #define BATCH_ROWS     8192u /* in one transaction at most; a quarter of it when room is scarce */
 #define CRAMPED_ROWS   256u
-#define READ_CHUNK     512u
-#define READ_LOOKS     16384u /* rows looked at for one page */
 #define FULL_QUIET_MS  10000
 #define FULL_CARE_MS   5000
 #define STATS_EVERY_MS 100
@@ -21,7 +19,14 @@
 struct batch {
     struct tg_row *first;
     uint64_t count;
+    bool mark;           /* with what every device has left out */
+    uint64_t settled_id; /* then: up to here nothing is missing on disk */
 };
+
+static bool is_lazy(const struct tg_store_thread *t)
+{
+    return t->o.outbox.durability == TG_DURABILITY_LAZY;
+}
 
 /* --- news ------------------------------------------------------------------------------------------- */
 
@@ -45,27 +50,40 @@ static void tell_moves(struct tg_store_thread *t)
     for (uint32_t i = 0; i < t->cursor_count; i++) {
         struct tg_thread_cursor *c = &t->cursors[i];
         struct tg_outbox_cursor_state s;
-        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq <= c->told_seq ||
-            s.acked_seq <= c->seq)
+        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
+            continue;
+        bool moved = s.acked_seq > c->told_seq && s.acked_seq > c->seq;
+        bool gap = memcmp(&s.gap, &c->told_gap, sizeof s.gap) != 0 || s.tell_seq != c->told_tell;
+        if (!moved && !gap)
             continue;
         uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
-        c->told_seq = s.acked_seq;
-        t->moves[i] = (struct tg_thread_slot){
-            .seq = s.acked_seq, .id = s.acked_id, .holes = last_seq - s.acked_seq - s.pending, .set = true};
+        if (moved)
+            c->told_seq = s.acked_seq;
+        c->told_gap = s.gap;
+        c->told_tell = s.tell_seq;
+        t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
+                                              .id = s.acked_id,
+                                              .holes = last_seq - s.acked_seq - s.pending,
+                                              .gap = s.gap,
+                                              .tell_seq = s.tell_seq,
+                                              .moved = moved || (t->moves[i].set && t->moves[i].moved),
+                                              .back = t->moves[i].set && t->moves[i].back,
+                                              .set = true};
         t->news.moved = true;
     }
 }
 
-/* The lock is held. */
-static void publish_stats(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
 {
     uint64_t dropped = 0;
     t->news.outbox = *stats;
+    t->news.outbox.written_bytes += t->written_before;
     t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
     for (int i = 0; i < TG_DROP_REASONS; i++)
         dropped += stats->dropped[i];
-    if (dropped != t->dropped_seen) {
+    if (dropped != t->dropped_seen || tg_outbox_gap_serial(t->ob) != t->gap_seen) {
         t->dropped_seen = dropped;
+        t->gap_seen = tg_outbox_gap_serial(t->ob);
         tell_moves(t);
     }
 }
@@ -80,13 +98,13 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err)
     for (int i = 0; i < TG_DROP_REASONS; i++)
         t->dropped_seen += t->news.outbox.dropped[i];
     t->last_id = tg_outbox_last_id(t->ob);
-    t->news.committed_id = t->given_id = t->last_id;
+    t->news.committed_id = t->news.marked_id = t->given_id = t->last_id;
     t->opened_at_ms = tg_clock_mono_ms();
     t->timeline = *tg_outbox_timeline(t->ob);
     return tg_outbox_waiting(t->ob, &t->news.waiting_rows, err);
 }
 
-static void close_broken(struct tg_store_thread *t)
+void tg_store_thread_close_broken(struct tg_store_thread *t)
 {
     if (!t->ob)
         return;
@@ -97,6 +115,7 @@ static void close_broken(struct tg_store_thread *t)
     }
     if (tg_outbox_last_id(t->ob) > t->last_id)
         t->last_id = tg_outbox_last_id(t->ob);
+    t->written_before += tg_outbox_written_bytes(t->ob);
     tg_outbox_close(t->ob, false);
     t->ob = NULL;
 }
@@ -116,11 +135,21 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     char aside[256] = "";
     struct tg_error why = {0};
     int rc;
-    close_broken(t);
-    t->o.outbox.same_owner = true;
+    bool waiting = t->waiting, fresh = t->fresh;
+    tg_store_thread_close_broken(t);
+    t->o.outbox.same_owner = !waiting;
+    if (waiting)
+        tg_store_thread_stop_reading(t);
     if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, aside, &why)) < 0) {
+        if (waiting)
+            tg_store_thread_go_on_reading(t);
         if (err)
             *err = why;
+        return rc;
+    }
+    if (waiting && (rc = tg_store_thread_adopt(t, aside[0] != '\0' || fresh, err)) < 0) {
+        tg_outbox_close(t->ob, false);
+        t->ob = NULL;
         return rc;
     }
     /* A new one numbers far above what was ever given. It may also stem from an attempt that then failed. */
@@ -129,7 +158,10 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
         snprintf(t->aside, sizeof t->aside, "%.60s (%.200s)", aside[0] ? aside : TG_OUTBOX_FILE ".corrupt-…",
                  why.text);
     }
-    if ((rc = tg_store_thread_declare_all(t, err)) < 0) {
+    rc = tg_store_thread_declare_all(t, err);
+    if (rc == TG_OK && waiting)
+        rc = tg_store_thread_adopted(t, err);
+    if (rc < 0) {
         tg_outbox_close(t->ob, false);
         t->ob = NULL;
         return rc;
@@ -158,89 +190,150 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
 /* --- a transaction ---------------------------------------------------------------------------------------
  */
 
+/* `lazy`: an acknowledgement is worth a transaction when something that it covers is stored. */
+static bool waits_on_disk(const struct tg_store_thread *t, const struct tg_thread_cursor *c)
+{
+    struct tg_outbox_cursor_state s;
+    return !t->ob || c->number == UINT32_MAX || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 ||
+           s.pending > 0;
+}
+
 void tg_store_thread_take_acks(struct tg_store_thread *t)
 {
     for (uint32_t i = 0; i < t->ack_count; i++) {
         struct tg_thread_slot *slot = &t->acks[t->ack_queue[i]];
         struct tg_thread_cursor *c = &t->cursors[t->ack_queue[i]];
         slot->set = false;
+        if (slot->closed) {
+            c->declared = c->held = false;
+            if (t->ob && c->number != UINT32_MAX)
+                tg_outbox_undeclare(t->ob, c->number);
+        }
+        if (c->held)
+            continue;
         if (slot->seq > c->seq) {
             c->seq = slot->seq;
             c->id = slot->id;
         }
-        if (!c->todo && slot->seq > 0) {
+        tg_gap_unite(&c->lost, &slot->gap);
+        c->quarantined += slot->quarantined;
+        if (!c->todo && (tg_gap_is(&slot->gap) || (slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
-        }
-        if (slot->closed) {
-            c->declared = false;
-            if (t->ob)
-                tg_outbox_undeclare(t->ob, c->number);
         }
     }
     t->ack_count = 0;
 }
 
-/* Samples that were dropped from memory leave a gap, which is counted. */
-static int write_lost(struct tg_store_thread *t, struct tg_error *err)
+/* The row is a gap record: its cloud is being told. */
+static int write_tell(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
 {
-    int rc = TG_OK;
-    for (uint32_t i = 0; i < t->device_count && rc == TG_OK; i++) {
-        uint64_t seq;
-        pthread_mutex_lock(&t->lock);
-        seq = t->lost[i];
-        pthread_mutex_unlock(&t->lock);
-        if (seq > tg_outbox_last_seq(t->ob, t->devices[i].number))
-            rc = tg_outbox_reject(t->ob, t->devices[i].number, seq, TG_DROP_DISK_FULL, err);
-    }
-    return rc;
+    const struct tg_thread_cursor *c = &t->cursors[row->tells - 1];
+    struct tg_gap gap;
+    struct tg_bytes cloud;
+    if (c->number == UINT32_MAX || tg_gap_read(tg_bytes(row->body, row->body_len), &gap, &cloud) <= 0)
+        return TG_OK;
+    t->told_gaps = true;
+    return tg_outbox_tell(t->ob, c->number, row->seq, &gap, err);
+}
+
+/* Numbers below the row's that left memory go first. */
+static int write_row(struct tg_store_thread *t, const struct tg_row *row, struct tg_error *err)
+{
+    struct tg_thread_device *d = &t->devices[row->device];
+    struct tg_outbox_row r = {.id = row->id,
+                              .seq = row->seq,
+                              .device = d->number,
+                              .time_ms = row->time_ms,
+                              .body = tg_bytes(row->body, row->body_len)};
+    int rc;
+    tg_store_thread_in_round(t, d);
+    if (row->seq > d->now_seq + 1 && (rc = tg_store_thread_write_gone(t, row->device, row->seq, err)) < 0)
+        return rc;
+    if (row->seq <= d->now_seq) /* everybody has it */
+        return tg_outbox_settle(t->ob, row->id, err);
+    if ((rc = tg_outbox_append(t->ob, &r, err)) < 0)
+        return rc;
+    d->now_seq = row->seq;
+    return row->tells > 0 ? write_tell(t, row, err) : TG_OK;
 }
 
 static int write_rows(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     const struct tg_row *row = b->first;
-    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
-        if (row->id <= t->last_id)
-            continue; /* stored, as it turned out when the database was opened again */
-        struct tg_outbox_row r = {.id = row->id,
-                                  .seq = row->seq,
-                                  .device = t->devices[row->device].number,
-                                  .time_ms = row->time_ms,
-                                  .body = tg_bytes(row->body, row->body_len)};
-        int rc = tg_outbox_append(t->ob, &r, err);
-        if (rc < 0)
-            return rc;
+    int rc = TG_OK;
+    for (uint64_t i = 0; i < b->count && rc == TG_OK; i++, row = i < b->count ? row->next : NULL) {
+        if (row->id > t->last_id) /* else it is stored, as it turned out when the database was opened again */
+            rc = write_row(t, row, err);
     }
-    return TG_OK;
+    return rc;
 }
 
+/* `lazy`: all of them, as far as something is stored for them: nobody else remembers acknowledgements that came while
+ * their rows were on the way to the disk. */
 static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
 {
-    for (uint32_t i = 0; i < t->todo_count; i++) {
-        const struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
-        int rc = c->number == UINT32_MAX ? TG_OK : tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
-        if (rc < 0)
-            return rc;
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
+    int rc = TG_OK;
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        if (c->number != UINT32_MAX && c->seq > 0)
+            rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
     }
-    return TG_OK;
+    return rc;
+}
+
+/* What will not arrive, once the cursors have passed it: `lazy` may have to wait for that. */
+static int write_losses(struct tg_store_thread *t, struct tg_error *err)
+{
+    uint32_t count = is_lazy(t) ? t->cursor_count : t->todo_count;
+    int rc = TG_OK;
+    for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
+        struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
+        if (c->number == UINT32_MAX || !tg_gap_is(&c->lost) ||
+            (c->quarantined > 0 && tg_outbox_acked_now(t->ob, c->number) < c->lost.last_seq && is_lazy(t)))
+            continue;
+        rc = tg_outbox_lose(t->ob, c->number, &c->lost, c->quarantined, err);
+        c->lose_round = t->round;
+    }
+    return rc;
+}
+
+/* Everything that the transaction is to have; cursors first, so that a number which everybody acknowledged is seen to be so. */
+static int write_parts(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
+{
+    int rc = write_cursors(t, err);
+    if (rc == TG_OK && b->count > 0 && (rc = write_rows(t, b, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK && b->mark && (rc = tg_store_thread_write_all_gone(t, err)) == TG_OK)
+        rc = write_cursors(t, err);
+    if (rc == TG_OK)
+        rc = write_losses(t, err);
+    if (rc == TG_OK && b->mark)
+        rc = tg_outbox_settle(t->ob, b->settled_id, err);
+    return rc;
 }
 
 static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     int rc;
-    bool lost;
-    pthread_mutex_lock(&t->lock);
-    lost = t->any_lost;
-    pthread_mutex_unlock(&t->lock);
-    if ((lost && (rc = write_lost(t, err)) < 0) || (rc = write_rows(t, b, err)) < 0 ||
-        (rc = write_cursors(t, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
+    t->round++;
+    if ((rc = write_parts(t, b, err)) < 0 || (rc = tg_outbox_commit(t->ob, err)) < 0) {
         tg_outbox_rollback(t->ob);
         return rc;
+    }
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[i];
+        if (c->lose_round != t->round)
+            continue;
+        c->lost = (struct tg_gap){0};
+        c->quarantined = 0;
     }
     for (uint32_t i = 0; i < t->todo_count; i++)
         t->cursors[t->todo[i]].todo = false;
     t->todo_count = 0;
-    t->last_id = tg_outbox_last_id(t->ob);
+    if (tg_outbox_last_id(t->ob) > t->last_id)
+        t->last_id = tg_outbox_last_id(t->ob);
     return TG_OK;
 }
 
@@ -253,13 +346,17 @@ static size_t size_of(const struct batch *b)
     return bytes;
 }
 
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err)
+{
+    struct batch none = {0};
+    return t->todo_count > 0 ? write_all(t, &none, err) : TG_OK;
+}
+
 /* Nothing can be stored: at least what was acknowledged, which may make room. */
 static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
 {
-    struct batch none = {NULL, 0};
     struct tg_error ignored = {0};
-    if (t->todo_count > 0)
-        (void)write_all(t, &none, &ignored);
+    (void)!tg_store_thread_write_acks(t, &ignored);
     return err->code;
 }
 
@@ -288,7 +385,7 @@ static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_ro
         }
         if (rc == TG_ENOSPACE || rc == TG_EBUSY)
             return write_acks_only(t, err);
-        close_broken(t);
+        tg_store_thread_close_broken(t);
         if (reopened)
             return rc;
     }
@@ -332,7 +429,7 @@ static void say_trouble(struct tg_store_thread *t, enum tg_store_state state, co
            (long long)(wait / 1000), (long long)(wait % 1000 / 100));
 }
 
-static void failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now)
+void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now)
 {
     enum tg_store_state state = rc == TG_ENOSPACE && t->ob ? TG_STORE_FULL : TG_STORE_DEGRADED;
     int64_t wait;
@@ -343,11 +440,25 @@ static void failed(struct tg_store_thread *t, int rc, const struct tg_error *err
     t->retry_at_ms = now + wait;
     t->failed_stopping = t->stopping;
     t->full_until_ms = now + FULL_QUIET_MS;
-    t->news.readable = t->ob != NULL;
-    if (t->news.state == state && t->news.from_memory)
+    t->news.readable = t->ob || t->reader;
+    if (t->news.state == state && t->news.from_memory && rc != TG_ESTATE)
         return;
+    if (rc == TG_ESTATE && t->said == rc)
+        return;
+    t->said = rc;
     t->news.from_memory = true;
     say_trouble(t, state, err, wait);
+}
+
+void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err)
+{
+    struct tg_error told = {0};
+    (void)tg_error_set(&told, rc, "%.300s; %s", err->text,
+                       t->reader ? "what is stored in it is read and delivered"
+                                 : "what is stored in it waits until it can be read");
+    t->opened_at_ms = tg_clock_mono_ms();
+    tg_store_thread_mark_beyond(t, true);
+    tg_store_thread_failed(t, rc, &told, t->opened_at_ms);
 }
 
 /* Waiting rows that are stored are the loop's again. The lock is held. */
@@ -371,120 +482,72 @@ void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
     t->beyond = beyond;
 }
 
+/* What is gone is written with the rows: at once in a store that is not lazy, where it happens in trouble only. */
+static void take_gone(struct tg_store_thread *t, struct batch *b, int64_t now)
+{
+    if (t->trouble)
+        t->any_gone = t->mark_now = true; /* numbers may have run ahead without bound meanwhile */
+    b->mark = t->any_gone && (!is_lazy(t) || t->mark_now || t->stopping || now >= t->mark_at_ms);
+    b->settled_id = t->settled_id;
+    if (!b->mark)
+        return;
+    t->any_gone = t->mark_now = false;
+    t->mark_at_ms = INT64_MAX;
+}
+
+/* The lock is held. */
+static void gone_written(struct tg_store_thread *t, const struct batch *b, int rc)
+{
+    if (!b->mark)
+        return;
+    if (rc != TG_OK) {
+        t->any_gone = t->mark_now = true;
+        return;
+    }
+    if (t->last_id > t->news.marked_id)
+        t->news.marked_id = t->last_id;
+}
+
 void tg_store_thread_commit(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
-    struct batch b = {t->first, t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
+    struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
     bool made_room = false, counted = false, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
+    t->told_gaps = false;
     tg_store_thread_take_acks(t);
+    take_gone(t, &b, tg_clock_mono_ms());
+    if (is_lazy(t) && t->ob && !t->trouble && b.count == 0 && !b.mark && t->todo_count == 0) {
+        t->in_transaction = false; /* nothing that is stored has changed */
+        return;
+    }
     pthread_mutex_unlock(&t->lock);
     int rc = attempt(t, &b, &made_room, &err);
     us = tg_clock_mono_us() - start_us;
     now = tg_clock_mono_ms();
     if (rc != TG_OK)
         tg_store_thread_mark_beyond(t, true);
-    if (t->ob && (all || now >= t->stats_at_ms))
+    /* That a gap record is stored must be known with it, or it would be written again. */
+    if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
+    gone_written(t, &b, rc);
     if (rc == TG_OK) {
+        tg_store_thread_forget_gone(t);
         t->news.commits++;
         t->news.last_commit_us = us;
         if (us > t->news.worst_commit_us)
             t->news.worst_commit_us = us;
-        t->any_lost = false;
         succeeded(t, made_room, now);
     } else {
-        failed(t, rc, &err, now);
+        tg_store_thread_failed(t, rc, &err, now);
     }
     if (counted)
-        publish_stats(t, &stats);
-    tg_store_thread_tell(t);
-}
-
-/* --- pages ------------------------------------------------------------------------------------------------
- */
-
-struct reading {
-    struct tg_store_thread *t;
-    const struct tg_scan *scan;
-    uint32_t rows, looks;
-    uint64_t last_id; /* looked at */
-    bool full;
-};
-
-static void read_row(void *user, const struct tg_outbox_row *row)
-{
-    static const uint8_t zero[8];
-    struct reading *r = user;
-    struct tg_store_thread *t = r->t;
-    struct tg_page_row head = {row->id, row->seq, row->time_ms, 0, (uint32_t)row->body.len};
-    const struct tg_thread_index *x = &t->device_of_number;
-    if (r->full)
-        return;
-    r->looks++;
-    head.device = row->device < x->cap ? x->at[row->device] : UINT32_MAX;
-    if (head.device < r->scan->devices && row->id >= r->scan->want[head.device]) {
-        size_t pad = (8 - row->body.len % 8) % 8;
-        if (r->rows >= r->scan->max_rows || (r->rows > 0 && t->page.len >= r->scan->max_bytes) ||
-            tg_buffer_reserve(&t->page, sizeof head + row->body.len + pad) < 0) {
-            r->full = true;
-            return;
-        }
-        (void)!tg_buffer_append(&t->page, tg_bytes(&head, sizeof head)); /* reserved: cannot fail */
-        (void)!tg_buffer_append(&t->page, row->body);
-        (void)!tg_buffer_append(&t->page, tg_bytes(zero, pad));
-        r->rows++;
-    }
-    r->last_id = row->id;
-}
-
-/* Fills the page. *ret_through: up to where it is complete, 0 = nothing could be read. */
-static int read_page(struct tg_store_thread *t, const struct tg_scan *scan, uint64_t *ret_through,
-                     struct tg_error *err)
-{
-    struct reading r = {.t = t, .scan = scan, .last_id = scan->from_id - 1};
-    uint64_t from = scan->from_id;
-    while (!r.full && r.looks < READ_LOOKS) {
-        uint32_t rows = scan->max_rows - r.rows + 1 < READ_CHUNK ? READ_CHUNK / 4 : READ_CHUNK;
-        size_t room = t->page.len < scan->max_bytes ? scan->max_bytes - t->page.len : 1;
-        int rc = tg_outbox_read(t->ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
-        if (rc < 0)
-            return rc;
-        if (rc == 0 && !r.full)
-            r.last_id = tg_outbox_last_id(t->ob);
-        if (rc == 0)
-            break;
-    }
-    *ret_through = r.full && r.rows == 0 ? 0 : r.last_id; /* not even memory for one row: as if unreadable */
-    return TG_OK;
-}
-
-void tg_store_thread_read(struct tg_store_thread *t)
-{
-    const struct tg_scan *scan = t->scan;
-    struct tg_error err = {0};
-    uint64_t through = 0;
-    int rc = TG_OK;
-    t->page_state = TG_PAGE_READING;
-    pthread_mutex_unlock(&t->lock);
-    t->page.len = 0;
-    if (t->ob && (rc = read_page(t, scan, &through, &err)) < 0) {
-        t->page.len = 0;
-        close_broken(t);
-        tg_store_thread_mark_beyond(t, true);
-    }
-    pthread_mutex_lock(&t->lock);
-    if (rc < 0)
-        failed(t, rc, &err, tg_clock_mono_ms());
-    t->page_state = TG_PAGE_READY;
-    t->news.pages_read++;
-    t->news.page_ready = true;
-    t->news.page_through = through;
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }
 
@@ -496,13 +559,18 @@ void tg_store_thread_care(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     bool counted = false;
-    int64_t now;
+    int64_t now, left_at = INT64_MAX;
+    tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
     if (t->ob) {
-        int rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        int rc = tg_store_thread_write_acks(t, &err); /* what is delivered is not dropped */
+        if (rc == TG_OK)
+            rc = tg_outbox_enforce(t->ob, tg_outbox_wall_ms(t->ob), &err);
+        if (rc == TG_OK)
+            rc = tg_store_thread_retire_left(t, tg_clock_mono_ms(), &left_at, &err);
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
-            close_broken(t); /* the next transaction opens it again and says what is wrong */
+            tg_store_thread_close_broken(t); /* the next transaction opens it again and says what is wrong */
     }
     pthread_mutex_lock(&t->lock);
     now = tg_clock_mono_ms();
@@ -511,7 +579,8 @@ void tg_store_thread_care(struct tg_store_thread *t)
         if (!t->trouble && now >= t->full_until_ms)
             succeeded(t, false, now);
     }
+    t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)
-        publish_stats(t, &stats);
+        tg_store_thread_publish(t, &stats);
     tg_store_thread_tell(t);
 }

@@ -55,17 +55,18 @@ static int out_of_reach(const struct tg_store_thread *t, const char *what, const
 
 /* --- devices ---------------------------------------------------------------------------------------- */
 
-static int add_device(struct tg_store_thread *t, const char *name, uint32_t number, struct tg_error *err)
+int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
+                               uint64_t last_seq, struct tg_error *err)
 {
     uint32_t slot = t->device_count;
-    uint64_t *lost;
+    struct tg_gone *gone;
     if (grow(&t->devices, &t->device_cap, slot, sizeof *t->devices, false) < 0)
         return no_memory(err);
-    if (slot >= t->lost_cap) {
+    if (slot >= t->gone_cap) {
         pthread_mutex_lock(&t->lock);
-        lost = t->lost;
-        int rc = grow(&lost, &t->lost_cap, slot, sizeof *lost, false);
-        t->lost = lost;
+        gone = t->gone;
+        int rc = grow(&gone, &t->gone_cap, slot, sizeof *gone, false);
+        t->gone = gone;
         pthread_mutex_unlock(&t->lock);
         if (rc < 0)
             return no_memory(err);
@@ -73,12 +74,11 @@ static int add_device(struct tg_store_thread *t, const char *name, uint32_t numb
     char *copy = tg_strdup(name);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->device_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->device_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
-    t->devices[slot] = (struct tg_thread_device){
-        .name = copy, .number = number, .last_seq = tg_outbox_last_seq(t->ob, number)};
+    t->devices[slot] = (struct tg_thread_device){.name = copy, .number = number, .last_seq = last_seq};
     t->device_count++;
     return TG_OK;
 }
@@ -94,7 +94,8 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
                 slot = i;
         }
         if (slot == UINT32_MAX)
-            return out_of_reach(t, "device", name, err);
+            return t->waiting ? tg_store_thread_wait_device(t, name, ret_slot, err)
+                              : out_of_reach(t, "device", name, err);
         *ret_slot = slot;
         return TG_OK;
     }
@@ -103,7 +104,7 @@ int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, 
     slot = get_index(&t->device_of_number, number);
     if (slot == UINT32_MAX) {
         slot = t->device_count;
-        if ((rc = add_device(t, name, number, err)) < 0)
+        if ((rc = tg_store_thread_add_device(t, name, number, tg_outbox_last_seq(t->ob, number), err)) < 0)
             return rc;
     }
     t->devices[slot].last_seq = tg_outbox_last_seq(t->ob, number);
@@ -141,6 +142,11 @@ static uint32_t find_cursor(const struct tg_store_thread *t, uint32_t device, co
     return UINT32_MAX;
 }
 
+bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud)
+{
+    return find_cursor(t, device, cloud) != UINT32_MAX;
+}
+
 static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud, uint32_t number,
                       struct tg_error *err)
 {
@@ -151,13 +157,27 @@ static int add_cursor(struct tg_store_thread *t, uint32_t device, const char *cl
     char *copy = tg_strdup(cloud);
     if (!copy)
         return no_memory(err);
-    if (set_index(&t->cursor_of_number, number, slot) < 0) {
+    if (number != UINT32_MAX && set_index(&t->cursor_of_number, number, slot) < 0) {
         tg_free(copy);
         return no_memory(err);
     }
     t->cursors[slot] = (struct tg_thread_cursor){.device = device, .cloud = copy, .number = number};
     t->cursor_count++;
     return TG_OK;
+}
+
+int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
+                               uint32_t *ret_slot, struct tg_error *err)
+{
+    uint32_t slot = find_cursor(t, device, cloud);
+    int rc = TG_OK;
+    if (slot == UINT32_MAX) {
+        slot = t->cursor_count;
+        rc = add_cursor(t, device, cloud, UINT32_MAX, err);
+    }
+    if (rc == TG_OK)
+        *ret_slot = slot;
+    return rc;
 }
 
 static void note_time(void *user, const struct tg_outbox_row *row)
@@ -181,11 +201,17 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
                                         .cursor = slot,
                                         .acked_seq = state.acked_seq,
                                         .acked_id = state.acked_id,
-                                        .holes = last_seq - state.acked_seq - state.pending};
+                                        .holes = last_seq - state.acked_seq - state.pending,
+                                        .gap = state.gap,
+                                        .tell_seq = state.tell_seq};
     c->told_seq = state.acked_seq;
-    if (c->todo && c->seq > state.acked_seq) {
+    c->told_gap = state.gap;
+    c->told_tell = state.tell_seq;
+    if ((c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && c->seq > state.acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
+        if (c->seq >= last_seq)
+            ret_start->holes = 0;
     }
     if (state.pending == 0)
         return TG_OK;
@@ -201,7 +227,8 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     uint32_t number = 0, slot;
     int rc;
     if (!t->ob)
-        return out_of_reach(t, "cloud", cloud, err);
+        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, err)
+                          : out_of_reach(t, "cloud", cloud, err);
     if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
         return rc;
     slot = get_index(&t->cursor_of_number, number);
@@ -217,7 +244,23 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
         return rc;
     t->cursors[slot].number = number;
     t->cursors[slot].declared = true;
+    t->cursors[slot].left_at_ms = 0;
+    t->cursors[slot].retired = false;
+    t->cursors[slot].quota = (struct tg_outbox_quota){0}; /* of the feed that was open before */
+    if ((rc = tg_outbox_set_quota(t->ob, number, &t->cursors[slot].quota, err)) < 0)
+        return rc;
     return describe(t, slot, ret_start, err);
+}
+
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
+                          struct tg_error *err)
+{
+    int rc;
+    if (!t->ob || t->cursors[slot].number == UINT32_MAX)
+        return out_of_reach(t, "cloud", t->cursors[slot].cloud, err);
+    if ((rc = describe(t, slot, ret_start, err)) == TG_OK)
+        t->cursors[slot].held = false;
+    return rc;
 }
 
 /* --- again, after the database was opened again -----------------------------------------------------------
@@ -237,8 +280,36 @@ static int continue_numbers(struct tg_store_thread *t, struct tg_error *err)
     return rc;
 }
 
+/* What the cursor's cloud had not acknowledged is gone with the database that was set aside. */
+static void lose_all(struct tg_store_thread *t, uint32_t slot)
+{
+    struct tg_thread_cursor *c = &t->cursors[slot];
+    uint64_t acked = c->seq > c->told_seq ? c->seq : c->told_seq, last = t->devices[c->device].last_seq;
+    struct tg_gap lost = {acked + 1, last, last - acked, TG_GAP_CORRUPT};
+    tg_gap_unite(&c->lost, &c->told_gap); /* what it had not been told before either */
+    if (last > acked)
+        tg_gap_unite(&c->lost, &lost);
+    c->quarantined = 0;
+    if (!c->todo) {
+        c->todo = true;
+        t->todo[t->todo_count++] = slot;
+    }
+}
+
+/* The transaction that was to store it may have been stored. */
+static void see_what_is_stored(struct tg_store_thread *t, struct tg_thread_cursor *c)
+{
+    struct tg_outbox_cursor_state s;
+    if (c->quarantined == 0 || tg_outbox_cursor_state(t->ob, c->number, &s) < 0 || s.acked_seq < c->seq)
+        return;
+    if (c->lost.reasons == TG_GAP_QUARANTINE)
+        c->lost = (struct tg_gap){0};
+    c->quarantined = 0;
+}
+
 int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 {
+    bool fresh = t->fresh;
     int rc;
     if (t->device_of_number.cap)
         memset(t->device_of_number.at, 0xff, t->device_of_number.cap * sizeof *t->device_of_number.at);
@@ -266,6 +337,12 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
             return rc;
         if (set_index(&t->cursor_of_number, c->number, i) < 0)
             return no_memory(err);
+        if ((rc = tg_outbox_set_quota(t->ob, c->number, &c->quota, err)) < 0)
+            return rc;
+        if (fresh)
+            lose_all(t, i);
+        else
+            see_what_is_stored(t, c);
     }
     return TG_OK;
 }

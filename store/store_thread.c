@@ -6,6 +6,7 @@
 #include "store/store_thread.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "core/base/allocator.h"
@@ -16,7 +17,7 @@
 #define CARE_MS     60000 /* limits and age; a short max_age is looked after more often */
 #define STACK_BYTES (256 * 1024)
 
-enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_END };
+enum job { JOB_WAIT, JOB_CALL, JOB_CLOCK, JOB_COMMIT, JOB_READ, JOB_CARE, JOB_DROP, JOB_END };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -37,7 +38,9 @@ static int64_t commit_at(const struct tg_store_thread *t, int64_t now)
     bool acks = t->ack_count > 0 || t->todo_count > 0;
     if (!t->ob && !t->trouble)
         return now;
-    if (t->count == 0 && !acks && t->ob)
+    if (t->any_gone)
+        at = t->mark_now ? now : t->mark_at_ms;
+    if (t->count == 0 && !acks && !t->any_gone && t->ob)
         return INT64_MAX;
     if (t->stopping)
         return now;
@@ -46,7 +49,9 @@ static int64_t commit_at(const struct tg_store_thread *t, int64_t now)
         return t->ob && t->ack_count > 0 ? least(t->retry_at_ms, t->ack_at_ms + ack_wait) : t->retry_at_ms;
     }
     if (t->count > 0)
-        at = t->flush || t->count >= t->o.commit_max_rows ? now : t->first_at_ms + t->o.commit_interval_ms;
+        at = least(at, t->flush || t->count >= t->o.commit_max_rows
+                           ? now
+                           : t->first_at_ms + t->o.commit_interval_ms);
     if (acks)
         at = least(at, t->flush ? now : t->ack_at_ms + ack_wait);
     return at;
@@ -61,6 +66,8 @@ static enum job next_job(struct tg_store_thread *t, int64_t now, int64_t *ret_un
         return JOB_END;
     if (t->clock.todo && t->clock.at_ms <= now)
         return JOB_CLOCK; /* before the rows that came after it */
+    if (t->drop.asked)
+        return JOB_DROP;
     if (t->page_state == TG_PAGE_ASKED && (t->page_turn || at > now))
         return JOB_READ;
     if (at <= now)
@@ -91,6 +98,25 @@ static void wait_until(struct tg_store_thread *t, int64_t now, int64_t until)
     (void)pthread_cond_timedwait(&t->work, &t->lock, &ts);
 }
 
+/* A cursor that is new begins behind the newest row: all that was given has to be in the outbox by then. */
+static int store_before(struct tg_store_thread *t, const struct tg_thread_call *c)
+{
+    int rc = TG_OK;
+    if (t->o.outbox.durability != TG_DURABILITY_LAZY || !t->ob ||
+        tg_store_thread_knows_cursor(t, c->device, c->name))
+        return TG_OK;
+    pthread_mutex_lock(&t->lock);
+    while ((t->count > 0 || t->any_gone) && !t->trouble) {
+        t->mark_now = true;
+        tg_store_thread_commit(t);
+    }
+    if (t->trouble)
+        rc = tg_error_set(c->err, TG_EBUSY, "cloud %s is new and the outbox in %s cannot be written now",
+                          c->name, t->dir);
+    pthread_mutex_unlock(&t->lock);
+    return rc;
+}
+
 static void answer(struct tg_store_thread *t)
 {
     struct tg_thread_call *c = t->call;
@@ -100,7 +126,9 @@ static void answer(struct tg_store_thread *t)
     switch (c->kind) {
     case TG_CALL_DECLARE:
         c->rc = t->ob ? tg_outbox_declare(t->ob, c->list, c->count, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_DEVICE:
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
@@ -108,11 +136,26 @@ static void answer(struct tg_store_thread *t)
             c->last_seq = t->devices[c->slot].last_seq;
         break;
     case TG_CALL_CURSOR:
-        c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
+        c->rc = store_before(t, c);
+        if (c->rc == TG_OK)
+            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
         break;
     case TG_CALL_RETIRE:
-        c->rc = t->ob ? tg_outbox_retire_undeclared(t->ob, c->err)
-                      : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        t->retire_later = t->waiting;
+        c->rc = t->ob ? tg_store_thread_retire_undeclared(t, &c->rows, c->err)
+                : t->waiting
+                    ? TG_OK
+                    : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
+        break;
+    case TG_CALL_BACK:
+        c->rc = tg_store_thread_where(t, c->cursor, &c->start, c->err);
+        break;
+    case TG_CALL_LEFT:
+        c->rc = tg_store_thread_left(t, c->list, c->count, c->err);
+        break;
+    case TG_CALL_QUOTA:
+        t->cursors[c->slot].quota = c->quota;
+        c->rc = t->ob ? tg_outbox_set_quota(t->ob, t->cursors[c->slot].number, &c->quota, c->err) : TG_OK;
         break;
     }
     pthread_mutex_lock(&t->lock);
@@ -122,13 +165,15 @@ static void answer(struct tg_store_thread *t)
 
 static void finish(struct tg_store_thread *t)
 {
-    bool stored = t->count == 0 && !t->trouble;
+    bool stored = t->count == 0 && !t->any_gone && !t->trouble;
     pthread_mutex_unlock(&t->lock);
     if (stored)
         tg_store_thread_mark_beyond(t, false);
+    /* `lazy`: numbers that the disk does not know were given; the next start must leap over them. */
     if (t->ob)
-        tg_outbox_close(t->ob, true);
-    t->ob = NULL;
+        tg_outbox_close(t->ob, stored || t->o.outbox.durability != TG_DURABILITY_LAZY);
+    tg_outbox_close(t->reader, false);
+    t->ob = t->reader = NULL;
     pthread_mutex_lock(&t->lock);
     t->news.stopped = true;
     tg_store_thread_tell(t);
@@ -157,6 +202,9 @@ static void *thread_main(void *arg)
         case JOB_COMMIT:
             t->page_turn = true; /* pages and transactions take turns */
             tg_store_thread_commit(t);
+            break;
+        case JOB_DROP:
+            tg_store_thread_run_drop(t);
             break;
         case JOB_CARE:
             t->care_at_ms = now + care_ms(t);
@@ -187,7 +235,7 @@ static void free_tables(struct tg_store_thread *t)
     tg_free(t->acks);
     tg_free(t->moves);
     tg_free(t->ack_queue);
-    tg_free(t->lost);
+    tg_free(t->gone);
     tg_buffer_fini(&t->page);
     tg_free(t->dir);
 }
@@ -238,26 +286,35 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
         .floor_ms = o->retry_ms / 5, .base_ms = o->retry_ms, .cap_ms = 15000, .stable_ms = 10000};
     t->page = tg_buffer_init(TG_PAGE_LIMIT_BYTES);
     t->care_at_ms = tg_clock_mono_ms() + care_ms(t);
+    t->mark_at_ms = INT64_MAX;
     t->dir = tg_strdup(o->outbox.dir);
     if (!t->dir)
         return tg_error_set(err, TG_ENOMEM, "out of memory while opening the outbox in %s", o->outbox.dir);
     t->o.outbox.dir = t->dir;
-    if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err)) < 0)
-        goto no_outbox;
-    if ((rc = tg_store_thread_opened(t, err)) < 0)
-        goto no_thread;
-    t->news.readable = true;
     init_lock(t);
+    rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err);
+    if (rc < 0 && !tg_store_thread_may_wait(rc))
+        goto no_outbox;
+    if (rc < 0) {
+        tg_store_thread_start_waiting(t);
+        tg_store_thread_say_waiting(t, rc, err);
+        *err = (struct tg_error){0};
+    } else if ((rc = tg_store_thread_opened(t, err)) < 0) {
+        goto no_thread;
+    }
+    if (t->ob)
+        t->news.readable = true;
     if ((rc = create_thread(t)) != 0) {
         rc = tg_error_set(err, tg_code_from_errno(rc), "the store's thread cannot be started: %s",
                           strerror(rc));
-        fini_lock(t);
         goto no_thread;
     }
     return TG_OK;
 no_thread:
     tg_outbox_close(t->ob, false);
+    tg_outbox_close(t->reader, false);
 no_outbox:
+    fini_lock(t);
     free_tables(t);
     return rc;
 }
@@ -337,6 +394,24 @@ void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t se
     slot->id = id;
 }
 
+void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,
+                          uint64_t quarantined)
+{
+    struct tg_thread_slot *slot = ack_slot(t, cursor);
+    tg_gap_unite(&slot->gap, gap);
+    slot->quarantined += quarantined;
+}
+
+void tg_store_thread_drop(struct tg_store_thread *t, const char *device, const char *cloud, int64_t before_ms)
+{
+    pthread_mutex_lock(&t->lock);
+    t->drop = (struct tg_thread_drop){.asked = true, .before_ms = before_ms};
+    snprintf(t->drop.device, sizeof t->drop.device, "%s", device ? device : "");
+    snprintf(t->drop.cloud, sizeof t->drop.cloud, "%s", cloud ? cloud : "");
+    pthread_cond_signal(&t->work);
+    pthread_mutex_unlock(&t->lock);
+}
+
 void tg_store_thread_closed(struct tg_store_thread *t, uint32_t cursor)
 {
     ack_slot(t, cursor)->closed = true;
@@ -392,12 +467,6 @@ void tg_store_thread_return(struct tg_store_thread *t, struct tg_row *first, uin
     pthread_mutex_unlock(&t->lock);
 }
 
-void tg_store_thread_lost(struct tg_store_thread *t, const struct tg_row *row)
-{
-    t->lost[row->device] = row->seq;
-    t->any_lost = true;
-}
-
 void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *ret_news,
                              void (*move)(void *user, uint32_t cursor, const struct tg_thread_slot *to),
                              void *user)
@@ -407,6 +476,8 @@ void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *r
     t->told = false;
     t->news.lost_id = 0;
     t->news.page_ready = false;
+    t->news.drop_done = false;
+    t->news.note[0] = '\0';
     if (t->news.moved) {
         t->news.moved = false;
         for (uint32_t i = 0; i < t->slot_cap; i++) {

@@ -6,7 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
-#include "core/gateway/command.h"
+#include "core/gateway/cmd_outbox.h"
 #include "northbound/format_json.h"
 #include "store/outbox.h"
 #include "store/timeline.h"
@@ -15,19 +15,19 @@
 #define PAGE_BYTES   (256 * 1024)
 #define ROW_JSON_MAX (512 * 1024)
 
-static const char *const more[] = {"--dir", "--device", NULL};
+static const char *const more[] = {"--dir", "--device", "--cloud", "--before", NULL};
 
 /* --- stats --------------------------------------------------------------------------------------------- */
 
 static void device_json(void *user, const struct tg_outbox_device_stats *d)
 {
-    json_array_append_new(
-        user, json_pack("{s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:I,s:I}", "id", d->name, "last_seq",
-                        (json_int_t)d->last_seq, "pending", (json_int_t)d->pending, "dropped", "limit",
-                        (json_int_t)d->dropped[TG_DROP_LIMIT], "age", (json_int_t)d->dropped[TG_DROP_AGE],
-                        "disk_full", (json_int_t)d->dropped[TG_DROP_DISK_FULL], "quarantine",
-                        (json_int_t)d->dropped[TG_DROP_QUARANTINE], "gap_first_seq",
-                        (json_int_t)d->gap_first_seq, "gap_last_seq", (json_int_t)d->gap_last_seq));
+    json_t *dropped = json_object();
+    for (int i = 0; i < TG_DROP_REASONS; i++)
+        json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)d->dropped[i]));
+    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:o,s:I,s:I}", "id", d->name, "last_seq",
+                                          (json_int_t)d->last_seq, "pending", (json_int_t)d->pending,
+                                          "dropped", dropped, "gap_first_seq", (json_int_t)d->gap_first_seq,
+                                          "gap_last_seq", (json_int_t)d->gap_last_seq));
 }
 
 static void device_text(void *user, const struct tg_outbox_device_stats *d)
@@ -160,6 +160,17 @@ static int verify(struct tg_outbox *ob, struct tg_error *err)
     return rc;
 }
 
+/* Takes a flag out of argv. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    int n = 0, before = *argc;
+    for (int i = 0; i < before; i++)
+        if (strcmp(argv[i], flag) != 0)
+            argv[n++] = argv[i];
+    *argc = n;
+    return n < before;
+}
+
 int tg_cmd_outbox(int argc, char **argv)
 {
     struct tg_outbox_options o = {.read_only = true};
@@ -168,6 +179,8 @@ int tg_cmd_outbox(int argc, char **argv)
     struct tg_outbox *ob;
     struct tg_args a;
     const char *verb = NULL, *device = NULL;
+    bool dropping = argc > 1 && strcmp(argv[1], "drop") == 0;
+    bool all = dropping && take_flag(&argc, argv, "--all"), yes = dropping && take_flag(&argc, argv, "--yes");
     int rc = tg_args_parse(argc, argv, more, &a);
     if (rc)
         return rc;
@@ -176,18 +189,27 @@ int tg_cmd_outbox(int argc, char **argv)
             o.dir = a.args[++i];
         else if (strcmp(a.args[i], "--device") == 0)
             device = a.args[++i];
-        else
+        else if (!verb || !dropping)
             verb = a.args[i];
     }
     if (a.help || !verb ||
-        (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0)) {
+        (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0 &&
+         !dropping)) {
         fprintf(
             a.help ? stdout : stderr,
             "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
             "       tidegate outbox verify [-c FILE | --dir DIR]\n"
-            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n\n"
+            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n"
+            "       tidegate outbox drop DEVICE|--all [--cloud NAME] [--before TIME] --yes [--json]\n"
+            "                            [-c FILE | --dir DIR] [--socket PATH]\n\n"
             "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
-            "when it finds something.\n");
+            "when it finds something.\n"
+            "drop gives up what waits: of a device or all of them, for one cloud or all, all of it or what "
+            "is "
+            "older than TIME\n"
+            "(2026-11-20T13:00:00Z, or an age such as 2h). It is counted as removed, and the clouds are told "
+            "by a gap record.\n"
+            "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (!o.dir) {
@@ -196,6 +218,13 @@ int tg_cmd_outbox(int argc, char **argv)
             return TG_EXIT_USAGE;
         }
         o.dir = tg_settings_text(gateway, "state_dir");
+    }
+    if (dropping) {
+        rc = tg_cmd_outbox_drop(&a, all, yes, o.dir, &err);
+        if (rc != TG_EXIT_OK)
+            fprintf(stderr, "tidegate outbox drop: %s\n", err.text);
+        tg_settings_free(gateway);
+        return rc;
     }
     rc = tg_outbox_open(&o, &ob, NULL, &err);
     if (rc == TG_OK) {

@@ -189,11 +189,51 @@ static void print_process(const json_t *p)
                text(p, "last_end"));
 }
 
+/* What a cloud costs: nothing before it has carried something. */
+static void print_wire(const json_t *c)
+{
+    const json_t *w = json_object_get(c, "wire"), *hour = json_object_get(w, "last_hour"),
+                 *budget = json_object_get(w, "budget");
+    if (number(w, "ip_bytes") == 0)
+        return;
+    printf("cloud %s %.2f MB on the wire, %.0f B a sample, %.1f samples a message, %lld + %lld handshakes "
+           "(full + resumed); "
+           "%.1f MB a month at the last hour's rate, this month %.1f MB so far\n",
+           text(c, "name"), (double)number(w, "ip_bytes") / 1e6,
+           json_number_value(json_object_get(w, "ip_bytes_per_sample")),
+           json_number_value(json_object_get(w, "samples_per_message")),
+           number(json_object_get(w, "handshakes"), "full"),
+           number(json_object_get(w, "handshakes"), "resumed"),
+           (double)number(hour, "projected_month_bytes") / 1e6, (double)number(w, "month_bytes") / 1e6);
+    if (text(budget, "text")[0])
+        printf("      %s\n", text(budget, "text"));
+}
+
+static void print_outbox(const json_t *o, bool colours)
+{
+    const json_t *dropped = json_object_get(o, "dropped");
+    const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
+    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
+           "disk full, %lld quota, %lld removed\n",
+           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
+           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
+           number(dropped, "disk_full"), number(dropped, "quota"), number(dropped, "removed"));
+    printf("       %.1f MB written since the start, %.0f B a sample",
+           (double)number(o, "written_bytes") / 1e6,
+           json_number_value(json_object_get(o, "written_bytes_per_sample")));
+    if (number(o, "lazy_window_ms"))
+        printf("; lazy, %.1f s in memory: %lld samples never written, %lld that a crash would lose now",
+               (double)number(o, "lazy_window_ms") / 1e3, number(o, "spared"), number(o, "at_risk"));
+    printf("\n");
+    if (text(o, "text")[0])
+        printf("       %s\n", text(o, "text"));
+}
+
 static void print_status(const json_t *s, bool colours)
 {
     const json_t *g = json_object_get(s, "gateway"), *o = json_object_get(s, "outbox"),
-                 *dropped = json_object_get(o, "dropped"), *http = json_object_get(g, "http");
-    const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
+                 *http = json_object_get(g, "http");
+    const char *off = colours ? "\033[0m" : "";
     json_t *item;
     char up[24];
     size_t i;
@@ -204,11 +244,8 @@ static void print_status(const json_t *s, bool colours)
         printf("http %s %snot listening%s: %s\n", text(http, "address"), colour("down", colours), off,
                text(http, "text"));
     print_site(g, colours);
-    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
-           "disk full\n",
-           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
-           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
-           number(dropped, "disk_full"));
+    print_outbox(o, colours);
+    json_array_foreach(json_object_get(s, "clouds"), i, item) print_wire(item);
     json_array_foreach(json_object_get(s, "sources"), i, item)
     {
         bool open = json_is_true(json_object_get(item, "open"));

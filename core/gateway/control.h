@@ -8,6 +8,7 @@
  *   {"verb":"tail","device":D?}                              → {"device":D,"sample":{…}} … until the client leaves
  *   {"verb":"discovered"}                                    → {"devices":[…],"candidates":[…]} (gateway.h)
  *   {"verb":"forget","device":D}                             → {"status":"ok"}
+ *   {"verb":"drop","device":D,"cloud":C?,"before_ms":T}      → {"samples":N} (store/outbox.h); "all":true in place of a device
  *   anything else                                            → {"error":"…"}
  *
  * BOUNDS    16 connections, the 17th is told so and closed; a request line of 64 KiB; 1 MiB waiting to be read by a client, or

@@ -19,7 +19,7 @@
 #include "core/net/stream.h"
 
 #define STORE_CLOSE_MS 5000
-#define STORE_STUCK_MS 60000 /* samples wait and none is committed for so long: the watchdog may end us */
+#define STORE_GRACE_MS 1000 /* a transaction that began in time may take so much longer */
 #define UNCOMMITTED_LIMIT_BYTES                                                                              \
     (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
 
@@ -73,6 +73,8 @@ static void close_store(void *user)
 {
     struct tg_gateway *g = checked(user);
     g->sessions = NULL;
+    g->storing = true;
+    tg_deadline_set(&g->deadline, tg_clock_mono_ms() + STORE_CLOSE_MS + STORE_GRACE_MS);
     if (g->store)
         tg_store_close(g->store, STORE_CLOSE_MS, close_notes, g);
     else
@@ -116,6 +118,25 @@ static void end_without_plugins(struct tg_gateway *g)
         _exit(1);
 }
 
+/* Nor can a thread that the kernel does not give back from a write or an fsync: SIGTERM is answered within a time all the
+ * same [C12]. */
+static void end_without_disk(struct tg_gateway *g)
+{
+    struct tg_store_stats st = {0};
+    if (!g->storing)
+        return;
+    if (g->store)
+        tg_store_stats(g->store, &st);
+    tg_log(TG_LOG_ERROR, "outbox",
+           "the disk has not answered for %d s: of %llu samples it is not known whether they are stored, "
+           "what was "
+           "accepted before is; the gateway ends without waiting any longer, as in a power cut, and the next "
+           "start "
+           "goes on with what is on the disk",
+           (STORE_CLOSE_MS + STORE_GRACE_MS) / 1000, (unsigned long long)st.uncommitted_rows);
+    _exit(1);
+}
+
 /* Sessions that are online get a little time to deliver what they have; then the sources, with their sessions, go. */
 static void drain_or_close(void *user)
 {
@@ -124,6 +145,7 @@ static void drain_or_close(void *user)
     int64_t now = tg_clock_mono_ms();
     if (g->drained) {
         end_without_plugins(g);
+        end_without_disk(g);
         return;
     }
     if (g->sessions)
@@ -179,6 +201,12 @@ static void on_store_state(void *user, enum tg_store_state state, const char *te
     struct tg_gateway *g = checked(user);
     snprintf(g->store_text, sizeof g->store_text, "%s", text);
     tg_log(state == TG_STORE_OK ? TG_LOG_INFO : TG_LOG_ERROR, "outbox", "%s", text);
+}
+
+static void on_store_note(void *user, const char *text)
+{
+    (void)user;
+    tg_log(TG_LOG_WARN, "outbox", "%s", text);
 }
 
 /* A command from a cloud: what its session needs to acknowledge it. */
@@ -249,13 +277,8 @@ static void on_session_state(void *user, struct tg_session *session, enum tg_ses
 bool tg_gateway_store_moves(struct tg_gateway *g)
 {
     struct tg_store_stats st;
-    int64_t now = tg_clock_mono_ms();
     tg_store_stats(g->store, &st);
-    if (st.state != TG_STORE_OK || st.uncommitted_rows == 0 || st.committed_id != g->seen_committed_id) {
-        g->seen_committed_id = st.committed_id;
-        g->store_moved_ms = now;
-    }
-    return now - g->store_moved_ms < STORE_STUCK_MS;
+    return tg_store_pulse_beats(&g->pulse, &st, tg_clock_mono_ms());
 }
 
 static bool is_alive(void *user)
@@ -326,25 +349,24 @@ static void set_limits(void)
                "core dumps could not be switched off; a crash may write keys to the disk");
 }
 
+/* A wrong path is for a person to mend; a disk or a folder that cannot be used is the store's to wait for. */
 static int look_at_state_dir(const char *dir, struct tg_error *err)
 {
     struct stat st;
     if (stat(dir, &st) < 0)
-        return tg_error_set(err, tg_code_from_errno(errno),
-                            "state_dir %s: %s; create it for the user that runs the gateway, mode 0700", dir,
-                            strerror(errno));
+        return errno != ENOENT && errno != ENOTDIR
+                   ? TG_OK
+                   : tg_error_set(err, tg_code_from_errno(errno),
+                                  "state_dir %s: %s; create it for the user that runs the gateway, mode 0700",
+                                  dir, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return tg_error_set(err, TG_EINVAL, "state_dir %s is not a folder", dir);
-    if (access(dir, R_OK | W_OK | X_OK) < 0)
-        return tg_error_set(err, TG_EPERM,
-                            "state_dir %s cannot be written by user %u: %s; the outbox was not touched", dir,
-                            (unsigned)geteuid(), strerror(errno));
     return TG_OK;
 }
 
 static int start_store(struct tg_gateway *g, const struct tg_config *config, struct tg_error *err)
 {
-    static const struct tg_store_callbacks callbacks = {on_committed, on_store_state};
+    static const struct tg_store_callbacks callbacks = {on_committed, on_store_state, on_store_note};
     const struct tg_settings *o = config->outbox;
     struct tg_store_options so = {
         .outbox = {.dir = tg_settings_text(config->gateway, "state_dir"),
@@ -353,6 +375,8 @@ static int start_store(struct tg_gateway *g, const struct tg_config *config, str
                    .limit_bytes = tg_settings_int(o, "limit"),
                    .max_age_ms = tg_settings_int(o, "max_age")},
         .commit_interval_ms = (uint32_t)tg_settings_int(o, "commit_interval"),
+        .lazy_window_ms = (uint32_t)tg_settings_int(o, "lazy_window"),
+        .keep_removed_ms = tg_settings_int(o, "keep_removed"),
         .uncommitted_limit_bytes = UNCOMMITTED_LIMIT_BYTES};
     char aside[256] = "";
     int rc = look_at_state_dir(so.outbox.dir, err);
@@ -430,7 +454,7 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     if (rc == TG_OK)
         rc = tg_gateway_build(g, g->model, err);
     if (rc == TG_OK)
-        rc = tg_store_retire_undeclared(g->store, err);
+        rc = tg_gateway_retire(g, err);
     if (rc == TG_OK)
         rc = tg_gateway_open_http(g, err);
     return rc;
@@ -454,7 +478,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     g->model = model;
     model->config = config;
     model->users = 1;
-    g->started_ms = g->store_moved_ms = tg_clock_mono_ms();
+    g->started_ms = g->pulse.moved_ms = tg_clock_mono_ms();
     tg_store_global_init();
     rc = tg_tls_global_init(err);
     if (rc == TG_OK)

@@ -46,5 +46,11 @@ struct tg_router *tg_gateway_router(struct tg_gateway *g);
 char *tg_gateway_discovered_json(struct tg_gateway *g);
 /* Forgets a discovered device: its sessions end. One that is heard again comes in again while it is allowed. TG_ENOTFOUND. */
 int tg_gateway_forget(struct tg_gateway *g, const char *id, struct tg_error *err) TG_CHECKED;
+/* `outbox drop`: as tg_store_drop(). After tg_gateway_forget_drop() with the same `user` the drop goes on, but `done` is not
+ * called. */
+int tg_gateway_drop(struct tg_gateway *g, const char *device, const char *cloud, int64_t before_ms,
+                    void (*done)(void *user, int rc, const char *text, uint64_t samples), void *user,
+                    struct tg_error *err) TG_CHECKED;
+void tg_gateway_forget_drop(struct tg_gateway *g, const void *user);
 
 #endif

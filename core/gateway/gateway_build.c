@@ -284,8 +284,10 @@ void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gate
 
 /* --- reload ----------------------------------------------------------------------------------------------------- */
 
-static void reload_if_asked(struct tg_gateway *g)
+static void reloaded(struct tg_gateway *g)
 {
+    if (!g->stopping)
+        tg_gateway_tell_what_left(g); /* the feeds of what left are closed by now */
     bool again = g->reload_again;
     g->reload_again = false;
     if (again && !g->stopping)
@@ -318,9 +320,10 @@ static void build_changed(struct tg_gateway *g)
     if (g->stopping)
         return;
     g->closing++;
-    g->all_closed = reload_if_asked;
+    g->all_closed = reloaded;
     build_each(g, g->model);
     tg_running_device_close_strays(g);
+    tg_gateway_apply_quotas(g);
     if (tg_gateway_open_http(g, &err) < 0)
         tg_log(TG_LOG_ERROR, "http", "after the reload: %s; everything else runs", err.text);
     tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",

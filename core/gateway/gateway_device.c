@@ -122,6 +122,8 @@ int tg_running_device_get(struct tg_gateway *g, struct tg_config_ref *model, con
     rc = tg_router_add_device(g->router, config, index, &rd->device, err);
     for (uint32_t i = 0; rc == TG_OK && i < config->route_count; i++)
         rc = open_session(rd, &config->routes[i], err);
+    if (rc == TG_OK)
+        rc = tg_gateway_set_quotas(g, rd, err);
     if (rc < 0) {
         tg_running_device_close(rd);
         return rc;

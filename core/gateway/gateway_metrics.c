@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/gateway/gateway_private.h"
 #include "core/gateway/metrics.h"
 #include "northbound/identity.h"
@@ -27,23 +28,30 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
     struct tg_store_stats st;
     const uint64_t *dropped = st.outbox.dropped;
     tg_store_stats(g->store, &st);
-    *o = (struct tg_metrics_outbox){.state = tg_store_state_name(st.state),
-                                    .rows = st.outbox.rows,
-                                    .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
-                                    .uncommitted = st.uncommitted_rows,
-                                    .prefetched_bytes = st.prefetched_bytes,
-                                    .accepted = st.committed,
-                                    .rejected = st.rejected,
-                                    .commits = st.commits,
-                                    .dropped_limit = dropped[TG_DROP_LIMIT],
-                                    .dropped_age = dropped[TG_DROP_AGE],
-                                    .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
-                                    .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
-                                    .dropped_memory = st.dropped_memory,
-                                    .oldest_age_ms = st.outbox.oldest_time_ms
-                                                         ? tg_clock_wall_ms() - st.outbox.oldest_time_ms
-                                                         : TG_METRICS_NONE,
-                                    .worst_commit_us = st.worst_commit_us};
+    *o = (struct tg_metrics_outbox){
+        .state = tg_store_state_name(st.state),
+        .stuck = !tg_gateway_store_moves(g),
+        .set_aside = st.set_aside,
+        .rows = st.outbox.rows,
+        .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
+        .uncommitted = st.uncommitted_rows,
+        .prefetched_bytes = st.prefetched_bytes,
+        .accepted = st.committed,
+        .rejected = st.rejected,
+        .commits = st.commits,
+        .dropped_limit = dropped[TG_DROP_LIMIT],
+        .dropped_age = dropped[TG_DROP_AGE],
+        .dropped_disk_full = dropped[TG_DROP_DISK_FULL],
+        .dropped_quarantine = dropped[TG_DROP_QUARANTINE],
+        .dropped_quota = dropped[TG_DROP_QUOTA],
+        .dropped_removed = dropped[TG_DROP_REMOVED],
+        .dropped_memory = st.dropped_memory,
+        .oldest_age_ms =
+            st.outbox.oldest_time_ms ? tg_clock_wall_ms() - st.outbox.oldest_time_ms : TG_METRICS_NONE,
+        .worst_commit_us = st.worst_commit_us,
+        .written_bytes = st.outbox.written_bytes,
+        .spared = st.spared,
+        .lazy_window_ms = st.lazy_window_ms ? st.lazy_window_ms : TG_METRICS_NONE};
 }
 
 static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)
@@ -59,6 +67,25 @@ static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats 
     to->last_outage_ms = r->last_outage_ms;
     to->last_recovery_ms = r->last_recovery_ms < 0 ? TG_METRICS_NONE : r->last_recovery_ms;
     to->ping_every_ms = c->ping_every_ms ? c->ping_every_ms : TG_METRICS_NONE;
+}
+
+static void take_wire(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)
+{
+    const struct tg_wire_count *t = &c->wire->total;
+    struct tg_wire_span hour = tg_wire_meter_hour(c->wire, tg_clock_mono_ms());
+    to->sent_bytes += t->bytes_out;
+    to->received_bytes += t->bytes_in;
+    to->segments += t->segments;
+    to->messages += t->messages;
+    to->full_handshakes += t->full_handshakes;
+    to->resumed_handshakes += t->resumed_handshakes;
+    to->full_handshake_bytes += t->full_handshake_bytes;
+    to->resumed_handshake_bytes += t->resumed_handshake_bytes;
+    to->projected_month_bytes += tg_wire_project(hour.ip_bytes, hour.ms, TG_WIRE_MONTH_MS);
+    to->day_bytes = c->wire->calendar.day_bytes;
+    to->month_bytes = c->wire->calendar.month_bytes;
+    to->delay_ms = c->delay ? c->delay->delay_ms : TG_METRICS_NONE;
+    to->budget_bytes = c->delay ? (int64_t)c->month_budget_bytes : TG_METRICS_NONE;
 }
 
 /* While a reload replaces a cloud, the old and the new one are there under one name: their counts are one. */
@@ -77,6 +104,7 @@ static void take_cloud(void *user, const struct tg_cloud_stats *c)
     at->sessions += c->sessions;
     at->online += c->online;
     at->acked += c->acked;
+    take_wire(at, c);
     at->latency_sum_ms += c->latency_sum_ms;
     at->latency_p50_ms = c->latency_p50_ms;
     at->latency_p99_ms = c->latency_p99_ms;
@@ -110,6 +138,7 @@ static void take_session(struct tg_metrics *m, const char *device, const struct 
                                       .state = tg_session_state_name(st.state),
                                       .online = st.state == TG_SESSION_ONLINE,
                                       .pending = st.pending,
+                                      .gap_samples = st.gap.count,
                                       .in_flight = st.in_flight,
                                       .acked_seq = st.acked_seq,
                                       .acked_samples = st.acked_samples,
@@ -200,6 +229,9 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .uptime_ms = now - g->started_ms,
         .resident_bytes = tg_gateway_resident_bytes(),
         .descriptors = open_descriptors(),
+        .descriptors_missed = tg_descriptors_missed_count(),
+        .memory_missed = tg_alloc_stats().failed,
+        .notes_unsaved = g->notes && tg_notes_unsaved(g->notes),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,
         .network_up =

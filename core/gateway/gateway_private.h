@@ -97,7 +97,7 @@ struct tg_gateway {
     struct tg_health *health;
     struct tg_http *http; /* NULL = off */
     int64_t metrics_us;   /* what the last text of /metrics took */
-    char store_text[300]; /* what the store said when its state changed */
+    char store_text[512]; /* what the store said when its state changed */
     uv_signal_t signals[3];
     struct tg_deadline deadline; /* drain limit */
     struct tg_deadline adopt;    /* when discovered devices come in */
@@ -107,15 +107,18 @@ struct tg_gateway {
     uint32_t signal_count;  /* that are initialised */
     bool reload_again;      /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
+    bool storing;           /* stopping: the store and the notes are being closed */
     int64_t started_ms, drain_limit_ms;
-    int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
-    uint64_t seen_committed_id;
+    struct tg_store_pulse pulse;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     struct tg_site site;
     struct tg_network network;
     struct tg_gateway_clock clock;
     uint64_t source_count; /* that have ever run */
-    uint32_t closing;      /* instances and devices that are on their way out */
+    void (*drop_done)(void *user, int rc, const char *text,
+                      uint64_t samples); /* `outbox drop` is under way */
+    void *drop_user;
+    uint32_t closing; /* instances and devices that are on their way out */
     void (*all_closed)(struct tg_gateway *g);
 };
 
@@ -155,6 +158,17 @@ int tg_gateway_build(struct tg_gateway *g, struct tg_config_ref *model, struct t
 void tg_gateway_quiet_sources(struct tg_gateway *g);
 void tg_gateway_reload(struct tg_gateway *g);
 void tg_gateway_stop_sources(struct tg_gateway *g, void (*closed)(struct tg_gateway *g));
+
+/* gateway_outbox.c: what the configuration says of the outbox, for each device and cloud */
+/* The quotas of the device in its clouds, as the present model has them. */
+int tg_gateway_set_quotas(struct tg_gateway *g, const struct tg_running_device *rd,
+                          struct tg_error *err) TG_CHECKED;
+/* After a reload: those of all devices, which may run on although their quotas have changed. */
+void tg_gateway_apply_quotas(struct tg_gateway *g);
+/* At the start: what is not configured any more gives up its samples. */
+int tg_gateway_retire(struct tg_gateway *g, struct tg_error *err) TG_CHECKED;
+/* After a reload: what is not configured any more has a while to come back. */
+void tg_gateway_tell_what_left(struct tg_gateway *g);
 
 /* gateway_site.c */
 void tg_gateway_site_init(struct tg_gateway *g);

@@ -9,6 +9,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/gateway/gateway_plan.h"
 #include "core/gateway/gateway_private.h"
 #include "northbound/identity.h"
 #include "southbound/plugin_confine.h"
@@ -40,19 +41,49 @@ int64_t tg_gateway_resident_bytes(void)
 static json_t *outbox_status(struct tg_gateway *g)
 {
     struct tg_store_stats st;
-    const uint64_t *dropped;
+    json_t *dropped = json_object();
     tg_store_stats(g->store, &st);
-    dropped = st.outbox.dropped;
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "state",
-                     tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
-                     (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
-                     (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
-                     (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
-                     (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
-                     "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", "limit",
-                     (json_int_t)dropped[TG_DROP_LIMIT], "age", (json_int_t)dropped[TG_DROP_AGE], "disk_full",
-                     (json_int_t)dropped[TG_DROP_DISK_FULL], "quarantine",
-                     (json_int_t)dropped[TG_DROP_QUARANTINE]);
+    for (int i = 0; dropped && i < TG_DROP_REASONS; i++)
+        json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)st.outbox.dropped[i]));
+    json_t *j = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "state",
+                          tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
+                          (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
+                          (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
+                          (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
+                          (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,
+                          "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", dropped);
+    if (!j)
+        return NULL;
+    json_object_set_new(j, "written_bytes", json_integer((json_int_t)st.outbox.written_bytes));
+    if (st.committed > 0)
+        json_object_set_new(j, "written_bytes_per_sample",
+                            json_real((double)st.outbox.written_bytes / (double)st.committed));
+    if (st.lazy_window_ms > 0) {
+        json_object_set_new(j, "lazy_window_ms", json_integer(st.lazy_window_ms));
+        json_object_set_new(j, "spared", json_integer((json_int_t)st.spared));
+    }
+    /* What a crash would lose now, at most. */
+    json_object_set_new(j, "at_risk", json_integer((json_int_t)st.uncommitted_rows));
+    if (st.state != TG_STORE_OK)
+        json_object_set_new(j, "text", json_string(g->store_text));
+    return j;
+}
+
+/* What the cloud will not get and has not acknowledged to know; absent when there is nothing. */
+static void add_gap(json_t *j, const struct tg_gap *gap)
+{
+    json_t *reasons = json_array();
+    if (!tg_gap_is(gap)) {
+        json_decref(reasons);
+        return;
+    }
+    for (unsigned i = 0; i < TG_GAP_REASONS; i++)
+        if (gap->reasons & 1u << i)
+            json_array_append_new(reasons, json_string(tg_gap_reason_name(i)));
+    json_object_set_new(j, "gap",
+                        json_pack("{s:I,s:I,s:I,s:o}", "first_seq", (json_int_t)gap->first_seq, "last_seq",
+                                  (json_int_t)gap->last_seq, "count", (json_int_t)gap->count, "reasons",
+                                  reasons));
 }
 
 /* What proves the device to the cloud, and until when. */
@@ -86,6 +117,8 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
                   (json_int_t)st.bytes_in, "resumed", st.resumed, "body_bytes", (json_int_t)st.body_bytes,
                   "left_out", (json_int_t)st.left_out, "messages_today", (json_int_t)st.messages_today,
                   "blocks_today", (json_int_t)st.blocks_today);
+    if (j)
+        add_gap(j, &st.gap);
     if (j)
         add_identity(j, &st);
     if (j && st.wait != TG_SESSION_WAITS_NOT)
@@ -171,6 +204,8 @@ static void cloud_status(void *user, const struct tg_cloud_stats *c)
                           (json_int_t)c->latency_p99_ms, "max", (json_int_t)c->latency_max_ms);
     if (j)
         json_object_set_new(j, "reach", tg_reach_json(c->reach, c->ping_every_ms));
+    if (j)
+        json_object_set_new(j, "wire", tg_wire_json(c, tg_clock_mono_ms()));
     json_array_append_new(user, j);
 }
 
@@ -187,6 +222,13 @@ static void append_in_order(struct tg_running_source *rs, json_t *sources, json_
         if (rs->devices[d])
             json_array_append_new(devices,
                                   device_status(rs->devices[d], rs->config->devices[d].discovered, now));
+}
+
+static json_t *plan_status(struct tg_gateway *g, int64_t now)
+{
+    struct tg_store_stats st;
+    tg_store_stats(g->store, &st);
+    return tg_plan_json(g->sessions, st.outbox.written_bytes, st.committed, now - g->started_ms, now);
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -208,6 +250,8 @@ char *tg_gateway_status_json(struct tg_gateway *g)
         json_object_set_new(json_object_get(j, "gateway"), "http", http_status(g));
     if (j)
         json_object_set_new(json_object_get(j, "gateway"), "clock", tg_gateway_clock_json(g));
+    if (j)
+        json_object_set_new(j, "plan", plan_status(g, now));
     if (j)
         json_object_set_new(json_object_get(j, "gateway"), "network", tg_network_json(&g->network));
     if (j && g->site.since_ms)

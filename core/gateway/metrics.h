@@ -27,6 +27,8 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
+    uint64_t descriptors_missed, memory_missed;
+    bool notes_unsaved;
     uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
     const char *clock_state;                               /* where the time is from */
     int64_t network_up;                                    /* 1 or 0; NONE: not known */
@@ -35,9 +37,14 @@ struct tg_metrics_gateway {
 };
 
 struct tg_metrics_outbox {
+    uint32_t set_aside;
+    bool stuck;
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
-    uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_memory;
+    uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
+        dropped_removed, dropped_memory;
+    uint64_t written_bytes, spared;
+    int64_t lazy_window_ms; /* or NONE */
     int64_t oldest_age_ms /* or NONE */, worst_commit_us;
 };
 
@@ -46,6 +53,9 @@ struct tg_metrics_cloud {
     uint32_t sessions, online;
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+    uint64_t sent_bytes, received_bytes, segments, messages, projected_month_bytes, month_bytes, day_bytes;
+    uint64_t full_handshakes, resumed_handshakes, full_handshake_bytes, resumed_handshake_bytes;
+    int64_t delay_ms, budget_bytes; /* or NONE: no budget */
     uint64_t connects, connects_last_hour, failures[TG_FAILURES], outages;
     int64_t out_ms, last_outage_ms, last_recovery_ms /* or NONE */, ping_every_ms /* or NONE */;
 };
@@ -72,6 +82,7 @@ struct tg_metrics_session {
     bool is_shared;
     const char *state;
     bool online;
+    uint64_t gap_samples;
     uint64_t pending, in_flight, acked_seq, acked_samples, published, resent, commands, body_bytes;
     uint64_t messages_today, blocks_today;
     /* of the connection */

@@ -65,6 +65,8 @@ static void drop_connection(struct tg_stream *s)
     s->connect = NULL;
     s->stats.bytes_in = s->tcp.bytes_in;
     s->stats.bytes_out = s->tcp.bytes_out;
+    if (!s->tcp_closing)
+        s->stats.segments = tg_tcp_stream_segments(&s->tcp);
     free_tls(s);
     if (!s->tcp_closing) {
         s->tcp_closing = true;
@@ -141,6 +143,7 @@ static void read_tls(struct tg_stream *s, struct tg_bytes in)
 void tg_stream_shaken(struct tg_stream *s, struct tg_bytes rest)
 {
     tg_tls_stream_describe(s->tls, &s->stats);
+    s->stats.handshake_bytes = s->tcp.bytes_in + s->tcp.bytes_out;
     is_secured(s);
     read_tls(s, rest);
 }
@@ -419,6 +422,7 @@ void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stat
     if (!s->tcp_closing) {
         ret_stats->bytes_in = s->tcp.bytes_in;
         ret_stats->bytes_out = s->tcp.bytes_out;
+        ret_stats->segments = tg_tcp_stream_segments(&s->tcp);
     }
 }
 

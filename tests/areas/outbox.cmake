@@ -5,15 +5,15 @@ tg_fuzz(fuzz_stored_row SOURCES fuzz/fuzz_stored_row.c LINK tg_base SEEDS stored
 if(TG_TESTS)
   add_library(tg_outbox_help STATIC support/outbox_help.c support/crash_vfs.c support/fault_vfs.c)
   target_include_directories(tg_outbox_help PUBLIC "${CMAKE_SOURCE_DIR}/tests")
-  target_link_libraries(tg_outbox_help PUBLIC tg_outbox PkgConfig::CMOCKA PRIVATE tg_flags)
+  target_link_libraries(tg_outbox_help PUBLIC tg_outbox tg_proof PkgConfig::CMOCKA PRIVATE tg_flags)
 endif()
 
 tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
-tg_test(test_outbox_faults SOURCES fault/test_outbox_faults.c LINK tg_outbox_help LABELS fault)
-tg_test(test_outbox_disk_full SOURCES fault/test_outbox_disk_full.c LINK tg_outbox_help LABELS fault)
+tg_test(test_outbox_faults SOURCES fault/test_outbox_faults.c LINK tg_outbox_help LABELS fault TIMEOUT 300)
+tg_test(test_outbox_disk_full SOURCES fault/test_outbox_disk_full.c LINK tg_outbox_help LABELS fault TIMEOUT 300)
 tg_test(test_outbox_power_loss SOURCES crash/test_outbox_power_loss.c LINK tg_outbox_help LABELS crash)
 tg_test(test_outbox_kill SOURCES crash/test_outbox_kill.c LINK tg_outbox_help LABELS crash)
 

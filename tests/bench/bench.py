@@ -23,6 +23,7 @@ import results  # noqa: E402
 from fleet import FLEET  # noqa: E402
 from results import line  # noqa: E402
 from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
+from wire import WIRE  # noqa: E402
 from harness import BUILD, Stage, wait_until  # noqa: E402  (found by rig)
 
 BENCH_FILE = os.path.abspath(__file__)
@@ -258,6 +259,60 @@ def bench_isolation():
     line("largest gap of another source meanwhile, in periods of 20 ms", "<= 2", f"{got['gap_periods']:.2f}", got["gap_periods"] <= 2)
 
 
+def written(gateway):
+    with open(f"/proc/{gateway.process.child.pid}/io", encoding="ascii") as file:
+        return next(int(text.split()[1]) for text in file if text.startswith("write_bytes:"))
+
+
+def steady(durability):
+    """A thousand devices that bring a sample a second over a good link for a minute: bytes to the block layer, by /proc, and what the
+    gateway counts itself, for each sample; share of a core; resident bytes; samples."""
+    count, seconds = 1000, 60
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # for the broker
+    with Stage() as stage:
+        broker = Broker(stage)
+        devices = "  - name: many\n    plugin: simulator\n    devices:\n" + "".join(
+            f"      - {{id: d{i}, clouds: [hub], settings: {{every: 1s}}, points: [{{name: a, signal: sine}}, {{name: b, signal: random}}]}}\n"
+            for i in range(count))
+        gateway = Gateway(stage, durability, broker.port, broker.ca, devices, durability=durability)
+        wait_until(lambda: gateway.all_online(count), 60, "all sessions online")
+        pause(10)
+        before, own = gateway.acked(), gateway.status()["outbox"]["written_bytes"]
+        begin, busy, bytes_before = time.monotonic(), gateway.cpu_seconds(), written(gateway)
+        pause(seconds)
+        bytes_after, busy, took = written(gateway), gateway.cpu_seconds() - busy, time.monotonic() - begin
+        samples, own = gateway.acked() - before, gateway.status()["outbox"]["written_bytes"] - own
+        resident = gateway.resident()
+        gateway.process.stop(60)
+        return (bytes_after - bytes_before) / samples, own / samples, busy / took, resident, samples
+
+
+def bench_lazy():
+    each, own, cpu, resident, samples = steady("lazy")
+    line("1,000 devices, a sample a second, good link, lazy: bytes written a sample", "<= 20 B",
+         f"{each:.1f} B ({own:.1f} B by its own count; {samples:,} samples, {cpu:.1%} of a core, {resident / 1e6:.0f} MB)", each <= 20)
+
+
+def bench_steady_full():
+    each, own, cpu, resident, samples = steady("full")
+    line("the same, full: bytes written a sample", "<= 1100 B", f"{each:,.0f} B ({own:,.0f} B by its own count; {samples:,} samples)",
+         each <= 1100)
+    line("the same: CPU", "<= 10 % of a core", f"{cpu:.1%}", cpu <= 0.10)
+    line("the same: resident memory", "<= 80 MB", f"{resident / 1e6:.1f} MB", resident <= 80e6)
+
+
+def bench_commit_stall():
+    """A minute at 50,000 samples a second of 200 B with acknowledgements; then with a second cloud that takes nothing."""
+    for how in ([], ["keep"]):
+        with Stage() as stage:
+            out = subprocess.run([os.path.join(BENCH, "bench_commit"), stage.path(), "60", "50000", *how], check=True, capture_output=True)
+            got = json.loads(out.stdout)
+            line(f"50,000 samples/s of 200 B: longest commit{', a backlog growing' if how else ''}", "<= 100 ms",
+                 f"{got['longest_commit_ms']:.0f} ms (its checkpoint at most {got['longest_checkpoint_ms']:.0f} ms; longest wait for one, beyond commit_interval: {max(got['longest_wait_ms'], 0):.0f} ms; "
+                 f"{got['file_mb']:.0f} MB file, {got['wal_mb']:.1f} MB log)", max(got["longest_commit_ms"], got["longest_wait_ms"]) <= 100)
+
+
 def bench_start():
     best = None
     with Stage() as stage:
@@ -294,7 +349,7 @@ def main():
         import peers
         calls = peers.WORKS
     else:
-        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET}
+        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET, **WIRE}
     names = chosen(words.name, calls)
     print(f"machine: {results.machine()}; broker, peers and gateway share it\n", flush=True)
     for name in names:

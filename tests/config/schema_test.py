@@ -18,7 +18,7 @@ import yaml
 
 LOADER_ONLY = {
     # references and agreement between values
-    "nothing to do", "two clouds of one name", "two sources of one name", "backoff upside down",
+    "nothing to do", "two clouds of one name", "two sources of one name", "backoff upside down", "a budget with nothing to fill", "a longest delay that is shorter",
     "TLS off to a far host", "a format of another cloud type", "format template without a template", "the cloud type's own rule", "identity that the cloud does not take",
     "no identity where one is needed", "device id that the cloud does not take", "unknown cloud, near", "unknown cloud, far",
     "one device, the same cloud twice", "device ids twice, across sources", "one id in a cloud for two devices", "points twice",
@@ -29,8 +29,8 @@ LOADER_ONLY = {
     "duration out of range", "size too small", "keepalive too short", "keepalive too long",
     "escapes in foreign text stay harmless", "control characters of the second kind",
     "control characters of a name stay harmless where the name is repeated", "SAS key in place of its file",
-    # values of the table that this version refuses, profiles
-    "lazy is not there yet", "isolation that gives up at once", "a key in a token whose URI has the PIN in it", "a key in a token that is not named", "profile of a plugin without any",
+    # values that need each other or that this version refuses, profiles
+    "lazy_window without lazy", "isolation that gives up at once", "a key in a token whose URI has the PIN in it", "a key in a token that is not named", "profile of a plugin without any",
     # discovery: references, patterns, what clouds take
     "discovery that lets nobody in", "discovery with patterns that no id is like", "discovery into a cloud that is not there",
     "discovery with one id for all", "discovery without the identity that the cloud needs",

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/sample.h"
+#include "core/base/gap.h"
 
 #define CHECK(x)                                                                                             \
     do {                                                                                                     \
@@ -35,8 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct tg_named_value values[TG_SAMPLE_MAX_VALUES];
     struct tg_sample_reader r;
     struct tg_named_value again;
+    struct tg_gap gap;
+    struct tg_bytes cloud;
     uint32_t n = 0;
-    int rc;
+    int rc = tg_gap_read(tg_bytes(data, size), &gap, &cloud);
+    CHECK(rc <= 1 && (rc < 1 || (tg_gap_is_record(tg_bytes(data, size)) && cloud.len <= size)));
     if (size > TG_SAMPLE_MAX_BYTES || tg_sample_reader_init(&r, tg_bytes(data, size)) != TG_OK)
         return 0;
     while ((rc = tg_sample_reader_next(&r, &values[n])) == 1) {

@@ -10,6 +10,7 @@ from gateway import Gateway, configuration
 from harness import Stage, wait_until
 from hub import Hub
 from pki import Pki
+from proof import report
 from verdict import delivered, judge
 
 DEVICES = 500
@@ -82,3 +83,5 @@ with Stage() as stage:
         rows = judge(hub.record, accounts)
         assert all(row.holds for row in rows), [row.device for row in rows if not row.holds]
         assert all(row.duplicates <= IN_FLIGHT * 20 for row in rows), "more duplicates than the window"
+    report("C10", "fleet_returns", 2 * DEVICES, 0, {"devices": DEVICES, "clouds": len(CLOUDS), "handshakes_at_once": busiest, "connects_per_second_allowed": PER_SECOND},
+           "Two clouds go away and come back at the same moment: a thousand sessions return at the pace that is configured, never more than eight handshakes at once")

@@ -3,6 +3,7 @@
 """Reconnects after the server has disconnected everybody, and on a connection that breaks again and again: spread by jitter, with waits that
 grow as long as no connection holds; never all at once."""
 from harness import Stage, wait_until
+from proof import report
 from qualify import online, pauses, start
 
 BASE_MS, CAP_MS, SLACK_MS = 1000, 8000, 1500
@@ -29,3 +30,5 @@ with Stage() as stage:
     assert busiest <= len(DEVICES) // 2, f"{busiest} of {len(DEVICES)} devices at once"
     assert sum(rounds[2]) > 1.5 * sum(rounds[0]), "on an unstable connection the waits do not grow"
     assert gateway.stop() == 0
+    report("C10", "reconnect_jitter", 3 * len(DEVICES), 0, {"devices": len(DEVICES), "most_within_400_ms": busiest, "longest_wait_ms": max(map(max, rounds))},
+           "A broker closes every connection, three times before one has held: each device waits anywhere below a limit that doubles, and they do not come back together")

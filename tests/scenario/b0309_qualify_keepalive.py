@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """No PINGRESP: a connection on which nothing comes back is given up within 1.5 times the keepalive, and a new one is made."""
 from harness import Stage, wait_until
+from proof import report
 from qualify import Packets, online, start
 
 KEEPALIVE_S = 30  # the shortest that the configuration takes
@@ -26,3 +27,5 @@ with Stage() as stage:
     assert "no PINGRESP within" in gateway.errors()
     online(gateway)
     assert gateway.stop() == 0
+    report("C10", "dead_link", 1, 0, {"keepalive_s": KEEPALIVE_S, "given_up_after_s": round(took_s, 1)},
+           "A broker that answers no PINGREQ any more: the connection is given up within one and a half keep-alives, and a new one made")

@@ -8,6 +8,7 @@ from gateway import Gateway, configuration
 from harness import Stage, wait_until
 from hub import Hub
 from pki import Pki
+from proof import report
 from verdict import delivered, judge, samples, table
 
 DEVICES = [f"meter-{i}" for i in range(4)]
@@ -53,3 +54,5 @@ with Stage() as stage:
         checked += truth.check(device, stamps)
     print(f"{checked} stamps compared with the time at which they were taken")
     assert checked > 8
+    report("C9", "killed_before_the_clock_is_set", len(end), 0, {"accepted": sum(end.values()), "lost": 0, "stamps_compared": checked, "stamps_wrong": 0},
+           "The same with a gateway that is killed twice before the time is known. Trials: devices")

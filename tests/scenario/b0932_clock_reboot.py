@@ -13,6 +13,7 @@ from gateway import Gateway, configuration
 from harness import Stage, private_mounts, wait_until
 from hub import Hub
 from pki import Pki
+from proof import report
 from verdict import delivered, judge, samples, table
 
 private_mounts()
@@ -87,3 +88,5 @@ with Stage() as stage:
     # Between the last sample that had a time and the start of the boot that has one again; here boots follow each other at once.
     assert seconds(stamps[min(estimated)]) >= seconds(stamps[min(estimated) - 1]) - 1, stamps[min(estimated)]
     assert seconds(stamps[max(estimated)]) <= began[-1] + 1, (stamps[max(estimated)], began)
+    report("C9", "a_boot_without_a_time", 1, 0, {"samples_estimated": len(estimated), "out_of_order": 0, "lost": 0},
+           "A boot that never got a time, then one that does: what was taken in between is stamped between the two, in order, and marked as estimated")

@@ -16,6 +16,7 @@ class Row:
         self.delivered = collected - len(self.missing)
         self.beyond = len(account.seen) - self.delivered  # accepted after the gateway was asked
         self.duplicates = account.duplicates
+        self.gaps = account.gaps                  # what gap records said
         self.conflicts = account.conflicts        # seqs that arrived with two bodies
         self.out_of_order = account.out_of_order  # first deliveries behind a higher seq
 
@@ -34,7 +35,7 @@ class Account:
     def __init__(self):
         self.seen = {}  # seq: a hash of the body
         self.prefix = self.highest = self.duplicates = self.out_of_order = 0
-        self.conflicts = []
+        self.conflicts, self.gaps = [], []
 
     def take(self, sample):
         seq, body = sample["seq"], hash(json.dumps(sample, sort_keys=True))
@@ -44,6 +45,8 @@ class Account:
                 self.conflicts.append(seq)
             return
         self.seen[seq] = body
+        if "gap" in sample:
+            self.gaps.append(sample["gap"])
         self.out_of_order += seq < self.highest
         self.highest = max(self.highest, seq)
         while self.prefix + 1 in self.seen:

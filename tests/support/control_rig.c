@@ -26,6 +26,26 @@ int tg_gateway_forget(struct tg_gateway *g, const char *id, struct tg_error *err
     return TG_OK;
 }
 
+int tg_gateway_drop(struct tg_gateway *g, const char *device, const char *cloud, int64_t before_ms,
+                    void (*done)(void *user, int rc, const char *text, uint64_t samples), void *user,
+                    struct tg_error *err)
+{
+    (void)g;
+    if (device && strcmp(device, "stranger") == 0)
+        return tg_error_set(err, TG_EBUSY, "samples are being dropped already");
+    if (cloud)
+        done(user, TG_ENOTFOUND, "the outbox knows no such cloud", 0);
+    else
+        done(user, TG_OK, "", (uint64_t)before_ms);
+    return TG_OK;
+}
+
+void tg_gateway_forget_drop(struct tg_gateway *g, const void *user)
+{
+    (void)g;
+    (void)user;
+}
+
 struct tg_router *tg_gateway_router(struct tg_gateway *g)
 {
     return g->router;

@@ -2,6 +2,7 @@
 #include "support/crash_vfs.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,9 @@ struct file {
 static sqlite3_vfs *system_vfs;
 static struct disk_file files[MAX_FILES];
 static int file_count;
-static uint64_t operations, cut_at;
-static bool lying, cut;
+/* Armed and asked by other threads than the one at work. */
+static atomic_uint_fast64_t operations, cut_at;
+static atomic_bool lying, cut;
 
 static void die(const char *what)
 {

@@ -7,7 +7,8 @@
  * the last fsync, plus any subset of what came after, in order, each write whole, missing, or torn at 512
  * bytes. The file -shm, which is memory, is lost. Not modelled: the loss of directory entries.
  *
- * One per process, one thread; files are the real ones below the test's directory.
+ * One per process; one thread at a time may use its files, any thread may ask tg_crash_happened(). Files are the real ones
+ * below the test's directory.
  */
 #ifndef TG_TESTS_CRASH_VFS_H
 #define TG_TESTS_CRASH_VFS_H

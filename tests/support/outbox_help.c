@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "core/base/sample.h"
 
@@ -173,4 +174,31 @@ void tg_test_verify(struct tg_outbox *ob)
     struct tg_error err = {0};
     if (tg_outbox_verify(ob, fail_finding, NULL, &err) != TG_OK)
         fail_msg("verify: %s", err.text);
+}
+
+void tg_test_copy_outbox(const char *from, const char *to)
+{
+    struct dirent *e;
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        size_t len = 0;
+        if (strncmp(e->d_name, "outbox.", 7) != 0 || strstr(e->d_name, ".lock") || strstr(e->d_name, "-shm"))
+            continue;
+        uint8_t *data = tg_test_slurp(tg_test_path(from, e->d_name), &len);
+        tg_test_spill(tg_test_path(to, e->d_name), data, len);
+        free(data);
+    }
+    closedir(d);
+}
+
+void tg_test_boot_again(const char *dir)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(tg_test_path(dir, TG_OUTBOX_FILE), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL), SQLITE_OK);
+    /* Before the first commit there is no table, and nothing to be told. */
+    int rc = sqlite3_exec(db, "UPDATE meta SET boot_id='before the power cut'", NULL, NULL, NULL);
+    assert_true(rc == SQLITE_OK || (rc == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "no such table")));
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }

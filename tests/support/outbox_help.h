@@ -14,6 +14,8 @@ char *tg_test_dir(void);
 char *tg_test_memory_dir(void);
 /* Deletes a directory and the files in it (one level). */
 void tg_test_dir_remove(const char *dir);
+/* What a kill leaves of an outbox that nobody writes at the moment: its files without lock and shared memory. */
+void tg_test_copy_outbox(const char *from, const char *to);
 /* <dir>/<name> in static memory, four at a time. */
 const char *tg_test_path(const char *dir, const char *name);
 bool tg_test_exists(const char *dir, const char *name);
@@ -33,6 +35,9 @@ void tg_test_check_body(const struct tg_outbox_row *row);
 /* Appends the next sample of a device: id and seq one above the last ones (as the loop would number it). */
 int tg_test_append(struct tg_outbox *ob, uint32_t device, uint64_t *last_id, uint64_t *last_seq, size_t size,
                    struct tg_error *err) TG_CHECKED;
+
+/* Makes the next open believe that the machine was started anew since (what `normal` asks). */
+void tg_test_boot_again(const char *dir);
 
 /* A small repeatable generator. */
 uint32_t tg_test_random(uint64_t *state);

@@ -24,7 +24,7 @@ static void on_store_state(void *user, enum tg_store_state state, const char *te
     print_message("store: %s\n", text);
 }
 
-static const struct tg_store_callbacks callbacks = {on_committed, on_store_state};
+static const struct tg_store_callbacks callbacks = {.on_committed = on_committed, .on_state = on_store_state};
 
 void router_rig_on_flag(void *user)
 {

@@ -378,6 +378,7 @@ static void the_manual_has_every_option(void **state)
 {
     static const struct tg_option *const tables[] = {
         tg_config_gateway_options, tg_config_log_options,      tg_config_outbox_options,
+        tg_config_quota_options,
         tg_config_cloud_options,   tg_config_batch_options,    tg_config_identity_options,
         tg_config_source_options,  tg_config_discover_options, tg_config_point_options};
     char *manual = read_source_file("docs/configuration.md");
@@ -414,9 +415,10 @@ static void every_allocation_may_fail(void **state)
         "gateway: {name: g, plugin_dirs: [a, b]}\n"
         "clouds:\n"
         "  - {name: a, type: azure-iot-hub, host: a.example, identity: {sas_key_file: k}}\n"
-        "  - {name: b, type: mqtt, host: b.example, batch: {max_samples: 2}}\n"
+        "  - {name: b, type: mqtt, host: b.example, batch: {max_samples: 2}, outbox: {max_pending: 5}}\n"
         "sources:\n"
         "  - name: s\n"
+        "    outbox: {max_age: 2d}\n"
         "    plugin: modbus\n"
         "    settings: {transport: tcp}\n"
         "    devices:\n"

@@ -62,6 +62,30 @@ static void test_status(void **state)
     tg_peer_free(p);
 }
 
+static void test_drop(void **state)
+{
+    static const char *const refused[] = {"{\"verb\":\"drop\",\"before_ms\":0}",
+                                          "{\"verb\":\"drop\",\"device\":7,\"before_ms\":0}",
+                                          "{\"verb\":\"drop\",\"device\":\"a\",\"all\":true,\"before_ms\":0}",
+                                          "{\"verb\":\"drop\",\"device\":\"a\"}",
+                                          "{\"verb\":\"drop\",\"device\":\"a\",\"before_ms\":-1}",
+                                          "{\"verb\":\"drop\",\"device\":\"a\",\"cloud\":1,\"before_ms\":0}"};
+    (void)state;
+    struct tg_peer *p = tg_peer_new();
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        tg_peer_assert_says(tg_peer_ask(p, refused[i]), "drop takes");
+    assert_string_equal(tg_peer_ask(p, "{\"verb\":\"drop\",\"all\":true,\"before_ms\":12}"),
+                        "{\"samples\":12}");
+    assert_string_equal(tg_peer_ask(p, "{\"verb\":\"drop\",\"device\":\"a\",\"before_ms\":0}"),
+                        "{\"samples\":0}");
+    tg_peer_assert_says(
+        tg_peer_ask(p, "{\"verb\":\"drop\",\"device\":\"a\",\"cloud\":\"x\",\"before_ms\":0}"),
+        "no such cloud");
+    tg_peer_assert_says(tg_peer_ask(p, "{\"verb\":\"drop\",\"device\":\"stranger\",\"before_ms\":0}"),
+                        "already");
+    tg_peer_free(p);
+}
+
 static void test_discovered_and_forget(void **state)
 {
     struct tg_peer *p = tg_peer_new();
@@ -400,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {ROOM(test_status),
                                        ROOM(test_discovered_and_forget),
+                                       ROOM(test_drop),
                                        ROOM(test_send),
                                        ROOM(test_sender_leaves_before_the_answer),
                                        ROOM(test_half_closed_sender_gets_its_answer),

@@ -391,17 +391,6 @@ static void test_largest_transaction(void **state)
     assert_int_equal(state_of(f, c).pending, 65536);
 }
 
-static void test_lazy_is_refused(void **state)
-{
-    struct fixture *f = *state;
-    struct tg_outbox_options o = f->o;
-    struct tg_outbox *ob = NULL;
-    o.durability = TG_DURABILITY_LAZY;
-    assert_int_equal(tg_outbox_open(&o, &ob, NULL, &f->err), TG_EUNSUPPORTED);
-    assert_non_null(strstr(f->err.text, "lazy"));
-    assert_null(ob);
-}
-
 /* A second writer is refused and told who holds it; a reader beside the writer sees what is committed. */
 static void test_second_writer_and_reader(void **state)
 {
@@ -534,7 +523,6 @@ int main(void)
         T(test_declarations),
         T(test_declared_together),
         T(test_largest_transaction),
-        T(test_lazy_is_refused),
         T(test_second_writer_and_reader),
         T(test_read_only_without_a_database),
         T(test_modes),

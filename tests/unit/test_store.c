@@ -212,7 +212,13 @@ static void test_evicted_rows_make_a_feed_jump(void **state)
     hub.expected = dropped + 1;
     tg_feed_resume(hub.feed);
     RUN_UNTIL(f, hub.got == 30000 - dropped);
-    assert_int_equal(tg_feed_pending(hub.feed), 0);
+    /* It is told, once, and that is over when it has acknowledged to know. */
+    RUN_UNTIL(f, hub.gap_records == 1 && tg_feed_pending(hub.feed) == 0);
+    assert_int_equal(hub.told, dropped);
+    assert_int_equal(hub.gap.first_seq, 1);
+    assert_int_equal(hub.gap.last_seq, dropped);
+    assert_int_equal(hub.gap.reasons, TG_GAP_LIMIT);
+    RUN_UNTIL(f, tg_feed_gap(hub.feed).reasons == 0);
     tg_feed_close(hub.feed);
     close_store(f);
     verify(f);
@@ -360,7 +366,9 @@ static void test_a_cloud_that_leaves_holds_nothing_back(void **state)
     RUN_UNTIL(f, hub.got == 5000);
     settle(f);
     tg_feed_close(lake.feed);
-    OK(tg_store_retire_undeclared(f->store, &f->err));
+    uint64_t given_up = 0;
+    OK(tg_store_retire_undeclared(f->store, &given_up, &f->err));
+    assert_int_equal(given_up, 5000);
     /* The rows go with the next commits. */
     for (int i = 0; i < 10; i++) {
         assert_int_equal(append_n(f, d, 500, 50), TG_OK);
@@ -399,7 +407,11 @@ static void test_a_corrupt_store_is_set_aside_at_start(void **state)
     tg_feed_resume(hub.feed);
     assert_int_equal(append_n(f, d, 50, 50), TG_OK);
     RUN_UNTIL(f, hub.got == 50);
-    assert_int_equal(tg_feed_pending(hub.feed), 0);
+    /* Its consumer hears that there may have been more before. */
+    RUN_UNTIL(f, hub.gap_records == 1 && tg_feed_pending(hub.feed) == 0);
+    assert_int_equal(hub.gap.reasons, TG_GAP_CORRUPT);
+    assert_int_equal(hub.gap.first_seq, 1);
+    assert_true(hub.gap.last_seq >= 100);
     tg_feed_close(hub.feed);
     close_store(f);
     verify(f);

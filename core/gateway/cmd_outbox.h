@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * cmd_outbox - what `tidegate outbox` has in other files.
+ */
+#ifndef TG_GATEWAY_CMD_OUTBOX_H
+#define TG_GATEWAY_CMD_OUTBOX_H
+
+#include "core/gateway/command.h"
+#include "store/outbox.h"
+
+/* `outbox drop`: args[0] is "drop"; `all` and `yes`: --all and --yes were given. The exit code; `err` says why it is not 0. */
+int tg_cmd_outbox_drop(const struct tg_args *args, bool all, bool yes, const char *dir,
+                       struct tg_error *err) TG_CHECKED;
+
+#endif

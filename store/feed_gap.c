@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Gaps as the feeds see them: what a cloud will not get, and when to tell it so.
+ */
+#include "store/feed.h"
+
+#define TELL_EVERY_MS 60000
+
+struct tg_gap tg_feed_gap(const struct tg_feed *f)
+{
+    return f->gap;
+}
+
+void tg_feeds_gap(struct tg_feeds *fs, uint32_t cursor, const struct tg_gap *gap, uint64_t tell_seq)
+{
+    struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
+    if (!f)
+        return;
+    f->gap = *gap;
+    f->tell_seq = tell_seq;
+    if (f->has_gap == tg_gap_is(gap))
+        return;
+    f->has_gap = tg_gap_is(gap);
+    if (f->has_gap)
+        TAILQ_INSERT_TAIL(&fs->gaps, f, in_gaps);
+    else
+        TAILQ_REMOVE(&fs->gaps, f, in_gaps);
+}
+
+struct tg_feed *tg_feeds_gap_due(struct tg_feeds *fs, int64_t now_ms, uint64_t stored_id,
+                                 int64_t *ret_next_ms)
+{
+    struct tg_feed *f;
+    int64_t next = INT64_MAX;
+    TAILQ_FOREACH(f, &fs->gaps, in_gaps)
+    {
+        if (f->tell_id <= stored_id)
+            f->tell_id = 0;
+        /* A cloud that is away is told when it is back: nothing is appended for it meanwhile. */
+        if (f->mode == TG_FEED_PAUSED || f->tell_seq > 0 || f->tell_id > 0)
+            continue;
+        if (f->tell_at_ms <= now_ms)
+            return f;
+        next = f->tell_at_ms < next ? f->tell_at_ms : next;
+    }
+    *ret_next_ms = next;
+    return NULL;
+}
+
+void tg_feed_telling(struct tg_feed *f, uint64_t id, int64_t now_ms)
+{
+    f->tell_id = id;
+    f->tell_at_ms = now_ms + TELL_EVERY_MS;
+}
+
+void tg_feeds_not_told(struct tg_feeds *fs, const struct tg_row *row)
+{
+    uint32_t cursor = row->tells - 1;
+    struct tg_feed *f = row->tells > 0 && cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
+    if (f && f->tell_id == row->id)
+        f->tell_id = 0;
+}
+
+void tg_feed_lose(struct tg_feed *f, uint64_t first_seq, uint64_t last_seq, enum tg_gap_reason reason)
+{
+    struct tg_gap lost = {first_seq, last_seq, last_seq - first_seq + 1, reason};
+    tg_gap_unite(&f->lost, &lost);
+    tg_feed_mark_dirty(f);
+}
+
+void tg_feed_risk_lost(struct tg_feed *f, uint64_t from_seq)
+{
+    uint64_t first = from_seq > f->risk_first ? from_seq : f->risk_first, last = f->risk_last;
+    if (last == 0 || first > last)
+        return;
+    f->risk_last = first - 1;
+    if (f->risk_last < f->risk_first)
+        f->risk_first = f->risk_last = 0;
+    tg_feed_lose(f, first, last, TG_GAP_MEMORY);
+}
+
+void tg_feed_quarantine(struct tg_feed *f, uint64_t seq, uint64_t id)
+{
+    tg_feed_lose(f, seq, seq, TG_GAP_QUARANTINE);
+    f->quarantined++;
+    tg_feed_ack(f, seq, id);
+}

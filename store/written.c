@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "store/written.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "core/base/allocator.h"
+
+struct tg_written {
+    sqlite3_vfs vfs;
+    sqlite3_vfs *below;
+    char name[40];
+    atomic_uint_fast64_t bytes;
+};
+
+/* The file of the VFS below follows, aligned. */
+struct file {
+    sqlite3_file base;
+    struct tg_written *owner;
+    sqlite3_int64 align;
+};
+
+static sqlite3_file *below(sqlite3_file *f)
+{
+    return (sqlite3_file *)((struct file *)(void *)f + 1);
+}
+
+static int on_close(sqlite3_file *f)
+{
+    sqlite3_file *b = below(f);
+    int rc = b->pMethods ? b->pMethods->xClose(b) : SQLITE_OK;
+    f->pMethods = NULL;
+    return rc;
+}
+
+static int on_read(sqlite3_file *f, void *data, int n, sqlite3_int64 at)
+{
+    return below(f)->pMethods->xRead(below(f), data, n, at);
+}
+
+static int on_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
+{
+    int rc = below(f)->pMethods->xWrite(below(f), data, n, at);
+    if (rc == SQLITE_OK)
+        tg_written_add(((struct file *)(void *)f)->owner, (uint64_t)n);
+    return rc;
+}
+
+static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    return below(f)->pMethods->xTruncate(below(f), size);
+}
+
+static int on_sync(sqlite3_file *f, int flags)
+{
+    return below(f)->pMethods->xSync(below(f), flags);
+}
+
+static int on_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    return below(f)->pMethods->xFileSize(below(f), size);
+}
+
+static int on_lock(sqlite3_file *f, int level)
+{
+    return below(f)->pMethods->xLock(below(f), level);
+}
+
+static int on_unlock(sqlite3_file *f, int level)
+{
+    return below(f)->pMethods->xUnlock(below(f), level);
+}
+
+static int on_reserved(sqlite3_file *f, int *ret)
+{
+    return below(f)->pMethods->xCheckReservedLock(below(f), ret);
+}
+
+static int on_control(sqlite3_file *f, int op, void *arg)
+{
+    return below(f)->pMethods->xFileControl(below(f), op, arg);
+}
+
+static int on_sector(sqlite3_file *f)
+{
+    return below(f)->pMethods->xSectorSize(below(f));
+}
+
+static int on_traits(sqlite3_file *f)
+{
+    return below(f)->pMethods->xDeviceCharacteristics(below(f));
+}
+
+static int on_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
+{
+    return below(f)->pMethods->xShmMap(below(f), page, size, extend, ret);
+}
+
+static int on_shm_lock(sqlite3_file *f, int at, int n, int flags)
+{
+    return below(f)->pMethods->xShmLock(below(f), at, n, flags);
+}
+
+static void on_shm_barrier(sqlite3_file *f)
+{
+    below(f)->pMethods->xShmBarrier(below(f));
+}
+
+static int on_shm_unmap(sqlite3_file *f, int delete)
+{
+    return below(f)->pMethods->xShmUnmap(below(f), delete);
+}
+
+/* Version 2: no memory mapping, which would write without being counted. */
+static const sqlite3_io_methods methods = {
+    .iVersion = 2,
+    .xClose = on_close,
+    .xRead = on_read,
+    .xWrite = on_write,
+    .xTruncate = on_truncate,
+    .xSync = on_sync,
+    .xFileSize = on_size,
+    .xLock = on_lock,
+    .xUnlock = on_unlock,
+    .xCheckReservedLock = on_reserved,
+    .xFileControl = on_control,
+    .xSectorSize = on_sector,
+    .xDeviceCharacteristics = on_traits,
+    .xShmMap = on_shm_map,
+    .xShmLock = on_shm_lock,
+    .xShmBarrier = on_shm_barrier,
+    .xShmUnmap = on_shm_unmap,
+};
+
+static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
+{
+    struct tg_written *w = vfs->pAppData;
+    sqlite3_file *b = below(f);
+    b->pMethods = NULL;
+    int rc = w->below->xOpen(w->below, name, b, flags, out_flags);
+    ((struct file *)(void *)f)->owner = w;
+    f->pMethods = b->pMethods ? &methods : NULL;
+    return rc;
+}
+
+/* The others know nothing of us: they get the VFS that they belong to. */
+static int on_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
+{
+    const struct tg_written *w = vfs->pAppData;
+    return w->below->xDelete(w->below, name, sync_dir);
+}
+
+static int on_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret)
+{
+    const struct tg_written *w = vfs->pAppData;
+    return w->below->xAccess(w->below, name, flags, ret);
+}
+
+static int on_full_path(sqlite3_vfs *vfs, const char *name, int n, char *out)
+{
+    const struct tg_written *w = vfs->pAppData;
+    return w->below->xFullPathname(w->below, name, n, out);
+}
+
+static int on_last_error(sqlite3_vfs *vfs, int n, char *text)
+{
+    const struct tg_written *w = vfs->pAppData;
+    return w->below->xGetLastError ? w->below->xGetLastError(w->below, n, text) : 0;
+}
+
+struct tg_written *tg_written_new(const char *name)
+{
+    sqlite3_vfs *under = sqlite3_vfs_find(name);
+    struct tg_written *w = under ? tg_calloc(1, sizeof *w) : NULL;
+    if (!w)
+        return NULL;
+    w->below = under;
+    w->vfs = *under;
+    w->vfs.pNext = NULL;
+    w->vfs.zName = w->name;
+    w->vfs.pAppData = w;
+    w->vfs.szOsFile = (int)sizeof(struct file) + under->szOsFile;
+    w->vfs.xOpen = on_open;
+    w->vfs.xDelete = on_delete;
+    w->vfs.xAccess = on_access;
+    w->vfs.xFullPathname = on_full_path;
+    w->vfs.xGetLastError = on_last_error;
+    snprintf(w->name, sizeof w->name, "tg-written-%p", (void *)w);
+    if (sqlite3_vfs_register(&w->vfs, 0) != SQLITE_OK) {
+        tg_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void tg_written_free(struct tg_written *w)
+{
+    if (!w)
+        return;
+    (void)sqlite3_vfs_unregister(&w->vfs);
+    tg_free(w);
+}
+
+const char *tg_written_vfs(const struct tg_written *w)
+{
+    return w->name;
+}
+
+void tg_written_add(struct tg_written *w, uint64_t bytes)
+{
+    if (w)
+        (void)atomic_fetch_add_explicit(&w->bytes, bytes, memory_order_relaxed);
+}
+
+uint64_t tg_written_bytes(const struct tg_written *w)
+{
+    return w ? atomic_load_explicit(&w->bytes, memory_order_relaxed) : 0;
+}
