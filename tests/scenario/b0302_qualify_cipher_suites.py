@@ -31,7 +31,8 @@ for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"):
         gateway = start(stage, broker, ca_file=pki.path("ca.pem"))
         online(gateway)
         assert gateway.stop() == 0
-        assert [shake["cipher"] for shake in broker.command("handshakes")["handshakes"]] == [cipher]
+        shakes = broker.command("handshakes")["handshakes"]
+        assert {shake.get("cipher") for shake in shakes} - {None} == {cipher}, shakes
 
 for ciphers in ("AES128-SHA:AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "ADH-AES128-SHA256:@SECLEVEL=0", "DHE-RSA-AES256-SHA256"):
     with Stage() as stage:
