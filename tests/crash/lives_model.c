@@ -240,16 +240,17 @@ static void judge_losses(struct lives *w, uint32_t d, uint64_t low, bool forgets
     }
 }
 
-/* accepted = delivered + dropped + pending, for one cloud of a device. */
-static void judge_account(struct lives *w, uint32_t d, uint32_t c, const struct tg_outbox_cursor_state *cs,
-                          bool forgets)
+/* accepted = delivered + dropped + pending, for one cloud of a device. Tells how many samples wait, the store's own records left out. */
+static uint64_t judge_account(struct lives *w, uint32_t d, uint32_t c,
+                              const struct tg_outbox_cursor_state *cs, bool forgets)
 {
     struct lives_account *a = &w->account[d][c];
-    uint64_t dropped = 0, acked = 0, pending = 0, unknown = 0;
+    uint64_t dropped = 0, acked = 0, pending = 0, unknown = 0, waiting = 0;
     for (uint32_t i = place(w, d, a->base + 1); i < w->count[d]; i++) {
         const struct lives_sample *s = &w->sample[d][i];
         bool passed = s->seq <= cs->acked_seq, known = s->accepted && !s->uncertain;
         pending += !passed && s->stored;
+        waiting += !passed && s->stored && !s->record;
         acked += passed && s->acked[c] && known;
         dropped += passed && !s->acked[c] && known;
         unknown += passed && !known;
@@ -273,6 +274,7 @@ static void judge_account(struct lives *w, uint32_t d, uint32_t c, const struct 
     if (cs->acked_seq < a->durable_ack)
         fail_msg("%u %s: acknowledged up to %llu and stored, the outbox says %llu", d, lives_clouds[c],
                  (unsigned long long)a->durable_ack, (unsigned long long)cs->acked_seq);
+    return waiting;
 }
 
 static void read_log(struct tg_outbox *ob, struct reading *r)
@@ -320,9 +322,8 @@ static uint64_t judge_all(struct lives *w, const struct tg_outbox_options *optio
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
             if (!w->account[d][c].exists)
                 continue;
-            judge_account(w, d, c, &cs[c], forgets);
+            *ret_pending += judge_account(w, d, c, &cs[c], forgets);
             dropped += cs[c].dropped;
-            *ret_pending += cs[c].pending;
         }
     }
     if (w->tally.unstored > w->dropped_memory)

@@ -198,6 +198,8 @@ static bool open_session(struct life *l, uint32_t d, uint32_t c)
     if (tg_feed_open(l->f.store, l->device[d], lives_clouds[c], on_some_rows, s, &s->feed, &l->f.err) !=
         TG_OK)
         return false;
+    if (dead(l))
+        return false; /* without the disk the store has begun with what it could guess */
     acked = tg_feed_acked_seq(s->feed);
     lives_resumed(l->w, d, c, acked);
     s->repeats = 0;
