@@ -58,7 +58,8 @@ struct tg_config_cloud {
     struct tg_config_quota quota;
     struct tg_config_pos pos;
     const struct tg_settings
-        *common; /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
+        *common;   /* tg_config_cloud_options: host, port, ca_file, tls, keepalive, max_in_flight, … */
+    int64_t drain; /* its own or the outbox's: 0 in-order, 1 fair, 2 newest-first (enum tg_drain) */
     const struct tg_settings *batch;        /* tg_config_batch_options: max_samples, max_bytes, max_delay */
     const struct tg_settings *settings;     /* the type's own table */
     const struct tg_settings *provisioning; /* the type's provisioning_options; NULL = no such section */
@@ -126,7 +127,7 @@ struct tg_config {
         *gateway; /* tg_config_gateway_options: name, state_dir, control_socket, http, plugin_dir … */
     const struct tg_settings *log; /* level, format */
     const struct tg_settings
-        *outbox; /* durability, commit_interval, limit, max_age, when_full, keep_removed */
+        *outbox; /* durability, commit_interval, limit, max_age, when_full, keep_removed, drain */
     const struct tg_config_cloud *clouds;
     uint32_t cloud_count;
     const struct tg_config_source *sources;

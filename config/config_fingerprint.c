@@ -74,6 +74,7 @@ static void mix_cloud(uint64_t *h, const struct tg_config_cloud *c)
     mix_text(h, c->name);
     mix_text(h, c->type);
     mix_settings(h, c->common);
+    mix(h, &c->drain, sizeof c->drain);
     mix_settings(h, c->batch);
     mix_settings(h, c->settings);
     mix(h, c->provisioning ? "+" : "-", 1);

@@ -475,14 +475,12 @@ static void read_provisioning(struct tg_config_load *l, const char *file, const 
 void tg_config_read_cloud(struct tg_config_load *l, const char *file, const struct tg_yaml_node *map)
 {
     static const char *const own[] = {"name", "type", "batch", "identity", "provisioning", "outbox", NULL};
-    static const char *const later[] = {"drain", "is not in this version: samples are sent oldest first",
-                                        NULL};
     uint32_t at = l->cloud_fill, errors = l->error_count;
     struct tg_config_cloud *c = &l->clouds[at];
     const struct tg_yaml_node *batch = tg_config_read_node(l, file, map, "batch", TG_YAML_MAP);
     const struct tg_config_cloud_type *type;
     struct tg_settings *common, *batch_settings, *settings;
-    struct tg_config_section section = {.what = "a cloud", .own_keys = own, .later = later};
+    struct tg_config_section section = {.what = "a cloud", .own_keys = own};
     struct tg_config_section batch_section = {.what = "batch"};
     c->pos = tg_config_pos_of(file, map);
     c->name = tg_config_read_text(l, file, map, "name");
@@ -513,6 +511,7 @@ void tg_config_read_cloud(struct tg_config_load *l, const char *file, const stru
     tg_config_finish(l, batch ? tg_config_pos_of(file, batch) : c->pos, "batch", batch_settings, batch, NULL);
     if (type)
         tg_config_finish(l, c->pos, "the cloud", settings, map, NULL);
+    c->drain = tg_settings_int(tg_settings_has(common, "drain") ? common : l->model->config.outbox, "drain");
     if (type && type->host_required && !c->provisioning && !tg_yaml_get(map, "host"))
         tg_config_error(l, c->pos, "missing \"host\" in the cloud: The name or address to connect to.");
     l->cloud_whole[at] = l->error_count == errors;

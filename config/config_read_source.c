@@ -49,11 +49,8 @@ static void read_point(struct tg_config_load *l, const struct place *at, const s
                        struct tg_config_point *p, bool replaces)
 {
     static const char *const own[] = {"name", "unit", NULL};
-    static const char *const later[] = {"priority", "is not in this version: samples are sent oldest first",
-                                        NULL};
     struct tg_settings *common, *settings;
-    struct tg_config_section section = {
-        .what = "a point", .own_keys = own, .later = later, .open = !at->plugin};
+    struct tg_config_section section = {.what = "a point", .own_keys = own, .open = !at->plugin};
     uint32_t errors = l->error_count;
     p->pos = tg_config_pos_of(at->file, map);
     p->name = tg_config_read_text(l, at->file, map, "name");

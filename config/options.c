@@ -20,6 +20,8 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};   
 static const char *const log_formats[] = {"text", "json", NULL};                 /* enum tg_log_format */
 static const char *const durabilities[] = {"full", "normal", "lazy", NULL};      /* enum tg_durability */
 static const char *const full_policies[] = {"drop-oldest", "drop-newest", NULL}; /* enum tg_when_full */
+static const char *const drains[] = {"in-order", "fair", "newest-first", NULL};  /* enum tg_drain */
+static const char *const priorities[] = {"normal", "high", NULL};
 static const char *const switches[] = {"off", "on", NULL}; /* the index is the truth value */
 static const char *const formats[] = {"json", "senml", "senml-cbor", "template", "sparkplug-b", NULL};
 static const char *const compressions[] = {"off", "deflate", NULL};
@@ -117,6 +119,14 @@ const struct tg_option tg_config_outbox_options[] = {
      .choices = full_policies,
      .default_text = "drop-oldest",
      .doc = "Which samples go when the limit is reached; they are counted and reported as a gap."},
+    {.name = "drain",
+     .type = TG_OPTION_ENUM,
+     .choices = drains,
+     .default_text = "in-order",
+     .doc = "In which order a device's samples go while it has a backlog: `in-order` strictly oldest first, "
+            "`fair` "
+            "backlog and new samples by turns, `newest-first` new samples first and the backlog with what is "
+            "left."},
     {.name = "keep_removed",
      .type = TG_OPTION_DURATION,
      .min = 0,
@@ -255,6 +265,10 @@ const struct tg_option tg_config_cloud_options[] = {
     {.name = "proxy_password_file",
      .type = TG_OPTION_SECRET_FILE,
      .doc = "A file with the password for the proxy."},
+    {.name = "drain",
+     .type = TG_OPTION_ENUM,
+     .choices = drains,
+     .doc = "In which order a backlog goes to this cloud; default: the outbox's `drain`."},
     {.name = NULL},
 };
 
@@ -361,6 +375,12 @@ const struct tg_option tg_config_point_options[] = {
      .type = TG_OPTION_BOOL,
      .default_text = "false",
      .doc = "Lets commands set the point."},
+    {.name = "priority",
+     .type = TG_OPTION_ENUM,
+     .choices = priorities,
+     .default_text = "normal",
+     .doc = "`high`: a sample with this point in it goes ahead of the backlog, also one that was taken "
+            "during an outage."},
     {.name = "sum",
      .type = TG_OPTION_TEXT_LIST,
      .doc = "The point is not read: it is the sum of these points of the device."},

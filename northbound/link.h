@@ -11,6 +11,7 @@
  *   link_login.c     CONNECT with the profile's login, off the loop when a token has to sign
  *   link_mqtt.c      MQTT packets that arrive, subscriptions, time-outs
  *   link_send.c      batches, telemetry
+ *   link_feed.c      from the feed into batches, and acknowledgements back; which of its two streams is next
  *   link_gap.c       gap records, where a format has a place for them
  *   link_window.c    the memory of the in-flight window
  *   link_talk.c      the profile's step(): events to it, and what it may do
@@ -80,6 +81,7 @@ struct tg_batch {
     uint32_t count;
     uint16_t parts, parts_sent, parts_acked; /* messages */
     bool acked;
+    bool ahead; /* of the stream that goes ahead of the backlog: acknowledged row by row */
 };
 
 /* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
@@ -181,6 +183,8 @@ struct tg_session {
     void *memory;                /* of the profile */
     struct tg_feed *feed;
     int64_t batch_due_ms;
+    int64_t
+        ahead_due_ms; /* when the batch of rows that go ahead has waited long enough; 0 = there are none */
     int64_t wake_ms, restart_ms; /* INT64_MAX = not; changed by tg_session_wake_at() and _restart_at() only */
     uint32_t wake_place;         /* in the link's heap, from 1; 0 = not in it */
     struct tg_backoff backoff;   /* of its restarts on a shared link */
@@ -397,6 +401,18 @@ void tg_link_ack_message(struct tg_link *l, uint64_t generation, uint16_t packet
 /* What was held back while too many commands waited. False when the connection is gone. */
 bool tg_link_take_held(struct tg_link *l, int64_t now_ms);
 
+/* --- link_feed.c --- */
+/* Before rows are looked at: chooses the stream that the next batch is of. */
+void tg_link_choose(struct tg_session *s, int64_t now_ms);
+/* The batch is the session's now, with the first `count` rows that its feed offers. Parts are the caller's to set. */
+void tg_link_fill(struct tg_session *s, struct tg_batch *b, uint32_t count);
+/* The rows of an acknowledged batch; `more`: the next one in the ring is acknowledged too, which speaks for this one if it is the
+ * same session's. */
+void tg_link_confirm(struct tg_session *s, struct tg_batch *b, const struct tg_batch *more);
+
+/* Takes the first row out that can never be sent. */
+void tg_link_quarantine(struct tg_session *s, int rc);
+
 /* --- link_window.c --- */
 static inline struct tg_batch *tg_link_batch(const struct tg_link *l, uint64_t tag)
 {
@@ -448,8 +464,6 @@ int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
                        struct tg_bytes *ret_body) TG_CHECKED;
 /* The unit of a point of a session, as formats ask for it. */
 const char *tg_link_unit_of(void *session, struct tg_bytes point);
-/* Takes the first row out that can never be sent. */
-void tg_link_quarantine(struct tg_session *s, int rc);
 
 /* --- link_gap.c --- */
 bool tg_link_is_gap(const struct tg_row *row);

@@ -26,17 +26,15 @@ static void advance(struct tg_link *l)
         struct tg_batch *b = tg_link_batch(l, l->first_tag);
         struct tg_session *s = b->session;
         if (s) {
-            const struct tg_row *last = tg_batch_rows(b)[b->count - 1];
             uint64_t next = l->first_tag + 1;
+            const struct tg_batch *more = next < l->next_tag ? tg_link_batch(l, next) : NULL;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
             l->cloud->wire.total.samples += b->count;
             l->cloud->wire.total.messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
                 tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
-            /* One call for a run of batches of the same session. */
-            if (next == l->next_tag || !tg_link_batch(l, next)->acked || tg_link_batch(l, next)->session != s)
-                tg_feed_ack(s->feed, last->seq, last->id);
+            tg_link_confirm(s, b, more && more->acked ? more : NULL);
         }
         tg_link_let_go(b);
         l->first_tag++;
@@ -307,34 +305,6 @@ static int make_topic(struct tg_link *l, struct message *m, uint8_t *memory)
     return rc;
 }
 
-/* A row that can never be sent (damaged in the store, or larger than any message) must not stop the device. */
-void tg_link_quarantine(struct tg_session *s, int rc)
-{
-    struct tg_row *row;
-    char text[160];
-    for (uint64_t tag = s->link->first_tag; tag < s->link->next_tag; tag++)
-        if (tg_link_batch(s->link, tag)->session == s)
-            return; /* what is in flight before it comes first */
-    tg_feed_take(s->feed, 1, &row);
-    if (rc ==
-        TG_EUNSUPPORTED) { /* nothing is wrong with it: this cloud's format has no place for gap records */
-        tg_feed_ack(s->feed, row->seq, row->id);
-        tg_row_unref(row);
-        return;
-    }
-    tg_log(TG_LOG_ERROR, "session",
-           "device=%s cloud=%s sample seq=%llu cannot be sent (%s) and is left out, counted as quarantined "
-           "and told to the "
-           "cloud as a gap; the next one follows",
-           s->device_id, s->route->cloud->name, (unsigned long long)row->seq, tg_code_text(rc));
-    snprintf(text, sizeof text, "sample seq=%llu, which cannot be sent (%s)", (unsigned long long)row->seq,
-             tg_code_text(rc));
-    tg_session_notice(s, text);
-    s->stats.left_out++;
-    tg_feed_quarantine(s->feed, row->seq, row->id);
-    tg_row_unref(row);
-}
-
 /* --- sending -------------------------------------------------------------------------------------------------- */
 
 static void name_part(const struct tg_link *l, struct message *m)
@@ -410,12 +380,14 @@ static int send_part(struct tg_link *l, int64_t now_ms, bool *ret_done)
 static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 {
     TG_UNCLEARED const struct tg_row *rows[1000];
-    uint32_t available = tg_feed_available(s->feed);
+    uint32_t available, ready = tg_feed_ready(s->feed);
     struct message m = {.session = s, .rows = rows};
     struct tg_batch *b;
     int n, rc;
     if (!tg_link_room(l, l->max_bytes))
         return 0;
+    tg_link_choose(s, now_ms);
+    available = tg_feed_available(s->feed);
     m.count = available < l->max_samples ? available : l->max_samples;
     for (uint32_t i = 0; i < m.count; i++)
         rows[i] = tg_feed_at(s->feed, i);
@@ -425,7 +397,7 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
         return n == TG_EFULL ? 0 : n;
     if (n < 0) {
         tg_link_quarantine(s, n);
-        return tg_feed_available(s->feed) < available;
+        return tg_feed_ready(s->feed) < ready;
     }
     b = tg_link_new_batch(l, (uint32_t)n);
     if (!b)
@@ -435,13 +407,9 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
         tg_link_let_go(b);
         return rc;
     }
-    tg_feed_take(s->feed, (uint32_t)n, tg_batch_rows(b));
-    b->session = s;
-    b->count = (uint32_t)n;
+    tg_link_fill(s, b, (uint32_t)n);
     b->parts = parts_of(l, tg_batch_rows(b)[0]);
     b->parts_sent = 1;
-    b->parts_acked = 0;
-    b->acked = false;
     l->next_tag++;
     return 1;
 }
@@ -501,7 +469,7 @@ void tg_link_unqueue(struct tg_session *s)
 void tg_link_queue(struct tg_session *s, int64_t now_ms)
 {
     struct tg_link *l = s->link;
-    uint32_t available = s->gate && s->online ? tg_feed_available(s->feed) : 0;
+    uint32_t available = s->gate && s->online ? tg_feed_ready(s->feed) : 0;
     if (available == 0) {
         tg_link_unqueue(s);
         return;
@@ -544,7 +512,7 @@ static int send_next(struct tg_link *l, int64_t now_ms)
         return rc;
     if (!s || !window_is_open(l) || l->next_tag - l->first_tag >= l->batch_cap)
         return 0;
-    if (tg_feed_available(s->feed) == 0) {
+    if (tg_feed_ready(s->feed) == 0) {
         tg_link_unqueue(s);
         return 1;
     }

@@ -216,6 +216,8 @@ int tg_session_new(struct tg_session_set *set, const char *device_id, const stru
     if (rc == TG_OK)
         rc = tg_feed_open(set->store, device, route->cloud->name, tg_session_rows, s, &s->feed, err);
     if (rc == TG_OK)
+        tg_feed_set_drain(s->feed, (enum tg_drain)route->cloud->drain);
+    if (rc == TG_OK)
         rc = find_link(s, err);
     if (rc < 0) {
         free_session(s);
@@ -353,6 +355,7 @@ void tg_session_stats(const struct tg_session *s, struct tg_session_stats *ret_s
     ret_stats->pending = tg_feed_pending(s->feed);
     ret_stats->gap = tg_feed_gap(s->feed);
     ret_stats->acked_seq = tg_feed_acked_seq(s->feed);
+    ret_stats->acked_ahead = tg_feed_acked_ahead(s->feed);
     ret_stats->connects = l->connects;
     ret_stats->failures = l->failures;
     ret_stats->resumed = l->resumed;

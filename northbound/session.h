@@ -78,6 +78,7 @@ struct tg_session_stats {
     uint64_t connects, failures, published, resent, acked_samples, acked_messages, commands, bytes_out,
         bytes_in;
     uint64_t pending, acked_seq;
+    uint64_t acked_ahead;                 /* samples above acked_seq that went ahead of a backlog */
     int64_t online_since_ms, retry_at_ms; /* monotonic; 0 = not */
     uint32_t in_flight;
     uint64_t body_bytes; /* of messages published */

@@ -24,6 +24,7 @@ struct tg_sparkplug_link {
 struct tg_sparkplug_session {
     bool online, born, down, birth_due;
     int64_t born_wall_ms;
+    uint64_t newest_seq, written_seq; /* of the samples sent; of the message that was encoded last */
     struct tg_sparkplug_metrics metrics;
 };
 

@@ -208,19 +208,26 @@ int tg_sparkplug_encode(const struct tg_cloud_talk *talk, const struct tg_format
         struct tg_sample_reader r;
         rc = tg_sample_reader_init(&r, samples[i].body);
         if (rc == TG_OK)
-            rc = tg_sparkplug_metrics_data(&s->metrics, samples[i].body, again || r.time_ms < s->born_wall_ms,
-                                           out);
+            rc = tg_sparkplug_metrics_data(
+                &s->metrics, samples[i].body,
+                again || r.time_ms < s->born_wall_ms || samples[i].seq < s->newest_seq, out);
         if (rc < 0 && i == 0)
             tg_error_set(err, rc, "sample %" PRIu64 ": %s", samples[i].seq, tg_code_text(rc));
         if (rc < 0)
             n = i ? i : rc;
     }
     out->cap = cap;
+    if (n > 0)
+        s->written_seq = samples[n - 1].seq;
     tg_sparkplug_end(out, l->seq);
     return n;
 }
 
 void tg_sparkplug_sent(const struct tg_cloud_talk *talk)
 {
+    struct tg_sparkplug_session *s = talk->session;
     ((struct tg_sparkplug_link *)talk->link)->seq++;
+    /* What is older than this is not the present value any more: it comes out of a backlog, behind what went ahead. */
+    if (s->written_seq > s->newest_seq)
+        s->newest_seq = s->written_seq;
 }

@@ -5,12 +5,7 @@
 #include "core/base/assert.h"
 
 #define FEED_MAGIC    0xfeedf00du
-#define RING_FIRST    16u
-#define RING_KEEP     64u /* a larger ring is given back when it is empty */
-#define HUNGRY_ROOM   (TG_FEED_MAX_ROWS / 2)
 #define DEVICES_LIMIT (1u << 24)
-
-_Static_assert((TG_FEED_MAX_ROWS & (TG_FEED_MAX_ROWS - 1)) == 0, "a ring's capacity is a power of two");
 
 /* --- the set ------------------------------------------------------------------------------------- */
 
@@ -68,6 +63,12 @@ int tg_feeds_device(struct tg_feeds *fs, uint32_t device, uint64_t last_seq)
     return TG_OK;
 }
 
+void tg_feeds_urgent(struct tg_feeds *fs, uint32_t device, uint64_t high_id)
+{
+    if (fs->devices[device].urgent_id < high_id)
+        fs->devices[device].urgent_id = high_id;
+}
+
 int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (*on_rows)(void *user),
                   void *user, struct tg_feed **ret_feed)
 {
@@ -98,6 +99,11 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->on_rows = on_rows;
     f->user = user;
     f->next_of_device = d->feeds;
+    if (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0) {
+        tg_free(f->cloud);
+        tg_free(f);
+        return TG_ENOMEM;
+    }
     d->feeds = f;
     fs->by_cursor[start->cursor] = f;
     tg_feeds_gap(fs, start->cursor, &start->gap, start->tell_seq);
@@ -105,86 +111,29 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     return TG_OK;
 }
 
-/* --- ring ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------------ */
 
-static inline struct tg_row *ring_at(const struct tg_feed *f, uint32_t i)
+/* Numbers without a row: they were never stored, dropped from memory, or went ahead. */
+void tg_feed_pass_gap(struct tg_feed *f, uint64_t seq)
 {
-    return f->ring[(f->head + i) & (f->cap - 1)];
-}
-
-static bool ring_grow(struct tg_feed *f)
-{
-    uint32_t cap = f->cap == 0 ? RING_FIRST : f->cap * 4 < TG_FEED_MAX_ROWS ? f->cap * 4 : TG_FEED_MAX_ROWS;
-    struct tg_row **ring = tg_malloc(cap * sizeof(struct tg_row *));
-    if (!ring)
-        return false;
-    for (uint32_t i = 0; i < f->count; i++)
-        ring[i] = ring_at(f, i);
-    tg_free(f->ring);
-    f->ring = ring;
-    f->cap = cap;
-    f->head = 0;
-    return true;
-}
-
-static struct tg_row *ring_shift(struct tg_feed *f)
-{
-    struct tg_row *row = ring_at(f, 0);
-    size_t cost = tg_row_cost(row);
-    f->head = (f->head + 1) & (f->cap - 1);
-    f->count--;
-    f->ready -= f->ready > 0;
-    f->bytes -= cost;
-    f->set->bytes -= cost;
-    return row;
-}
-
-static void look_again(struct tg_feeds *fs)
-{
-    if (!fs->starved && !fs->walked)
+    uint64_t n;
+    if (seq <= f->next_seq)
         return;
-    fs->starved = fs->walked = false;
-    fs->wake(fs->wake_user);
+    n = seq - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq - 1);
+    if (n > f->holes_ahead)
+        n = f->holes_ahead;
+    f->holes_ahead -= n;
+    f->holes_seen += n;
+    f->holes_at = seq - 1;
+    f->next_seq = seq;
 }
 
-/* After rows have left: memory goes back, and whoever waited for bytes may look again. */
-static void ring_shrunk(struct tg_feed *f)
+void tg_feed_notice(struct tg_feed *f)
 {
-    struct tg_feeds *fs = f->set;
-    if (f->count == 0 && f->cap > RING_KEEP) {
-        tg_free(f->ring);
-        f->ring = NULL;
-        f->cap = f->head = 0;
-    }
-    if (fs->bytes <= fs->limit_bytes / 4 || f->hungry)
-        look_again(fs);
-}
-
-static void ring_drop_all(struct tg_feed *f)
-{
-    while (f->count > 0)
-        tg_row_unref(ring_shift(f));
-    ring_shrunk(f);
-}
-
-static size_t share_of(const struct tg_feeds *fs)
-{
-    return fs->limit_bytes / 2 / (fs->awake ? fs->awake : 1);
-}
-
-/* Bytes that the feed may still take. */
-size_t tg_feed_allowance(const struct tg_feed *f)
-{
-    const struct tg_feeds *fs = f->set;
-    size_t pool = fs->bytes < fs->limit_bytes / 2 ? fs->limit_bytes / 2 - fs->bytes : 0;
-    size_t share = share_of(fs), own = f->bytes < share ? share - f->bytes : 0;
-    return pool > own ? pool : own;
-}
-
-static void count_ready(struct tg_feed *f)
-{
-    while (f->ready < f->count && !(ring_at(f, f->ready)->flags & TG_ROW_WAITS))
-        f->ready++;
+    if (f->notified)
+        return;
+    f->notified = true;
+    TAILQ_INSERT_TAIL(&f->set->notified, f, in_notified);
 }
 
 /* Offers a row and moves the position behind it. False: no room (or no memory), nothing changed. */
@@ -192,39 +141,16 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
 {
     struct tg_feeds *fs = f->set;
     size_t cost = tg_row_cost(row);
-    if (f->count >= TG_FEED_MAX_ROWS || (f->count > 0 && cost > tg_feed_allowance(f))) {
+    if (f->ring.count >= TG_FEED_MAX_ROWS || (f->ring.count > 0 && cost > tg_feed_allowance(fs, &f->ring))) {
         f->need = cost;
         return false;
     }
-    if (f->count == f->cap && !ring_grow(f)) {
-        fs->no_memory = true;
+    if (!tg_ring_push(fs, &f->ring, row))
         return false;
-    }
-    struct tg_row *kept = tg_row_resolve(row, &fs->timeline);
-    if (!kept) {
-        fs->no_memory = true;
-        return false;
-    }
-    cost = tg_row_cost(kept);
-    f->ring[(f->head + f->count) & (f->cap - 1)] = kept;
-    f->count++;
-    count_ready(f);
-    f->bytes += cost;
-    fs->bytes += cost;
-    if (row->seq > f->next_seq) { /* numbers without a row: they were never stored, or dropped from memory */
-        uint64_t n = row->seq - f->next_seq;
-        if (n > f->holes_ahead)
-            n = f->holes_ahead;
-        f->holes_ahead -= n;
-        f->holes_seen += n;
-        f->holes_at = row->seq - 1;
-    }
+    tg_feed_pass_gap(f, row->seq);
     f->next_id = row->id + 1;
     f->next_seq = row->seq + 1;
-    if (!f->notified) {
-        f->notified = true;
-        TAILQ_INSERT_TAIL(&fs->notified, f, in_notified);
-    }
+    tg_feed_notice(f);
     return true;
 }
 
@@ -249,18 +175,20 @@ static void leave_notified(struct tg_feed *f)
 void tg_feed_settle(struct tg_feed *f)
 {
     struct tg_feeds *fs = f->set;
-    if (f->leaving && f->taken_seq <= f->acked_seq)
+    if (f->leaving && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f))
         fs->wake(fs->wake_user);
-    if (f->mode != TG_FEED_LAGGING || f->leaving) {
+    if (f->mode != TG_FEED_LAGGING || f->leaving || (f->lane && tg_lane_settle(f))) {
         leave_hungry(f);
         return;
     }
-    if (f->next_seq > fs->devices[f->device].handed_seq || f->next_id > fs->handed_id) {
+    if ((f->next_seq > fs->devices[f->device].handed_seq || f->next_id > fs->handed_id) &&
+        !tg_lane_has_given(f)) {
         f->mode = TG_FEED_LIVE;
         if (f->next_id <= fs->handed_id)
             f->next_id = fs->handed_id + 1;
         leave_hungry(f);
-    } else if (f->count > HUNGRY_ROOM) {
+        tg_lane_tidy(f);
+    } else if (!tg_feed_wants_backlog(f) && !tg_lane_wants_urgent(f)) {
         leave_hungry(f);
     } else if (!f->hungry) {
         f->hungry = true;
@@ -271,9 +199,11 @@ void tg_feed_settle(struct tg_feed *f)
 }
 
 /* Everything up to (seq, id) is over for this feed. */
-static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
+void tg_feed_advance(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
     bool dropped = false;
+    if (f->lane)
+        tg_lane_pass(f, &seq, &id);
     f->acked_seq = seq;
     if (id > f->acked_id)
         f->acked_id = id;
@@ -283,13 +213,13 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         f->risk_first = f->risk_last > seq ? seq + 1 : 0;
     if (f->risk_first == 0)
         f->risk_last = 0;
-    while (f->count > 0 && ring_at(f, 0)->seq <= seq) {
-        tg_row_unref(ring_shift(f));
+    while (f->ring.count > 0 && tg_ring_at(&f->ring, 0)->seq <= seq) {
+        tg_row_unref(tg_ring_shift(f->set, &f->ring));
         dropped = true;
     }
-    count_ready(f);
+    tg_ring_count_ready(&f->ring);
     if (dropped)
-        ring_shrunk(f);
+        tg_ring_shrunk(f, &f->ring);
     if (f->next_seq <= seq) {
         f->next_seq = seq + 1;
         if (f->next_id <= id)
@@ -300,11 +230,13 @@ static void advance(struct tg_feed *f, uint64_t seq, uint64_t id)
     if (seq >= f->set->devices[f->device].last_seq)
         f->holes_ahead = f->holes_seen = 0;
     if (f->probe_seq <= seq) {
-        f->oldest_ms = f->count > 0 && f->taken_seq <= seq ? ring_at(f, 0)->time_ms : f->probe_ms;
+        f->oldest_ms =
+            f->ring.count > 0 && f->taken_seq <= seq ? tg_ring_at(&f->ring, 0)->time_ms : f->probe_ms;
         f->probe_seq = f->taken_seq;
         f->probe_ms = f->taken_ms;
     }
     tg_feed_settle(f);
+    tg_lane_tidy(f);
 }
 
 void tg_feed_reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
@@ -313,7 +245,7 @@ void tg_feed_reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
     f->next_seq = seq;
     f->next_id = id;
     f->scan = 0; /* a page under way began elsewhere */
-    ring_drop_all(f);
+    tg_ring_drop_all(f, &f->ring);
     leave_notified(f);
 }
 
@@ -327,18 +259,34 @@ void tg_feeds_appended(struct tg_feeds *fs, const struct tg_row *row)
     d->last_seq = row->seq;
 }
 
+static void hand_live(struct tg_feed *f, struct tg_row *row)
+{
+    if (row->id < f->next_id || row->seq < f->next_seq)
+        return;
+    if (row->urgent && f->ring.count > 0 && tg_lane_overtake(f, row))
+        return;
+    if (tg_feed_push(f, row))
+        return;
+    f->mode = TG_FEED_LAGGING;
+    f->next_id = row->id;
+    tg_feed_settle(f);
+}
+
 void tg_feeds_hand(struct tg_feeds *fs, struct tg_row *row)
 {
     struct tg_feed_device *d = &fs->devices[row->device];
+    uint64_t urgent_id = d->urgent_id;
     fs->handed_id = row->id;
     if (row->seq > d->handed_seq)
         d->handed_seq = row->seq;
+    if (row->urgent)
+        d->urgent_id = row->id;
     for (struct tg_feed *f = d->feeds; f; f = f->next_of_device) {
-        if (f->mode != TG_FEED_LIVE || row->id < f->next_id || row->seq < f->next_seq || tg_feed_push(f, row))
-            continue;
-        f->mode = TG_FEED_LAGGING;
-        f->next_id = row->id;
-        tg_feed_settle(f);
+        if (f->mode == TG_FEED_LIVE)
+            hand_live(f, row);
+        else if (f->mode == TG_FEED_LAGGING && !f->leaving &&
+                 (f->lane || f->drain != TG_DRAIN_IN_ORDER || row->urgent))
+            tg_lane_hand(f, row, urgent_id);
     }
 }
 
@@ -347,7 +295,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
     struct tg_feed *f;
     while ((f = TAILQ_FIRST(&fs->notified)) != NULL) {
         leave_notified(f);
-        if (f->ready > 0)
+        if (tg_feed_ready(f) > 0)
             f->on_rows(f->user);
     }
 }
@@ -355,7 +303,7 @@ void tg_feeds_notify(struct tg_feeds *fs)
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row)
 {
     for (const struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
-        if (f->acked_seq < row->seq)
+        if (f->acked_seq < row->seq && !tg_lane_acked_between(f, row->seq, row->seq))
             return false;
     }
     return true;
@@ -367,7 +315,7 @@ void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t
     struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
     if (!f || seq <= f->acked_seq)
         return;
-    advance(f, seq, id);
+    tg_feed_advance(f, seq, id);
     f->holes_ahead = holes > f->holes_seen ? holes - f->holes_seen : 0;
     if (f->oldest_ms < oldest_ms)
         f->oldest_ms = oldest_ms;
@@ -376,7 +324,10 @@ void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
 {
     for (struct tg_feed *f = fs->devices[row->device].feeds; f; f = f->next_of_device) {
-        if (row->seq < f->next_seq) { /* the session has it, or the ring: it may still arrive */
+        if (f->lane && tg_runs_has(&f->lane->acked, row->seq))
+            continue;
+        /* The session has it, or a ring: it may still arrive. */
+        if (row->seq < f->next_seq || (f->lane && tg_runs_has(&f->lane->given, row->seq))) {
             if (row->seq > f->acked_seq) {
                 f->risk_first = f->risk_first ? f->risk_first : row->seq;
                 f->risk_last = row->seq;
@@ -385,7 +336,7 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
         }
         tg_feed_lose(f, row->seq, row->seq, TG_GAP_MEMORY);
         if (row->seq == f->acked_seq + 1) {
-            advance(f, row->seq, row->id);
+            tg_feed_advance(f, row->seq, row->id);
             continue;
         }
         f->holes_ahead++;
@@ -402,15 +353,23 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id)
 {
     for (struct tg_feed *f = fs->devices[device].feeds; f; f = f->next_of_device) {
+        uint64_t upto = seq, lost;
         if (f->next_seq > seq)
             continue;
-        if (f->count == 0 && f->taken_seq <= f->acked_seq) {
-            advance(f, seq, id);
+        if (f->ring.count == 0 && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f)) {
+            tg_feed_advance(f, seq, id);
             continue;
         }
-        f->holes_ahead += seq + 1 - f->next_seq;
-        f->next_seq = seq + 1;
-        if (f->next_id <= id)
+        /* What is given is in memory, and the position must not pass it. */
+        lost = seq + 1 - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq);
+        if (tg_lane_has_given(f)) {
+            lost -= tg_runs_between(&f->lane->given, f->next_seq, seq);
+            if (f->lane->given.at[0].first <= seq)
+                upto = f->lane->given.at[0].first - 1;
+        }
+        f->holes_ahead += lost;
+        f->next_seq = upto + 1 > f->next_seq ? upto + 1 : f->next_seq;
+        if (f->next_id <= id && upto == seq)
             f->next_id = id + 1;
         tg_feed_settle(f);
     }
@@ -435,8 +394,10 @@ void tg_feed_pause(struct tg_feed *f)
     struct tg_feeds *fs = f->set;
     if (f->mode == TG_FEED_PAUSED)
         return;
-    if (f->count > 0) {
-        tg_feed_reposition(f, ring_at(f, 0)->seq, ring_at(f, 0)->id);
+    if (f->lane)
+        tg_lane_pause(f);
+    if (f->ring.count > 0) {
+        tg_feed_reposition(f, tg_ring_at(&f->ring, 0)->seq, tg_ring_at(&f->ring, 0)->id);
     } else if (f->mode == TG_FEED_LIVE && f->next_id <= fs->handed_id) {
         uint64_t handed = fs->devices[f->device].handed_seq;
         tg_feed_reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
@@ -445,62 +406,52 @@ void tg_feed_pause(struct tg_feed *f)
     f->mode = TG_FEED_PAUSED;
     fs->awake--;
     leave_hungry(f);
-    look_again(fs); /* the others' shares have grown */
+    tg_lane_tidy(f);
+    tg_feeds_look_again(fs); /* the others' shares have grown */
+}
+
+static const struct tg_feed_ring *offered(const struct tg_feed *f)
+{
+    return tg_feed_offers_ahead(f) ? &f->lane->ring : &f->ring;
 }
 
 uint32_t tg_feed_available(const struct tg_feed *f)
 {
-    return f->ready;
+    return offered(f)->ready;
 }
 
 bool tg_feed_waits_for_clock(const struct tg_feed *f)
 {
-    return f->ready < f->count;
-}
-
-static void resolve_ring(struct tg_feed *f)
-{
-    struct tg_feeds *fs = f->set;
-    for (uint32_t i = f->ready; i < f->count; i++) {
-        struct tg_row **at = &f->ring[(f->head + i) & (f->cap - 1)], *was = *at;
-        struct tg_row *fresh = was->flags & TG_ROW_WAITS ? tg_row_resolve(was, &fs->timeline) : NULL;
-        if (!fresh) {
-            fs->no_memory = fs->no_memory || (was->flags & TG_ROW_WAITS);
-            continue;
-        }
-        *at = fresh;
-        f->bytes = f->bytes - tg_row_cost(was) + tg_row_cost(*at);
-        fs->bytes = fs->bytes - tg_row_cost(was) + tg_row_cost(*at);
-        tg_row_unref(was);
-    }
-    count_ready(f);
-    if (f->ready > 0 && !f->notified) {
-        f->notified = true;
-        TAILQ_INSERT_TAIL(&fs->notified, f, in_notified);
-    }
+    return f->ring.ready < f->ring.count || (f->lane && f->lane->ring.ready < f->lane->ring.count);
 }
 
 void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline)
 {
     fs->timeline = *timeline;
-    for (uint32_t i = 0; i < fs->cursor_cap; i++)
-        if (fs->by_cursor[i] && fs->by_cursor[i]->ready < fs->by_cursor[i]->count)
-            resolve_ring(fs->by_cursor[i]);
+    for (uint32_t i = 0; i < fs->cursor_cap; i++) {
+        struct tg_feed *f = fs->by_cursor[i];
+        if (!f || !tg_feed_waits_for_clock(f))
+            continue;
+        tg_ring_resolve(fs, &f->ring);
+        if (f->lane)
+            tg_ring_resolve(fs, &f->lane->ring);
+        if (tg_feed_ready(f) > 0)
+            tg_feed_notice(f);
+    }
 }
 
 const struct tg_row *tg_feed_at(const struct tg_feed *f, uint32_t i)
 {
-    TG_ASSERT(i < f->count);
-    return ring_at(f, i);
+    const struct tg_feed_ring *r = offered(f);
+    TG_ASSERT(i < r->ready);
+    return tg_ring_at(r, i);
 }
 
-void tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
+static void take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 {
-    TG_ASSERT(n <= f->count);
-    if (n == 0)
-        return;
+    TG_ASSERT(n <= f->ring.ready);
     for (uint32_t i = 0; i < n; i++)
-        ret_rows[i] = ring_shift(f);
+        ret_rows[i] = tg_ring_shift(f->set, &f->ring);
     if (f->probe_seq <= f->acked_seq) {
         f->probe_seq = ret_rows[n - 1]->seq;
         f->probe_ms = ret_rows[n - 1]->time_ms;
@@ -508,9 +459,23 @@ void tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
     }
     f->taken_seq = ret_rows[n - 1]->seq;
     f->taken_ms = ret_rows[n - 1]->time_ms;
-    ring_shrunk(f);
+    tg_ring_shrunk(f, &f->ring);
+    if (f->lane)
+        f->lane->turn = true;
+}
+
+bool tg_feed_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
+{
+    bool ahead = tg_feed_offers_ahead(f);
+    if (n == 0)
+        return ahead;
+    if (ahead)
+        tg_lane_take(f, n, ret_rows);
+    else
+        take(f, n, ret_rows);
     if (f->mode == TG_FEED_LAGGING)
         tg_feed_settle(f);
+    return ahead;
 }
 
 void tg_feed_mark_dirty(struct tg_feed *f)
@@ -530,16 +495,20 @@ void tg_feed_ack(struct tg_feed *f, uint64_t seq, uint64_t id)
     if (seq <= f->acked_seq)
         return;
     TG_ASSERT(seq <= f->set->devices[f->device].last_seq);
-    advance(f, seq, id);
+    tg_feed_advance(f, seq, id);
     tg_feed_mark_dirty(f);
 }
 
 void tg_feed_rewind(struct tg_feed *f)
 {
-    if (f->taken_seq <= f->acked_seq)
+    bool ahead = f->lane && f->lane->given.rows > f->lane->ring.count;
+    if (f->taken_seq <= f->acked_seq && !ahead)
         return;
+    if (f->lane)
+        tg_lane_rewind(f);
     f->holes_ahead += f->holes_seen;
     f->holes_seen = 0;
+    f->merged_seq = 0;
     tg_feed_reposition(f, f->acked_seq + 1, f->acked_id + 1);
     f->taken_seq = f->probe_seq = f->acked_seq;
     if (f->mode == TG_FEED_LIVE)
@@ -547,10 +516,20 @@ void tg_feed_rewind(struct tg_feed *f)
     tg_feed_settle(f);
 }
 
+uint32_t tg_feed_ready(const struct tg_feed *f)
+{
+    return f->ring.ready + (f->lane ? f->lane->ring.ready : 0);
+}
+
+void tg_feed_set_drain(struct tg_feed *f, enum tg_drain drain)
+{
+    f->drain = drain;
+}
+
 uint64_t tg_feed_pending(const struct tg_feed *f)
 {
     uint64_t ahead = f->set->devices[f->device].last_seq - f->acked_seq;
-    uint64_t holes = f->holes_ahead + f->holes_seen;
+    uint64_t holes = f->holes_ahead + f->holes_seen + tg_feed_acked_ahead(f);
     return ahead > holes ? ahead - holes : 0;
 }
 
@@ -581,7 +560,8 @@ void tg_feeds_close(struct tg_feed *f)
         }
     }
     fs->by_cursor[f->cursor] = NULL;
-    tg_free(f->ring);
+    tg_lane_close(f);
+    tg_free(f->ring.at);
     tg_free(f->cloud);
     TG_OBJECT_POISON(f);
     tg_free(f);

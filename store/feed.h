@@ -16,6 +16,19 @@
  *   LAGGING  reads the log. With room for half a ring it is *hungry*: it waits in a list for the next page.
  *            a page that reaches handed_id ► LIVE; pause() ► PAUSED
  *
+ * TWO STREAMS   What a session takes is the *backlog*, in order, and, beside it, what goes *ahead* of it: the *lane*
+ * (feed_lane.c), which a feed has only while it is needed. Into the lane go
+ *   - of a LAGGING feed with drain fair or newest-first, the rows that come new;
+ *   - whatever the drain, urgent rows: new ones, and those in the log, which pages of the table `urgent` bring.
+ * A row in the lane is `given` until it is acknowledged, then `acked`. The backlog's reader passes over acked ones and
+ * stops before a given one, so that what is taken of the backlog is always below every given row: an acknowledgement of the
+ * backlog still means "everything up to here". When the reader has reached the place from which on every row went ahead,
+ * and all it has read is acknowledged, what is left in the lane simply is the stream: the lane's ring takes the place of the
+ * other (merge), the feed is LIVE. So a feed that is LIVE never has a given row.
+ * Acknowledgements come in the order of taking; rows of the lane are taken in the order of their numbers (between rewinds),
+ * hence they leave `given` at its front.
+ * At most TG_RUNS_MAX runs are given and acked together; beyond, nothing goes ahead until half of them are gone.
+ *
  * PAGES   One page is under way at a time, for the feed that has been hungry longest and all hungry feeds
  * near its position: feeds that were away together are served by the same pages. Per row only the feeds of
  * its device are looked at, per page only the hungry ones, per wake-up none.
@@ -33,24 +46,49 @@
 #include <sys/queue.h>
 
 #include "store/row.h"
+#include "store/runs.h"
 #include "store/timeline.h"
 
 enum tg_feed_mode { TG_FEED_PAUSED, TG_FEED_LIVE, TG_FEED_LAGGING };
 
 struct tg_feeds;
 
+struct tg_feed_ring {
+    struct tg_row **at; /* cap is 0 or a power of two */
+    uint32_t head, count, cap;
+    uint32_t ready; /* of them, from the first on: their time is known, they may be sent */
+    size_t bytes;
+};
+
+#define TG_LANE_NOWHERE UINT64_MAX
+
+struct tg_feed_lane {
+    struct tg_feed_ring ring;
+    struct tg_runs given;       /* in the ring, or taken and not acknowledged */
+    struct tg_runs acked;       /* above the feed's acked_seq */
+    uint64_t from_id, from_seq; /* every row handed since this one is given or acked; or TG_LANE_NOWHERE */
+    uint64_t taken_seq;
+    int64_t taken_ms;
+    uint32_t
+        full_at;  /* the ring had no room when it held so many rows, and is not half empty again; 0 = no */
+    bool stuffed; /* too many runs, and half of them are not gone */
+    bool turn;    /* drain fair: the next batch is the lane's */
+};
+
 struct tg_feed {
     uint32_t magic;
     enum tg_feed_mode mode;
     struct tg_feeds *set;
     uint32_t device, cursor;
-    struct tg_row **ring; /* cap is 0 or a power of two */
-    uint32_t head, count, cap;
-    uint32_t ready;             /* of them, from the first on: their time is known, they may be sent */
-    size_t bytes, need;         /* in the ring; of the row that last had no room */
+    struct tg_feed_ring ring;
+    struct tg_feed_lane *lane; /* NULL: nothing goes ahead, nothing went ahead */
+    enum tg_drain drain;
+    size_t need;                /* of the row that last had no room */
     uint64_t next_id, next_seq; /* the next row to be offered has at least these */
     uint64_t acked_seq, acked_id;
-    uint64_t taken_seq;   /* highest seq that the session took */
+    uint64_t urgent_id;   /* urgent rows of the log below this (and below next_id) were looked at */
+    uint64_t merged_seq;  /* up to here rows were taken from a lane that has become the stream */
+    uint64_t taken_seq;   /* highest seq that the session took, of the backlog */
     uint64_t holes_ahead; /* numbers above acked_seq that were never stored and not passed yet, … */
     uint64_t holes_seen, holes_at; /* … passed, the highest at holes_at */
     int64_t oldest_ms,
@@ -59,7 +97,8 @@ struct tg_feed {
     int64_t probe_ms;   /* … this */
     uint64_t scan;      /* number of the page it takes part in; 0 = none */
     uint64_t walk;      /* number of the walk through memory in which it was stopped */
-    bool stopped;       /* had no room for a row of this page */
+    bool stopped;       /* had no room for a row of this page, or must not pass it */
+    bool hold_ahead;    /* the session wants no batch of the lane yet */
     bool hungry, notified, dirty;
     bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
@@ -86,13 +125,15 @@ TAILQ_HEAD(tg_feed_list, tg_feed);
 struct tg_feed_device {
     uint64_t last_seq;   /* highest ever given */
     uint64_t handed_seq; /* highest that was handed to the feeds */
+    uint64_t urgent_id;  /* no row that was handed, above this id, is urgent; 0 = none is */
     uint64_t floor_seq;  /* scratch of the store */
     struct tg_feed *feeds;
 };
 
-/* A page to read: rows with id ≥ from_id whose device d has want[d] ≤ id. Belongs to the set; it does not
- * change until tg_feeds_page_end(). */
+/* A page to read: rows with id ≥ from_id whose device d has want[d] ≤ id; of the urgent ones only when `urgent`. Belongs to
+ * the set; it does not change until tg_feeds_page_end(). */
 struct tg_scan {
+    bool urgent;
     uint64_t from_id;
     uint32_t max_rows;
     size_t max_bytes;
@@ -105,6 +146,8 @@ struct tg_feeds {
     struct tg_feed **by_cursor;
     uint32_t device_count, device_cap, cursor_cap;
     uint32_t awake; /* feeds that are not paused */
+    uint32_t lanes;
+    uint64_t kept_back; /* rows that were to go ahead and did not, for the bound on runs */
     size_t bytes, limit_bytes;
     uint64_t handed_id; /* every row up to here was handed to the live feeds */
     struct tg_feed_list hungry, notified, dirty, gaps;
@@ -129,11 +172,14 @@ void tg_feeds_fini(struct tg_feeds *fs);
 
 /* Devices and cursors are small dense numbers. */
 int tg_feeds_device(struct tg_feeds *fs, uint32_t device, uint64_t last_seq) TG_CHECKED;
+/* Urgent rows of the device may be in the log, up to this id. */
+void tg_feeds_urgent(struct tg_feeds *fs, uint32_t device, uint64_t high_id);
 struct tg_feed_start {
     uint32_t device, cursor;
     uint64_t acked_seq, acked_id;
-    uint64_t holes;    /* numbers above acked_seq that were never stored */
-    int64_t oldest_ms; /* 0 = not known */
+    uint64_t holes;              /* numbers above acked_seq that were never stored */
+    int64_t oldest_ms;           /* 0 = not known */
+    const struct tg_runs *ahead; /* acknowledged above acked_seq; NULL = none. Copied. */
     struct tg_gap gap;
     uint64_t tell_seq;
     const char *cloud; /* NULL = "" */
@@ -201,14 +247,96 @@ void tg_feed_risk_lost(struct tg_feed *feed, uint64_t from_seq);
 /* Writes the body of the record that tells its gap; returns the time of storing. */
 int64_t tg_feed_gap_record(const struct tg_feed *feed, struct tg_writer *w);
 
-/* Shared by feed.c and feed_scan.c. */
+/* --- shared by feed.c, feed_scan.c and feed_lane.c ---------------------------------------------- */
+
+#define TG_FEED_HUNGRY_ROOM (TG_FEED_MAX_ROWS / 2)
+
+static inline struct tg_row *tg_ring_at(const struct tg_feed_ring *r, uint32_t i)
+{
+    return r->at[(r->head + i) & (r->cap - 1)];
+}
+/* False: no memory. */
+bool tg_ring_push(struct tg_feeds *fs, struct tg_feed_ring *r, struct tg_row *row);
+/* After rows have come or gone. */
+void tg_ring_count_ready(struct tg_feed_ring *r);
+/* Rows that waited for their time get it, where it is known now. */
+void tg_ring_resolve(struct tg_feeds *fs, struct tg_feed_ring *r);
+struct tg_row *tg_ring_shift(struct tg_feeds *fs, struct tg_feed_ring *r);
+void tg_ring_drop_all(struct tg_feed *feed, struct tg_feed_ring *r);
+/* After rows have left: memory goes back, and whoever waited for bytes may look again. */
+void tg_ring_shrunk(struct tg_feed *feed, struct tg_feed_ring *r);
+
+/* There may be room for somebody who had none. */
+void tg_feeds_look_again(struct tg_feeds *fs);
+/* Everything up to (seq, id) is over for this feed. */
+void tg_feed_advance(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* There is something for the thread. */
 void tg_feed_mark_dirty(struct tg_feed *feed);
 /* Back to reading the log from (seq, id). */
 void tg_feed_reposition(struct tg_feed *feed, uint64_t seq, uint64_t id);
 bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
-size_t tg_feed_allowance(const struct tg_feed *feed);
+/* Bytes that a ring may still take. */
+size_t tg_feed_allowance(const struct tg_feeds *fs, const struct tg_feed_ring *r);
 /* Puts the feed where its position says: LIVE, hungry, or LAGGING without room. */
 void tg_feed_settle(struct tg_feed *feed);
+/* The next number that is there is `seq`. */
+void tg_feed_pass_gap(struct tg_feed *feed, uint64_t seq);
+void tg_feed_notice(struct tg_feed *feed);
+/* A page of the backlog may bring something. */
+static inline bool tg_feed_wants_backlog(const struct tg_feed *f);
+
+/* --- feed_lane.c ---------------------------------------------------------------------------------- */
+
+/* A row was handed while the feed is LAGGING. `urgent_id`: of the device before this row. */
+void tg_lane_hand(struct tg_feed *feed, struct tg_row *row, uint64_t urgent_id);
+/* An urgent row for a LIVE feed with rows in its ring. False: it goes the usual way. */
+bool tg_lane_overtake(struct tg_feed *feed, struct tg_row *row);
+/* The feed would like a page of urgent rows, from this id on. */
+bool tg_lane_wants_urgent(const struct tg_feed *feed);
+static inline uint64_t tg_lane_urgent_from(const struct tg_feed *f)
+{
+    return f->urgent_id > f->next_id ? f->urgent_id : f->next_id;
+}
+/* A row of such a page. False: it has no room. */
+bool tg_lane_page_row(struct tg_feed *feed, struct tg_row *row);
+/* The backlog's reader meets this row. */
+enum tg_lane_verdict { TG_LANE_YOURS, TG_LANE_PASSED, TG_LANE_STOP };
+enum tg_lane_verdict tg_lane_meets(struct tg_feed *feed, uint64_t id, uint64_t seq);
+/* Before the cursor moves to (seq, id): takes in what it reaches, which may move it further. */
+void tg_lane_pass(struct tg_feed *feed, uint64_t *seq, uint64_t *id);
+/* Moves the reader over what is acked; merges. True: the feed is LIVE now. */
+bool tg_lane_settle(struct tg_feed *feed);
+/* The session is gone: the ring is let go of; what was taken stays given. */
+void tg_lane_pause(struct tg_feed *feed);
+/* What was taken is to be offered again. */
+void tg_lane_rewind(struct tg_feed *feed);
+/* TG_ENOMEM. */
+int tg_lane_open(struct tg_feed *feed, const struct tg_runs *acked) TG_CHECKED;
+/* When nothing is in it and the feed is not LAGGING. */
+void tg_lane_tidy(struct tg_feed *feed);
+void tg_lane_close(struct tg_feed *feed);
+/* The feed begins anew, with these acknowledged ahead (NULL = none). Nothing of the lane is taken. */
+void tg_lane_replace(struct tg_feed *feed, const struct tg_runs *acked);
+void tg_lane_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
+static inline bool tg_lane_has_given(const struct tg_feed *f)
+{
+    return f->lane && f->lane->given.count > 0;
+}
+/* Acknowledged rows of first … last. */
+static inline uint64_t tg_lane_acked_between(const struct tg_feed *f, uint64_t first, uint64_t last)
+{
+    return f->lane && first <= last ? tg_runs_between(&f->lane->acked, first, last) : 0;
+}
+/* The reader has come to where everything went ahead. */
+static inline bool tg_lane_reached(const struct tg_feed *f)
+{
+    return f->next_id >= f->lane->from_id || f->next_seq >= f->lane->from_seq;
+}
+
+static inline bool tg_feed_wants_backlog(const struct tg_feed *f)
+{
+    return f->ring.count <= TG_FEED_HUNGRY_ROOM && f->next_id <= f->set->handed_id &&
+           !(f->lane && (tg_lane_reached(f) || tg_runs_has(&f->lane->given, f->next_seq)));
+}
 
 #endif

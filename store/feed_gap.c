@@ -76,7 +76,13 @@ void tg_feed_risk_lost(struct tg_feed *f, uint64_t from_seq)
     f->risk_last = first - 1;
     if (f->risk_last < f->risk_first)
         f->risk_first = f->risk_last = 0;
-    tg_feed_lose(f, first, last, TG_GAP_MEMORY);
+    /* What went ahead has arrived. */
+    struct tg_gap lost = {first, last, last - first + 1 - tg_lane_acked_between(f, first, last),
+                          TG_GAP_MEMORY};
+    if (lost.count == 0)
+        return;
+    tg_gap_unite(&f->lost, &lost);
+    tg_feed_mark_dirty(f);
 }
 
 void tg_feed_quarantine(struct tg_feed *f, uint64_t seq, uint64_t id)

@@ -123,10 +123,12 @@ uint64_t tg_outbox_last_seq(const struct tg_outbox *ob, uint32_t device); /* hig
 struct tg_outbox_cursor_state {
     uint32_t device;
     uint64_t acked_seq, acked_id;      /* everything of the device up to here is acknowledged or evicted */
-    uint64_t pending;                  /* rows of the device above it */
+    uint64_t pending;                  /* rows of the device above it that are not acknowledged ahead */
     uint64_t accepted, acked, dropped; /* since the cursor began: accepted = acked + dropped + pending [C6] */
-    struct tg_gap gap;                 /* what the cloud will not get and has not acknowledged to know */
-    uint64_t tell_seq;                 /* the gap record that is on its way to it; 0 = none */
+    uint64_t ahead;                    /* of `acked`: rows above acked_seq */
+    uint32_t ahead_runs;
+    struct tg_gap gap; /* what the cloud will not get and has not acknowledged to know */
+    uint64_t tell_seq; /* the gap record that is on its way to it; 0 = none */
 };
 /* Rises with every change of a cursor's gap or tell_seq. */
 uint64_t tg_outbox_gap_serial(const struct tg_outbox *ob);
@@ -140,9 +142,17 @@ int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
  * 65536 rows are in this transaction. A seq that is more than one above the last leaves a hole, which is recorded:
  * its numbers count as never accepted. */
 int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err) TG_CHECKED;
+/* The same for a row that tg_outbox_read_urgent() is to find. */
+int tg_outbox_append_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row,
+                            struct tg_error *err) TG_CHECKED;
 /* Never moves back. Unknown rows (already evicted) are fine. */
 int tg_outbox_set_cursor(struct tg_outbox *ob, uint32_t cursor, uint64_t acked_seq, uint64_t acked_id,
                          struct tg_error *err) TG_CHECKED;
+/* Rows first … last of the cursor's device, all of them stored, are acknowledged although rows before them are not: they went
+ * ahead of the backlog. `last_id` is the id of `last`. What the cursor has passed or already has is fine, numbers that were never
+ * stored are passed over. When the cursor reaches a run it takes it in. The caller keeps to TG_RUNS_MAX runs a cursor. */
+int tg_outbox_ack_ahead(struct tg_outbox *ob, uint32_t cursor, uint64_t first, uint64_t last,
+                        uint64_t last_id, struct tg_error *err) TG_CHECKED;
 /* Numbers of the device up to last_seq were given to samples that are not stored (rejected, delivered from memory while
  * the disk was gone): a hole, counted for the device under `reason`. */
 int tg_outbox_reject(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, enum tg_drop_reason reason,
@@ -211,6 +221,22 @@ struct tg_outbox_drop {
 int tg_outbox_drop(struct tg_outbox *ob, const struct tg_outbox_drop *drop, uint64_t *ret_rows,
                    struct tg_error *err) TG_CHECKED;
 
+/* The same for rows of tg_outbox_append_urgent(): they are found without looking at those between. */
+int tg_outbox_read_urgent(struct tg_outbox *ob, uint64_t from_id, uint32_t max_rows, size_t max_bytes,
+                          void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                          uint64_t *ret_next_id, struct tg_error *err) TG_CHECKED;
+/* No committed row above this id is urgent; 0 = none is. */
+uint64_t tg_outbox_urgent_high(const struct tg_outbox *ob);
+/* What the cursor has acknowledged ahead, as committed; holds until the next call that changes the outbox. */
+struct tg_runs;
+const struct tg_runs *tg_outbox_ahead(const struct tg_outbox *ob, uint32_t cursor);
+
+/* How many of these numbers are recorded as never stored. */
+int tg_outbox_unstored(struct tg_outbox *ob, uint32_t device, uint64_t first, uint64_t last,
+                       uint64_t *ret_numbers, struct tg_error *err) TG_CHECKED;
+
+/* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
+ * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
 /* --- time (timeline.h) ------------------------------------------------------------------------------------------ */
 /* The wall clock is valid: wall time = monotonic time + offset_ms in this boot (tg_clock_boot()). Rows up to upto_id were stored
  * before anything was different from what was told last, also by an earlier process. Told again when it has changed; costs a
@@ -239,6 +265,7 @@ struct tg_outbox_stats {
     uint64_t oldest_id;
     int64_t oldest_time_ms; /* when it was stored, on the clock as it goes now; 0 = cannot be said */
     uint32_t devices, cursors;
+    uint64_t ahead_rows;         /* acknowledged ahead of rows that still wait, all cursors together */
     int64_t worst_checkpoint_us; /* since it was opened */
     uint64_t written_bytes;      /* given to the disk since it was opened: log, pages, outbox.high */
 };
@@ -251,6 +278,7 @@ uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob);
 struct tg_outbox_device_stats {
     const char *name;
     uint64_t last_seq, pending, dropped[TG_DROP_REASONS], gap_first_seq, gap_last_seq;
+    uint64_t ahead; /* acknowledged ahead of those that wait, by all its clouds together */
 };
 int tg_outbox_each_device(struct tg_outbox *ob,
                           void (*each)(void *user, const struct tg_outbox_device_stats *d), void *user,

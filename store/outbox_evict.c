@@ -43,7 +43,12 @@ static int delete_range(struct tg_outbox *ob, uint64_t first, uint64_t last, uin
     uint64_t n = (uint64_t)sqlite3_changes64(ob->db);
     ob->t.rows -= n < ob->t.rows ? n : ob->t.rows;
     *ret_deleted += n;
-    return TG_OK;
+    if (first > ob->t.urgent_high)
+        return TG_OK;
+    st = ob->st[ST_URGENT_DROP];
+    (void)sqlite3_bind_int64(st, 1, (int64_t)first);
+    (void)sqlite3_bind_int64(st, 2, (int64_t)last);
+    return tg_outbox_run(ob, ST_URGENT_DROP, err, "deleting samples");
 }
 
 static int find_oldest(struct tg_outbox *ob, struct tg_error *err)
@@ -126,7 +131,9 @@ static int compact_step(struct tg_outbox *ob, uint64_t cap, uint64_t *ret_delete
             break;
         }
         before = id;
-        bool waste = device >= 0 && device < ob->device_count && id <= ob->devices[device].floor_id;
+        bool waste = device >= 0 && device < ob->device_count &&
+                     (id <= ob->devices[device].floor_id ||
+                      tg_outbox_covered(ob, &ob->devices[device], (uint64_t)sqlite3_column_int64(st, 2)));
         bool joins = count > 0 && runs[count - 1].last + 1 == id;
         if (waste && !joins && count == COMPACT_RUNS) {
             last_id = id - 1;
@@ -216,7 +223,7 @@ int tg_outbox_trim(struct tg_outbox *ob, uint64_t cap, struct tg_error *err)
 /* --- eviction ----------------------------------------------------------------------------------------------
  */
 
-/* Takes one row out of the accounts: for every cursor that had not passed it, it is dropped. */
+/* Takes one row out of the accounts: for every cursor that had not passed it nor acknowledged it ahead, it is dropped. */
 static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_t id,
                     enum tg_drop_reason reason, struct tg_error *err)
 {
@@ -224,10 +231,11 @@ static int drop_row(struct tg_outbox *ob, uint32_t device, uint64_t seq, uint64_
     for (uint32_t i = ob->devices[device].first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
         if (!ob->cursors[i].active || ob->cursors[i].acked_seq >= seq)
             continue;
+        uint64_t dropped = ob->cursors[i].dropped;
         int code = tg_outbox_advance(ob, i, seq, id, 1u << reason, err);
         if (code != TG_OK)
             return code;
-        missed = true;
+        missed = missed || ob->cursors[i].dropped > dropped;
     }
     if (!missed)
         return TG_OK;

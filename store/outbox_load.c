@@ -200,6 +200,13 @@ static int load_hole(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *er
     return TG_OK;
 }
 
+static int load_urgent(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err)
+{
+    (void)err;
+    ob->t.urgent_high = column_u64(st, 0);
+    return TG_OK;
+}
+
 static int load_oldest(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err)
 {
     (void)err;
@@ -230,13 +237,17 @@ int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err)
     if ((code = query(ob, tail, load_tail_row, err)) != TG_OK ||
         (code = query(ob, "SELECT device, first_seq, last_seq FROM hole ORDER BY device, first_seq",
                       load_hole, err)) != TG_OK ||
+        (code = query(ob, "SELECT cursor, first_seq, last_seq, last_id FROM ahead ORDER BY cursor, first_seq",
+                      tg_outbox_load_run, err)) != TG_OK ||
+        (code = query(ob, "SELECT max(id) FROM urgent", load_urgent, err)) != TG_OK ||
         (code = query(ob, "SELECT id FROM log ORDER BY id LIMIT 1", load_oldest, err)) != TG_OK)
         return code;
     for (uint32_t i = 0; i < ob->cursor_count; i++) {
         const struct tg_outbox_cursor_entry *c = &ob->cursors[i];
         uint64_t last = ob->devices[c->device].last_seq;
         if (c->acked_seq > last || c->base_seq > c->acked_seq || c->holes_ahead > last - c->acked_seq ||
-            c->dropped > c->acked_seq - c->base_seq || c->skipped > c->acked_seq - c->base_seq - c->dropped)
+            c->ahead.rows > last - c->acked_seq - c->holes_ahead || c->skipped > c->acked_seq - c->base_seq ||
+            c->dropped > c->acked_seq - c->base_seq - c->skipped + c->ahead.rows)
             return corrupt(ob, err, "a cursor contradicts its device");
     }
     for (uint32_t i = 0; i < ob->device_count; i++)
@@ -262,6 +273,8 @@ void tg_outbox_unload(struct tg_outbox *ob)
         tg_free(ob->devices[i].name);
     for (uint32_t i = 0; i < ob->cloud_count; i++)
         tg_free(ob->clouds[i]);
+    for (uint32_t i = 0; i < ob->cursor_count; i++)
+        tg_runs_fini(&ob->cursors[i].ahead);
     tg_free(ob->devices);
     tg_free(ob->cursors);
     tg_free(ob->clouds);
@@ -414,6 +427,7 @@ static int revive(struct tg_outbox *ob, uint32_t cursor, struct tg_error *err)
     c->base_seq = c->acked_seq = d->last_seq;
     c->acked_id = d->last_id;
     c->dropped = c->skipped = c->holes_ahead = 0;
+    tg_runs_clear(&c->ahead);
     return tg_outbox_end(ob, false, err);
 }
 

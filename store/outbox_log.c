@@ -27,7 +27,7 @@ int tg_outbox_join(struct tg_outbox *ob, struct tg_error *err)
 
 uint64_t tg_outbox_pending(const struct tg_outbox *ob, const struct tg_outbox_cursor_entry *c)
 {
-    return ob->devices[c->device].last_seq - c->acked_seq - c->holes_ahead;
+    return ob->devices[c->device].last_seq - c->acked_seq - c->holes_ahead - c->ahead.rows;
 }
 
 bool tg_outbox_idle(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d)
@@ -94,7 +94,16 @@ static int check_row(const struct tg_outbox *ob, const struct tg_outbox_row *row
     return TG_OK;
 }
 
-int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+static int add_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+{
+    sqlite3_stmt *st = ob->st[ST_URGENT_ADD];
+    (void)sqlite3_bind_int64(st, 1, (int64_t)row->id);
+    (void)sqlite3_bind_int64(st, 2, row->device);
+    ob->t.urgent_high = row->id;
+    return tg_outbox_run(ob, ST_URGENT_ADD, err, "storing that a sample has priority");
+}
+
+static int append(struct tg_outbox *ob, const struct tg_outbox_row *row, bool urgent, struct tg_error *err)
 {
     int code = tg_outbox_join(ob, err);
     if (code != TG_OK)
@@ -121,6 +130,8 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     code = tg_outbox_run(ob, ST_INSERT, err, "storing a sample");
     if (code != TG_OK)
         return tg_outbox_fail_tx(ob, code);
+    if (urgent && (code = add_urgent(ob, row, err)) != TG_OK)
+        return tg_outbox_fail_tx(ob, code);
     if (d->idle) {
         d->idle = false;
         d->hint_id = row->id - 1;
@@ -140,11 +151,21 @@ int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, stru
     return TG_OK;
 }
 
+int tg_outbox_append(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+{
+    return append(ob, row, false, err);
+}
+
+int tg_outbox_append_urgent(struct tg_outbox *ob, const struct tg_outbox_row *row, struct tg_error *err)
+{
+    return append(ob, row, true, err);
+}
+
 /* --- cursors
  * -------------------------------------------------------------------------------------------------- */
 
-static int sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto, uint64_t *ret_sum,
-                     struct tg_error *err)
+int tg_outbox_sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto,
+                        uint64_t *ret_sum, struct tg_error *err)
 {
     sqlite3_stmt *st = ob->st[ST_HOLE_SUM];
     (void)sqlite3_bind_int64(st, 1, device);
@@ -170,10 +191,21 @@ int tg_outbox_rows_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
         return TG_OK;
     }
     if (c->holes_ahead > 0)
-        code = sum_holes(ob, c->device, c->acked_seq, seq, &holes, err);
+        code = tg_outbox_sum_holes(ob, c->device, c->acked_seq, seq, &holes, err);
     if (code == TG_OK)
-        *ret_rows = seq - c->acked_seq - holes;
+        *ret_rows = seq - c->acked_seq - holes - tg_runs_between(&c->ahead, c->acked_seq + 1, seq);
     return code;
+}
+
+void tg_outbox_settle_tell(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, bool heard)
+{
+    if (c->tell_seq == 0 || c->tell_seq > c->acked_seq)
+        return;
+    if (heard)
+        tg_gap_subtract(&c->gap, &c->tell);
+    c->tell_seq = 0;
+    c->tell = (struct tg_gap){0};
+    ob->gap_serial++;
 }
 
 int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id, uint32_t reasons,
@@ -181,7 +213,8 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];
     struct tg_outbox_device_entry *d = &ob->devices[c->device];
-    uint64_t passed, holes = 0;
+    uint64_t passed, missed, holes = 0;
+    bool heard;
     int code;
     if (seq > d->last_seq)
         seq = d->last_seq;
@@ -189,25 +222,25 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
         return TG_OK;
     if (!(c = tg_outbox_touch_cursor(ob, cursor)) || !(d = tg_outbox_touch_device(ob, c->device)))
         return tg_error_set(err, TG_ENOMEM, "out of memory while moving a cursor");
-    if (c->holes_ahead > 0 && (code = sum_holes(ob, c->device, c->acked_seq, seq, &holes, err)) != TG_OK)
+    if (c->holes_ahead > 0 &&
+        (code = tg_outbox_sum_holes(ob, c->device, c->acked_seq, seq, &holes, err)) != TG_OK)
         return code;
     passed = seq - c->acked_seq - holes;
     c->skipped += holes;
     c->holes_ahead -= holes;
-    c->dropped += reasons ? passed : 0;
-    if (reasons && passed > 0)
-        tg_gap_unite(&c->gap, &(struct tg_gap){c->acked_seq + 1, seq, passed, reasons});
-    if (c->tell_seq > 0 && c->tell_seq <= seq) {
-        if (!reasons)
-            tg_gap_subtract(&c->gap, &c->tell);
-        c->tell_seq = 0;
-        c->tell = (struct tg_gap){0};
-        ob->gap_serial++;
-    }
+    heard = !reasons || tg_runs_has(&c->ahead, c->tell_seq);
+    missed =
+        passed - tg_runs_cut(&c->ahead, seq); /* the others are acknowledged, whatever becomes of these */
+    c->dropped += reasons ? missed : 0;
+    if (reasons && missed > 0)
+        tg_gap_unite(&c->gap, &(struct tg_gap){c->acked_seq + 1, seq, missed, reasons});
     ob->gap_serial += reasons != 0;
     c->acked_seq = seq;
     if (id > c->acked_id)
         c->acked_id = id;
+    tg_outbox_settle_tell(ob, c, heard);
+    if (c->ahead.count > 0 && (code = tg_outbox_absorb(ob, c, err)) != TG_OK)
+        return code;
     d->idle = d->idle || tg_outbox_idle(ob, d);
     ob->t.tx_acked += passed;
     ob->t.acked_since_trim += passed;
@@ -389,11 +422,11 @@ void tg_outbox_rollback(struct tg_outbox *ob)
 /* --- read
  * ----------------------------------------------------------------------------------------------------- */
 
-int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
-                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
-                   uint64_t *ret_next_id, struct tg_error *err)
+static int read_rows(struct tg_outbox *ob, sqlite3_stmt *st, uint64_t from_id, uint32_t device,
+                     uint32_t max_rows, size_t max_bytes,
+                     void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                     uint64_t *ret_next_id, struct tg_error *err)
 {
-    sqlite3_stmt *st = ob->st[ST_READ];
     /* Rows of other devices are passed over, but not without end. */
     uint64_t next = from_id, looks = (uint64_t)max_rows * 16 + 1024;
     uint32_t given = 0;
@@ -438,4 +471,19 @@ int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint
     (void)sqlite3_reset(st);
     *ret_next_id = next;
     return more;
+}
+
+int tg_outbox_read(struct tg_outbox *ob, uint64_t from_id, uint32_t device, uint32_t max_rows,
+                   size_t max_bytes, void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                   uint64_t *ret_next_id, struct tg_error *err)
+{
+    return read_rows(ob, ob->st[ST_READ], from_id, device, max_rows, max_bytes, each, user, ret_next_id, err);
+}
+
+int tg_outbox_read_urgent(struct tg_outbox *ob, uint64_t from_id, uint32_t max_rows, size_t max_bytes,
+                          void (*each)(void *user, const struct tg_outbox_row *row), void *user,
+                          uint64_t *ret_next_id, struct tg_error *err)
+{
+    return read_rows(ob, ob->st[ST_URGENT_READ], from_id, UINT32_MAX, max_rows, max_bytes, each, user,
+                     ret_next_id, err);
 }

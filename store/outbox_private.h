@@ -3,8 +3,9 @@
  * outbox_private - the state of an open outbox, shared by the outbox_*.c files and nobody else.
  *
  * WHAT IS IN MEMORY   Devices and cursors, never rows. How many rows a cursor still waits for is arithmetic:
- *     pending = device.last_seq - cursor.acked_seq - cursor.holes_ahead
- * because seq rises by one per device; numbers that were never stored are recorded in the table `hole`.
+ *     pending = device.last_seq - cursor.acked_seq - cursor.holes_ahead - cursor.ahead.rows
+ * because seq rises by one per device; numbers that were never stored are recorded in the table `hole`, rows that
+ * were acknowledged before others that are older in the table `ahead`.
  *
  * TRANSACTIONS   Whatever changes a device, a cursor or the totals within a transaction first saves the old
  * value (tg_outbox_touch_*); a rollback puts it back, so memory never says more than the database.
@@ -19,6 +20,7 @@
 #include <sqlite3.h>
 
 #include "store/outbox.h"
+#include "store/runs.h"
 #include "store/schema.h"
 #include "store/timeline.h"
 #include "store/written.h"
@@ -66,6 +68,7 @@ struct tg_outbox_cursor_entry {
     uint64_t base_seq, acked_seq, acked_id;
     uint64_t dropped, skipped; /* of the numbers between base_seq and acked_seq: evicted; never stored */
     uint64_t holes_ahead;      /* numbers above acked_seq that were never stored */
+    struct tg_runs ahead;      /* rows above acked_seq that are acknowledged; none begins right behind it */
     /* What the cloud will not get and does not know of yet; of it, what the record number tell_seq (0 = none) says. */
     struct tg_gap gap, tell;
     uint64_t tell_seq;
@@ -90,6 +93,7 @@ struct tg_outbox_totals {
     uint64_t quota_id;   /* a quota pass has looked at the rows up to here; 0 = none is under way */
     uint64_t quota_rows; /* appended since the last look whether one is needed */
     uint64_t acked_since_trim;
+    uint64_t urgent_high;                 /* no row above this id is in the table `urgent` */
     uint64_t tx_rows, tx_acked, tx_bytes; /* of this transaction */
     bool must_mark;                       /* it counts drops, which live in the marks */
     bool boot_noted;                      /* it added a boot to the timeline */
@@ -113,8 +117,14 @@ enum tg_outbox_statement {
     ST_HOLE_ADD,
     ST_HOLE_SUM,
     ST_HOLE_DROP,
+    ST_HOLE_FIRST,
     ST_PAGES,
     ST_FREE_PAGES,
+    ST_AHEAD_PUT,
+    ST_AHEAD_DROP,
+    ST_URGENT_ADD,
+    ST_URGENT_DROP,
+    ST_URGENT_READ,
     ST_COUNT
 };
 
@@ -237,6 +247,8 @@ int tg_outbox_advance(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint6
 /* How many rows it would pass. */
 int tg_outbox_rows_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t *ret_rows,
                       struct tg_error *err) TG_CHECKED;
+/* After acked_seq has risen: whether the gap record that was on its way has arrived (`heard`) or was lost. */
+void tg_outbox_settle_tell(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, bool heard);
 /* Adds to a cursor's gap. */
 int tg_outbox_note_gap(struct tg_outbox *ob, uint32_t cursor, const struct tg_gap *gap,
                        struct tg_error *err) TG_CHECKED;
@@ -247,6 +259,24 @@ void tg_outbox_count_drops(struct tg_outbox *ob, struct tg_outbox_device_entry *
 int tg_outbox_drop_to(struct tg_outbox *ob, uint32_t cursor, uint64_t seq, uint64_t id,
                       enum tg_drop_reason reason, struct tg_error *err) TG_CHECKED;
 int tg_outbox_hole(struct tg_outbox *ob, uint32_t device, uint64_t last_seq, struct tg_error *err) TG_CHECKED;
+
+/* The numbers above `above` and up to `upto` that were never stored. */
+int tg_outbox_sum_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint64_t upto,
+                        uint64_t *ret_sum, struct tg_error *err) TG_CHECKED;
+
+/* --- outbox_ahead.c ----------------------------------------------------------------------------- */
+/* After the cursor has moved (it is touched): takes in the runs that it has reached. */
+int tg_outbox_absorb(struct tg_outbox *ob, struct tg_outbox_cursor_entry *c, struct tg_error *err) TG_CHECKED;
+/* Writes what differs between what a cursor had when the transaction began and what it has. */
+int tg_outbox_write_ahead(struct tg_outbox *ob, uint32_t cursor, const struct tg_runs *was,
+                          const struct tg_runs *is, struct tg_error *err) TG_CHECKED;
+/* While loading, a row of the table `ahead`. */
+int tg_outbox_load_run(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *err) TG_CHECKED;
+/* Every active cursor of the device has acknowledged the row. */
+bool tg_outbox_covered(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d, uint64_t seq);
+/* Of the numbers between `above` and `below`, those that every active cursor has acknowledged. */
+uint64_t tg_outbox_covered_between(const struct tg_outbox *ob, const struct tg_outbox_device_entry *d,
+                                   uint64_t above, uint64_t below);
 
 /* --- outbox_clock.c ----------------------------------------------------------------------------- */
 int tg_outbox_load_timeline(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;

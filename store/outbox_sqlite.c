@@ -34,8 +34,19 @@ static const char *const statements[ST_COUNT] = {
     [ST_HOLE_SUM] = "SELECT coalesce(sum(min(last_seq, ?3) - max(first_seq, ?2 + 1) + 1), 0) FROM hole"
                     " WHERE device=?1 AND first_seq<=?3 AND last_seq>?2",
     [ST_HOLE_DROP] = "DELETE FROM hole WHERE device=?1 AND last_seq<=?2",
+    [ST_HOLE_FIRST] =
+        "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>=?2 AND first_seq<=?3"
+        " ORDER BY first_seq LIMIT 1",
     [ST_PAGES] = "PRAGMA page_count",
     [ST_FREE_PAGES] = "PRAGMA freelist_count",
+    [ST_AHEAD_PUT] =
+        "INSERT OR REPLACE INTO ahead(cursor, first_seq, last_seq, last_id) VALUES(?1, ?2, ?3, ?4)",
+    [ST_AHEAD_DROP] = "DELETE FROM ahead WHERE cursor=?1 AND first_seq=?2",
+    [ST_URGENT_ADD] = "INSERT INTO urgent(id, device) VALUES(?1, ?2)",
+    [ST_URGENT_DROP] = "DELETE FROM urgent WHERE id>=?1 AND id<=?2",
+    [ST_URGENT_READ] =
+        "SELECT l.id, l.device, l.seq, l.time_ms, l.body FROM urgent u CROSS JOIN log l ON l.id=u.id"
+        " WHERE u.id>=?1 AND u.id<=?2 ORDER BY u.id",
 };
 
 int tg_outbox_prepare(struct tg_outbox *ob, struct tg_error *err)
@@ -132,9 +143,16 @@ struct tg_outbox_cursor_entry *tg_outbox_touch_cursor(struct tg_outbox *ob, uint
         struct tg_outbox_undo *u = undo_slot(ob);
         if (!u)
             return NULL;
+        /* The runs that were stay as they are: what changes is a copy of them. */
+        struct tg_runs ahead = {0};
+        if (tg_runs_copy(&ahead, &c->ahead) < 0) {
+            ob->undo_count--;
+            return NULL;
+        }
         u->is_cursor = true;
         u->index = cursor;
         u->was.cursor = *c;
+        c->ahead = ahead;
         c->undo = ob->undo_count;
     }
     return c;
@@ -145,6 +163,7 @@ static void forget_undo(struct tg_outbox *ob, bool restore)
     for (uint32_t i = 0; i < ob->undo_count; i++) {
         struct tg_outbox_undo *u = &ob->undo[i];
         if (u->is_cursor) {
+            tg_runs_fini(restore ? &ob->cursors[u->index].ahead : &u->was.cursor.ahead);
             if (restore)
                 ob->cursors[u->index] = u->was.cursor;
             ob->cursors[u->index].undo = 0;
@@ -232,6 +251,8 @@ static int write_cursors(struct tg_outbox *ob, struct tg_error *err)
         (void)sqlite3_bind_int64(st, 12, (int64_t)c->tell_seq);
         bind_gap(st, 13, &c->tell);
         code = tg_outbox_run(ob, ST_CURSOR, err, "storing a cursor");
+        if (code == TG_OK && (u->was.cursor.ahead.count > 0 || c->ahead.count > 0))
+            code = tg_outbox_write_ahead(ob, u->index, &u->was.cursor.ahead, &c->ahead, err);
     }
     return code;
 }

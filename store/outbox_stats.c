@@ -62,9 +62,11 @@ int tg_outbox_cursor_state(const struct tg_outbox *ob, uint32_t cursor,
     ret_state->device = c->device;
     ret_state->acked_seq = c->acked_seq;
     ret_state->acked_id = c->acked_id;
-    ret_state->pending = d->last_seq - c->acked_seq - c->holes_ahead;
+    ret_state->pending = d->last_seq - c->acked_seq - c->holes_ahead - c->ahead.rows;
     ret_state->dropped = c->dropped;
-    ret_state->acked = c->acked_seq - c->base_seq - c->skipped - c->dropped;
+    ret_state->acked = c->acked_seq - c->base_seq - c->skipped - c->dropped + c->ahead.rows;
+    ret_state->ahead = c->ahead.rows;
+    ret_state->ahead_runs = c->ahead.count;
     ret_state->accepted = ret_state->acked + ret_state->dropped + ret_state->pending;
     ret_state->gap = c->gap;
     ret_state->tell_seq = c->tell_seq;
@@ -81,7 +83,8 @@ static uint64_t pending_of(const struct tg_outbox *ob, const struct tg_outbox_de
     return most;
 }
 
-/* What the cursors of a device wait for are ends of the same row of numbers: the longest holds the others. */
+/* What the cursors of a device wait for are ends of the same row of numbers: the longest holds the others. (Where two clouds
+ * have acknowledged different rows ahead it is more than that: then some rows that wait count as acknowledged here.) */
 uint64_t tg_outbox_pending_rows(const struct tg_outbox *ob)
 {
     uint64_t sum = 0;
@@ -122,8 +125,10 @@ int tg_outbox_stats(struct tg_outbox *ob, struct tg_outbox_stats *ret_stats, str
     s.devices = ob->device_count;
     s.worst_checkpoint_us = ob->worst_checkpoint_us;
     s.written_bytes = tg_written_bytes(ob->written);
-    for (uint32_t i = 0; i < ob->cursor_count; i++)
+    for (uint32_t i = 0; i < ob->cursor_count; i++) {
         s.cursors += ob->cursors[i].active;
+        s.ahead_rows += ob->cursors[i].active ? ob->cursors[i].ahead.rows : 0;
+    }
     *ret_stats = s;
     return TG_OK;
 }
@@ -143,6 +148,8 @@ int tg_outbox_each_device(struct tg_outbox *ob,
             .gap_last_seq = d->gap_last,
         };
         memcpy(s.dropped, d->dropped, sizeof s.dropped);
+        for (uint32_t k = d->first_cursor; k != TG_OUTBOX_NONE; k = ob->cursors[k].next)
+            s.ahead += ob->cursors[k].active ? ob->cursors[k].ahead.rows : 0;
         each(user, &s);
     }
     return TG_OK;

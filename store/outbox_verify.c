@@ -91,7 +91,7 @@ static int check_row(struct check *c, const struct tg_outbox_row *row, struct tg
     if (!body_parses(row->body))
         found(c, "row %llu (device %s, seq %llu): its body is damaged", id, d->name, seq);
     for (uint32_t i = d->first_cursor; i != TG_OUTBOX_NONE; i = ob->cursors[i].next) {
-        if (row->seq > ob->cursors[i].acked_seq)
+        if (row->seq > ob->cursors[i].acked_seq && !tg_runs_has(&ob->cursors[i].ahead, row->seq))
             c->cursor_rows[i]++;
         if (ob->cursors[i].active && ob->cursors[i].acked_seq < low)
             low = ob->cursors[i].acked_seq;
@@ -112,6 +112,8 @@ static int check_row(struct check *c, const struct tg_outbox_row *row, struct tg
         int code = explained(c, row->device, before, row->seq, &sum, err);
         if (code != TG_OK)
             return code;
+        /* What went ahead to every cloud may be deleted too. */
+        sum += tg_outbox_covered_between(ob, d, before, row->seq);
         if (sum != row->seq - before - 1)
             found(c, "device %s: between seq %llu and %llu samples are missing without a record of it",
                   d->name, (unsigned long long)before, seq);
@@ -167,6 +169,48 @@ static void check_accounts(struct check *c)
     }
 }
 
+/* Runs are sorted and within bounds, or the database could not have been opened. */
+static int check_runs(struct check *c, struct tg_error *err)
+{
+    const struct tg_outbox *ob = c->ob;
+    for (uint32_t i = 0; i < ob->cursor_count; i++) {
+        const struct tg_outbox_cursor_entry *cursor = &ob->cursors[i];
+        for (uint32_t k = 0; k < cursor->ahead.count; k++) {
+            const struct tg_run *run = &cursor->ahead.at[k];
+            uint64_t holes = 0;
+            int code = tg_outbox_sum_holes(c->ob, cursor->device, run->first - 1, run->last, &holes, err);
+            if (code != TG_OK)
+                return code;
+            if (holes > 0 || run->last_id > ob->t.last_id)
+                found(c, "device %s, cloud %s: samples %llu to %llu cannot be acknowledged ahead",
+                      ob->devices[cursor->device].name, ob->clouds[cursor->cloud],
+                      (unsigned long long)run->first, (unsigned long long)run->last);
+        }
+        if (cursor->ahead.count > 2 * TG_RUNS_MAX)
+            found(c, "device %s, cloud %s: %u runs went ahead, %u is the most",
+                  ob->devices[cursor->device].name, ob->clouds[cursor->cloud], cursor->ahead.count,
+                  TG_RUNS_MAX);
+    }
+    return TG_OK;
+}
+
+static int check_urgent(struct check *c, struct tg_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int code = TG_OK, rc = sqlite3_prepare_v2(c->ob->db,
+                                              "SELECT count(*) FROM urgent u LEFT JOIN log l ON l.id = u.id"
+                                              " WHERE l.id IS NULL OR l.device <> u.device",
+                                              -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc != SQLITE_ROW)
+        code = tg_outbox_fail(c->ob, rc, err, "looking for samples with priority");
+    else if (sqlite3_column_int64(st, 0) > 0)
+        found(c, "%lld samples with priority are not in the log", (long long)sqlite3_column_int64(st, 0));
+    (void)sqlite3_finalize(st);
+    return code;
+}
+
 static int check_everything(struct check *c, struct tg_error *err)
 {
     int code;
@@ -174,7 +218,8 @@ static int check_everything(struct check *c, struct tg_error *err)
     c->cursor_rows = tg_calloc(c->ob->cursor_count, sizeof *c->cursor_rows);
     if (!c->last_seq || !c->cursor_rows) {
         code = tg_error_set(err, TG_ENOMEM, "out of memory while verifying %s", c->ob->path);
-    } else if ((code = check_pages(c, err)) == TG_OK && (code = check_rows(c, err)) == TG_OK) {
+    } else if ((code = check_pages(c, err)) == TG_OK && (code = check_rows(c, err)) == TG_OK &&
+               (code = check_runs(c, err)) == TG_OK && (code = check_urgent(c, err)) == TG_OK) {
         check_accounts(c);
     }
     tg_free(c->last_seq);

@@ -82,6 +82,7 @@ struct tg_row *tg_row_resolve(struct tg_row *row, const struct tg_timeline *time
         return tg_row_ref(row);
     }
     fresh->body_len = (uint32_t)w.len;
+    fresh->urgent = row->urgent;
     return fresh;
 }
 

@@ -96,7 +96,7 @@ static void lose_log(struct tg_store *s, uint64_t lost_id)
 
 void tg_store_give_acks(struct tg_store *s, struct tg_feed *f)
 {
-    tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id);
+    tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id, f->lane ? &f->lane->acked : NULL);
     if (tg_gap_is(&f->lost))
         tg_store_thread_lose(&s->thread, f->cursor, &f->lost, f->quarantined);
     f->lost = (struct tg_gap){0};
@@ -157,9 +157,15 @@ static void go_back(struct tg_store *s)
         if (!f || !f->leaving)
             continue;
         s->leaving = true;
-        if (f->taken_seq > f->acked_seq || tg_store_thread_call(&s->thread, &call) < 0)
+        if (f->taken_seq > f->acked_seq || tg_lane_has_given(f))
             continue;
-        tg_feeds_replace(f, &call.start);
+        call.start.ahead = NULL;
+        if (tg_store_thread_call(&s->thread, &call) == TG_OK) {
+            call.start.ahead = &call.ahead;
+            tg_feeds_urgent(&s->feeds, f->device, call.urgent_high);
+            tg_feeds_replace(f, &call.start);
+        }
+        tg_runs_fini(&call.ahead);
     }
 }
 
@@ -191,8 +197,8 @@ static void end_drop(struct tg_store *s)
         done(s->drop_user, TG_ESTATE, "the gateway stops; nothing was dropped", 0);
 }
 
-static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
-                  uint64_t *ret_seq, uint64_t *ret_id);
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
+                  uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id);
 
 /* Clouds that are there hear what they will not get. While the database takes nothing it could not remember that they did. */
 static void tell_gaps(struct tg_store *s)
@@ -206,7 +212,7 @@ static void tell_gaps(struct tg_store *s)
         struct tg_writer w = tg_writer_init(body, sizeof body);
         uint64_t seq, id;
         int64_t stored_ms = tg_feed_gap_record(f, &w);
-        if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), f->cursor + 1, &seq, &id) < 0) {
+        if (append(s, f->device, stored_ms, tg_bytes(w.data, w.len), false, f->cursor + 1, &seq, &id) < 0) {
             next = now + RETRY_MS;
             break;
         }
@@ -401,9 +407,11 @@ int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, 
     int rc = tg_store_thread_call(&s->thread, &call);
     if (rc == TG_OK && (rc = tg_feeds_device(&s->feeds, call.slot, call.last_seq)) < 0)
         return tg_error_set(err, rc, "device %s cannot be stored: %s", name, tg_code_text(rc));
-    if (rc == TG_OK)
-        *ret_device = call.slot;
-    return rc;
+    if (rc != TG_OK)
+        return rc;
+    tg_feeds_urgent(&s->feeds, call.slot, call.urgent_high);
+    *ret_device = call.slot;
+    return TG_OK;
 }
 
 int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*on_rows)(void *user),
@@ -417,13 +425,16 @@ int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*
         tg_store_give_held(s); /* a cursor that is new begins behind what is in memory */
     if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
         return rc;
+    call.start.ahead = &call.ahead;
     call.start.cloud = cloud;
     if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
-        return tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
-    if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
-        return tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
-    tg_store_adopt(s, call.start.cursor);
-    return TG_OK;
+        rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
+    else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
+        rc = tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
+    else
+        tg_store_adopt(s, call.start.cursor);
+    tg_runs_fini(&call.ahead);
+    return rc;
 }
 
 void tg_feed_close(struct tg_feed *f)
@@ -489,8 +500,8 @@ int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int
 /* --- append
  * --------------------------------------------------------------------------------------------------- */
 
-static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, uint32_t tells,
-                  uint64_t *ret_seq, uint64_t *ret_id)
+static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
+                  uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id)
 {
     size_t cost = sizeof(struct tg_row) + body.len;
     int rc = TG_OK;
@@ -509,6 +520,7 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
         rc = TG_ENOMEM;
     if (rc < 0)
         return rc;
+    row->urgent = urgent;
     row->tells = tells;
     s->last_id++;
     s->appended++;
@@ -529,12 +541,24 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
     return TG_OK;
 }
 
+static int append_sample(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                         bool urgent, uint64_t *ret_seq, uint64_t *ret_id)
+{
+    int rc = append(s, device, time_ms, body, urgent, 0, ret_seq, ret_id);
+    s->rejected += rc < 0;
+    return rc;
+}
+
 int tg_store_append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id)
 {
-    int rc = append(s, device, time_ms, body, 0, ret_seq, ret_id);
-    s->rejected += rc < 0;
-    return rc;
+    return append_sample(s, device, time_ms, body, false, ret_seq, ret_id);
+}
+
+int tg_store_append_urgent(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                           uint64_t *ret_seq, uint64_t *ret_id)
+{
+    return append_sample(s, device, time_ms, body, true, ret_seq, ret_id);
 }
 
 void tg_store_flush(struct tg_store *s)
@@ -567,6 +591,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .worst_commit_us = s->news.worst_commit_us,
         .waiting_rows = s->waiting_rows,
         .dropped_memory = s->dropped_memory,
+        .kept_back = s->feeds.kept_back,
     };
 }
 

@@ -35,6 +35,14 @@
 
 #define TG_FEED_MAX_ROWS 512
 
+/* In which order a feed gives what has piled up. Rows that came with tg_store_append_urgent() go ahead of the backlog in all of
+ * them, in their own order. */
+enum tg_drain {
+    TG_DRAIN_IN_ORDER = 0, /* strictly by seq */
+    TG_DRAIN_FAIR = 1, /* while there is a backlog: it and what comes new by turns, each in its own order */
+    TG_DRAIN_NEWEST_FIRST = 2 /* what comes new first */
+};
+
 /* One sample in memory: immutable, counted references, shared by all feeds of its device. Loop thread. */
 struct tg_row {
     uint32_t refs, device;
@@ -43,6 +51,7 @@ struct tg_row {
     uint32_t body_len;
     uint32_t flags;      /* private to the store */
     uint32_t tells;      /* private: the row is a gap record for this cursor, + 1; 0 = it is none */
+    bool urgent;         /* it came with tg_store_append_urgent() */
     struct tg_row *next; /* private to the store */
     uint8_t body[];
 };
@@ -124,28 +133,47 @@ int tg_store_drop(struct tg_store *store, const char *device, const char *cloud,
  * Numbers the sample and queues it for the next commit. TG_EFULL: rejected. */
 int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id) TG_CHECKED;
+/* The same for a sample that goes ahead of the backlog. */
+int tg_store_append_urgent(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                           uint64_t *ret_seq, uint64_t *ret_id) TG_CHECKED;
 /* The wall clock is valid: wall time = tg_clock_mono_ms() + offset_ms. To be told again when that changes: what was appended before was
  * stored by the old one. Samples that are stamped since boot get their wall time by it, are then available, and ages are judged by it. */
 void tg_store_clock(struct tg_store *store, int64_t offset_ms);
 /* Commits without waiting for the interval. */
 void tg_store_flush(struct tg_store *store);
 
-/* --- feed: the unsent rows of one device for one cloud, oldest first --------------------------- */
+/* --- feed: the unsent rows of one device for one cloud ------------------------------------------
+ * It offers one of two streams at a time: the backlog, oldest first, where an acknowledgement means everything up to a row; and what
+ * goes ahead of it (enum tg_drain), where each row is acknowledged by itself. A message is made of rows of one stream. Which one
+ * is offered changes only by the calls below, so what tg_feed_at() showed is what tg_feed_take() takes. */
 /* resume: the session is connected, rows are wanted. pause: it is not; rows held in memory are let go and read
  * again later (those taken by the session stay its own). */
 void tg_feed_resume(struct tg_feed *feed);
 void tg_feed_pause(struct tg_feed *feed);
-uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready in memory */
+/* For what comes from now on. At first TG_DRAIN_IN_ORDER. */
+void tg_feed_set_drain(struct tg_feed *feed, enum tg_drain drain);
+uint32_t tg_feed_ready(const struct tg_feed *feed); /* rows ready in memory, of both streams */
+/* Rows of the stream that goes ahead, of those; 0 in one comparison when nothing does. */
+uint32_t tg_feed_ready_ahead(const struct tg_feed *feed);
+/* While set, that stream is offered only for urgent rows or when the backlog has none ready: so that a batch may fill. */
+void tg_feed_hold_ahead(struct tg_feed *feed, bool hold);
+bool tg_feed_offers_ahead(const struct tg_feed *feed);
+uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready of the offered stream */
 /* Rows are there and not available: it is not known yet when they were taken. */
 bool tg_feed_waits_for_clock(const struct tg_feed *feed);
 const struct tg_row *tg_feed_at(const struct tg_feed *feed,
                                 uint32_t i); /* i < available; borrowed until take */
-/* Takes the n oldest: their references are the caller's now (tg_row_unref each). */
-void tg_feed_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
-/* As tg_feed_ack() of one row that was taken and cannot be sent: it counts as dropped (TG_DROP_QUARANTINE), and the cloud is told. */
+/* Takes the n oldest of the offered stream: their references are the caller's now (tg_row_unref each). True: they are of the
+ * stream that goes ahead, and are acknowledged by tg_feed_ack_ahead(). */
+bool tg_feed_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
+/* As tg_feed_ack(), or tg_feed_ack_ahead(), of one row that was taken and cannot be sent: it counts as dropped (TG_DROP_QUARANTINE), and the
+ * cloud is told. */
 void tg_feed_quarantine(struct tg_feed *feed, uint64_t seq, uint64_t id);
-/* Everything up to and including this row is acknowledged. */
+void tg_feed_quarantine_ahead(struct tg_feed *feed, struct tg_row *row);
+/* Of the backlog: everything up to and including this row that was not taken ahead is acknowledged. */
 void tg_feed_ack(struct tg_feed *feed, uint64_t seq, uint64_t id);
+/* These rows, which were taken ahead, are acknowledged; in the order in which they were taken. */
+void tg_feed_ack_ahead(struct tg_feed *feed, uint32_t n, struct tg_row *const *rows);
 /* What was taken and not acknowledged will be offered again (the session forgot its in-flight window). */
 void tg_feed_rewind(struct tg_feed *feed);
 /* Rows accepted or queued but not acknowledged by this cloud (includes in flight). */
@@ -153,7 +181,9 @@ uint64_t tg_feed_pending(const struct tg_feed *feed);
 /* The time_ms of the oldest of them, 0 = none: exact within the window in flight; after a restart, until it is read from
  * the log, that of a row at most as old. */
 int64_t tg_feed_oldest_ms(const struct tg_feed *feed);
+/* Everything up to here is acknowledged; and so many rows above it. */
 uint64_t tg_feed_acked_seq(const struct tg_feed *feed);
+uint64_t tg_feed_acked_ahead(const struct tg_feed *feed);
 /* What its cloud will not get and has not acknowledged to know, as of the last commit. */
 struct tg_gap tg_feed_gap(const struct tg_feed *feed);
 
@@ -165,6 +195,8 @@ struct tg_store_stats {
     /* uncommitted: what a crash would lose now, at most. */
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;
+    uint64_t
+        kept_back; /* rows that were to go ahead of a backlog and went in order, for the bound on such runs */
     uint64_t
         waiting_rows; /* stamped since boot, their wall time is not known yet; those of earlier processes, as far as they were counted */
     uint64_t dropped_memory; /* dropped from memory at its bound while the database could not be written */

@@ -63,7 +63,7 @@ static void tell_moves(struct tg_store_thread *t)
         c->told_tell = s.tell_seq;
         t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
                                               .id = s.acked_id,
-                                              .holes = last_seq - s.acked_seq - s.pending,
+                                              .holes = last_seq - s.acked_seq - s.pending - s.ahead,
                                               .gap = s.gap,
                                               .tell_seq = s.tell_seq,
                                               .moved = moved || (t->moves[i].set && t->moves[i].moved),
@@ -215,9 +215,15 @@ void tg_store_thread_take_acks(struct tg_store_thread *t)
             c->seq = slot->seq;
             c->id = slot->id;
         }
+        if (slot->seq > 0 || slot->ahead.count > 0) { /* else it was only closed */
+            struct tg_runs was = c->ahead;
+            c->ahead = slot->ahead;
+            slot->ahead = was;
+        }
         tg_gap_unite(&c->lost, &slot->gap);
         c->quarantined += slot->quarantined;
-        if (!c->todo && (tg_gap_is(&slot->gap) || (slot->seq > 0 && (!is_lazy(t) || waits_on_disk(t, c))))) {
+        if (!c->todo && (tg_gap_is(&slot->gap) ||
+                         ((slot->seq > 0 || c->ahead.count > 0) && (!is_lazy(t) || waits_on_disk(t, c))))) {
             c->todo = true;
             t->todo[t->todo_count++] = t->ack_queue[i];
         }
@@ -252,7 +258,7 @@ static int write_row(struct tg_store_thread *t, const struct tg_row *row, struct
         return rc;
     if (row->seq <= d->now_seq) /* everybody has it */
         return tg_outbox_settle(t->ob, row->id, err);
-    if ((rc = tg_outbox_append(t->ob, &r, err)) < 0)
+    if ((rc = row->urgent ? tg_outbox_append_urgent(t->ob, &r, err) : tg_outbox_append(t->ob, &r, err)) < 0)
         return rc;
     d->now_seq = row->seq;
     return row->tells > 0 ? write_tell(t, row, err) : TG_OK;
@@ -269,6 +275,20 @@ static int write_rows(struct tg_store_thread *t, const struct batch *b, struct t
     return rc;
 }
 
+int tg_store_thread_write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                                 struct tg_error *err)
+{
+    int rc = TG_OK;
+    if (c->number == UINT32_MAX)
+        return TG_OK;
+    if (c->seq > 0)
+        rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK; i++)
+        rc = tg_outbox_ack_ahead(t->ob, c->number, c->ahead.at[i].first, c->ahead.at[i].last,
+                                 c->ahead.at[i].last_id, err);
+    return rc;
+}
+
 /* `lazy`: all of them, as far as something is stored for them: nobody else remembers acknowledgements that came while
  * their rows were on the way to the disk. */
 static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
@@ -277,8 +297,7 @@ static int write_cursors(struct tg_store_thread *t, struct tg_error *err)
     int rc = TG_OK;
     for (uint32_t i = 0; i < count && rc == TG_OK; i++) {
         const struct tg_thread_cursor *c = &t->cursors[is_lazy(t) ? i : t->todo[i]];
-        if (c->number != UINT32_MAX && c->seq > 0)
-            rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+        rc = tg_store_thread_write_cursor(t, c, err);
     }
     return rc;
 }

@@ -186,9 +186,31 @@ static void note_time(void *user, const struct tg_outbox_row *row)
     *ret_time_ms = row->time_ms;
 }
 
+static int describe_ahead(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                          struct tg_feed_start *start, struct tg_runs *ret_ahead, struct tg_error *err)
+{
+    const struct tg_runs *stored = tg_outbox_ahead(t->ob, c->number);
+    bool more = (c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && !c->held;
+    int rc = tg_runs_reserve(ret_ahead, stored->count + c->ahead.count);
+    if (rc < 0)
+        return no_memory(err);
+    for (uint32_t i = 0; i < stored->count && rc == TG_OK; i++)
+        tg_runs_add(ret_ahead, stored->at[i].first, stored->at[i].last, stored->at[i].last_id);
+    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && more; i++) {
+        const struct tg_run *run = &c->ahead.at[i];
+        uint64_t first = run->first > start->acked_seq ? run->first : start->acked_seq + 1, unstored = 0;
+        /* What was acknowledged and never stored is counted here, and not as a hole too. */
+        rc = tg_outbox_unstored(t->ob, t->devices[c->device].number, first, run->last, &unstored, err);
+        start->holes -= unstored < start->holes ? unstored : start->holes;
+        tg_runs_add(ret_ahead, run->first, run->last, run->last_id);
+    }
+    (void)tg_runs_cut(ret_ahead, start->acked_seq);
+    return rc;
+}
+
 /* Where the cursor stands. What the loop has acknowledged but is not stored yet counts. */
 static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                    struct tg_error *err)
+                    struct tg_runs *ret_ahead, struct tg_error *err)
 {
     struct tg_thread_cursor *c = &t->cursors[slot];
     struct tg_outbox_cursor_state state;
@@ -201,7 +223,7 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
                                         .cursor = slot,
                                         .acked_seq = state.acked_seq,
                                         .acked_id = state.acked_id,
-                                        .holes = last_seq - state.acked_seq - state.pending,
+                                        .holes = last_seq - state.acked_seq - state.pending - state.ahead,
                                         .gap = state.gap,
                                         .tell_seq = state.tell_seq};
     c->told_seq = state.acked_seq;
@@ -213,6 +235,8 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
         if (c->seq >= last_seq)
             ret_start->holes = 0;
     }
+    if ((rc = describe_ahead(t, c, ret_start, ret_ahead, err)) < 0)
+        return rc;
     if (state.pending == 0)
         return TG_OK;
     /* The first row behind it, whoever's it is: it tells about how old the oldest is, and costs one look. */
@@ -222,12 +246,13 @@ static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_sta
 }
 
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_error *err)
+                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                   struct tg_error *err)
 {
     uint32_t number = 0, slot;
     int rc;
     if (!t->ob)
-        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, err)
+        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, ret_ahead, err)
                           : out_of_reach(t, "cloud", cloud, err);
     if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
         return rc;
@@ -249,16 +274,16 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     t->cursors[slot].quota = (struct tg_outbox_quota){0}; /* of the feed that was open before */
     if ((rc = tg_outbox_set_quota(t->ob, number, &t->cursors[slot].quota, err)) < 0)
         return rc;
-    return describe(t, slot, ret_start, err);
+    return describe(t, slot, ret_start, ret_ahead, err);
 }
 
 int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                          struct tg_error *err)
+                          struct tg_runs *ret_ahead, struct tg_error *err)
 {
     int rc;
     if (!t->ob || t->cursors[slot].number == UINT32_MAX)
         return out_of_reach(t, "cloud", t->cursors[slot].cloud, err);
-    if ((rc = describe(t, slot, ret_start, err)) == TG_OK)
+    if ((rc = describe(t, slot, ret_start, ret_ahead, err)) == TG_OK)
         t->cursors[slot].held = false;
     return rc;
 }

@@ -73,8 +73,8 @@ static int write_passed(struct tg_store_thread *t, uint32_t slot, uint64_t upto,
     int rc = TG_OK;
     for (uint32_t i = 0; i < t->cursor_count && rc == TG_OK; i++) {
         const struct tg_thread_cursor *c = &t->cursors[i];
-        if (c->device == slot && c->number != UINT32_MAX && c->seq > 0)
-            rc = tg_outbox_set_cursor(t->ob, c->number, c->seq, c->id, err);
+        if (c->device == slot)
+            rc = tg_store_thread_write_cursor(t, c, err);
     }
     return rc == TG_OK ? tg_outbox_pass(t->ob, t->devices[slot].number, upto, err) : rc;
 }

@@ -59,7 +59,7 @@ static bool is_acked(const struct tg_store *s, const struct tg_row *row)
         row->tells > 0) /* a gap record has to be stored: that its cloud was told is kept with it */
         return false;
     for (const struct tg_feed *f = s->feeds.devices[row->device].feeds; f; f = f->next_of_device) {
-        if (f->acked_seq < row->seq)
+        if (f->acked_seq < row->seq && !tg_lane_acked_between(f, row->seq, row->seq))
             return false;
     }
     for (uint32_t i = 0; i < s->orphan_count; i++) {

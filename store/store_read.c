@@ -51,7 +51,8 @@ static int read_page(struct tg_store_thread *t, struct tg_outbox *ob, const stru
     while (!r.full && r.looks < READ_LOOKS) {
         uint32_t rows = scan->max_rows - r.rows + 1 < READ_CHUNK ? READ_CHUNK / 4 : READ_CHUNK;
         size_t room = t->page.len < scan->max_bytes ? scan->max_bytes - t->page.len : 1;
-        int rc = tg_outbox_read(ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
+        int rc = scan->urgent ? tg_outbox_read_urgent(ob, from, rows, room, read_row, &r, &from, err)
+                              : tg_outbox_read(ob, from, UINT32_MAX, rows, room, read_row, &r, &from, err);
         if (rc < 0)
             return rc;
         if (rc == 0 && !r.full)

@@ -75,7 +75,8 @@ int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uin
 }
 
 int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                struct tg_feed_start *ret_start, struct tg_error *err)
+                                struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                struct tg_error *err)
 {
     struct tg_thread_cursor *c;
     struct tg_outbox_cursor_state s;
@@ -92,13 +93,16 @@ int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, cons
         cursor != UINT32_MAX && tg_outbox_cursor_state(t->reader, cursor, &s) == TG_OK && s.pending > 0) {
         ret_start->acked_seq = s.acked_seq;
         ret_start->acked_id = s.acked_id;
-        ret_start->holes = last - s.acked_seq - s.pending;
+        ret_start->holes = last - s.acked_seq - s.pending - s.ahead;
+        if (tg_runs_copy(ret_ahead, tg_outbox_ahead(t->reader, cursor)) < 0)
+            return tg_error_set(err, TG_ENOMEM, "out of memory while declaring a cloud to the store");
         c->reads = true;
     }
     if (c->seq > ret_start->acked_seq) {
         ret_start->acked_seq = c->seq;
         ret_start->acked_id = c->id;
         ret_start->holes = 0;
+        (void)tg_runs_cut(ret_ahead, c->seq);
     }
     c->told_seq = ret_start->acked_seq;
     return TG_OK;

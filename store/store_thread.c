@@ -134,11 +134,14 @@ static void answer(struct tg_store_thread *t)
         c->rc = tg_store_thread_declare_device(t, c->name, &c->slot, c->err);
         if (c->rc == TG_OK)
             c->last_seq = t->devices[c->slot].last_seq;
+        c->urgent_high = t->ob       ? tg_outbox_urgent_high(t->ob)
+                         : t->reader ? tg_outbox_urgent_high(t->reader)
+                                     : 0;
         break;
     case TG_CALL_CURSOR:
         c->rc = store_before(t, c);
         if (c->rc == TG_OK)
-            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, c->err);
+            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
         break;
     case TG_CALL_RETIRE:
         t->retire_later = t->waiting;
@@ -148,7 +151,8 @@ static void answer(struct tg_store_thread *t)
                     : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_BACK:
-        c->rc = tg_store_thread_where(t, c->cursor, &c->start, c->err);
+        c->rc = tg_store_thread_where(t, c->cursor, &c->start, &c->ahead, c->err);
+        c->urgent_high = t->ob ? tg_outbox_urgent_high(t->ob) : 0;
         break;
     case TG_CALL_LEFT:
         c->rc = tg_store_thread_left(t, c->list, c->count, c->err);
@@ -227,6 +231,10 @@ static void free_tables(struct tg_store_thread *t)
         tg_free(t->devices[i].name);
     for (uint32_t i = 0; i < t->cursor_count; i++)
         tg_free(t->cursors[i].cloud);
+    for (uint32_t i = 0; i < t->cursor_count; i++)
+        tg_runs_fini(&t->cursors[i].ahead);
+    for (uint32_t i = 0; i < t->slot_cap; i++)
+        tg_runs_fini(&t->acks[i].ahead);
     tg_free(t->devices);
     tg_free(t->cursors);
     tg_free(t->device_of_number.at);
@@ -381,17 +389,22 @@ static struct tg_thread_slot *ack_slot(struct tg_store_thread *t, uint32_t curso
 {
     struct tg_thread_slot *slot = &t->acks[cursor];
     if (!slot->set) {
-        *slot = (struct tg_thread_slot){.set = true};
+        tg_runs_clear(&slot->ahead);
+        *slot = (struct tg_thread_slot){.set = true, .ahead = slot->ahead};
         t->ack_queue[t->ack_count++] = cursor;
     }
     return slot;
 }
 
-void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id)
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id,
+                         const struct tg_runs *ahead)
 {
     struct tg_thread_slot *slot = ack_slot(t, cursor);
     slot->seq = seq;
     slot->id = id;
+    /* Without memory they go with the next acknowledgement: a crash before it costs duplicates. */
+    if (!ahead || tg_runs_copy(&slot->ahead, ahead) < 0)
+        tg_runs_clear(&slot->ahead);
 }
 
 void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,

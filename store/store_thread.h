@@ -66,12 +66,13 @@ struct tg_thread_cursor {
     uint32_t device; /* index into devices */
     char *cloud;
     uint32_t number;     /* the outbox's */
-    bool declared, todo; /* todo: seq and id are to be stored */
+    bool declared, todo; /* todo: seq, id and ahead are to be stored */
     bool
         held; /* its feed goes back to what could not be read before: no acknowledgement counts until it has */
-    bool reads;        /* its feed began with what is stored, though it could not be written */
-    uint64_t seq, id;  /* acknowledged */
-    uint64_t told_seq; /* the loop knows of evictions up to here */
+    bool reads;           /* its feed began with what is stored, though it could not be written */
+    uint64_t seq, id;     /* acknowledged */
+    struct tg_runs ahead; /* … above seq; from the loop, as of its last acknowledgement */
+    uint64_t told_seq;    /* the loop knows of evictions up to here */
     struct tg_gap told_gap;
     uint64_t told_tell;   /* … and that this record tells of the gap */
     struct tg_gap lost;   /* to be stored: numbers that will not arrive */
@@ -85,6 +86,7 @@ struct tg_thread_cursor {
 /* Where a cursor is, on its way from one thread to the other. */
 struct tg_thread_slot {
     uint64_t seq, id, holes;
+    struct tg_runs ahead; /* to the thread; keeps its memory */
     struct tg_gap gap;    /* to the thread: what is lost; to the loop: what the cloud is to be told */
     uint64_t quarantined; /* to the thread: of `gap` */
     uint64_t tell_seq;    /* to the loop */
@@ -115,7 +117,9 @@ struct tg_thread_call {
     struct tg_outbox_quota quota; /* in */
     uint64_t rows;                /* out: given up */
     uint64_t last_seq;            /* out: of the device */
-    struct tg_feed_start start;   /* out: of the cursor */
+    uint64_t urgent_high;         /* out: of the device */
+    struct tg_feed_start start;   /* out: of the cursor; its `ahead` is not set, … */
+    struct tg_runs ahead;         /* … out: but this, the caller's to free */
     int rc;
     struct tg_error *err;
 };
@@ -252,7 +256,9 @@ void tg_store_thread_gone_end(struct tg_store_thread *t, uint64_t settled_id);
 void tg_store_thread_mark(struct tg_store_thread *t);
 /* Many at once under one lock: begin, ack or closed…, end. */
 void tg_store_thread_ack_begin(struct tg_store_thread *t);
-void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id);
+/* `ahead` (NULL = none) is copied. */
+void tg_store_thread_ack(struct tg_store_thread *t, uint32_t cursor, uint64_t seq, uint64_t id,
+                         const struct tg_runs *ahead);
 /* … after ack: of what is acknowledged, or passed, this is lost. */
 void tg_store_thread_lose(struct tg_store_thread *t, uint32_t cursor, const struct tg_gap *gap,
                           uint64_t quarantined);
@@ -284,6 +290,9 @@ void tg_store_thread_collect(struct tg_store_thread *t, struct tg_thread_news *r
 
 /* One transaction with what waits; handles trouble. */
 void tg_store_thread_commit(struct tg_store_thread *t);
+/* How far the cursor is, and what went ahead, into the present transaction. */
+int tg_store_thread_write_cursor(struct tg_store_thread *t, const struct tg_thread_cursor *c,
+                                 struct tg_error *err) TG_CHECKED;
 /* What the loop acknowledged becomes the thread's to store. The lock is held. */
 void tg_store_thread_take_acks(struct tg_store_thread *t);
 /* Limits and age. */
@@ -312,7 +321,8 @@ void tg_store_thread_start_waiting(struct tg_store_thread *t);
 int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                 struct tg_error *err) TG_CHECKED;
 int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+                                struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                struct tg_error *err) TG_CHECKED;
 /* An open that is no more refused outright must not meet the reader: SQLite would share its read-only memory. */
 void tg_store_thread_stop_reading(struct tg_store_thread *t);
 void tg_store_thread_go_on_reading(struct tg_store_thread *t);
@@ -365,7 +375,8 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                    struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_error *err) TG_CHECKED;
+                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
+                                   struct tg_error *err) TG_CHECKED;
 bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud);
 /* Keeps the disk's mark as it must be; without the lock. */
 void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
@@ -376,7 +387,7 @@ int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const
                                uint32_t *ret_slot, struct tg_error *err) TG_CHECKED;
 /* Where the cursor stands, for a feed that goes back. */
 int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                          struct tg_error *err) TG_CHECKED;
+                          struct tg_runs *ret_ahead, struct tg_error *err) TG_CHECKED;
 /* Trouble at the start, for people. The lock is not needed yet. */
 void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err);
 /* Wakes the loop, unless that is under way. The lock is held. */

@@ -24,10 +24,11 @@ static void device_json(void *user, const struct tg_outbox_device_stats *d)
     json_t *dropped = json_object();
     for (int i = 0; i < TG_DROP_REASONS; i++)
         json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)d->dropped[i]));
-    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:o,s:I,s:I}", "id", d->name, "last_seq",
-                                          (json_int_t)d->last_seq, "pending", (json_int_t)d->pending,
-                                          "dropped", dropped, "gap_first_seq", (json_int_t)d->gap_first_seq,
-                                          "gap_last_seq", (json_int_t)d->gap_last_seq));
+    json_array_append_new(user, json_pack("{s:s,s:I,s:I,s:I,s:o,s:I,s:I}", "id", d->name, "last_seq",
+                                          (json_int_t)d->last_seq, "pending", (json_int_t)d->pending, "ahead",
+                                          (json_int_t)d->ahead, "dropped", dropped, "gap_first_seq",
+                                          (json_int_t)d->gap_first_seq, "gap_last_seq",
+                                          (json_int_t)d->gap_last_seq));
 }
 
 static void device_text(void *user, const struct tg_outbox_device_stats *d)
@@ -38,6 +39,8 @@ static void device_text(void *user, const struct tg_outbox_device_stats *d)
         dropped += d->dropped[i];
     printf("%-24s last seq %-12llu pending %-10llu dropped %llu", d->name, (unsigned long long)d->last_seq,
            (unsigned long long)d->pending, dropped);
+    if (d->ahead)
+        printf(", %llu went ahead of those that wait", (unsigned long long)d->ahead);
     if (dropped)
         printf(" (last gap: seq %llu to %llu)", (unsigned long long)d->gap_first_seq,
                (unsigned long long)d->gap_last_seq);

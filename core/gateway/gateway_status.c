@@ -54,6 +54,7 @@ static json_t *outbox_status(struct tg_gateway *g)
                           "oldest_ms", (json_int_t)st.outbox.oldest_time_ms, "dropped", dropped);
     if (!j)
         return NULL;
+    json_object_set_new(j, "kept_back", json_integer((json_int_t)st.kept_back));
     json_object_set_new(j, "written_bytes", json_integer((json_int_t)st.outbox.written_bytes));
     if (st.committed > 0)
         json_object_set_new(j, "written_bytes_per_sample",
@@ -117,6 +118,8 @@ static json_t *session_status(const struct tg_session *s, int64_t now)
                   (json_int_t)st.bytes_in, "resumed", st.resumed, "body_bytes", (json_int_t)st.body_bytes,
                   "left_out", (json_int_t)st.left_out, "messages_today", (json_int_t)st.messages_today,
                   "blocks_today", (json_int_t)st.blocks_today);
+    if (j && st.acked_ahead)
+        json_object_set_new(j, "acked_ahead", json_integer((json_int_t)st.acked_ahead));
     if (j)
         add_gap(j, &st.gap);
     if (j)

@@ -41,6 +41,7 @@ struct tg_metrics_outbox {
     bool stuck;
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
+    uint64_t kept_back;
     uint64_t dropped_limit, dropped_age, dropped_disk_full, dropped_quarantine, dropped_quota,
         dropped_removed, dropped_memory;
     uint64_t written_bytes, spared;
@@ -82,6 +83,7 @@ struct tg_metrics_session {
     bool is_shared;
     const char *state;
     bool online;
+    uint64_t acked_ahead;
     uint64_t gap_samples;
     uint64_t pending, in_flight, acked_seq, acked_samples, published, resent, commands, body_bytes;
     uint64_t messages_today, blocks_today;

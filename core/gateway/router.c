@@ -219,6 +219,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
     struct tg_router_moments m;
     uint64_t seq, id;
     uint32_t kept;
+    bool urgent = false;
     int rc;
     TG_ASSERT(count > 0 && count <= TG_SAMPLE_MAX_VALUES);
     memcpy(raw, values, count * sizeof raw[0]); /* the offered values stay as they are for a second offer */
@@ -234,6 +235,7 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
         struct tg_named_value v = {tg_bytes_str(d->config->points[raw[i].point].name),
                                    (uint8_t)raw[i].quality, raw[i].value};
         tg_sample_value(&w, &v);
+        urgent = urgent || d->points[raw[i].point].urgent;
     }
     if (w.failed) {
         d->rejected++;
@@ -241,7 +243,8 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
                TG_SAMPLE_MAX_BYTES);
         return TG_OK;
     }
-    rc = tg_store_append(r->store, d->store_device, m.stored_ms, tg_bytes(w.data, w.len), &seq, &id);
+    rc = (urgent ? tg_store_append_urgent : tg_store_append)(r->store, d->store_device, m.stored_ms,
+                                                             tg_bytes(w.data, w.len), &seq, &id);
     if (rc == TG_EFULL || rc == TG_ENOMEM)
         return TG_EFULL;
     if (rc < 0) { /* offering it again would hold its source up for ever */

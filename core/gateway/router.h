@@ -32,6 +32,7 @@ struct tg_router_point {
     struct tg_filter_state state;
     struct tg_filter_word *words; /* of options.words; owned */
     int64_t every_ms;             /* 0 = as it comes */
+    bool urgent;                  /* priority: high */
 };
 
 /* A point that is worked out from others of its device; point config->point_count - derived_count + its place. */

@@ -98,6 +98,7 @@ int tg_router_build_points(struct tg_router_device *d, struct tg_error *err)
         if (rc < 0)
             return rc;
         d->points[i].every_ms = int_or_zero(c->points[i].common, "every");
+        d->points[i].urgent = int_or_zero(c->points[i].common, "priority") != 0;
     }
     for (uint32_t i = 0; i < c->derived_count; i++)
         build_derived(c, &c->points[first + i], &d->derived[i].rule);

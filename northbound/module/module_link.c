@@ -155,12 +155,8 @@ static bool begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
     struct tg_batch *b = tg_link_new_batch(l, count);
     if (!b)
         return false;
-    tg_feed_take(s->feed, count, tg_batch_rows(b));
-    b->session = s;
-    b->count = count;
+    tg_link_fill(s, b, count);
     b->parts = b->parts_sent = 1;
-    b->parts_acked = 0;
-    b->acked = false;
     return true;
 }
 
@@ -177,12 +173,14 @@ static int send_one(struct tg_link *l, struct tg_session *s, int64_t now_ms)
 {
     struct tg_module_link *m = of(l);
     const struct tg_carrier *c = &l->set->carrier;
-    uint32_t available = tg_feed_available(s->feed);
+    uint32_t ready = tg_feed_ready(s->feed);
     struct tg_bytes body;
-    int n = fill(l, s, &body), rc;
+    int n, rc;
+    tg_link_choose(s, now_ms);
+    n = fill(l, s, &body);
     if (n < 0 && n != TG_ENOMEM) {
         tg_link_quarantine(s, n);
-        return tg_feed_available(s->feed) < available;
+        return tg_feed_ready(s->feed) < ready;
     }
     if (n < 0)
         return n;
@@ -214,7 +212,7 @@ static bool pump(struct tg_link *l, int64_t now_ms)
         struct tg_session *s = TAILQ_FIRST(&l->ready);
         if (!s)
             break;
-        if (tg_feed_available(s->feed) == 0)
+        if (tg_feed_ready(s->feed) == 0)
             tg_link_unqueue(s);
         else
             rc = send_one(l, s, now_ms);

@@ -156,12 +156,9 @@ static bool begin_batch(struct tg_link *l, struct tg_session *s, uint32_t count)
     struct tg_batch *b = tg_link_new_batch(l, count);
     if (!b)
         return false;
-    tg_feed_take(s->feed, count, tg_batch_rows(b));
-    b->session = s;
-    b->count = count;
+    tg_link_fill(s, b, count);
     b->parts = b->parts_sent = (uint16_t)count; /* a message a sample; the answer confirms all at once */
     b->parts_acked = (uint16_t)(count - 1);
-    b->acked = false;
     l->next_tag++;
     of(l)->sent_before = false;
     return true;
@@ -175,12 +172,13 @@ static bool build(struct tg_link *l, int64_t now_ms)
     for (s = TAILQ_FIRST(&l->ready); s; s = next) {
         int n;
         next = TAILQ_NEXT(s, in_queue);
-        if (tg_feed_available(s->feed) == 0) {
+        if (tg_feed_ready(s->feed) == 0) {
             tg_link_unqueue(s);
             continue;
         }
         if (is_paced(l, s, now_ms))
             continue;
+        tg_link_choose(s, now_ms);
         n = fill(l, s);
         if (n < 0 && n != TG_ENOMEM) {
             tg_link_quarantine(s, n);

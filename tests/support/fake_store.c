@@ -16,6 +16,14 @@ uint64_t tg_store_last_seq(const struct tg_store *store, uint32_t device)
     return store->seq;
 }
 
+int tg_store_append_urgent(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
+                           uint64_t *ret_seq, uint64_t *ret_id)
+{
+    int rc = tg_store_append(store, device, time_ms, body, ret_seq, ret_id);
+    store->urgent += rc == TG_OK;
+    return rc;
+}
+
 int tg_store_append(struct tg_store *store, uint32_t device, int64_t time_ms, struct tg_bytes body,
                     uint64_t *ret_seq, uint64_t *ret_id)
 {

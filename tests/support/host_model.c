@@ -23,6 +23,7 @@ const struct tg_option tg_test_point_options[] = {
     {.name = "max", .type = TG_OPTION_REAL},
     {.name = "enum", .type = TG_OPTION_TEXT_LIST, .flags = TG_OPTION_PAIRS},
     {.name = "writable", .type = TG_OPTION_BOOL, .default_text = "false"},
+    {.name = "priority", .type = TG_OPTION_ENUM, .choices = (const char *const[]){"normal", "high", NULL}},
     {.name = "sum", .type = TG_OPTION_TEXT_LIST},
     {.name = "difference", .type = TG_OPTION_TEXT_LIST},
     {.name = "rate", .type = TG_OPTION_TEXT},

@@ -157,6 +157,34 @@ static void the_annotated_example_loads(void **state)
     free(text);
 }
 
+/* The outbox's `drain` counts for clouds that say nothing; a point may have priority. */
+static void drain_is_inherited(void **state)
+{
+    static const char text[] = "outbox: {drain: fair}\n"
+                               "clouds:\n"
+                               "  - {name: a, type: mqtt, host: h}\n"
+                               "  - {name: b, type: mqtt, host: h, drain: newest-first}\n"
+                               "  - {name: c, type: mqtt, host: h, drain: in-order}\n"
+                               "sources:\n"
+                               "  - name: s\n"
+                               "    plugin: simulator\n"
+                               "    devices:\n"
+                               "      - id: d1\n"
+                               "        clouds: [a, b, c]\n"
+                               "        points: [{name: p}, {name: q, priority: high}]\n";
+    struct tg_config *c = load_text(text);
+    (void)state;
+    assert_int_equal(c->clouds[0].drain, 1);
+    assert_int_equal(c->clouds[1].drain, 2);
+    assert_int_equal(c->clouds[2].drain, 0);
+    assert_int_equal(tg_settings_int(c->sources[0].devices[0].points[0].common, "priority"), 0);
+    assert_int_equal(tg_settings_int(c->sources[0].devices[0].points[1].common, "priority"), 1);
+    tg_config_free(c);
+    c = load_text(small);
+    assert_int_equal(c->clouds[0].drain, 0);
+    tg_config_free(c);
+}
+
 static void a_profile_brings_points_and_settings(void **state)
 {
     struct tg_config *c = load_text("clouds: [{name: hub, type: mqtt, host: broker.example}]\n"
@@ -480,6 +508,7 @@ int main(void)
         cmocka_unit_test(the_design_example_loads),
         cmocka_unit_test(the_good_files_load),
         cmocka_unit_test(the_annotated_example_loads),
+        cmocka_unit_test(drain_is_inherited),
         cmocka_unit_test(a_profile_brings_points_and_settings),
         cmocka_unit_test(identities_are_inherited),
         cmocka_unit_test(anchors_and_aliases_share_what_repeats),

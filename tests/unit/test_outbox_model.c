@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append, skip, reject,
- * acknowledge, commit, roll back, crash, restart, expire, make room, new clouds and clouds that leave,
+ * Random lives of an outbox against a model [C4, C5, C6]: several devices and clouds; append (some
+ * urgent), skip, reject, acknowledge, acknowledge ahead, commit, roll back, crash, restart, expire, make room, new clouds and clouds that leave,
  * quotas, gap records, an operator who drops things; and the wall clock is set to and fro at random, which
  * expires nothing and keeps nothing [C9].
  *
  * After every step, for every cursor: accepted = acknowledged + dropped + pending, each number is the
- * model's, and what is pending can be read, in order, every row of it. What the cloud was told to have lost,
+ * model's, and what is pending can be read, in order, every row of it, and what of it is urgent is found as such. What the cloud was told to have lost,
  * and what it is still to be told, is together what was dropped: as a count, and each number in a range.
  */
 #include "support/outbox_fixture.h"
@@ -21,6 +21,7 @@
 #define MAX_AGE_MS (45 * INT64_C(60000))
 #define BOOT       4711
 #define IDS        (1 << 20)
+#define URGENT     0x80u /* in `flags`, beside a bit for each cloud that has acknowledged the row ahead */
 
 struct model_cursor {
     bool exists, ever;
@@ -38,6 +39,7 @@ struct model_device {
     uint32_t handle;
     uint64_t last_seq, highest_given;
     uint64_t *seqs; /* accepted, ascending */
+    uint8_t *flags; /* of each */
     uint32_t count;
     uint64_t rejected, dropped, removed;
     uint64_t least_dropped, most_dropped; /* with quotas */
@@ -68,6 +70,41 @@ static uint64_t rows_between(const struct model_device *d, uint64_t above, uint6
     for (uint32_t i = 0; i < d->count; i++)
         n += d->seqs[i] > above && d->seqs[i] <= upto;
     return n;
+}
+
+static bool has(const struct model_device *d, uint32_t i, int c)
+{
+    return d->seqs[i] <= d->cursor[c].acked_seq || (d->flags[i] & 1u << c);
+}
+
+/* Rows with above < seq ≤ upto that the cloud has not acknowledged ahead. */
+static uint64_t missing_between(const struct model_device *d, int c, uint64_t above, uint64_t upto)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < d->count; i++)
+        n += d->seqs[i] > above && d->seqs[i] <= upto && !(d->flags[i] & 1u << c);
+    return n;
+}
+
+/* Every cloud has it: it may be deleted. */
+static bool is_done(const struct model_device *d, uint32_t i)
+{
+    for (int c = 0; c < CLOUDS; c++)
+        if (d->cursor[c].exists && !has(d, i, c))
+            return false;
+    return true;
+}
+
+/* A cursor takes in what it has reached. */
+static void absorb(struct model_device *d, int c)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->seqs[i] <= d->cursor[c].acked_seq)
+            continue;
+        if (!(d->flags[i] & 1u << c))
+            return;
+        d->cursor[c].acked_seq = d->seqs[i];
+    }
 }
 
 static void lose(struct model_cursor *mc, uint64_t seq)
@@ -108,6 +145,8 @@ static void declare_cursor(struct model *m, int d, int c, bool anew)
         mc->exists = mc->ever = true;
         mc->base = mc->acked_seq = m->d[d].last_seq;
         mc->acked = mc->dropped = 0;
+        for (uint32_t i = 0; i < m->d[d].count; i++)
+            m->d[d].flags[i] &= (uint8_t) ~(1u << c);
     }
     if (m->quotas && c < 2) { /* the last cloud has none */
         struct tg_outbox_quota q = {.max_pending = d == 0 ? 120 : 0,
@@ -135,8 +174,17 @@ static void declare_all(struct model *m)
 
 struct walk {
     struct model *m;
+    bool urgent;
     uint32_t at[DEVICES]; /* index of the next expected row */
 };
+
+static void pass_over(struct walk *w, int d, uint64_t below)
+{
+    const struct model_device *md = &w->m->d[d];
+    while (w->at[d] < md->count && md->seqs[w->at[d]] < below &&
+           (is_done(md, w->at[d]) || (w->urgent && !(md->flags[w->at[d]] & URGENT))))
+        w->at[d]++;
+}
 
 static void walk_row(void *user, const struct tg_outbox_row *row)
 {
@@ -147,14 +195,15 @@ static void walk_row(void *user, const struct tg_outbox_row *row)
         const struct model_device *md = &w->m->d[d];
         if (row->device != md->handle || w->at[d] == md->count || row->seq < md->seqs[w->at[d]])
             continue;
+        pass_over(w, d, row->seq);
         assert_int_equal(row->seq, md->seqs[w->at[d]]);
         w->at[d]++;
     }
 }
 
-static void compare_rows(struct model *m)
+static void compare_rows(struct model *m, bool urgent)
 {
-    struct walk w = {.m = m};
+    struct walk w = {.m = m, .urgent = urgent};
     struct fixture *f = m->f;
     uint64_t next = 0;
     int rc = 1;
@@ -167,12 +216,16 @@ static void compare_rows(struct model *m)
         while (w.at[d] < m->d[d].count && m->d[d].seqs[w.at[d]] <= low)
             w.at[d]++;
     }
-    while (rc == 1)
-        rc = tg_outbox_read(f->ob, next, UINT32_MAX, 1 + pick(m, 400), 1 + pick(m, 100000), walk_row, &w,
-                            &next, &f->err);
+    while (rc == 1) {
+        uint32_t rows = 1 + pick(m, 400), bytes = 1 + pick(m, 100000);
+        rc = urgent ? tg_outbox_read_urgent(f->ob, next, rows, bytes, walk_row, &w, &next, &f->err)
+                    : tg_outbox_read(f->ob, next, UINT32_MAX, rows, bytes, walk_row, &w, &next, &f->err);
+    }
     assert_int_equal(rc, 0);
-    for (int d = 0; d < DEVICES; d++)
+    for (int d = 0; d < DEVICES; d++) {
+        pass_over(&w, d, UINT64_MAX);
         assert_int_equal(w.at[d], m->d[d].count);
+    }
 }
 
 static void sum_dropped(void *user, const struct tg_outbox_device_stats *s)
@@ -182,13 +235,39 @@ static void sum_dropped(void *user, const struct tg_outbox_device_stats *s)
         sums[s->name[0] - 'a'] += s->dropped[r];
 }
 
-static void compare_gap(struct model *m, struct model_device *md, struct model_cursor *mc,
+/* Rows that went from the log although some cloud did not have them. */
+static uint64_t evicted_rows(const struct model *m, const struct model_device *md)
+{
+    uint64_t n = 0, upto[CLOUDS] = {0};
+    for (int c = 0; c < CLOUDS; c++)
+        if (md->cursor[c].exists)
+            upto[c] = state_of(m->f, md->cursor[c].handle).acked_seq;
+    for (uint32_t i = 0; i < md->count; i++) {
+        bool missed = false;
+        for (int c = 0; c < CLOUDS; c++)
+            missed = missed || (md->seqs[i] <= upto[c] && !has(md, i, c));
+        n += missed;
+    }
+    return n;
+}
+
+static bool was_ahead(const struct model_device *md, int c, uint64_t seq)
+{
+    for (uint32_t i = 0; i < md->count; i++)
+        if (md->seqs[i] == seq)
+            return md->flags[i] & 1u << c;
+    return false;
+}
+
+static void compare_gap(struct model *m, struct model_device *md, int c,
                         const struct tg_outbox_cursor_state *s)
 {
+    struct model_cursor *mc = &md->cursor[c];
     for (uint32_t i = 0; i < md->count && s->dropped > mc->dropped; i++)
-        if (md->seqs[i] > mc->acked_seq && md->seqs[i] <= s->acked_seq)
+        if (!has(md, i, c) && md->seqs[i] <= s->acked_seq)
             lose(mc, md->seqs[i]);
-    if (mc->tell_seq > 0 && mc->tell_seq <= mc->acked_seq)
+    if (mc->tell_seq > 0 && mc->tell_seq <= s->acked_seq &&
+        (mc->tell_seq <= mc->acked_seq || was_ahead(md, c, mc->tell_seq)))
         hear(m, mc);
     else if (mc->tell_seq > 0 && mc->tell_seq <= s->acked_seq)
         mc->tell_seq = 0; /* dropped on its way */
@@ -206,7 +285,7 @@ static void compare(struct model *m)
     assert_int_equal(tg_outbox_last_id(f->ob), m->last_id);
     for (int d = 0; d < DEVICES; d++) {
         struct model_device *md = &m->d[d];
-        uint64_t evicted_to = 0, low = UINT64_MAX, one_dropped = 0, all_dropped = 0;
+        uint64_t evicted = evicted_rows(m, md), one_dropped = 0, all_dropped = 0;
         assert_int_equal(tg_outbox_last_seq(f->ob, md->handle), md->last_seq);
         for (int c = 0; c < CLOUDS; c++) {
             struct model_cursor *mc = &md->cursor[c];
@@ -214,29 +293,27 @@ static void compare(struct model *m)
                 continue;
             struct tg_outbox_cursor_state s = state_of(f, mc->handle);
             assert_true(s.acked_seq >= mc->acked_seq);
-            compare_gap(m, md, mc, &s);
-            uint64_t passed = rows_between(md, mc->acked_seq, s.acked_seq);
+            compare_gap(m, md, c, &s);
+            uint64_t passed = missing_between(md, c, mc->acked_seq, s.acked_seq);
             if (s.dropped > mc->dropped) {
                 all_dropped += passed;
                 one_dropped = passed > one_dropped ? passed : one_dropped;
             }
-            low = mc->acked_seq < low ? mc->acked_seq : low;
-            if (s.dropped > mc->dropped) {
-                assert_int_equal(s.dropped - mc->dropped, rows_between(md, mc->acked_seq, s.acked_seq));
-                evicted_to = s.acked_seq;
-            } else {
+            if (s.dropped > mc->dropped)
+                assert_int_equal(s.dropped - mc->dropped, passed);
+            else
                 assert_int_equal(s.acked_seq, mc->acked_seq);
-            }
             mc->acked_seq = s.acked_seq;
             mc->dropped = s.dropped;
             assert_int_equal(s.acked, mc->acked);
             assert_int_equal(s.accepted, rows_between(md, mc->base, UINT64_MAX));
-            assert_int_equal(s.pending, rows_between(md, mc->acked_seq, UINT64_MAX));
+            assert_int_equal(s.pending, missing_between(md, c, mc->acked_seq, UINT64_MAX));
+            assert_int_equal(s.ahead, rows_between(md, mc->acked_seq, UINT64_MAX) - s.pending);
         }
         if (md->removed > 0)
             md->dropped += md->removed; /* the only ones in this step, once for each cloud */
-        else if (evicted_to > 0)
-            md->dropped += rows_between(md, low, evicted_to);
+        else
+            md->dropped += evicted;
         md->removed = 0;
         md->least_dropped += one_dropped;
         md->most_dropped += all_dropped;
@@ -250,7 +327,8 @@ static void compare(struct model *m)
         else
             assert_int_equal(dropped[d], m->d[d].dropped + m->d[d].rejected);
     }
-    compare_rows(m);
+    compare_rows(m, false);
+    compare_rows(m, true);
 }
 
 /* --- steps
@@ -277,7 +355,9 @@ static int append_some(struct model *m, struct model_device *d, uint32_t n)
         row.body = tg_test_body(row.device, row.seq, 40 + pick(m, pick(m, 20) == 0 ? 9000 : 600));
         /* Neither a number nor an id is ever given twice. */
         assert_true(row.seq > d->highest_given || row.seq > d->last_seq);
-        int code = tg_outbox_append(f->ob, &row, &f->err);
+        bool urgent = pick(m, 25) == 0;
+        int code =
+            urgent ? tg_outbox_append_urgent(f->ob, &row, &f->err) : tg_outbox_append(f->ob, &row, &f->err);
         if (code == TG_ENOSPACE)
             return code;
         OK(code);
@@ -285,6 +365,7 @@ static int append_some(struct model *m, struct model_device *d, uint32_t n)
         m->stored_ms[row.id] = m->mono_ms;
         m->last_id = row.id;
         d->last_seq = row.seq;
+        d->flags[d->count] = urgent ? URGENT : 0;
         d->seqs[d->count++] = row.seq;
     }
     return TG_OK;
@@ -315,10 +396,42 @@ static int tell(struct model *m, struct model_device *d, struct model_cursor *c)
     OK(tg_outbox_tell(f->ob, c->handle, row.seq, &gap, &f->err));
     m->last_id = row.id;
     d->last_seq = row.seq;
+    d->flags[d->count] = 0;
     d->seqs[d->count++] = row.seq;
     c->tell = gap;
     c->tell_seq = row.seq;
     return TG_OK;
+}
+
+/* Some rows, somewhere above the cursor. */
+static void ack_ahead(struct model *m, struct model_device *d, int c)
+{
+    struct fixture *f = m->f;
+    struct model_cursor *mc = &d->cursor[c];
+    uint32_t i = 0, end;
+    while (i < d->count && d->seqs[i] <= mc->acked_seq)
+        i++;
+    if (!mc->exists || i == d->count)
+        return;
+    i += pick(m, d->count - i);
+    end = i + 1;
+    /* Over numbers that were never stored, too. */
+    for (uint32_t n = pick(m, 3) ? pick(m, 40) : 0; n > 0 && end < d->count; n--)
+        end++;
+    OK(tg_outbox_ack_ahead(f->ob, mc->handle, d->seqs[i], d->seqs[end - 1], 0, &f->err));
+    for (; i < end; i++) {
+        mc->acked += !has(d, i, c);
+        d->flags[i] |= (uint8_t)(1u << c);
+    }
+    absorb(d, c);
+}
+
+/* What a transaction that does not happen has changed. */
+static void save_flags(struct model *m, bool back)
+{
+    static uint8_t saved[DEVICES][MAX_ROWS];
+    for (int d = 0; d < DEVICES; d++)
+        memcpy(back ? m->d[d].flags : saved[d], back ? saved[d] : m->d[d].flags, MAX_ROWS);
 }
 
 static void transact(struct model *m)
@@ -327,11 +440,15 @@ static void transact(struct model *m)
     struct fixture *f = m->f;
     uint32_t parts = 1 + pick(m, 6);
     int code = TG_OK;
+    save_flags(m, false);
     for (uint32_t p = 0; p < parts && code == TG_OK; p++) {
         struct model_device *d = &m->d[pick(m, DEVICES)];
-        struct model_cursor *c = &d->cursor[pick(m, CLOUDS)];
-        uint32_t what = pick(m, 10);
-        if (what < 6) {
+        int cloud = (int)pick(m, CLOUDS);
+        struct model_cursor *c = &d->cursor[cloud];
+        uint32_t what = pick(m, 14);
+        if (what >= 10) {
+            ack_ahead(m, d, cloud);
+        } else if (what < 6) {
             code = append_some(m, d, pick(m, 60));
         } else if (what == 6 && pick(m, 4) == 0) {
             uint64_t n = 1 + pick(m, 4);
@@ -345,8 +462,9 @@ static void transact(struct model *m)
                               ? d->last_seq
                               : c->acked_seq + 1 + pick(m, (uint32_t)(d->last_seq - c->acked_seq));
             OK(tg_outbox_set_cursor(f->ob, c->handle, to, 0, &f->err));
-            c->acked += rows_between(d, c->acked_seq, to);
+            c->acked += missing_between(d, cloud, c->acked_seq, to);
             c->acked_seq = to;
+            absorb(d, cloud);
         }
     }
     uint32_t end = code == TG_OK ? pick(m, 12) : 0;
@@ -360,6 +478,7 @@ static void transact(struct model *m)
     uint64_t random = m->random;
     *m = was;
     m->random = random;
+    save_flags(m, true);
     if (end == 1) {
         reopen_small(m, false);
         declare_all(m);
@@ -386,13 +505,15 @@ static void retire_one(struct model *m)
     declare_all(m);
     OK(tg_outbox_retire_undeclared(f->ob, &f->err));
     for (uint32_t i = 0; i < d->count; i++)
-        if (d->seqs[i] > c->acked_seq) {
+        if (!has(d, i, (int)(c - d->cursor))) {
             lose(c, d->seqs[i]);
             d->dropped++; /* REMOVED: once for each cloud */
             d->least_dropped++;
             d->most_dropped++;
         }
-    if (c->tell_seq > c->acked_seq)
+    if (c->tell_seq > c->acked_seq && was_ahead(d, (int)(c - d->cursor), c->tell_seq))
+        hear(m, c);
+    else if (c->tell_seq > c->acked_seq)
         c->tell_seq = 0;
     c->acked_seq = d->last_seq;
 }
@@ -420,8 +541,9 @@ static void drop_some(struct model *m)
         if (!mc->exists)
             continue;
         s = state_of(f, mc->handle);
-        md->removed += rows_between(md, mc->acked_seq, s.acked_seq);
-        rows -= rows_between(md, mc->acked_seq, s.acked_seq);
+        uint64_t n = missing_between(md, 1, mc->acked_seq, s.acked_seq);
+        md->removed += n;
+        rows -= n;
     }
     assert_int_equal(rows, 0);
 }
@@ -519,7 +641,9 @@ static void live(struct fixture *f, uint64_t seed, uint32_t *ret_expired, uint32
     OK(tg_outbox_clock(f->ob, BOOT, m.now_ms - m.mono_ms, 0, &f->err));
     for (int d = 0; d < DEVICES; d++) {
         m.d[d].seqs = calloc(MAX_ROWS, sizeof *m.d[d].seqs);
+        m.d[d].flags = calloc(MAX_ROWS, 1);
         assert_non_null(m.d[d].seqs);
+        assert_non_null(m.d[d].flags);
         for (int c = 0; c < CLOUDS; c++) {
             m.d[d].cursor[c].lost = calloc(MAX_ROWS, sizeof *m.d[d].cursor[c].lost);
             assert_non_null(m.d[d].cursor[c].lost);
@@ -540,6 +664,7 @@ static void live(struct fixture *f, uint64_t seed, uint32_t *ret_expired, uint32
         dropped += m.d[d].dropped;
         acked += m.d[d].cursor[0].acked;
         free(m.d[d].seqs);
+        free(m.d[d].flags);
         for (int c = 0; c < CLOUDS; c++)
             free(m.d[d].cursor[c].lost);
     }

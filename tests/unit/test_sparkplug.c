@@ -543,6 +543,42 @@ static void test_history_after_an_outage(void **state)
     node_fini(&n);
 }
 
+/* What went ahead of a backlog makes the rest of it history, also what is younger than the birth. */
+static void test_history_behind_what_went_ahead(void **state)
+{
+    struct body b[3];
+    struct node n;
+    struct sent s;
+    struct tg_format_sample samples[3];
+    (void)state;
+    node_init(&n, NULL);
+    begin(&n);
+    at(&n, 1000);
+    samples[0] = sample(&b[0], 1000, "flow", tg_value_int(9)); /* the metric is born */
+    accept_sample(&n, 0, samples[0]);
+    assert_int_equal(send(&n, 0, samples, 1, false, &s), 1);
+    close_payload(&s);
+    at(&n, 5000);
+    for (uint32_t i = 0; i < 3; i++) {
+        samples[i] = sample(&b[i], 2000 + 1000 * (int64_t)i, "flow", tg_value_int((int64_t)i));
+        samples[i].seq = 11 + i;
+        accept_sample(&n, 0, samples[i]);
+    }
+    assert_int_equal(send(&n, 0, samples + 2, 1, false, &s), 1);
+    assert_false(s.m[0].historical);
+    close_payload(&s);
+    assert_int_equal(send(&n, 0, samples, 2, false, &s), 2);
+    assert_true(s.m[0].historical && s.m[1].historical);
+    close_payload(&s);
+    samples[0] = sample(&b[0], 5000, "flow", tg_value_int(4));
+    samples[0].seq = 14;
+    accept_sample(&n, 0, samples[0]);
+    assert_int_equal(send(&n, 0, samples, 1, false, &s), 1);
+    assert_false(s.m[0].historical);
+    close_payload(&s);
+    node_fini(&n);
+}
+
 static struct tg_bytes command(uint8_t *memory, size_t cap, const struct tg_sparkplug_metric *m)
 {
     struct tg_writer w = tg_writer_init(memory, cap);
@@ -1002,6 +1038,7 @@ int main(void)
                                        cmocka_unit_test(test_new_metric_and_other_type),
                                        cmocka_unit_test(test_quality),
                                        cmocka_unit_test(test_history_after_an_outage),
+                                       cmocka_unit_test(test_history_behind_what_went_ahead),
                                        cmocka_unit_test(test_rebirth),
                                        cmocka_unit_test(test_births_wait_for_room),
                                        cmocka_unit_test(test_primary_host),
