@@ -171,7 +171,7 @@ static void enter(unsigned high, unsigned low)
     s->over = true;
     going_out(s);
     setcontext(&s->outside);
-    TG_ASSERT(!"setcontext() does not return");
+    tg_assert_failed("setcontext() does not return", __FILE__, __LINE__);
 }
 
 static int make_context(struct tg_modbus_fiber_state *s)
