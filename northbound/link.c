@@ -119,7 +119,8 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
-    l->was_throttled = tg_link_reach_failed(l, tg_clock_mono_ms()) == TG_FAILURE_THROTTLED;
+    l->fail_class = tg_link_reach_failed(l, tg_clock_mono_ms());
+    l->was_throttled = l->fail_class == TG_FAILURE_THROTTLED;
     snprintf(l->last_error, sizeof l->last_error, "%s", text);
     l->failures++;
     l->failures_in_a_row++;

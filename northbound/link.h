@@ -307,8 +307,9 @@ struct tg_link {
     int64_t
         wait_at_least_ms; /* before the next attempt, as the other side asked (Retry-After); 0 = did not */
     int64_t suspect_quiet_ms,
-        suspect_at_ms;  /* the silence before the last failure, and when that was; 0 = none */
-    int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
+        suspect_at_ms;          /* the silence before the last failure, and when that was; 0 = none */
+    int64_t hurried_ms;         /* when an uplink that came back last ended the wait; 0 = never */
+    enum tg_failure fail_class; /* of the last failure */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     int64_t renew_plan_ms,
         credential_life_ms;       /* renew_at_ms as it was when the token was made; how long that lives */

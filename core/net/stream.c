@@ -205,6 +205,8 @@ static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
     int code = uv_error == UV_ETIMEDOUT ? TG_ETIMEOUT : uv_error == UV_ENOMEM ? TG_ENOMEM : TG_EIO;
     const char *what = uv_error == UV_EOF ? "closed the connection" : uv_strerror(uv_error);
     bool alerted = s->tls && tg_tls_stream_was_alerted(s->tls);
+    if (s->tls && uv_error != UV_ETIMEDOUT)
+        tg_tls_stream_broken_off(s->tls);
     if (alerted || (s->tls && uv_error == UV_EOF && s->state != TG_STREAM_UPGRADING))
         tg_tls_stream_explain_cut(s->tls, err);
     else if (s->state == TG_STREAM_PROXYING || s->state == TG_STREAM_UPGRADING)

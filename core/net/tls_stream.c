@@ -290,6 +290,12 @@ static void drop_session(struct tg_tls_stream *t)
         tg_tls_ticket_fini(t->o.ticket);
 }
 
+void tg_tls_stream_broken_off(struct tg_tls_stream *t)
+{
+    if (!t->done)
+        (void)tg_tls_context_offer_more(t->o.ctx);
+}
+
 int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err)
 {
     drop_session(t);
