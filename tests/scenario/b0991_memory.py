@@ -4,6 +4,7 @@
 when the kernel kills it all the same, the next start loses nothing that was accepted.
 
 TIDEGATE_FLEETS: sizes, separated by commas."""
+import atexit
 import os
 import re
 import subprocess
@@ -28,6 +29,7 @@ class Group:
     def __init__(self, name, limit):
         self.path = os.path.join(GROUPS, name)
         os.mkdir(self.path)
+        atexit.register(self.close)  # when nobody is in it any more
         self.set("memory.limit_in_bytes", limit)
 
     def set(self, name, value):
@@ -39,7 +41,8 @@ class Group:
             return file.read()
 
     def close(self):
-        os.rmdir(self.path)
+        if os.path.exists(self.path):
+            os.rmdir(self.path)
 
 
 def can_group():
@@ -114,16 +117,17 @@ def life(stage, size, grouped):
 def killed_for_memory(gateway, group, broker, link, names):
     """The limit is far too low: the kernel ends the process. What was accepted until then arrives."""
     before = gateway.accounts()
-    limit = int(group.get("memory.usage_in_bytes"))
-    try:
-        while limit > MIB:  # what can be given back is; then it is as tight as can be
-            limit -= 128 << 10
-            group.set("memory.limit_in_bytes", limit)
-    except OSError:
-        pass
+    room = [int(group.get("memory.usage_in_bytes"))]
 
     def ended():
-        run("status", "-c", gateway.config)  # asks for a little more memory
+        """As tight as can be: what can be given back is, and more is asked for."""
+        try:
+            while room[0] > MIB:
+                group.set("memory.limit_in_bytes", room[0] - (64 << 10))
+                room[0] -= 64 << 10
+        except OSError:
+            pass  # for now
+        run("status", "-c", gateway.config)
         link.command("rst broker")
         return not gateway.process.running
     wait_until(ended, 30, "the kernel to end it")
