@@ -124,6 +124,7 @@ enum tg_outbox_statement {
     ST_AHEAD_DROP,
     ST_URGENT_ADD,
     ST_URGENT_DROP,
+    ST_URGENT_IS,
     ST_URGENT_READ,
     ST_COUNT
 };
@@ -204,6 +205,10 @@ int64_t tg_outbox_disk_free(const struct tg_outbox *ob);
 int64_t tg_outbox_disk_size(const struct tg_outbox *ob);
 int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob);
 void tg_outbox_sync_dir(const struct tg_outbox *ob);
+
+/* --- outbox_open.c ------------------------------------------------------------------------------ */
+/* The machine's boot, as the table meta has it; "" = it cannot be said. */
+void tg_outbox_boot_id(char ret_id[40]);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
