@@ -312,12 +312,33 @@ static void check_client_id(struct tg_config_load *l, const struct tg_config_clo
     }
 }
 
+/* A message of one sample does not become fuller by waiting. */
+static void check_budget(struct tg_config_load *l, const struct tg_config_cloud *c)
+{
+    const char *format = option_text(c->common, "format");
+    struct tg_config_pos pos = tg_config_option_pos(c->pos, c->batch, "month_budget");
+    if (!tg_settings_has(c->batch, "month_budget"))
+        return;
+    if (format && strcmp(format, "sparkplug-b") == 0)
+        tg_config_error(l, pos,
+                        "batch.month_budget: Sparkplug B sends what comes at once, so there is no wait "
+                        "to make longer");
+    else if (tg_settings_int(c->batch, "max_samples") < 2)
+        tg_config_error(l, pos,
+                        "batch.month_budget: with max_samples: 1 a longer wait makes no message "
+                        "fuller; write max_samples: 100, or as many as the cloud takes");
+    else if (tg_settings_int(c->batch, "longest_delay") < tg_settings_int(c->batch, "max_delay"))
+        tg_config_error(l, tg_config_option_pos(pos, c->batch, "longest_delay"),
+                        "batch.longest_delay is shorter than max_delay");
+}
+
 static void check_cloud(struct tg_config_load *l, const struct tg_config_cloud *c,
                         const struct tg_config_cloud_type *type)
 {
     const char *host = tg_settings_text(c->common, "host");
     struct tg_error err = {0};
     char quoted[TG_QUOTE_BYTES];
+    check_budget(l, c);
     if (host &&
         (host[0] == '\0' ||
          strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") != strlen(host)))

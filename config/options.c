@@ -292,7 +292,19 @@ const struct tg_option tg_config_batch_options[] = {
      .min = 0,
      .max = HOUR_MS,
      .default_text = "2s",
-     .doc = "How long a message waits for more samples."},
+     .doc = "How long a message waits for more samples; with `month_budget` the shortest wait."},
+    {.name = "month_budget",
+     .type = TG_OPTION_SIZE,
+     .min = MIB,
+     .max = TIB,
+     .doc = "What the cloud may cost in a month, TCP/IP headers included: messages wait longer than max_delay "
+            "as far as that takes, and nothing is dropped. Default: no budget, the wait is max_delay."},
+    {.name = "longest_delay",
+     .type = TG_OPTION_DURATION,
+     .min = SECOND_MS,
+     .max = DAY_MS,
+     .default_text = "15m",
+     .doc = "With `month_budget`: no message waits longer than this."},
     {.name = NULL},
 };
 

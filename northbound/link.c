@@ -99,9 +99,11 @@ static void drop_connection(struct tg_link *l, uint32_t linger_ms)
         tg_stream_stats(l->stream, &st);
         l->bytes_in += st.bytes_in;
         l->bytes_out += st.bytes_out;
+        l->segments += st.segments;
         tg_stream_close(l->stream, linger_ms, NULL, NULL);
         l->stream = NULL;
     }
+    tg_link_meter(l);
     if (l->online_ms)
         tg_backoff_held(&l->backoff, tg_clock_mono_ms() - l->online_ms);
     l->online_ms = 0;
@@ -117,7 +119,8 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
-    l->was_throttled = tg_link_reach_failed(l, tg_clock_mono_ms()) == TG_FAILURE_THROTTLED;
+    l->fail_class = tg_link_reach_failed(l, tg_clock_mono_ms());
+    l->was_throttled = l->fail_class == TG_FAILURE_THROTTLED;
     snprintf(l->last_error, sizeof l->last_error, "%s", text);
     l->failures++;
     l->failures_in_a_row++;
@@ -174,6 +177,7 @@ void tg_link_fail_error(struct tg_link *l, const struct tg_error *err)
 static void on_ready(void *user)
 {
     struct tg_link *l = checked(user);
+    tg_link_meter_handshake(l);
     l->protocol->ready(l);
 }
 

@@ -22,6 +22,9 @@
  *   link_uplink.c    what the site's way to the network means for it
  *   link_wait.c      how long it waits, what for, and what ends it
  *   link_way.c       what the kernel says of that way
+ *   link_delay.c     batches that wait for more samples
+ *   link_wire.c      what its connections carry, for the cloud's meter
+ *   set_plan.c       what a cloud's month costs, and how long its messages wait for that
  *   link_reach.c     what its connects and failures say of the cloud
  *   link_assign.c    errands before the connection proper, and what they found
  *   session_set.c    pacing over all links
@@ -47,6 +50,7 @@
 #include "core/base/histogram.h"
 #include "core/net/route_watch.h"
 #include "northbound/day_meter.h"
+#include "northbound/delay_plan.h"
 #include "northbound/carrier.h"
 #include "northbound/identity.h"
 #include "northbound/quiet.h"
@@ -90,6 +94,11 @@ struct tg_set_cloud {
     uint32_t sessions;
     struct tg_link *shared;          /* the link for all its sessions, or NULL */
     struct tg_histogram ack_latency; /* sample taken → acknowledged */
+    struct tg_wire_meter wire;
+    struct tg_delay_plan delay;  /* of `batch.max_delay`; not looked at without a budget */
+    uint64_t month_budget_bytes; /* 0 = none */
+    uint64_t noted_bytes;        /* of wire.calendar's month, when it was last noted */
+    bool replaced;               /* another place of this name has its calendar now */
     struct tg_reach reach;
     struct tg_quiet quiet;
     struct tg_tls_context *tls; /* NULL = `tls: off` */
@@ -119,6 +128,8 @@ struct tg_session_set {
     struct tg_carrier carrier;
     struct tg_module_link *modules; /* links that are carried */
     struct tg_session *sessions, **sessions_tail;
+    struct tg_deadline plan; /* set_plan.c looks */
+    int64_t plan_noted_ms;
     struct tg_deadline deadline; /* a bucket refills, or trim_ms */
     int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
     struct tg_writer out;        /* packets of the link that is at work */
@@ -296,8 +307,9 @@ struct tg_link {
     int64_t
         wait_at_least_ms; /* before the next attempt, as the other side asked (Retry-After); 0 = did not */
     int64_t suspect_quiet_ms,
-        suspect_at_ms;  /* the silence before the last failure, and when that was; 0 = none */
-    int64_t hurried_ms; /* when an uplink that came back last ended the wait; 0 = never */
+        suspect_at_ms;          /* the silence before the last failure, and when that was; 0 = none */
+    int64_t hurried_ms;         /* when an uplink that came back last ended the wait; 0 = never */
+    enum tg_failure fail_class; /* of the last failure */
     int64_t told_ms, retry_at_ms, renew_at_ms, renew_limit_ms, online_ms;
     int64_t renew_plan_ms,
         credential_life_ms;       /* renew_at_ms as it was when the token was made; how long that lives */
@@ -311,7 +323,8 @@ struct tg_link {
     uint32_t failures_in_a_row;
     void *errand_memory;
 
-    uint64_t connects, failures, bytes_in, bytes_out;
+    uint64_t connects, failures, bytes_in, bytes_out, segments; /* of connections that are over */
+    uint64_t metered_in, metered_out, metered_segments;         /* what the cloud's meter has of them */
     bool resumed;
     char last_error[TG_SESSION_ERROR_BYTES];
     uint32_t short_lives; /* connections in a row that the other side closed soon after the login */
@@ -446,8 +459,6 @@ void tg_link_orphan(struct tg_link *l, struct tg_session *s);
 void tg_link_take_back(struct tg_link *l, struct tg_session *s);
 void tg_link_take_all_back(struct tg_link *l);
 int64_t tg_link_send_due(const struct tg_link *l);
-/* Batches whose max_delay is over are ready. */
-void tg_link_ripen(struct tg_link *l, int64_t now_ms);
 /* Writes the message of as many as fit of the first `count` rows of the session's feed; the body is valid until the next call. How many;
  * negative when the first cannot be written. */
 int tg_link_write_rows(struct tg_link *l, struct tg_session *s, uint32_t count,
@@ -476,6 +487,30 @@ void tg_session_go_offline(struct tg_session *s);
 /* What `notice` in its status says from now on. */
 void tg_session_notice(struct tg_session *s, const char *text);
 const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_NAME_BYTES]);
+
+/* --- link_delay.c --- */
+/* The first row of a new batch has come: it waits for more. */
+void tg_link_delay(struct tg_session *s, int64_t now_ms);
+/* Batches whose max_delay is over are ready. */
+void tg_link_ripen(struct tg_link *l, int64_t now_ms);
+
+/* --- link_wire.c --- */
+/* Gives what its connections have carried since the last call to the cloud's meter. */
+void tg_link_meter(struct tg_link *l);
+/* The stream is up: the handshake is counted. */
+void tg_link_meter_handshake(struct tg_link *l);
+
+/* --- set_plan.c --- */
+void tg_plan_open(struct tg_session_set *set);
+/* Closes what it began; then `closed`. */
+void tg_plan_close(struct tg_session_set *set, void (*closed)(void *user));
+/* A cloud has come: its meter, with what is known of the month, and its delay. */
+void tg_plan_cloud(struct tg_session_set *set, struct tg_set_cloud *cloud,
+                   const struct tg_config_cloud *config);
+/* Its last link has gone: notes what its month has cost. */
+void tg_plan_cloud_goes(struct tg_session_set *set, struct tg_set_cloud *cloud);
+/* Its meter as of now. */
+void tg_plan_meter(struct tg_session_set *set, struct tg_set_cloud *cloud, int64_t now_ms);
 
 /* --- link_answer.c --- */
 /* Gives what came up while step() was at work. False: the link has failed meanwhile. */

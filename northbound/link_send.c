@@ -30,6 +30,8 @@ static void advance(struct tg_link *l)
             const struct tg_batch *more = next < l->next_tag ? tg_link_batch(l, next) : NULL;
             s->stats.acked_samples += b->count;
             s->stats.acked_messages += b->parts;
+            l->cloud->wire.total.samples += b->count;
+            l->cloud->wire.total.messages += b->parts;
             for (uint32_t i = 0; i < b->count; i++)
                 tg_histogram_add(&l->cloud->ack_latency, wall_ms - tg_batch_rows(b)[i]->time_ms, 1);
             tg_link_confirm(s, b, more && more->acked ? more : NULL);
@@ -480,11 +482,8 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms)
         TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
         return;
     }
-    if (s->queue == TG_QUEUE_NONE) {
-        s->batch_due_ms = now_ms + l->max_delay_ms; /* the first row of a new batch has just come */
-        s->queue = TG_QUEUE_DELAYED;
-        TAILQ_INSERT_TAIL(&l->delayed, s, in_queue); /* the delay is the same for all, so this is in order */
-    }
+    if (s->queue == TG_QUEUE_NONE)
+        tg_link_delay(s, now_ms);
 }
 
 int64_t tg_link_send_due(const struct tg_link *l)
@@ -498,16 +497,6 @@ int64_t tg_link_send_due(const struct tg_link *l)
     }
     /* What was due at the last pump waits for room, which has its own event. */
     return due > l->pumped_ms ? due : INT64_MAX;
-}
-
-void tg_link_ripen(struct tg_link *l, int64_t now_ms)
-{
-    struct tg_session *s;
-    while ((s = TAILQ_FIRST(&l->delayed)) != NULL && s->batch_due_ms <= now_ms) {
-        tg_link_unqueue(s);
-        s->queue = TG_QUEUE_READY;
-        TAILQ_INSERT_TAIL(&l->ready, s, in_queue);
-    }
 }
 
 /* One message of whoever is next. 1 = go on. */

@@ -8,6 +8,10 @@
 #include "northbound/link.h"
 
 #define REFUSED_WAIT_FACTOR 5 /* × max_backoff, and up to as much again */
+/* For so long after the way is back a router or a name server may not answer yet, whatever the back-off says: tried again
+ * so soon. */
+#define SETTLING_MS      8000
+#define SETTLING_WAIT_MS 400 /* and up to as much again */
 
 uint64_t tg_link_credential_stamp(const struct tg_link *l)
 {
@@ -20,11 +24,22 @@ uint64_t tg_link_credential_stamp(const struct tg_link *l)
     return stamp;
 }
 
+/* The network has just come back and nothing was reached: no more than a short wait. */
+static int64_t settling(const struct tg_link *l, int64_t wait_ms, uint32_t random)
+{
+    bool network = l->fail_class == TG_FAILURE_TCP || l->fail_class == TG_FAILURE_DNS;
+    int64_t soon = SETTLING_WAIT_MS + random % SETTLING_WAIT_MS;
+    if (!network || !l->hurried_ms || tg_clock_mono_ms() - l->hurried_ms >= SETTLING_MS)
+        return wait_ms;
+    return wait_ms < soon ? wait_ms : soon;
+}
+
 int64_t tg_link_wait_time(struct tg_link *l, enum tg_retry retry)
 {
     uint32_t random = tg_random_u32();
     int64_t top = tg_backoff_top(&l->backoff), least = l->wait_at_least_ms;
     int64_t wait = tg_link_uplink_wait(l, tg_backoff_next(&l->backoff, random));
+    wait = settling(l, wait, random);
     if (l->was_throttled ||
         l->short_lives > TG_LINK_SHORT_LIVES) /* never soon by chance: the other side has had enough */
         wait = (wait + top) / 2;

@@ -54,6 +54,7 @@ int tg_session_set_new(struct tg_loop *loop, struct tg_store *store, const char 
     tg_reach_init(&set->reach);
     set->out = tg_writer_init(out, TG_STREAM_QUEUE_BYTES);
     tg_deadline_init(&set->deadline, loop, on_refill, set);
+    tg_plan_open(set);
     *ret_set = set;
     return TG_OK;
 }
@@ -85,12 +86,18 @@ static void on_deadline_closed(void *user)
         closed(closed_user);
 }
 
+static void on_plan_closed(void *user)
+{
+    struct tg_session_set *set = TG_OBJECT(user, struct tg_session_set, TG_SESSION_SET_MAGIC);
+    tg_deadline_close(&set->deadline, on_deadline_closed);
+}
+
 void tg_session_set_close(struct tg_session_set *set, void (*closed)(void *user), void *user)
 {
     TG_ASSERT(set->session_count == 0);
     set->closed = closed;
     set->closed_user = user;
-    tg_deadline_close(&set->deadline, on_deadline_closed);
+    tg_plan_close(set, on_plan_closed);
 }
 
 /* A number for the state of a file: one that was replaced or written again gives another. */
@@ -163,6 +170,7 @@ struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct t
     }
     cloud->fingerprint = fingerprint;
     cloud->ca_stamp = stamp;
+    tg_plan_cloud(set, cloud, config);
     if (at == set->cloud_count)
         set->cloud_count++;
     return cloud;
@@ -295,7 +303,8 @@ void tg_set_drop_unused(struct tg_set_cloud *c)
 
 void tg_set_leave_cloud(struct tg_link *l)
 {
-    l->cloud->links--;
+    if (--l->cloud->links == 0)
+        tg_plan_cloud_goes(l->set, l->cloud);
     tg_set_drop_unused(l->cloud);
 }
 
@@ -334,10 +343,11 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
                                void (*each)(void *user, const struct tg_cloud_stats *cloud), void *user)
 {
     for (uint32_t i = 0; i < set->cloud_count; i++) {
-        const struct tg_set_cloud *c = &set->clouds[i];
+        struct tg_set_cloud *c = &set->clouds[i];
         struct tg_cloud_stats st;
         if (!c->name)
             continue;
+        tg_plan_meter(set, c, tg_clock_mono_ms());
         st = (struct tg_cloud_stats){.name = c->name,
                                      .sessions = c->sessions,
                                      .acked = c->ack_latency.count,
@@ -346,6 +356,9 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
                                      .latency_p99_ms = tg_histogram_quantile(&c->ack_latency, 0.99),
                                      .latency_max_ms = c->ack_latency.max_ms,
                                      .reach = &c->reach,
+                                     .wire = &c->wire,
+                                     .delay = c->month_budget_bytes ? &c->delay : NULL,
+                                     .month_budget_bytes = c->month_budget_bytes,
                                      .ping_every_ms = c->quiet.interval_ms};
         for (const struct tg_session *s = set->sessions; s; s = s->next)
             st.online += s->link->cloud == c && s->link->state == TG_SESSION_ONLINE && s->gate;

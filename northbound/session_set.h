@@ -17,8 +17,10 @@
 #ifndef TG_NORTHBOUND_SESSION_SET_H
 #define TG_NORTHBOUND_SESSION_SET_H
 
+#include "northbound/delay_plan.h"
 #include "northbound/reach.h"
 #include "northbound/session.h"
+#include "northbound/wire_meter.h"
 #include "store/notes.h"
 
 #define TG_SET_MAX_HANDSHAKES 8
@@ -43,6 +45,9 @@ struct tg_cloud_stats {
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
     const struct tg_reach *reach;
+    const struct tg_wire_meter *wire;  /* as of now */
+    const struct tg_delay_plan *delay; /* NULL = no budget */
+    uint64_t month_budget_bytes;
     int64_t
         ping_every_ms; /* after so much silence, for the path forgets sooner than the keepalive; 0 = as configured */
 };

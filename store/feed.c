@@ -239,8 +239,7 @@ void tg_feed_advance(struct tg_feed *f, uint64_t seq, uint64_t id)
     tg_lane_tidy(f);
 }
 
-/* Back to reading the log from (seq, id). */
-static void reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
+void tg_feed_reposition(struct tg_feed *f, uint64_t seq, uint64_t id)
 {
     tg_feed_risk_lost(f, seq);
     f->next_seq = seq;
@@ -376,35 +375,6 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
     }
 }
 
-void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor)
-{
-    struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
-    if (!f)
-        return;
-    f->leaving = true;
-    if (f->lane)
-        tg_lane_pause(f);
-    reposition(f, f->taken_seq + 1, f->next_id);
-    if (f->mode == TG_FEED_LIVE)
-        f->mode = TG_FEED_LAGGING;
-    tg_feed_settle(f);
-}
-
-void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
-{
-    f->leaving = false;
-    f->acked_seq = f->taken_seq = f->probe_seq = start->acked_seq;
-    f->acked_id = start->acked_id;
-    f->holes_ahead = start->holes;
-    f->holes_seen = 0;
-    f->oldest_ms = start->oldest_ms;
-    f->merged_seq = f->urgent_id = 0;
-    tg_lane_replace(f, start->ahead);
-    reposition(f, start->acked_seq + 1, start->acked_id + 1);
-    tg_feeds_gap(f->set, f->cursor, &start->gap, start->tell_seq);
-    tg_feed_settle(f);
-}
-
 /* --- what the session calls (store.h) ------------------------------------------------------------------ */
 
 void tg_feed_resume(struct tg_feed *f)
@@ -427,10 +397,10 @@ void tg_feed_pause(struct tg_feed *f)
     if (f->lane)
         tg_lane_pause(f);
     if (f->ring.count > 0) {
-        reposition(f, tg_ring_at(&f->ring, 0)->seq, tg_ring_at(&f->ring, 0)->id);
+        tg_feed_reposition(f, tg_ring_at(&f->ring, 0)->seq, tg_ring_at(&f->ring, 0)->id);
     } else if (f->mode == TG_FEED_LIVE && f->next_id <= fs->handed_id) {
         uint64_t handed = fs->devices[f->device].handed_seq;
-        reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
+        tg_feed_reposition(f, f->next_seq > handed ? f->next_seq : handed + 1, fs->handed_id + 1);
     }
     f->scan = 0;
     f->mode = TG_FEED_PAUSED;
@@ -539,7 +509,7 @@ void tg_feed_rewind(struct tg_feed *f)
     f->holes_ahead += f->holes_seen;
     f->holes_seen = 0;
     f->merged_seq = 0;
-    reposition(f, f->acked_seq + 1, f->acked_id + 1);
+    tg_feed_reposition(f, f->acked_seq + 1, f->acked_id + 1);
     f->taken_seq = f->probe_seq = f->acked_seq;
     if (f->mode == TG_FEED_LIVE)
         f->mode = TG_FEED_LAGGING;

@@ -103,6 +103,7 @@ struct tg_feed {
     bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
     struct tg_feed *next_of_device;
+
     /* --- feed_gap.c --- */
     char *cloud;
     struct tg_outbox_quota quota; /* as the thread has it */
@@ -206,10 +207,6 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id);
 
-/* A place further back was found for the feed: it offers nothing until what the session took is acknowledged or rewound, and
- * it is put there. */
-void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
-void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
 /* More is known of time: rows in rings that waited for it are given theirs. tg_feeds_notify() is to follow. */
 void tg_feeds_resolve(struct tg_feeds *fs, const struct tg_timeline *timeline);
 
@@ -223,6 +220,11 @@ void tg_feeds_page_row(struct tg_feeds *fs, const struct tg_outbox_row *row);
 void tg_feeds_page_end(struct tg_feeds *fs, uint64_t through_id);
 /* Serves hungry feeds from the rows that are not stored yet (and were handed all the same). */
 void tg_feeds_walk(struct tg_feeds *fs, const struct tg_row_list *unstored, uint64_t stored_id);
+
+/* A place further back was found for the feed: it offers nothing until what the session took is acknowledged or rewound, and
+ * it is put there. */
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor);
+void tg_feeds_replace(struct tg_feed *feed, const struct tg_feed_start *start);
 
 /* --- feed_gap.c -------------------------------------------------------------------------------- */
 
@@ -270,7 +272,8 @@ void tg_feeds_look_again(struct tg_feeds *fs);
 void tg_feed_advance(struct tg_feed *feed, uint64_t seq, uint64_t id);
 /* There is something for the thread. */
 void tg_feed_mark_dirty(struct tg_feed *feed);
-
+/* Back to reading the log from (seq, id). */
+void tg_feed_reposition(struct tg_feed *feed, uint64_t seq, uint64_t id);
 bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
 /* Bytes that a ring may still take. */
 size_t tg_feed_allowance(const struct tg_feeds *fs, const struct tg_feed_ring *r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The shared scanner: which page of the log is read next, and who gets its rows.
+ * The shared scanner: which page of the log is read next, and who gets its rows; and feeds that are put back in it.
  */
 #include "store/feed.h"
 
@@ -241,4 +241,33 @@ void tg_feeds_walk(struct tg_feeds *fs, const struct tg_row_list *unstored, uint
             f->next_id = fs->handed_id + 1;
         tg_feed_settle(f);
     }
+}
+
+void tg_feeds_leave(struct tg_feeds *fs, uint32_t cursor)
+{
+    struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
+    if (!f)
+        return;
+    f->leaving = true;
+    if (f->lane)
+        tg_lane_pause(f);
+    tg_feed_reposition(f, f->taken_seq + 1, f->next_id);
+    if (f->mode == TG_FEED_LIVE)
+        f->mode = TG_FEED_LAGGING;
+    tg_feed_settle(f);
+}
+
+void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
+{
+    f->leaving = false;
+    f->acked_seq = f->taken_seq = f->probe_seq = start->acked_seq;
+    f->acked_id = start->acked_id;
+    f->holes_ahead = start->holes;
+    f->holes_seen = 0;
+    f->oldest_ms = start->oldest_ms;
+    f->merged_seq = f->urgent_id = 0;
+    tg_lane_replace(f, start->ahead);
+    tg_feed_reposition(f, start->acked_seq + 1, start->acked_id + 1);
+    tg_feeds_gap(f->set, f->cursor, &start->gap, start->tell_seq);
+    tg_feed_settle(f);
 }

@@ -502,3 +502,8 @@ void tg_notes_each(const struct tg_notes *t,
             each(user, tg_note_scope(n), tg_note_key(n), tg_bytes(n->value->data, n->value->len));
     }
 }
+
+bool tg_notes_unsaved(const struct tg_notes *t)
+{
+    return t->trouble != TG_OK;
+}

@@ -52,6 +52,8 @@ void tg_notes_drop(struct tg_notes *notes, const char *scope);
  * (negative: it is in memory and tried again; while that lasts the answer comes at once). Calls come in order; closing
  * calls those that wait. `done` may call anything here. TG_ENOMEM, TG_ESTATE (closing). */
 int tg_notes_when_durable(struct tg_notes *notes, void (*done)(void *user, int rc), void *user) TG_CHECKED;
+/* Whether the database cannot be written now: what is in memory would be lost by a restart. */
+bool tg_notes_unsaved(const struct tg_notes *notes);
 /* Each scope and key in order. */
 void tg_notes_each(const struct tg_notes *notes,
                    void (*each)(void *user, const char *scope, const char *key, struct tg_bytes value),

@@ -94,8 +94,7 @@ static void lose_log(struct tg_store *s, uint64_t lost_id)
         tg_feeds_lost(&s->feeds, i, s->feeds.devices[i].floor_seq, lost_id);
 }
 
-/* What the thread is to store of a feed; the lock is held. */
-static void give_acks(struct tg_store *s, struct tg_feed *f)
+void tg_store_give_acks(struct tg_store *s, struct tg_feed *f)
 {
     tg_store_thread_ack(&s->thread, f->cursor, f->acked_seq, f->acked_id, f->lane ? &f->lane->acked : NULL);
     if (tg_gap_is(&f->lost))
@@ -113,7 +112,7 @@ static void send_acks(struct tg_store *s)
     while ((f = TAILQ_FIRST(&s->feeds.dirty)) != NULL) {
         TAILQ_REMOVE(&s->feeds.dirty, f, in_dirty);
         f->dirty = false;
-        give_acks(s, f);
+        tg_store_give_acks(s, f);
     }
     tg_store_thread_ack_end(&s->thread);
 }
@@ -258,6 +257,7 @@ static void on_wake(void *user)
         release_committed(s);
     }
     if (s->news.lost_id > 0) {
+        s->set_aside++;
         lose_log(s, s->news.lost_id);
         if (s->cb.on_state)
             s->cb.on_state(s->user, s->news.state, s->news.aside_text);
@@ -340,6 +340,7 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
     s->feeds.owner = s;
     s->feeds.timeline = s->thread.timeline;
     s->waiting_rows = s->news.waiting_rows;
+    s->set_aside = ret_set_aside && ret_set_aside[0] != '\0';
     *ret_store = s;
     return TG_OK;
 }
@@ -441,7 +442,7 @@ void tg_feed_close(struct tg_feed *f)
     struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, TG_STORE_MAGIC);
     tg_store_thread_ack_begin(&s->thread);
     if (f->dirty)
-        give_acks(s, f);
+        tg_store_give_acks(s, f);
     tg_store_thread_closed(&s->thread, f->cursor);
     tg_store_thread_ack_end(&s->thread);
     tg_store_orphan(s, f);
@@ -499,66 +500,6 @@ int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int
 /* --- append
  * --------------------------------------------------------------------------------------------------- */
 
-/* Rows that every cloud has acknowledged need not be stored any more. */
-static void sweep(struct tg_store *s)
-{
-    struct tg_row_list keep = {0};
-    while (s->rows.head && s->rows.head != s->unhanded) {
-        struct tg_row *row = tg_row_list_pop(&s->rows);
-        if (!tg_feeds_done_with(&s->feeds, row)) {
-            tg_row_list_push(&keep, row);
-            continue;
-        }
-        tg_feeds_not_told(&s->feeds, row);
-        tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
-        s->spared++;
-        tg_row_unref(row);
-    }
-    while (s->rows.head)
-        tg_row_list_push(&keep, tg_row_list_pop(&s->rows));
-    s->rows = keep;
-    s->bytes_since_sweep = 0;
-}
-
-static void drop_oldest(struct tg_store *s)
-{
-    struct tg_row *row = tg_row_list_pop(&s->rows);
-    if (s->unhanded == row)
-        s->unhanded = s->rows.head;
-    tg_feeds_not_told(&s->feeds, row);
-    if (tg_feeds_done_with(&s->feeds, row)) {
-        tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
-        s->spared++;
-    } else {
-        s->dropped_memory++;
-        tg_store_thread_gone(&s->thread, row, TG_GONE_LOST);
-        tg_feeds_dropped(&s->feeds, row);
-    }
-    tg_row_unref(row);
-}
-
-/* At the bound, while the database takes nothing: what is delivered goes first, then the oldest if that is
- * the policy. */
-static bool make_room(struct tg_store *s, size_t need)
-{
-    size_t limit = s->o.uncommitted_limit_bytes;
-    struct tg_feed *f;
-    tg_store_give_held(s);
-    if (!s->news.from_memory || !s->rows.head || need > limit ||
-        !tg_store_thread_borrow(&s->thread, s->rows.head))
-        return false;
-    if (s->bytes_since_sweep >= limit / 8)
-        sweep(s);
-    while (s->rows.bytes + need > limit && s->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST)
-        drop_oldest(s);
-    /* What is lost goes with the transaction that records its numbers as never stored. */
-    TAILQ_FOREACH(f, &s->feeds.dirty, in_dirty)
-    give_acks(s, f);
-    s->given_tail = s->rows.tail;
-    tg_store_thread_return(&s->thread, s->rows.head, s->rows.count);
-    return s->rows.bytes + need <= limit;
-}
-
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
                   uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id)
 {
@@ -570,7 +511,7 @@ static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct t
         rc = TG_EINVAL;
     else if (body.len > TG_ROW_BODY_MAX)
         rc = TG_ETOOBIG;
-    else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !make_room(s, cost))
+    else if (s->rows.bytes + cost > s->o.uncommitted_limit_bytes && !tg_store_make_room(s, cost))
         rc = TG_EFULL;
     else if (!tg_store_may_number(s))
         rc = TG_EFULL;
@@ -638,6 +579,7 @@ void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
         .committed = s->committed,
         .rejected = s->rejected,
         .commits = s->news.commits,
+        .set_aside = s->set_aside,
         .committed_id = tg_store_is_lazy(s) ? s->told_id : s->committed_id,
         .spared = s->spared,
         .lazy_window_ms = tg_store_is_lazy(s) ? s->o.lazy_window_ms : 0,

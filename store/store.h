@@ -191,6 +191,7 @@ struct tg_store_stats {
     struct tg_outbox_stats outbox; /* as of the last commit */
     enum tg_store_state state;
     uint64_t appended, committed, rejected, commits, committed_id;
+    uint32_t set_aside; /* damaged databases since it was opened, that one included */
     /* uncommitted: what a crash would lose now, at most. */
     uint64_t uncommitted_rows, uncommitted_bytes, prefetched_bytes, pages_read;
     int64_t last_commit_us, worst_commit_us;

@@ -48,6 +48,7 @@ struct tg_store {
     void (*drop_done)(void *user, int rc, const char *text, uint64_t rows); /* a drop is under way */
     void *drop_user;
     uint64_t waiting_rows;
+    uint32_t set_aside;
     bool page_failed, closing;
     bool leaving; /* some feed has to go back */
     void (*closed)(void *user);
@@ -63,6 +64,14 @@ static inline bool tg_store_is_lazy(const struct tg_store *s)
 
 /* Without telling the feeds yet. */
 void tg_store_hand_all(struct tg_store *s);
+
+/* What the thread is to store of a feed; the lock is held. */
+void tg_store_give_acks(struct tg_store *s, struct tg_feed *f);
+
+/* --- store_bound.c --------------------------------------------------------------------------------------- */
+
+/* At the bound, while the database takes nothing: what is delivered goes first, then the oldest if that is the policy. */
+bool tg_store_make_room(struct tg_store *s, size_t need);
 
 /* --- store_lazy.c; nothing happens in a store that is not lazy ------------------------------------------- */
 

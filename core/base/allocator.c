@@ -2,6 +2,7 @@
 #include "core/base/allocator.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static _Thread_local struct line *mine;
 
 static atomic_uint_fast64_t fail_at; /* allocations until one fails; 0 = off */
 static atomic_int fail_forever;
+static atomic_uint_fast64_t failed;
 
 static struct line *my_line(void)
 {
@@ -66,30 +68,26 @@ static void *counted(void *ptr)
 {
     if (ptr)
         count(1, 0);
+    else
+        atomic_fetch_add_explicit(&failed, 1, memory_order_relaxed);
     return ptr;
 }
 
 void *tg_malloc(size_t size)
 {
-    return may_allocate() ? counted(malloc(size ? size : 1)) : NULL;
+    return counted(may_allocate() ? malloc(size ? size : 1) : NULL);
 }
 
 void *tg_calloc(size_t n, size_t size)
 {
-    if (!may_allocate() || (size && n > SIZE_MAX / size))
-        return NULL;
-    return counted(calloc(n ? n : 1, size ? size : 1));
+    bool fits = may_allocate() && (size == 0 || n <= SIZE_MAX / size);
+    return counted(fits ? calloc(n ? n : 1, size ? size : 1) : NULL);
 }
 
 void *tg_realloc(void *ptr, size_t size)
 {
-    void *fresh;
-    if (!may_allocate())
-        return NULL;
-    fresh = realloc(ptr, size ? size : 1);
-    if (fresh && !ptr)
-        counted(fresh);
-    return fresh;
+    void *fresh = may_allocate() ? realloc(ptr, size ? size : 1) : NULL;
+    return fresh && ptr ? fresh : counted(fresh);
 }
 
 char *tg_strndup(const char *s, size_t n)
@@ -123,11 +121,12 @@ void tg_free_secret(void *ptr, size_t size)
 
 struct tg_alloc_stats tg_alloc_stats(void)
 {
-    struct tg_alloc_stats s = {0, 0};
+    struct tg_alloc_stats s = {.failed = atomic_load(&failed)};
     for (int i = 0; i <= LINES; i++) {
         s.calls += atomic_load(&lines[i].calls);
         s.live += atomic_load(&lines[i].live);
     }
+    s.failed = atomic_load(&failed);
     return s;
 }
 

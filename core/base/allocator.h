@@ -23,7 +23,7 @@ void tg_free_secret(void *ptr, size_t size);
 
 /* Allocations since start and those not yet freed; exact while no other thread allocates. */
 struct tg_alloc_stats {
-    uint64_t calls;
+    uint64_t calls, failed; /* failed: there was no memory */
     int64_t live;
 };
 struct tg_alloc_stats tg_alloc_stats(void);

@@ -4,11 +4,13 @@
  * and roots are loaded as a session would. Only here: a gateway that runs takes a key when it needs it, and one that is
  * damaged is its own device's trouble. Keys in tokens are left alone, because their PIN would be presented.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/pkcs11_uri.h"
+#include "core/gateway/cmd_check_plan.h"
 #include "core/gateway/command.h"
 #include "northbound/identity.h"
 #include "northbound/pubsub/pubsub_token.h"
@@ -136,6 +138,25 @@ static void say_confinement(const struct tg_config *config)
         }
 }
 
+static void say_good(const struct tg_config *config, const char *file, uint32_t devices)
+{
+    printf("%s is good: %u clouds, %u sources, %u devices\n", file, config->cloud_count, config->source_count,
+           devices);
+    say_confinement(config);
+    tg_config_budget(config, say_out, NULL);
+    tg_check_say_plan(config);
+}
+
+static void say_json(const struct tg_config *config, const char *file, uint32_t devices)
+{
+    json_t *j = json_pack("{s:s,s:I,s:I,s:I,s:o*}", "file", file, "clouds", (json_int_t)config->cloud_count,
+                          "sources", (json_int_t)config->source_count, "devices", (json_int_t)devices, "plan",
+                          tg_check_plan_json(config));
+    json_dumpf(j, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(j);
+}
+
 int tg_cmd_check(int argc, char **argv)
 {
     struct tg_args a;
@@ -146,10 +167,12 @@ int tg_cmd_check(int argc, char **argv)
     if (rc)
         return rc;
     if (a.help) {
-        printf("usage: tidegate check -c FILE\n\n"
+        printf("usage: tidegate check [--json] -c FILE\n\n"
                "Reads the file with all its plugins and says everything that is wrong as FILE:LINE:COL: "
                "what, what is allowed;\n"
                "then loads the keys, certificates and roots that it names (not those in tokens).\n"
+               "What a good file will take in memory, on disk, on the wire a month and of flash follows; "
+               "--json has the month.\n"
                "Connects to nothing and creates nothing. Exit 0: the file is good; 1: it is not.\n");
         return TG_EXIT_OK;
     }
@@ -163,10 +186,10 @@ int tg_cmd_check(int argc, char **argv)
             devices += config->sources[i].device_count;
         wrong = check_contents(config);
         if (!wrong) {
-            printf("%s is good: %u clouds, %u sources, %u devices\n", a.config, config->cloud_count,
-                   config->source_count, devices);
-            say_confinement(config);
-            tg_config_budget(config, say_out, NULL);
+            if (a.json)
+                say_json(config, a.config, devices);
+            else
+                say_good(config, a.config, devices);
         }
         tg_config_free(config);
     }

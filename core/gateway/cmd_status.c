@@ -189,6 +189,26 @@ static void print_process(const json_t *p)
                text(p, "last_end"));
 }
 
+/* What a cloud costs: nothing before it has carried something. */
+static void print_wire(const json_t *c)
+{
+    const json_t *w = json_object_get(c, "wire"), *hour = json_object_get(w, "last_hour"),
+                 *budget = json_object_get(w, "budget");
+    if (number(w, "ip_bytes") == 0)
+        return;
+    printf("cloud %s %.2f MB on the wire, %.0f B a sample, %.1f samples a message, %lld + %lld handshakes "
+           "(full + resumed); "
+           "%.1f MB a month at the last hour's rate, this month %.1f MB so far\n",
+           text(c, "name"), (double)number(w, "ip_bytes") / 1e6,
+           json_number_value(json_object_get(w, "ip_bytes_per_sample")),
+           json_number_value(json_object_get(w, "samples_per_message")),
+           number(json_object_get(w, "handshakes"), "full"),
+           number(json_object_get(w, "handshakes"), "resumed"),
+           (double)number(hour, "projected_month_bytes") / 1e6, (double)number(w, "month_bytes") / 1e6);
+    if (text(budget, "text")[0])
+        printf("      %s\n", text(budget, "text"));
+}
+
 static void print_outbox(const json_t *o, bool colours)
 {
     const json_t *dropped = json_object_get(o, "dropped");
@@ -225,6 +245,7 @@ static void print_status(const json_t *s, bool colours)
                text(http, "text"));
     print_site(g, colours);
     print_outbox(o, colours);
+    json_array_foreach(json_object_get(s, "clouds"), i, item) print_wire(item);
     json_array_foreach(json_object_get(s, "sources"), i, item)
     {
         bool open = json_is_true(json_object_get(item, "open"));

@@ -17,6 +17,7 @@
 #include "core/base/log.h"
 #include "core/base/sample.h"
 #include "core/gateway/gateway.h"
+#include "core/net/listener.h"
 #include "northbound/format_json.h"
 
 #define CONTROL_MAGIC 0xc0274011u
@@ -41,16 +42,13 @@ struct tg_control {
     uint32_t magic;
     struct tg_gateway *gateway;
     struct tg_loop *loop;
-    uv_pipe_t server;
+    struct tg_listener server;
     char path[108];
     int64_t request_ms;
     struct client *clients;
     uint32_t count;
     bool closing;
-    /* When there is no memory for a client it is accepted into this and closed: libuv takes no further connection until
-     * somebody accepts the last one. */
-    uv_pipe_t turned_away;
-    bool turning_away, one_more;
+    bool listening;
 };
 
 struct out {
@@ -62,7 +60,7 @@ struct out {
 
 static void free_if_done(struct tg_control *c)
 {
-    if (!c->closing || c->clients || c->turning_away || c->server.data)
+    if (!c->closing || c->clients || c->listening)
         return;
     TG_OBJECT_POISON(c);
     tg_free(c);
@@ -368,34 +366,6 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     tg_buffer_consume(&x->in, done);
 }
 
-static void on_connection(uv_stream_t *server, int status);
-
-static void on_turned_away(uv_handle_t *h)
-{
-    struct tg_control *c = TG_OBJECT(h->data, struct tg_control, CONTROL_MAGIC);
-    c->turning_away = false;
-    if (c->closing) {
-        free_if_done(c);
-    } else if (c->one_more) {
-        c->one_more = false;
-        on_connection((uv_stream_t *)&c->server, 0);
-    }
-}
-
-static void turn_away(struct tg_control *c)
-{
-    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused: out of memory");
-    if (c->turning_away) {
-        c->one_more = true;
-        return;
-    }
-    c->turning_away = true;
-    uv_pipe_init(&c->loop->uv, &c->turned_away, 0);
-    c->turned_away.data = c;
-    (void)uv_accept((uv_stream_t *)&c->server, (uv_stream_t *)&c->turned_away); /* closed either way */
-    uv_close((uv_handle_t *)&c->turned_away, on_turned_away);
-}
-
 /* Says why in its own protocol; the client closes the socket when it has read it, or we do. */
 static void refuse_client(struct client *x)
 {
@@ -405,15 +375,13 @@ static void refuse_client(struct client *x)
     close_client(x);
 }
 
-static void on_connection(uv_stream_t *server, int status)
+static void on_connection(void *user, int fd)
 {
-    struct tg_control *c = TG_OBJECT(server->data, struct tg_control, CONTROL_MAGIC);
-    struct client *x;
-    if (status < 0 || c->closing)
-        return;
-    x = tg_calloc(1, sizeof *x);
+    struct tg_control *c = TG_OBJECT(user, struct tg_control, CONTROL_MAGIC);
+    struct client *x = tg_calloc(1, sizeof *x);
     if (!x) {
-        turn_away(c);
+        tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused: out of memory");
+        close(fd);
         return;
     }
     x->magic = CLIENT_MAGIC;
@@ -426,14 +394,16 @@ static void on_connection(uv_stream_t *server, int status)
     x->next = c->clients;
     c->clients = x;
     c->count++;
-    if (uv_accept(server, (uv_stream_t *)&x->pipe) < 0)
+    if (uv_pipe_open(&x->pipe, fd) < 0) {
+        close(fd);
         close_client(x);
-    else if (c->count > TG_CONTROL_MAX_CLIENTS)
+    } else if (c->count > TG_CONTROL_MAX_CLIENTS) {
         refuse_client(x);
-    else if (uv_read_start((uv_stream_t *)&x->pipe, on_alloc, on_read) < 0)
+    } else if (uv_read_start((uv_stream_t *)&x->pipe, on_alloc, on_read) < 0) {
         close_client(x);
-    else
+    } else {
         tg_deadline_set(&x->deadline, tg_clock_mono_ms() + c->request_ms);
+    }
 }
 
 /* --- life ---------------------------------------------------------------------------------------------- */
@@ -475,19 +445,39 @@ static int clear_path(const char *path, struct tg_error *err)
     return TG_OK;
 }
 
-static void on_server_closed(uv_handle_t *h)
+static void on_server_closed(void *user)
 {
-    struct tg_control *c = TG_OBJECT(h->data, struct tg_control, CONTROL_MAGIC);
-    h->data = NULL;
+    struct tg_control *c = TG_OBJECT(user, struct tg_control, CONTROL_MAGIC);
+    c->listening = false;
     free_if_done(c);
+}
+
+/* A socket that listens at the path, with mode 0660 from the first moment; negative: errno. */
+static int open_door(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    mode_t before = umask(0117);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = -1, why;
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    if (fd >= 0)
+        rc = bind(fd, (const struct sockaddr *)&a, sizeof a);
+    why = errno;
+    umask(before);
+    if (rc == 0 && listen(fd, TG_CONTROL_MAX_CLIENTS) == 0)
+        return fd;
+    why = rc == 0 ? errno : why;
+    if (rc == 0)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+    return -why;
 }
 
 int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char *path,
                    struct tg_control **ret_control, struct tg_error *err)
 {
     struct tg_control *c;
-    mode_t before;
-    int rc;
+    int rc, fd;
     if (strlen(path) >= sizeof c->path)
         return tg_error_set(err, TG_ETOOBIG, "control_socket %s: a socket's path has at most 107 bytes",
                             path);
@@ -501,21 +491,21 @@ int tg_control_new(struct tg_loop *loop, struct tg_gateway *gateway, const char 
     c->magic = CONTROL_MAGIC;
     c->loop = loop;
     c->gateway = gateway;
-    snprintf(c->path, sizeof c->path, "%s", path);
-    uv_pipe_init(&loop->uv, &c->server, 0);
-    c->server.data = c;
-    before = umask(0117); /* 0660 from the first moment */
-    rc = uv_pipe_bind(&c->server, path);
-    umask(before);
-    if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&c->server, TG_CONTROL_MAX_CLIENTS, on_connection);
+    fd = open_door(path);
+    rc = fd < 0 ? fd : tg_listener_init(&c->server, loop, fd, on_connection, c);
     if (rc < 0) {
         tg_error_set(err, TG_EIO, "control_socket %s: %s; is its folder there and writable?", path,
-                     uv_strerror(rc));
-        c->path[0] = '\0'; /* not ours to remove */
-        tg_control_close(c);
+                     fd < 0 ? strerror(-fd) : "the loop gives no handle");
+        if (fd >= 0) {
+            unlink(path);
+            close(fd);
+        }
+        TG_OBJECT_POISON(c);
+        tg_free(c);
         return TG_EIO;
     }
+    c->listening = true;
+    snprintf(c->path, sizeof c->path, "%s", path);
     *ret_control = c;
     return TG_OK;
 }
@@ -534,5 +524,5 @@ void tg_control_close(struct tg_control *c)
         next = x->next;
         close_client(x);
     }
-    uv_close((uv_handle_t *)&c->server, on_server_closed);
+    tg_listener_close(&c->server, on_server_closed);
 }

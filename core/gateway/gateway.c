@@ -19,8 +19,7 @@
 #include "core/net/stream.h"
 
 #define STORE_CLOSE_MS 5000
-#define STORE_GRACE_MS 1000  /* a transaction that began in time may take so much longer */
-#define STORE_STUCK_MS 60000 /* samples wait and none is committed for so long: the watchdog may end us */
+#define STORE_GRACE_MS 1000 /* a transaction that began in time may take so much longer */
 #define UNCOMMITTED_LIMIT_BYTES                                                                              \
     (4 * 1024 * 1024) /* at 100,000 samples/s of 200 B some 200 ms: longer than a slow commit */
 
@@ -278,13 +277,8 @@ static void on_session_state(void *user, struct tg_session *session, enum tg_ses
 bool tg_gateway_store_moves(struct tg_gateway *g)
 {
     struct tg_store_stats st;
-    int64_t now = tg_clock_mono_ms();
     tg_store_stats(g->store, &st);
-    if (st.state != TG_STORE_OK || st.uncommitted_rows == 0 || st.committed_id != g->seen_committed_id) {
-        g->seen_committed_id = st.committed_id;
-        g->store_moved_ms = now;
-    }
-    return now - g->store_moved_ms < STORE_STUCK_MS;
+    return tg_store_pulse_beats(&g->pulse, &st, tg_clock_mono_ms());
 }
 
 static bool is_alive(void *user)
@@ -484,7 +478,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
     g->model = model;
     model->config = config;
     model->users = 1;
-    g->started_ms = g->store_moved_ms = tg_clock_mono_ms();
+    g->started_ms = g->pulse.moved_ms = tg_clock_mono_ms();
     tg_store_global_init();
     rc = tg_tls_global_init(err);
     if (rc == TG_OK)

@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/gateway/gateway_private.h"
 #include "core/gateway/metrics.h"
 #include "northbound/identity.h"
@@ -29,6 +30,8 @@ static void take_outbox(struct tg_gateway *g, struct tg_metrics_outbox *o)
     tg_store_stats(g->store, &st);
     *o = (struct tg_metrics_outbox){
         .state = tg_store_state_name(st.state),
+        .stuck = !tg_gateway_store_moves(g),
+        .set_aside = st.set_aside,
         .rows = st.outbox.rows,
         .bytes = st.outbox.bytes_file + st.outbox.bytes_wal,
         .uncommitted = st.uncommitted_rows,
@@ -67,6 +70,25 @@ static void take_reach(struct tg_metrics_cloud *to, const struct tg_cloud_stats 
     to->ping_every_ms = c->ping_every_ms ? c->ping_every_ms : TG_METRICS_NONE;
 }
 
+static void take_wire(struct tg_metrics_cloud *to, const struct tg_cloud_stats *c)
+{
+    const struct tg_wire_count *t = &c->wire->total;
+    struct tg_wire_span hour = tg_wire_meter_hour(c->wire, tg_clock_mono_ms());
+    to->sent_bytes += t->bytes_out;
+    to->received_bytes += t->bytes_in;
+    to->segments += t->segments;
+    to->messages += t->messages;
+    to->full_handshakes += t->full_handshakes;
+    to->resumed_handshakes += t->resumed_handshakes;
+    to->full_handshake_bytes += t->full_handshake_bytes;
+    to->resumed_handshake_bytes += t->resumed_handshake_bytes;
+    to->projected_month_bytes += tg_wire_project(hour.ip_bytes, hour.ms, TG_WIRE_MONTH_MS);
+    to->day_bytes = c->wire->calendar.day_bytes;
+    to->month_bytes = c->wire->calendar.month_bytes;
+    to->delay_ms = c->delay ? c->delay->delay_ms : TG_METRICS_NONE;
+    to->budget_bytes = c->delay ? (int64_t)c->month_budget_bytes : TG_METRICS_NONE;
+}
+
 /* While a reload replaces a cloud, the old and the new one are there under one name: their counts are one. */
 static void take_cloud(void *user, const struct tg_cloud_stats *c)
 {
@@ -83,6 +105,7 @@ static void take_cloud(void *user, const struct tg_cloud_stats *c)
     at->sessions += c->sessions;
     at->online += c->online;
     at->acked += c->acked;
+    take_wire(at, c);
     at->latency_sum_ms += c->latency_sum_ms;
     at->latency_p50_ms = c->latency_p50_ms;
     at->latency_p99_ms = c->latency_p99_ms;
@@ -208,6 +231,9 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .uptime_ms = now - g->started_ms,
         .resident_bytes = tg_gateway_resident_bytes(),
         .descriptors = open_descriptors(),
+        .descriptors_missed = tg_descriptors_missed_count(),
+        .memory_missed = tg_alloc_stats().failed,
+        .notes_unsaved = g->notes && tg_notes_unsaved(g->notes),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,
         .network_up =

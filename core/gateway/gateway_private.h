@@ -109,8 +109,7 @@ struct tg_gateway {
     bool stopping, drained; /* told to stop; the sessions have had their time */
     bool storing;           /* stopping: the store and the notes are being closed */
     int64_t started_ms, drain_limit_ms;
-    int64_t store_moved_ms; /* when the store last committed something, or had nothing to commit */
-    uint64_t seen_committed_id;
+    struct tg_store_pulse pulse;
     int64_t first_accepted_ms; /* when the first sample of this run was committed; 0 = not yet */
     struct tg_site site;
     struct tg_network network;

@@ -9,6 +9,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/gateway/gateway_plan.h"
 #include "core/gateway/gateway_private.h"
 #include "northbound/identity.h"
 #include "southbound/plugin_confine.h"
@@ -206,6 +207,8 @@ static void cloud_status(void *user, const struct tg_cloud_stats *c)
                           (json_int_t)c->latency_p99_ms, "max", (json_int_t)c->latency_max_ms);
     if (j)
         json_object_set_new(j, "reach", tg_reach_json(c->reach, c->ping_every_ms));
+    if (j)
+        json_object_set_new(j, "wire", tg_wire_json(c, tg_clock_mono_ms()));
     json_array_append_new(user, j);
 }
 
@@ -222,6 +225,13 @@ static void append_in_order(struct tg_running_source *rs, json_t *sources, json_
         if (rs->devices[d])
             json_array_append_new(devices,
                                   device_status(rs->devices[d], rs->config->devices[d].discovered, now));
+}
+
+static json_t *plan_status(struct tg_gateway *g, int64_t now)
+{
+    struct tg_store_stats st;
+    tg_store_stats(g->store, &st);
+    return tg_plan_json(g->sessions, st.outbox.written_bytes, st.committed, now - g->started_ms, now);
 }
 
 char *tg_gateway_status_json(struct tg_gateway *g)
@@ -243,6 +253,8 @@ char *tg_gateway_status_json(struct tg_gateway *g)
         json_object_set_new(json_object_get(j, "gateway"), "http", http_status(g));
     if (j)
         json_object_set_new(json_object_get(j, "gateway"), "clock", tg_gateway_clock_json(g));
+    if (j)
+        json_object_set_new(j, "plan", plan_status(g, now));
     if (j)
         json_object_set_new(json_object_get(j, "gateway"), "network", tg_network_json(&g->network));
     if (j && g->site.since_ms)

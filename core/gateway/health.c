@@ -4,6 +4,8 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
+#include "core/base/log.h"
 #include "core/gateway/notify.h"
 
 #define HEALTH_MAGIC    0x4ea17400u
@@ -23,9 +25,11 @@ static void on_beat(void *user)
 {
     struct tg_health *h = TG_OBJECT(user, struct tg_health, HEALTH_MAGIC);
     char text[200];
+    bool alive = h->alive(h->user);
+    tg_descriptors_look();
     h->status(h->user, text, sizeof text);
     if (h->ready)
-        (void)tg_notify("STATUS=%s%s", text, h->watchdog && h->alive(h->user) ? "\nWATCHDOG=1" : "");
+        (void)tg_notify("STATUS=%s%s", text, h->watchdog && alive ? "\nWATCHDOG=1" : "");
     tg_deadline_set(&h->deadline, tg_clock_mono_ms() + h->every_ms);
 }
 
@@ -81,4 +85,25 @@ static void on_closed(void *user)
 void tg_health_close(struct tg_health *h)
 {
     tg_deadline_close(&h->deadline, on_closed);
+}
+
+bool tg_store_pulse_beats(struct tg_store_pulse *p, const struct tg_store_stats *st, int64_t now_ms)
+{
+    bool stuck;
+    if (st->state != TG_STORE_OK || st->uncommitted_rows == 0 || st->committed_id != p->committed_id) {
+        p->committed_id = st->committed_id;
+        p->moved_ms = now_ms;
+    }
+    stuck = now_ms - p->moved_ms >= TG_STORE_STUCK_MS + (int64_t)st->lazy_window_ms;
+    if (stuck && !p->stuck)
+        tg_log(TG_LOG_ERROR, "outbox",
+               "the disk swallows every write: %llu samples wait in memory and none was stored for %d s; "
+               "what is stored stays, more are "
+               "refused and counted when the memory is full; the watchdog, where there is one, starts the "
+               "gateway anew",
+               (unsigned long long)st->uncommitted_rows, TG_STORE_STUCK_MS / 1000);
+    else if (!stuck && p->stuck)
+        tg_log(TG_LOG_INFO, "outbox", "the disk takes samples again");
+    p->stuck = stuck;
+    return !stuck;
 }

@@ -10,6 +10,18 @@
 #define TG_GATEWAY_HEALTH_H
 
 #include "core/net/loop.h"
+#include "store/store.h"
+
+#define TG_STORE_STUCK_MS 60000 /* samples wait and none is committed for so long */
+
+/* Whether the store's thread shows signs of life: it commits, has nothing to commit, or has said what is wrong with its disk. */
+struct tg_store_pulse {
+    int64_t moved_ms; /* the last sign; begins as now */
+    uint64_t committed_id;
+    bool stuck; /* it was said */
+};
+/* False: none for TG_STORE_STUCK_MS (and the window of `lazy`). That begins with a line in the log, and ends with one. */
+bool tg_store_pulse_beats(struct tg_store_pulse *pulse, const struct tg_store_stats *stats, int64_t now_ms);
 
 struct tg_health;
 

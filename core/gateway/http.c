@@ -11,10 +11,12 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/base/log.h"
 #include "core/gateway/http_library.h"
 
 #define HTTP_MAGIC   0x47790001u
+#define STARVED_MS   1000 /* without a descriptor for whoever knocks */
 #define ANSWER_MAGIC 0x477900a5u
 
 struct connection {
@@ -213,20 +215,40 @@ static void turn(struct tg_http *h)
     tg_deadline_set(&h->deadline, at);
 }
 
+static void on_event(uv_poll_t *poll, int status, int events);
+
 static void on_deadline(void *user)
 {
     struct tg_http *h = checked(user);
-    if (h->daemon)
-        turn(h);
-    else
+    if (!h->daemon) {
         listen_again(h);
+        return;
+    }
+    (void)uv_poll_start(h->poll, UV_READABLE,
+                        on_event); /* it may have been stopped; fails only on a closing handle */
+    turn(h);
+}
+
+static bool anybody_there(const struct tg_http *h)
+{
+    for (size_t i = 0; i < TG_HTTP_MAX_CONNECTIONS; i++)
+        if (h->connections[i].mhd)
+            return true;
+    return false;
 }
 
 static void on_event(uv_poll_t *poll, int status, int events)
 {
+    struct tg_http *h = checked(poll->data);
     (void)status;
     (void)events;
-    turn(checked(poll->data));
+    if (!anybody_there(h) &&
+        !tg_descriptors_are_left()) { /* the daemon would try again and again, at full speed */
+        uv_poll_stop(poll);
+        tg_deadline_set(&h->deadline, tg_clock_mono_ms() + STARVED_MS);
+        return;
+    }
+    turn(h);
 }
 
 /* --- listening ------------------------------------------------------------------------------------------ */

@@ -33,6 +33,14 @@ static const struct row gateway_rows[] = {
      .offset = FIELD(gateway, resident_bytes), .kind = I64},
     {"tidegate_open_descriptors", "gauge", "File descriptors that are open.",
      .offset = FIELD(gateway, descriptors), .kind = I64},
+    {"tidegate_descriptors_missed_total", "counter",
+     "How often one was wanted and the limit of the process or the system left none.",
+     .offset = FIELD(gateway, descriptors_missed), .kind = U64},
+    {"tidegate_memory_missed_total", "counter", "How often there was no memory for what was wanted.",
+     .offset = FIELD(gateway, memory_missed), .kind = U64},
+    {"tidegate_notes_unsaved", "gauge",
+     "1 while assigned addresses, last commands and desired properties are in memory only.",
+     .offset = FIELD(gateway, notes_unsaved), .kind = BOOL},
     {"tidegate_http_requests_total", "counter", "Requests that the local HTTP endpoint has answered.",
      .offset = FIELD(gateway, http_requests), .kind = U64},
     {"tidegate_network_up", "gauge",
@@ -73,6 +81,10 @@ static const struct row gateway_rows[] = {
 static const struct row outbox_rows[] = {
     {"tidegate_outbox_state", "gauge", "1 for the present state: ok, full or degraded.",
      .text_label = "state", .offset = FIELD(outbox, state), .kind = TEXT},
+    {"tidegate_outbox_set_aside_total", "counter", "Damaged databases that were set aside since the start.",
+     .offset = FIELD(outbox, set_aside), .kind = U32},
+    {"tidegate_outbox_stuck", "gauge", "1 while samples wait and none was committed for a minute.",
+     .offset = FIELD(outbox, stuck), .kind = BOOL},
     {"tidegate_outbox_samples", "gauge", "Samples on disk.", .offset = FIELD(outbox, rows), .kind = U64},
     {"tidegate_outbox_bytes", "gauge", "Size on disk with the write-ahead log.",
      .offset = FIELD(outbox, bytes), .kind = U64},
@@ -120,6 +132,11 @@ static const struct row outbox_rows[] = {
 #define FAILED                                                                                               \
     "tidegate_cloud_failures_total", "counter",                                                              \
         "Connections lost or not made, and pauses that the cloud asked for, by what failed."
+#define WIRE                                                                                                 \
+    "tidegate_cloud_wire_bytes_total", "counter",                                                            \
+        "Bytes of TCP on the wire, with TLS, MQTT, handshakes and pings."
+#define SHAKES "tidegate_cloud_tls_handshakes_total", "counter", "TLS handshakes that were done."
+#define SHAKEN "tidegate_cloud_tls_handshake_bytes_total", "counter", "What they took, both directions."
 static const struct row cloud_rows[] = {
     {"tidegate_cloud_sessions", "gauge", "Devices that have a session at the cloud.",
      .offset = FIELD(cloud, sessions), .kind = U32},
@@ -133,6 +150,28 @@ static const struct row cloud_rows[] = {
     {LATENCY, .suffix = "_count", .offset = FIELD(cloud, acked), .kind = U64},
     {"tidegate_cloud_ack_latency_max_seconds", "gauge", "The longest of these.",
      .offset = FIELD(cloud, latency_max_ms), .kind = MS},
+    {WIRE, .extra = "direction=\"sent\"", .offset = FIELD(cloud, sent_bytes), .kind = U64},
+    {WIRE, .extra = "direction=\"received\"", .offset = FIELD(cloud, received_bytes), .kind = U64},
+    {"tidegate_cloud_tcp_segments_total", "counter",
+     "TCP segments sent and received, by the kernel's count; each costs some 52 bytes of headers.",
+     .offset = FIELD(cloud, segments), .kind = U64},
+    {"tidegate_cloud_acked_messages_total", "counter", "Messages that the cloud has acknowledged.",
+     .offset = FIELD(cloud, messages), .kind = U64},
+    {SHAKES, .extra = "kind=\"full\"", .offset = FIELD(cloud, full_handshakes), .kind = U64},
+    {SHAKES, .extra = "kind=\"resumed\"", .offset = FIELD(cloud, resumed_handshakes), .kind = U64},
+    {SHAKEN, .extra = "kind=\"full\"", .offset = FIELD(cloud, full_handshake_bytes), .kind = U64},
+    {SHAKEN, .extra = "kind=\"resumed\"", .offset = FIELD(cloud, resumed_handshake_bytes), .kind = U64},
+    {"tidegate_cloud_day_bytes", "gauge", "What the day (UTC) has cost so far, TCP/IP headers included.",
+     .offset = FIELD(cloud, day_bytes), .kind = U64},
+    {"tidegate_cloud_month_bytes", "gauge", "What the month (UTC) has cost so far, restarts included.",
+     .offset = FIELD(cloud, month_bytes), .kind = U64},
+    {"tidegate_cloud_projected_month_bytes", "gauge", "What 30 days cost at the rate of the last hour.",
+     .offset = FIELD(cloud, projected_month_bytes), .kind = U64},
+    {"tidegate_cloud_month_budget_bytes", "gauge", "batch.month_budget; absent without one.",
+     .offset = FIELD(cloud, budget_bytes), .kind = I64},
+    {"tidegate_cloud_batch_delay_seconds", "gauge",
+     "How long messages wait for more samples, so that the budget is kept; absent without one.",
+     .offset = FIELD(cloud, delay_ms), .kind = MS},
     {"tidegate_cloud_connects_total", "counter", "Logins that went through.",
      .offset = FIELD(cloud, connects), .kind = U64},
     {"tidegate_cloud_connects_last_hour", "gauge", "Of these, in the last 60 minutes.",

@@ -27,6 +27,8 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
+    uint64_t descriptors_missed, memory_missed;
+    bool notes_unsaved;
     uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
     const char *clock_state;                               /* where the time is from */
     int64_t network_up;                                    /* 1 or 0; NONE: not known */
@@ -35,6 +37,8 @@ struct tg_metrics_gateway {
 };
 
 struct tg_metrics_outbox {
+    uint32_t set_aside;
+    bool stuck;
     const char *state;
     uint64_t rows, bytes, uncommitted, prefetched_bytes, accepted, rejected, commits;
     uint64_t kept_back;
@@ -50,6 +54,9 @@ struct tg_metrics_cloud {
     uint32_t sessions, online;
     uint64_t acked, latency_sum_ms;
     int64_t latency_p50_ms, latency_p99_ms, latency_max_ms;
+    uint64_t sent_bytes, received_bytes, segments, messages, projected_month_bytes, month_bytes, day_bytes;
+    uint64_t full_handshakes, resumed_handshakes, full_handshake_bytes, resumed_handshake_bytes;
+    int64_t delay_ms, budget_bytes; /* or NONE: no budget */
     uint64_t connects, connects_last_hour, failures[TG_FAILURES], outages;
     int64_t out_ms, last_outage_ms, last_recovery_ms /* or NONE */, ping_every_ms /* or NONE */;
 };

@@ -10,7 +10,7 @@
 #define TG_STATUS_PAGE_POLICY                                                                                \
     "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action "       \
     "'none'; "                                                                                               \
-    "frame-ancestors 'none'; script-src 'sha256-OlA+PaHQ679cnlTvWmLfINv2loMFa4hu7FJ/9L8p1+w='"
+    "frame-ancestors 'none'; script-src 'sha256-FdFbvb1yhpjay7BZQY1UXansZuYZEjG00xszMOZh/Ss='"
 
 extern const char tg_status_page[];
 

@@ -65,6 +65,8 @@ static void drop_connection(struct tg_stream *s)
     s->connect = NULL;
     s->stats.bytes_in = s->tcp.bytes_in;
     s->stats.bytes_out = s->tcp.bytes_out;
+    if (!s->tcp_closing)
+        s->stats.segments = tg_tcp_stream_segments(&s->tcp);
     free_tls(s);
     if (!s->tcp_closing) {
         s->tcp_closing = true;
@@ -141,6 +143,7 @@ static void read_tls(struct tg_stream *s, struct tg_bytes in)
 void tg_stream_shaken(struct tg_stream *s, struct tg_bytes rest)
 {
     tg_tls_stream_describe(s->tls, &s->stats);
+    s->stats.handshake_bytes = s->tcp.bytes_in + s->tcp.bytes_out;
     is_secured(s);
     read_tls(s, rest);
 }
@@ -202,6 +205,8 @@ static void explain_end(struct tg_stream *s, int uv_error, struct tg_error *err)
     int code = uv_error == UV_ETIMEDOUT ? TG_ETIMEOUT : uv_error == UV_ENOMEM ? TG_ENOMEM : TG_EIO;
     const char *what = uv_error == UV_EOF ? "closed the connection" : uv_strerror(uv_error);
     bool alerted = s->tls && tg_tls_stream_was_alerted(s->tls);
+    if (s->tls && uv_error != UV_ETIMEDOUT)
+        tg_tls_stream_broken_off(s->tls);
     if (alerted || (s->tls && uv_error == UV_EOF && s->state != TG_STREAM_UPGRADING))
         tg_tls_stream_explain_cut(s->tls, err);
     else if (s->state == TG_STREAM_PROXYING || s->state == TG_STREAM_UPGRADING)
@@ -419,6 +424,7 @@ void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stat
     if (!s->tcp_closing) {
         ret_stats->bytes_in = s->tcp.bytes_in;
         ret_stats->bytes_out = s->tcp.bytes_out;
+        ret_stats->segments = tg_tcp_stream_segments(&s->tcp);
     }
 }
 

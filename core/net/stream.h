@@ -128,6 +128,8 @@ void tg_stream_hold(struct tg_stream *s, bool hold);
 
 struct tg_stream_stats {
     uint64_t bytes_in, bytes_out; /* on the wire, TLS included */
+    uint64_t handshake_bytes; /* of these, both directions, until TLS was up (a proxy's answer included); 0 without TLS */
+    uint64_t segments; /* TCP segments sent and received, by the kernel's count; each costs its IP and TCP headers */
     bool resumed;
     bool connected, ready; /* how far it came: TCP; everything */
     char version[12], cipher[48];

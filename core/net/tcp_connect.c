@@ -12,6 +12,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/descriptors.h"
 
 #define CONNECT_MAGIC 0xc044ec7au
 
@@ -155,8 +156,11 @@ static int start_socket(struct tg_tcp_connect *c, const struct sockaddr_storage 
     const int one = 1;
     socklen_t len = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     int fd = socket(a->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
+    if (fd < 0) {
+        int failed = errno;
+        (void)tg_descriptors_missed(failed);
+        return failed;
+    }
     fd = move_up(fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not worth failing for */
     tg_tcp_set_user_timeout(fd, TG_TCP_USER_TIMEOUT_MS);
@@ -263,7 +267,8 @@ static void on_looked_up(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
     if (status == UV_ENOMEM || rc == TG_ENOMEM) {
         report_error(c, TG_ENOMEM, "out of memory");
     } else if (status < 0) {
-        snprintf(text, sizeof text, "the name cannot be resolved: %s", uv_strerror(status));
+        snprintf(text, sizeof text, "the name cannot be resolved: %s",
+                 tg_descriptors_are_left() ? uv_strerror(status) : "no file descriptor is left");
         report_error(c, TG_EDNS, text);
     } else if (c->address_count == 0) {
         report_error(c, TG_EDNS, "the name has no IPv4 or IPv6 address");

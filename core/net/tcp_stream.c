@@ -8,6 +8,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/net/tcp_segments.h"
 
 static void end(struct tg_tcp_stream *s, int uv_error)
 {
@@ -149,6 +150,12 @@ int tg_tcp_stream_send(struct tg_tcp_stream *s, struct tg_bytes bytes)
     if (!s->writing)
         start_write(s);
     return TG_OK;
+}
+
+uint64_t tg_tcp_stream_segments(const struct tg_tcp_stream *s)
+{
+    uv_os_fd_t fd;
+    return s->open && uv_fileno((const uv_handle_t *)&s->handle, &fd) == 0 ? tg_tcp_segments(fd) : 0;
 }
 
 size_t tg_tcp_stream_queued(const struct tg_tcp_stream *s)

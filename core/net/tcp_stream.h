@@ -47,6 +47,9 @@ bool tg_tcp_stream_ends(const struct tg_tcp_stream *s, struct sockaddr_storage *
                         struct sockaddr_storage *ret_there);
 /* How often in a row the kernel has sent the same data again (its timer's back-off). */
 uint32_t tg_tcp_stream_unanswered(const struct tg_tcp_stream *s);
+/* Segments sent and received so far, those without data and those sent again included. 0 when the kernel does not say. A
+ * system call. */
+uint64_t tg_tcp_stream_segments(const struct tg_tcp_stream *s);
 /* Stops and begins reading again; meanwhile the peer fills the kernel's buffers and then waits, and neither its end nor a
  * reset is noticed but by a write. */
 void tg_tcp_stream_hold(struct tg_tcp_stream *s, bool hold);

@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
+#include "core/base/descriptors.h"
 #include "core/base/clock.h"
 #include "core/net/tls_failure.h"
 #include "core/net/tls_memory.h"
@@ -219,7 +220,10 @@ int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_strea
         rc = set_up(t, err);
     tg_tls_memory_scope_leave();
     if (!t->ssl || tg_tls_memory_shortages() != shortages)
-        rc = no_memory(t, err);
+        rc = t->verify && tg_tls_memory_shortages() == shortages && !tg_descriptors_are_left()
+                 ? tg_error_set(err, TG_ENOMEM,
+                                "TLS with %.120s: no file descriptor is left for random numbers", o->host)
+                 : no_memory(t, err);
     if (rc < 0) {
         tg_tls_stream_free(t);
         return rc;
@@ -284,6 +288,12 @@ static void drop_session(struct tg_tls_stream *t)
 {
     if (!t->done && t->o.ticket)
         tg_tls_ticket_fini(t->o.ticket);
+}
+
+void tg_tls_stream_broken_off(struct tg_tls_stream *t)
+{
+    if (!t->done)
+        (void)tg_tls_context_offer_more(t->o.ctx);
 }
 
 int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err)

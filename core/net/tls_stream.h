@@ -52,6 +52,9 @@ void tg_tls_stream_close_notify(struct tg_tls_stream *t);
 
 /* True if the last that the peer said was a fatal alert. */
 bool tg_tls_stream_was_alerted(const struct tg_tls_stream *t);
+/* The other side ended the connection in the handshake, with or without an alert: maybe nothing that was offered suits it, so the
+ * next attempt offers what there is beyond (tg_tls_context_offer_more()). */
+void tg_tls_stream_broken_off(struct tg_tls_stream *t);
 /* The transport ended without close_notify: says why, from the last alert if there was one. */
 int tg_tls_stream_explain_cut(struct tg_tls_stream *t, struct tg_error *err);
 

@@ -24,6 +24,7 @@ from drain_rig import drain_latency  # noqa: E402
 from fleet import FLEET  # noqa: E402
 from results import line  # noqa: E402
 from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
+from wire import WIRE  # noqa: E402
 from harness import BUILD, Stage, wait_until  # noqa: E402  (found by rig)
 
 BENCH_FILE = os.path.abspath(__file__)
@@ -361,7 +362,7 @@ def main():
         import peers
         calls = peers.WORKS
     else:
-        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET}
+        calls = {**{name[6:]: call for name, call in globals().items() if name.startswith("bench_")}, **FLEET, **WIRE}
     names = chosen(words.name, calls)
     print(f"machine: {results.machine()}; broker, peers and gateway share it\n", flush=True)
     for name in names:

@@ -70,6 +70,17 @@ def clock():
         return float(file.read().split()[0])
 
 
+def once_a_second(look):
+    """The status of a thousand devices is work for the gateway that is measured: it is not asked more often than this."""
+    last = [0, None]
+
+    def asked():
+        if clock() - last[0] >= 1:
+            last[:] = clock(), look()
+        return last[1]
+    return asked
+
+
 # --- 500 Modbus TCP devices, the nearest peer's published work
 
 
@@ -218,7 +229,7 @@ def outage48():
             now = gateway.status()["outbox"]["rows"]
             first = first or (now >= total // 50 and gateway.resident())
             return now >= total
-        wait_until(accepted, 600, "two days of samples to be stored")
+        wait_until(once_a_second(accepted), 600, "two days of samples to be stored")
         fed, stored = clock() - begin, gateway.resident()
         begin, peak, cpu = clock(), [0], gateway.cpu_seconds()
         broker.start()
@@ -227,7 +238,7 @@ def outage48():
         def drained():
             peak[0] = max(peak[0], gateway.resident())
             return gateway.pending() == 0
-        wait_until(drained, 600, "the backlog to be delivered")
+        wait_until(once_a_second(drained), 600, "the backlog to be delivered")
         took, cpu = clock() - begin, gateway.cpu_seconds() - cpu
         seen = wait_until(lambda: (got := judge.ask())["silent_ms"] > 2000 and got, 60, "the subscriber to have everything")
         pause(4)
@@ -283,15 +294,15 @@ def sample_instructions(what, points, batch, reach, samples):
 
 
 def instructions_single():
-    sample_instructions("one a message of 8 values", 8, "{max_samples: 1}", 25000, 20000)
+    sample_instructions("one a message of 8 values", 8, "{max_samples: 1}", 45000, 20000)
 
 
 def instructions_batched():
-    sample_instructions("20 a message, 1 value each", 1, "{max_samples: 20, max_bytes: 16000, max_delay: 1s}", 8000, 40000)
+    sample_instructions("20 a message, 1 value each", 1, "{max_samples: 20, max_bytes: 16000, max_delay: 1s}", 20000, 40000)
 
 
 def instructions_poll():
-    """What a poll of 30 registers costs the whole gateway: source, filter, store, a message over a session that all share."""
+    """What a poll of 30 registers costs the whole gateway: source, filter, store, a message over the device's own session."""
     devices = 50
     with Stage() as stage:
         broker = Broker(stage)
@@ -308,7 +319,7 @@ def instructions_poll():
             polls.append(found[1])
         meters.stop()
     each = (spent[1] - spent[0]) / (polls[1] - polls[0])
-    line("instructions per poll of 30 Modbus TCP registers, delivered as a message", "<= 150,000", f"{each:,.0f}", each <= 150000,
+    line("instructions per poll of 30 Modbus TCP registers, delivered as a message", "<= 110,000", f"{each:,.0f}", each <= 110000,
          count=round(each, -3))
 
 

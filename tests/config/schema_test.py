@@ -18,7 +18,7 @@ import yaml
 
 LOADER_ONLY = {
     # references and agreement between values
-    "nothing to do", "two clouds of one name", "two sources of one name", "backoff upside down",
+    "nothing to do", "two clouds of one name", "two sources of one name", "backoff upside down", "a budget with nothing to fill", "a longest delay that is shorter",
     "TLS off to a far host", "a format of another cloud type", "format template without a template", "the cloud type's own rule", "identity that the cloud does not take",
     "no identity where one is needed", "device id that the cloud does not take", "unknown cloud, near", "unknown cloud, far",
     "one device, the same cloud twice", "device ids twice, across sources", "one id in a cloud for two devices", "points twice",

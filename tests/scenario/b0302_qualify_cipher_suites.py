@@ -19,7 +19,8 @@ with Stage() as stage:
     hello = wait_until(lambda: server.hellos and server.hellos[0], 30, "a ClientHello")
     offered = set(hello.suites)
     assert offered <= TLS13 | STRONG | SIGNAL, [hex(suite) for suite in offered - TLS13 - STRONG - SIGNAL]
-    assert {0xc02f, 0xc030, 0xc02b, 0xc02c} <= offered, "a suite that the clouds take is not offered"
+    # Where AES is slow, AES-256 is offered only once a server has refused the others: below.
+    assert {0xc02f, 0xc02b} <= offered, "a suite that the clouds take is not offered"
     assert set(hello.versions) <= {0x0303, 0x0304} and 0x0303 in hello.versions, hello.versions
     assert hello.compressions == [0] and hello.sni == "localhost", (hello.compressions, hello.sni)
     assert gateway.stop() == 0
@@ -30,7 +31,8 @@ for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"):
         gateway = start(stage, broker, ca_file=pki.path("ca.pem"))
         online(gateway)
         assert gateway.stop() == 0
-        assert [shake["cipher"] for shake in broker.command("handshakes")["handshakes"]] == [cipher]
+        shakes = broker.command("handshakes")["handshakes"]
+        assert {shake.get("cipher") for shake in shakes} - {None} == {cipher}, shakes
 
 for ciphers in ("AES128-SHA:AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "ADH-AES128-SHA256:@SECLEVEL=0", "DHE-RSA-AES256-SHA256"):
     with Stage() as stage:

@@ -115,12 +115,31 @@ static void the_silence_before_what_is_unanswered(void **state)
     assert_int_equal(c.quiet_ms, 230000);
 }
 
+/* A ping costs 62 bytes of TCP and three segments: data that is acknowledged makes it needless. */
+static void no_ping_while_data_is_acknowledged(void **state)
+{
+    uint8_t ack[] = {0x40, 2, 0, 0};
+    int64_t now = 1000;
+    (void)state;
+    begin(30, 30000, now);
+    for (int i = 1; i <= 200; i++) {
+        publish(1, now += 15000);
+        ack[3] = (uint8_t)i;
+        input((const char *)ack, sizeof ack, now += 50);
+        assert_true(tg_mqtt_client_deadline(&c) > now + 15000);
+        assert_int_equal(tg_mqtt_client_tick(&c, now + 14999, &out), 0);
+        assert_int_equal(out.len, 0);
+    }
+    assert_int_equal(c.pings, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(found_within_one_and_a_half_keepalive),
         cmocka_unit_test(pings_go_sooner_when_told),
         cmocka_unit_test(the_silence_before_what_is_unanswered),
+        cmocka_unit_test(no_ping_while_data_is_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

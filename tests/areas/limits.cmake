@@ -1,0 +1,13 @@
+# What happens at the limits: memory, descriptors, disk, a disk that hangs; and the invariant over random lives.
+if(NOT TG_TESTS)
+  return()
+endif()
+tg_test(test_store_lives SOURCES crash/test_store_lives.c crash/lives_model.c LINK tg_store_help tg_proof LABELS crash)
+tg_scenario(scenario_descriptors b0990_descriptors.py TIMEOUT 150)
+tg_test(test_store_pulse SOURCES fault/test_store_pulse.c LINK tg_gateway tg_store_help LABELS fault)
+tg_scenario(scenario_memory b0991_memory.py TIMEOUT 150)
+tg_test(test_limits_memory SOURCES fault/test_limits_memory.c support/config_fixture.c support/notes_help.c LINK tg_config tg_store_help tg_net LABELS fault)
+add_test(NAME lint_faults COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/lint/faults.py" "${CMAKE_SOURCE_DIR}")
+set_tests_properties(lint_faults PROPERTIES TIMEOUT 60 LABELS "lint")
+tg_scenario(scenario_full_disk_ext4 b0110_full_disk.py ARGUMENTS ext4 TIMEOUT 150)
+set_tests_properties(scenario_full_disk_ext4 PROPERTIES SKIP_RETURN_CODE 77)
