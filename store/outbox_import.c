@@ -160,20 +160,6 @@ static int no_memory(struct tg_error *err)
     return tg_error_set(err, TG_ENOMEM, "out of memory; nothing was imported");
 }
 
-static int grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size)
-{
-    void **array = array_ptr;
-    if (count < *cap)
-        return TG_OK;
-    uint32_t want = *cap ? *cap * 2 : 16;
-    void *fresh = tg_realloc(*array, want * size);
-    if (!fresh)
-        return TG_ENOMEM;
-    *array = fresh;
-    *cap = want;
-    return TG_OK;
-}
-
 /* A copy of a valid name; NULL: out of memory. */
 static char *copy_name(struct tg_bytes text)
 {
@@ -197,7 +183,7 @@ static int take_device(struct import *im, const struct tg_backlog_line *l, struc
         return wrong(im, err, "this is no name of a device");
     if (im->sum->devices >= DEVICES_MAX)
         return wrong(im, err, "there are too many devices");
-    if (grow(&im->devices, im->sum->devices, &im->device_cap, sizeof *im->devices) != TG_OK)
+    if (tg_outbox_grow(&im->devices, im->sum->devices, &im->device_cap, sizeof *im->devices) != TG_OK)
         return no_memory(err);
     struct import_device *d = &im->devices[im->sum->devices];
     *d = (struct import_device){.name = copy_name(l->text), .last_seq = l->seq, .first_seq = l->seq + 1};
@@ -220,7 +206,7 @@ static int take_cloud(struct import *im, const struct tg_backlog_line *l, struct
     for (uint32_t i = im->sum->cursors; i-- > 0 && im->cursors[i].line.index == l->index;)
         if (tg_bytes_eq_str(l->text, im->cursors[i].name))
             return wrong(im, err, "the cloud is there twice");
-    if (grow(&im->cursors, im->sum->cursors, &im->cursor_cap, sizeof *im->cursors) != TG_OK)
+    if (tg_outbox_grow(&im->cursors, im->sum->cursors, &im->cursor_cap, sizeof *im->cursors) != TG_OK)
         return no_memory(err);
     struct import_cursor *c = &im->cursors[im->sum->cursors];
     *c = (struct import_cursor){.line = *l, .name = copy_name(l->text)};

@@ -215,6 +215,8 @@ int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 /* The same within a transaction of the caller, who goes on reading what this saw. */
 int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_unload(struct tg_outbox *ob);
+/* Room for one more element of an array; doubles. TG_ENOMEM: nothing has changed. */
+int tg_outbox_grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size) TG_CHECKED;
 
 /* --- outbox_sqlite.c ---------------------------------------------------------------------------- */
 int tg_outbox_prepare(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;

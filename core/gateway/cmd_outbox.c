@@ -174,6 +174,28 @@ static bool take_flag(int *argc, char **argv, const char *flag)
     return n < before;
 }
 
+static void usage(FILE *to)
+{
+    fprintf(to,
+            "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
+            "       tidegate outbox verify [-c FILE | --dir DIR]\n"
+            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n"
+            "       tidegate outbox export --backlog FILE [--device D] [-c FILE | --dir DIR]\n"
+            "       tidegate outbox import FILE --yes [-c FILE | --dir DIR]\n"
+            "       tidegate outbox drop DEVICE|--all [--cloud NAME] [--before TIME] --yes [--json]\n"
+            "                            [-c FILE | --dir DIR] [--socket PATH]\n\n"
+            "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
+            "when it finds something.\n"
+            "export --backlog writes what waits for another box, import takes it in there, under the same "
+            "numbers, while the gateway is stopped.\n"
+            "drop gives up what waits: of a device or all of them, for one cloud or all, all of it or what "
+            "is "
+            "older than TIME\n"
+            "(2026-11-20T13:00:00Z, or an age such as 2h). It is counted as removed, and the clouds are told "
+            "by a gap record.\n"
+            "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
+}
+
 int tg_cmd_outbox(int argc, char **argv)
 {
     struct tg_outbox_options o = {.read_only = true};
@@ -205,25 +227,7 @@ int tg_cmd_outbox(int argc, char **argv)
         (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0 &&
          !dropping && !importing) ||
         (importing && !file)) {
-        fprintf(
-            a.help ? stdout : stderr,
-            "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
-            "       tidegate outbox verify [-c FILE | --dir DIR]\n"
-            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n"
-            "       tidegate outbox export --backlog FILE [--device D] [-c FILE | --dir DIR]\n"
-            "       tidegate outbox import FILE --yes [-c FILE | --dir DIR]\n"
-            "       tidegate outbox drop DEVICE|--all [--cloud NAME] [--before TIME] --yes [--json]\n"
-            "                            [-c FILE | --dir DIR] [--socket PATH]\n\n"
-            "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
-            "when it finds something.\n"
-            "export --backlog writes what waits for another box, import takes it in there, under the same "
-            "numbers, while the gateway is stopped.\n"
-            "drop gives up what waits: of a device or all of them, for one cloud or all, all of it or what "
-            "is "
-            "older than TIME\n"
-            "(2026-11-20T13:00:00Z, or an age such as 2h). It is counted as removed, and the clouds are told "
-            "by a gap record.\n"
-            "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
+        usage(a.help ? stdout : stderr);
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (!o.dir) {
