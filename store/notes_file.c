@@ -20,8 +20,10 @@
 #define ASIDE_KEEP   3
 
 static const struct tg_schema_step steps[] = {
-    {1, "CREATE TABLE note(scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
-        " PRIMARY KEY(scope, key)) WITHOUT ROWID"}};
+    {1,
+     "CREATE TABLE note(scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
+     " PRIMARY KEY(scope, key)) WITHOUT ROWID",
+     NULL}};
 static const struct tg_schema schema = {0x74674e6f /* "tgNo" */, steps, sizeof steps / sizeof steps[0]};
 
 int tg_notes_file_init(struct tg_notes_file *f, const char *dir)

@@ -49,8 +49,7 @@ static uint64_t column_u64(sqlite3_stmt *st, int i)
     return v < 0 ? 0 : (uint64_t)v;
 }
 
-/* Room for one more element; doubles. */
-static int grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size)
+int tg_outbox_grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size)
 {
     void **array = array_ptr;
     if (count < *cap)
@@ -66,7 +65,7 @@ static int grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size)
 
 static int add_device(struct tg_outbox *ob, const char *name)
 {
-    if (grow(&ob->devices, ob->device_count, &ob->device_cap, sizeof *ob->devices) != TG_OK)
+    if (tg_outbox_grow(&ob->devices, ob->device_count, &ob->device_cap, sizeof *ob->devices) != TG_OK)
         return TG_ENOMEM;
     struct tg_outbox_device_entry *d = &ob->devices[ob->device_count];
     *d = (struct tg_outbox_device_entry){.first_cursor = TG_OUTBOX_NONE, .idle = true};
@@ -139,7 +138,7 @@ static int load_cursor(struct tg_outbox *ob, sqlite3_stmt *st, struct tg_error *
     if (sqlite3_column_int64(st, 0) != ob->cursor_count || device < 0 || device >= ob->device_count ||
         cloud < 0 || cloud >= ob->cloud_count || ob->cursor_count >= CURSORS_MAX)
         return corrupt(ob, err, "the cursor table has a gap");
-    if (grow(&ob->cursors, ob->cursor_count, &ob->cursor_cap, sizeof *ob->cursors) != TG_OK)
+    if (tg_outbox_grow(&ob->cursors, ob->cursor_count, &ob->cursor_cap, sizeof *ob->cursors) != TG_OK)
         return no_memory(ob, err);
     struct tg_outbox_device_entry *d = &ob->devices[device];
     ob->cursors[ob->cursor_count] = (struct tg_outbox_cursor_entry){
@@ -468,7 +467,8 @@ int tg_outbox_cursor(struct tg_outbox *ob, uint32_t device, const char *cloud, u
                   " gap_first, gap_last, gap_count, gap_reason)"
                   " VALUES(?2, ?3, ?4, 1, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
                   NULL, numbers, 9, err);
-    if (code == TG_OK && grow(&ob->cursors, ob->cursor_count, &ob->cursor_cap, sizeof *ob->cursors) != TG_OK)
+    if (code == TG_OK &&
+        tg_outbox_grow(&ob->cursors, ob->cursor_count, &ob->cursor_cap, sizeof *ob->cursors) != TG_OK)
         code = no_memory(ob, err);
     if (code != TG_OK) {
         tg_outbox_abort(ob);

@@ -27,7 +27,7 @@ static int on_wal(void *user, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
-static void read_boot_id(char ret_id[40])
+void tg_outbox_boot_id(char ret_id[40])
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, ret_id, 36) : -1;
@@ -205,7 +205,7 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
     sqlite3_stmt *st = NULL;
     bool clean = true, mark = false;
     int was_durability = 0, code;
-    read_boot_id(boot_id);
+    tg_outbox_boot_id(boot_id);
     int rc = sqlite3_prepare_v2(ob->db, "SELECT clean, durability, boot_id FROM meta", -1, &st, NULL);
     if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(st, 2);
@@ -261,17 +261,13 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
         return code;
     if (ob->o.read_only) {
         int version = 0;
-        if ((code = tg_outbox_exec(ob, "PRAGMA query_only=ON; PRAGMA mmap_size=0", err)) != TG_OK ||
-            (code = tg_schema_inspect(ob->db, &tg_outbox_schema, &version, err)) != TG_OK)
+        if ((code = tg_schema_inspect(ob->db, &tg_outbox_schema, &version, err)) != TG_OK)
             return code;
         if (version == 0)
             return tg_error_set(err, TG_ENOTFOUND, "%s is empty", ob->path);
-        if (version < tg_outbox_schema.count)
-            return tg_error_set(
-                err, TG_EVERSION,
-                "%s has schema version %d; the gateway brings it to version %d when it starts, "
-                "then it can be looked into",
-                ob->path, version, tg_outbox_schema.count);
+        if ((code = tg_schema_view(ob->db, &tg_outbox_schema, version, err)) != TG_OK ||
+            (code = tg_outbox_exec(ob, "PRAGMA query_only=ON; PRAGMA mmap_size=0", err)) != TG_OK)
+            return code;
         if ((code = tg_outbox_prepare(ob, err)) != TG_OK)
             return code;
         return tg_outbox_load(ob, err);

@@ -124,6 +124,7 @@ enum tg_outbox_statement {
     ST_AHEAD_DROP,
     ST_URGENT_ADD,
     ST_URGENT_DROP,
+    ST_URGENT_IS,
     ST_URGENT_READ,
     ST_COUNT
 };
@@ -205,11 +206,17 @@ int64_t tg_outbox_disk_size(const struct tg_outbox *ob);
 int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob);
 void tg_outbox_sync_dir(const struct tg_outbox *ob);
 
+/* --- outbox_open.c ------------------------------------------------------------------------------ */
+/* The machine's boot, as the table meta has it; "" = it cannot be said. */
+void tg_outbox_boot_id(char ret_id[40]);
+
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 /* The same within a transaction of the caller, who goes on reading what this saw. */
 int tg_outbox_load_snapshot(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;
 void tg_outbox_unload(struct tg_outbox *ob);
+/* Room for one more element of an array; doubles. TG_ENOMEM: nothing has changed. */
+int tg_outbox_grow(void *array_ptr, uint32_t count, uint32_t *cap, size_t size) TG_CHECKED;
 
 /* --- outbox_sqlite.c ---------------------------------------------------------------------------- */
 int tg_outbox_prepare(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;

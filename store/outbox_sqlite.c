@@ -44,6 +44,7 @@ static const char *const statements[ST_COUNT] = {
     [ST_AHEAD_DROP] = "DELETE FROM ahead WHERE cursor=?1 AND first_seq=?2",
     [ST_URGENT_ADD] = "INSERT INTO urgent(id, device) VALUES(?1, ?2)",
     [ST_URGENT_DROP] = "DELETE FROM urgent WHERE id>=?1 AND id<=?2",
+    [ST_URGENT_IS] = "SELECT 1 FROM urgent WHERE id=?1",
     [ST_URGENT_READ] =
         "SELECT l.id, l.device, l.seq, l.time_ms, l.body FROM urgent u CROSS JOIN log l ON l.id=u.id"
         " WHERE u.id>=?1 AND u.id<=?2 ORDER BY u.id",
@@ -52,6 +53,10 @@ static const char *const statements[ST_COUNT] = {
 int tg_outbox_prepare(struct tg_outbox *ob, struct tg_error *err)
 {
     for (int i = 0; i < ST_COUNT; i++) {
+        /* Nor could what writes be prepared on the views of an older version. */
+        if (ob->o.read_only && strncmp(statements[i], "SELECT", 6) != 0 &&
+            strncmp(statements[i], "PRAGMA", 6) != 0)
+            continue;
         int rc = sqlite3_prepare_v3(ob->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &ob->st[i], NULL);
         if (rc == SQLITE_ERROR) /* a table or column is not there */
             return tg_error_set(err, TG_ECORRUPT, "%s: %s", ob->path, sqlite3_errmsg(ob->db));

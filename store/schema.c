@@ -45,9 +45,23 @@ static const char version_2[] =
     "CREATE TABLE boot(n INTEGER PRIMARY KEY, first_id INT NOT NULL, offset_ms INT,"
     " estimated INT NOT NULL DEFAULT 0);"
     "CREATE TABLE jump(id INTEGER PRIMARY KEY, delta_ms INT NOT NULL);"
-    "CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK(id = 1), boot INT NOT NULL, offset_ms INT NOT NULL);";
+    "CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK(id = 1), boot INT NOT NULL, offset_ms INT NOT NULL);"
+    "CREATE TABLE import(id INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, rows INT NOT NULL,"
+    " time_ms INT NOT NULL);";
 
-static const struct tg_schema_step steps[] = {{1, version_1}, {2, version_2}};
+/* Version 1 as if it were version 2. */
+static const char view_1[] =
+    "CREATE TEMP VIEW mark AS SELECT *, 0 AS drop_quota, 0 AS drop_removed FROM main.mark;"
+    "CREATE TEMP VIEW cursor AS SELECT *, 0 AS gap_first, 0 AS gap_last, 0 AS gap_count, 0 AS gap_reason,"
+    " 0 AS tell_seq, 0 AS tell_first, 0 AS tell_last, 0 AS tell_count, 0 AS tell_reason FROM main.cursor;"
+    "CREATE TEMP TABLE ahead(cursor, first_seq, last_seq, last_id);"
+    "CREATE TEMP TABLE urgent(id INTEGER PRIMARY KEY, device);"
+    "CREATE TEMP TABLE boot(n, first_id, offset_ms, estimated);"
+    "CREATE TEMP TABLE jump(id, delta_ms);"
+    "CREATE TEMP TABLE clock(id, boot, offset_ms);"
+    "CREATE TEMP TABLE import(id, file, rows, time_ms);";
+
+static const struct tg_schema_step steps[] = {{1, version_1, view_1}, {2, version_2, NULL}};
 
 const struct tg_schema tg_outbox_schema = {0x7467426f /* "tgBo" */, steps, sizeof steps / sizeof steps[0]};
 
@@ -168,4 +182,13 @@ int tg_schema_migrate(sqlite3 *db, const struct tg_schema *schema, struct tg_err
             (void)tg_error_wrap(err, "from schema version %d to %d", i, schema->steps[i].version);
     }
     return code;
+}
+
+int tg_schema_view(sqlite3 *db, const struct tg_schema *schema, int version, struct tg_error *err)
+{
+    const char *sql = schema->steps[version - 1].view;
+    int rc = sqlite3_exec(db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && sql)
+        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? TG_OK : fail(db, rc, err, "looking at an older schema");
 }

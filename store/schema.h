@@ -16,6 +16,7 @@
 struct tg_schema_step {
     int version; /* the version after this step; rising from 1 by one */
     const char *sql;
+    const char *view; /* temporary views and tables that make this version look like the newest; NULL for that one */
 };
 
 struct tg_schema {
@@ -33,6 +34,10 @@ int tg_schema_inspect(sqlite3 *db, const struct tg_schema *schema, int *ret_vers
 
 /* Runs the steps that are missing, each in a transaction of its own. Nothing for the newest version. */
 int tg_schema_migrate(sqlite3 *db, const struct tg_schema *schema, struct tg_error *err) TG_CHECKED;
+
+/* For a connection that only reads: makes the database, which has this version, look like the newest one, without a write and at the same
+ * cost whatever is in it. */
+int tg_schema_view(sqlite3 *db, const struct tg_schema *schema, int version, struct tg_error *err) TG_CHECKED;
 
 /* The TG_E… code for an SQLite result code (extended codes too). */
 int tg_schema_code(sqlite3 *db, int rc);

@@ -15,7 +15,7 @@
 #define PAGE_BYTES   (256 * 1024)
 #define ROW_JSON_MAX (512 * 1024)
 
-static const char *const more[] = {"--dir", "--device", "--cloud", "--before", NULL};
+static const char *const more[] = {"--dir", "--device", "--cloud", "--before", "--backlog", NULL};
 
 /* --- stats --------------------------------------------------------------------------------------------- */
 
@@ -174,6 +174,28 @@ static bool take_flag(int *argc, char **argv, const char *flag)
     return n < before;
 }
 
+static void usage(FILE *to)
+{
+    fprintf(to,
+            "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
+            "       tidegate outbox verify [-c FILE | --dir DIR]\n"
+            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n"
+            "       tidegate outbox export --backlog FILE [--device D] [-c FILE | --dir DIR]\n"
+            "       tidegate outbox import FILE --yes [-c FILE | --dir DIR]\n"
+            "       tidegate outbox drop DEVICE|--all [--cloud NAME] [--before TIME] --yes [--json]\n"
+            "                            [-c FILE | --dir DIR] [--socket PATH]\n\n"
+            "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
+            "when it finds something.\n"
+            "export --backlog writes what waits for another box, import takes it in there, under the same "
+            "numbers, while the gateway is stopped.\n"
+            "drop gives up what waits: of a device or all of them, for one cloud or all, all of it or what "
+            "is "
+            "older than TIME\n"
+            "(2026-11-20T13:00:00Z, or an age such as 2h). It is counted as removed, and the clouds are told "
+            "by a gap record.\n"
+            "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
+}
+
 int tg_cmd_outbox(int argc, char **argv)
 {
     struct tg_outbox_options o = {.read_only = true};
@@ -181,9 +203,11 @@ int tg_cmd_outbox(int argc, char **argv)
     struct tg_error err = {0};
     struct tg_outbox *ob;
     struct tg_args a;
-    const char *verb = NULL, *device = NULL;
+    const char *verb = NULL, *device = NULL, *backlog = NULL, *file = NULL;
     bool dropping = argc > 1 && strcmp(argv[1], "drop") == 0;
-    bool all = dropping && take_flag(&argc, argv, "--all"), yes = dropping && take_flag(&argc, argv, "--yes");
+    bool importing = argc > 1 && strcmp(argv[1], "import") == 0;
+    bool all = dropping && take_flag(&argc, argv, "--all");
+    bool yes = (dropping || importing) && take_flag(&argc, argv, "--yes");
     int rc = tg_args_parse(argc, argv, more, &a);
     if (rc)
         return rc;
@@ -192,27 +216,18 @@ int tg_cmd_outbox(int argc, char **argv)
             o.dir = a.args[++i];
         else if (strcmp(a.args[i], "--device") == 0)
             device = a.args[++i];
+        else if (strcmp(a.args[i], "--backlog") == 0)
+            backlog = a.args[++i];
+        else if (verb && importing)
+            file = a.args[i];
         else if (!verb || !dropping)
             verb = a.args[i];
     }
     if (a.help || !verb ||
         (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0 &&
-         !dropping)) {
-        fprintf(
-            a.help ? stdout : stderr,
-            "usage: tidegate outbox stats [--json] [-c FILE | --dir DIR]\n"
-            "       tidegate outbox verify [-c FILE | --dir DIR]\n"
-            "       tidegate outbox export [--device D] [-c FILE | --dir DIR]   (one JSON object a line)\n"
-            "       tidegate outbox drop DEVICE|--all [--cloud NAME] [--before TIME] --yes [--json]\n"
-            "                            [-c FILE | --dir DIR] [--socket PATH]\n\n"
-            "Looks into the store (state_dir of the file), also beside a running gateway. verify exits 1 "
-            "when it finds something.\n"
-            "drop gives up what waits: of a device or all of them, for one cloud or all, all of it or what "
-            "is "
-            "older than TIME\n"
-            "(2026-11-20T13:00:00Z, or an age such as 2h). It is counted as removed, and the clouds are told "
-            "by a gap record.\n"
-            "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
+         !dropping && !importing) ||
+        (importing && !file)) {
+        usage(a.help ? stdout : stderr);
         return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
     }
     if (!o.dir) {
@@ -226,6 +241,13 @@ int tg_cmd_outbox(int argc, char **argv)
         rc = tg_cmd_outbox_drop(&a, all, yes, o.dir, &err);
         if (rc != TG_EXIT_OK)
             fprintf(stderr, "tidegate outbox drop: %s\n", err.text);
+        tg_settings_free(gateway);
+        return rc;
+    }
+    if (importing || (backlog && strcmp(verb, "export") == 0)) {
+        rc = importing ? tg_cmd_outbox_import(&a, o.dir, file, yes)
+                       : tg_cmd_outbox_export(&a, o.dir, backlog, device,
+                                              gateway ? tg_settings_text(gateway, "name") : NULL);
         tg_settings_free(gateway);
         return rc;
     }

@@ -12,4 +12,9 @@
 int tg_cmd_outbox_drop(const struct tg_args *args, bool all, bool yes, const char *dir,
                        struct tg_error *err) TG_CHECKED;
 
+/* `outbox export --backlog FILE` and `outbox import FILE`; `gateway`: the name for the file. The exit code; what went wrong was said. */
+int tg_cmd_outbox_export(const struct tg_args *args, const char *dir, const char *file, const char *device,
+                         const char *gateway) TG_CHECKED;
+int tg_cmd_outbox_import(const struct tg_args *args, const char *dir, const char *file, bool yes) TG_CHECKED;
+
 #endif

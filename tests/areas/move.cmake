@@ -1,0 +1,10 @@
+# A backlog that goes on to another box, and stores of an older program.
+tg_test(test_outbox_move SOURCES unit/test_outbox_move.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_old_schema SOURCES unit/test_outbox_old_schema.c support/old_schema.c LINK tg_outbox_help LABELS unit)
+tg_fuzz(fuzz_backlog_file SOURCES fuzz/fuzz_backlog_file.c LINK tg_outbox SEEDS backlog_file)
+if(TG_TESTS)
+  foreach(scenario b0995_move b0996_old_store)
+    string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
+    tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
+  endforeach()
+endif()
