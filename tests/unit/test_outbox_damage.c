@@ -349,9 +349,9 @@ static void test_interrupted_upgrade(void **state)
 {
     struct fixture *f = *state;
     static const struct tg_schema_step steps[] = {
-        {1, "CREATE TABLE t(x); INSERT INTO t VALUES(1),(2),(3)"},
-        {2, "ALTER TABLE t ADD COLUMN y DEFAULT 5; UPDATE t SET x = x + 10"},
-        {3, "CREATE TABLE u AS SELECT x + y AS z FROM t; DROP TABLE t"},
+        {1, "CREATE TABLE t(x); INSERT INTO t VALUES(1),(2),(3)", NULL},
+        {2, "ALTER TABLE t ADD COLUMN y DEFAULT 5; UPDATE t SET x = x + 10", NULL},
+        {3, "CREATE TABLE u AS SELECT x + y AS z FROM t; DROP TABLE t", NULL},
     };
     const struct tg_schema newest = {77, steps, 3};
     const char *path = tg_test_path(f->dir, "upgrade.db");
