@@ -20,8 +20,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import results  # noqa: E402
-from drain_rig import drain_latency  # noqa: E402
 from fleet import FLEET  # noqa: E402
+from drain_rig import drain_latency  # noqa: E402
 from results import line  # noqa: E402
 from rig import BENCH, TIDEGATE, Broker, Gateway, flood, pause, steady_rate, sustained  # noqa: E402
 from wire import WIRE  # noqa: E402
