@@ -257,6 +257,10 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
  * `need_bytes` can work. */
 int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error *err) TG_CHECKED;
 
+/* Bodies of one transaction should stay within this: then what the write-ahead log holds fits into the ballast, and can be copied
+ * into the database on a disk that others have filled [C7]. */
+size_t tg_outbox_batch_bytes(const struct tg_outbox *ob);
+
 struct tg_outbox_stats {
     uint64_t rows;       /* in the log */
     uint64_t acked_rows; /* of these nobody waits for any more; they are deleted in bulk, by and by */

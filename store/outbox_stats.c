@@ -23,6 +23,11 @@ uint64_t tg_outbox_acked_now(const struct tg_outbox *ob, uint32_t cursor)
     return cursor < ob->cursor_count ? ob->cursors[cursor].acked_seq : 0;
 }
 
+size_t tg_outbox_batch_bytes(const struct tg_outbox *ob)
+{
+    return (size_t)ob->wal_limit / 4;
+}
+
 uint64_t tg_outbox_written_bytes(const struct tg_outbox *ob)
 {
     return tg_written_bytes(ob->written);

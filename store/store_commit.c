@@ -379,6 +379,18 @@ static int write_acks_only(struct tg_store_thread *t, struct tg_error *err)
     return err->code;
 }
 
+/* No more than the log can take; one row in any case. */
+static void fit(const struct tg_store_thread *t, struct batch *b)
+{
+    size_t limit = tg_outbox_batch_bytes(t->ob), bytes = 0;
+    const struct tg_row *row = b->first;
+    for (uint64_t i = 0; i < b->count; i++, row = i < b->count ? row->next : NULL) {
+        bytes += row->body_len + 32;
+        if (bytes > limit && i > 0)
+            b->count = i;
+    }
+}
+
 /* Stores the batch, or less of it when room is scarce. *ret_made_room: rows were evicted for it. */
 static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_room, struct tg_error *err)
 {
@@ -390,8 +402,10 @@ static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_ro
             reopened = true;
             rc = tg_store_thread_reopen(t, err);
         }
-        if (rc == TG_OK)
+        if (rc == TG_OK) {
+            fit(t, b);
             rc = write_all(t, b, err);
+        }
         if (rc == TG_OK || rc == TG_ENOMEM || (rc == TG_EBUSY && t->ob) || (!t->ob && reopened))
             return rc;
         if (rc == TG_ENOSPACE && !*ret_made_room) {
