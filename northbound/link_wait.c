@@ -11,7 +11,7 @@
 /* For so long after the way is back a router or a name server may not answer yet, whatever the back-off says: tried again
  * so soon. */
 #define SETTLING_MS      8000
-#define SETTLING_WAIT_MS 400 /* and up to as much again */
+#define SETTLING_WAIT_MS 100 /* and up to as much again */
 
 uint64_t tg_link_credential_stamp(const struct tg_link *l)
 {

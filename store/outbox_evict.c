@@ -364,7 +364,10 @@ static int bound_by_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_erro
     if (code != TG_OK)
         return code;
     int64_t wal_to_come = ob->wal_limit - tg_outbox_wal_bytes(ob);
-    int64_t spare = tg_outbox_disk_free(ob) - (wal_to_come > 0 ? wal_to_come : 0) - SLACK_BYTES;
+    /* Pages that are in the log only: the file grows by them at the next checkpoint. */
+    int64_t file_to_come = ob->pages * TG_OUTBOX_PAGE - tg_outbox_database_bytes(ob);
+    int64_t spare = tg_outbox_disk_free(ob) - (wal_to_come > 0 ? wal_to_come : 0) -
+                    (file_to_come > 0 ? file_to_come : 0) - SLACK_BYTES;
     int64_t most = ob->pages + (spare > 0 ? spare / TG_OUTBOX_PAGE : 0);
     if (ob->quota_pages > 0 && most > ob->quota_pages)
         most = ob->quota_pages;

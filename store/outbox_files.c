@@ -353,12 +353,22 @@ int64_t tg_outbox_disk_size(const struct tg_outbox *ob)
     return statvfs(ob->dir, &v) == 0 ? (int64_t)v.f_blocks * (int64_t)v.f_frsize : 0;
 }
 
-int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob)
+static int64_t bytes_of(const struct tg_outbox *ob, const char *suffix)
 {
     char path[PATH_MAX];
     struct stat st;
-    snprintf(path, sizeof path, "%s-wal", ob->path);
+    snprintf(path, sizeof path, "%s%s", ob->path, suffix);
     return lstat(path, &st) == 0 ? st.st_size : 0;
+}
+
+int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob)
+{
+    return bytes_of(ob, "-wal");
+}
+
+int64_t tg_outbox_database_bytes(const struct tg_outbox *ob)
+{
+    return bytes_of(ob, "");
 }
 
 /* Twice the write-ahead log: one for a checkpoint that makes the database grow, one for the log itself. */

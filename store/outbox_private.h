@@ -204,6 +204,7 @@ bool tg_outbox_ballast_drop(struct tg_outbox *ob);
 int64_t tg_outbox_disk_free(const struct tg_outbox *ob);
 int64_t tg_outbox_disk_size(const struct tg_outbox *ob);
 int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob);
+int64_t tg_outbox_database_bytes(const struct tg_outbox *ob);
 void tg_outbox_sync_dir(const struct tg_outbox *ob);
 
 /* --- outbox_open.c ------------------------------------------------------------------------------ */
