@@ -7,6 +7,8 @@
  */
 #include "support/outbox_fixture.h"
 
+#include "store/outbox_private.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -226,6 +228,38 @@ static void test_space_comes_back(void **state)
 }
 
 /* What was delivered makes room before anything that waits is given up. */
+/* What the file may still take by the bound that is laid on it, and what it has to take at the next checkpoint. */
+static int64_t grows_by(const struct fixture *f)
+{
+    sqlite3_stmt *st = NULL;
+    assert_int_equal(sqlite3_prepare_v2(f->ob->db, "PRAGMA max_page_count", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t most = sqlite3_column_int64(st, 0);
+    (void)sqlite3_finalize(st);
+    return most * TG_OUTBOX_PAGE - tg_outbox_database_bytes(f->ob);
+}
+
+/* The owner looks after the limits at any moment, also while pages wait in the log: the bound it lays then leaves room for
+ * them. */
+static void test_looked_after_between_commits(void **state)
+{
+    struct fixture *f = *state;
+    struct account a = {0};
+    uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
+    if (!mounted)
+        skip(); /* it takes a disk whose free space is what it is, and a log that is not the smallest */
+    assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT, "size=24m"), 0);
+    reopen(f, true);
+    hog(f, 4 << 20);
+    while (a.full < 12) {
+        store_batch(f, d, &a);
+        OK(tg_outbox_enforce(f->ob, NOW_MS, &f->err));
+        if (a.full > 0 && f->ob->disk_full)
+            assert_true(grows_by(f) <= tg_outbox_disk_free(f->ob));
+    }
+    check_account(f, d, c, &a);
+}
+
 static void test_delivered_rows_go_first(void **state)
 {
     struct fixture *f = *state;
@@ -297,6 +331,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up_disk, tear_down_disk)
         T(test_full_again_and_again),
         T(test_space_comes_back),
+        T(test_looked_after_between_commits),
+        T(test_looked_after_between_commits),
         T(test_delivered_rows_go_first),
         T(test_full_disk_drop_newest),
         T(test_read_only_disk),
