@@ -263,7 +263,8 @@ if __name__ == "__main__":
     print(f"soak for {SECONDS:.0f} s, seed {SEED}", flush=True)
     try:
         with Stage() as main_stage:
-            sys.exit(Soak(main_stage).play())
+            code = Soak(main_stage).play()
+        sys.exit(code)
     except Expired as error:
         print(f"NOT as it should be: {error}", file=sys.stderr)
         sys.exit(1)
