@@ -243,7 +243,7 @@ static int end_control(struct tg_ws_reader *r)
     r->close_code = 0;
     if (r->control_len == 0)
         return TG_WS_CLOSE;
-    r->close_code = r->control_len >= 2 ? (uint16_t)(r->control[0] << 8 | r->control[1]) : 0;
+    r->close_code = r->control_len >= 2 ? (uint16_t)((unsigned)r->control[0] << 8 | r->control[1]) : 0;
     if (!code_exists(r->close_code))
         return fail(r, TG_EPROTO, "a close frame with a code that does not exist");
     if (!tg_utf8_valid(tg_bytes(r->control + 2, r->control_len - 2u)))

@@ -153,7 +153,8 @@ void at_answered(struct at_source *s, int64_t now_ms)
         s->ok_since_ms = now_ms;
     s->outage = false;
     s->last_error[0] = 0;
-    at_set_state(s, at_cellular_trouble(s) ? TG_DEVICE_SUSPECT : TG_DEVICE_OK, at_cellular_trouble(s));
+    if (at_cellular_known(s))
+        at_set_state(s, at_cellular_trouble(s) ? TG_DEVICE_SUSPECT : TG_DEVICE_OK, at_cellular_trouble(s));
 }
 
 void at_unanswered(struct at_source *s, uint32_t count, const char *what, int64_t timeout_ms)
@@ -188,7 +189,7 @@ static void initialised(struct at_source *s, int64_t now_ms)
 
 static void synced(struct at_source *s, int64_t now_ms)
 {
-    if (s->need_init && s->init_next == 0 && s->init_began_ms < 0)
+    if (s->need_init && s->init_began_ms < 0) /* a later look for its answers is within the same limit */
         s->init_began_ms = now_ms;
     s->phase = s->need_init ? AT_INIT : AT_RUN;
     s->init_next = 0;

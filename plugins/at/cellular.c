@@ -126,6 +126,12 @@ const char *at_cellular_trouble(const struct at_source *s)
     return s->cellular && s->cellular->core.trouble[0] ? s->cellular->core.trouble : NULL;
 }
 
+bool at_cellular_known(const struct at_source *s)
+{
+    const struct tg_cellular *core = s->cellular ? &s->cellular->core : NULL;
+    return !core || core->trouble[0] || core->phase == TG_CELL_SET || core->phase == TG_CELL_RUN;
+}
+
 /* The state of the devices follows what stands in the way; said once in the log. */
 static void tell_trouble(struct at_cellular *c, int64_t now_ms)
 {

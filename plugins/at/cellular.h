@@ -54,6 +54,8 @@ void at_cellular_urc(struct at_source *s, struct tg_bytes line, int64_t now_ms);
 int64_t at_cellular_deadline(const struct at_source *s);
 /* What stands between the modem and the network, for the devices' state; NULL = nothing. */
 const char *at_cellular_trouble(const struct at_source *s);
+/* Is it known whether something stands there? Not before the SIM has been looked at; true without the script. */
+bool at_cellular_known(const struct at_source *s);
 /* The command enter_pin: NULL, or why not. */
 const char *at_cellular_enter_pin(struct at_source *s, int64_t now_ms);
 

@@ -56,7 +56,7 @@ with Stage() as stage:
     rewrite(PIN)
     look()
     ready()
-    assert pins() == 2
+    assert pins() == 2, "the modem is well before its SIM is unlocked"
     peer.command("reboot")  # locked again; the PIN is known to be good
     wait_until(lambda: pins() == 3, 30, "the PIN to be entered again")
     ready()
