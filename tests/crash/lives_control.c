@@ -90,21 +90,19 @@ static bool tell_too_much(struct lives *w, uint32_t d)
     return true;
 }
 
-static _Noreturn void judge_copy(const struct lives *w, const struct tg_outbox_options *options, uint32_t d,
+static _Noreturn void judge_copy(struct lives *own, const struct tg_outbox_options *options, uint32_t d,
                                  uint32_t c, enum wrong wrong)
 {
     const struct rlimit no_core = {0, 0};
     struct tg_outbox_options o = *options;
-    struct lives *own = malloc(sizeof *own);
     int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
     bool changed = wrong == AS_IT_IS;
     (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
     (void)setrlimit(RLIMIT_CORE, &no_core);
-    if (!own || nothing < 0)
+    if (nothing < 0)
         _exit(9);
     if (wrong != AS_IT_IS && (dup2(nothing, STDERR_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0))
         _exit(9);
-    memcpy(own, w, sizeof *own);
     if (wrong == NEVER_STORED)
         changed = tell_too_much(own, d);
     else if (wrong != AS_IT_IS)
@@ -115,7 +113,7 @@ static _Noreturn void judge_copy(const struct lives *w, const struct tg_outbox_o
     _exit(0);
 }
 
-static void try_one(const struct lives *w, const struct tg_outbox_options *o, uint32_t d, uint32_t c,
+static void try_one(struct lives *w, const struct tg_outbox_options *o, uint32_t d, uint32_t c,
                     enum wrong wrong, struct lives_control *k)
 {
     struct tg_outbox_options copy = *o;
@@ -150,7 +148,11 @@ void lives_control(const struct lives *w, const struct tg_outbox_options *o,
                    struct lives_control *ret_control)
 {
     struct lives_control k = {0};
-    try_one(w, o, 0, 0, AS_IT_IS, &k);
+    struct lives *own =
+        malloc(sizeof *own); /* of this process: what a child makes of it stays in the child */
+    assert_non_null(own);
+    memcpy(own, w, sizeof *own);
+    try_one(own, o, 0, 0, AS_IT_IS, &k);
     for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
             const struct lives_account *a = &w->account[d][c];
@@ -159,8 +161,9 @@ void lives_control(const struct lives *w, const struct tg_outbox_options *o,
             if (a->unknown > k.widest)
                 k.widest = a->unknown;
             for (int wrong = VANISHED; wrong < WRONGS; wrong++)
-                try_one(w, o, d, c, (enum wrong)wrong, &k);
+                try_one(own, o, d, c, (enum wrong)wrong, &k);
         }
     }
+    free(own);
     *ret_control = k;
 }

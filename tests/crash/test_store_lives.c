@@ -167,20 +167,21 @@ static void end(struct life *l)
     assert_int_equal(tg_alloc_stats().live, f->live);
 }
 
-/* Everything that is left, and what comes meanwhile, until nobody waits for anything. */
+/* Everything that is left, and what comes meanwhile, until nobody waits for anything: neither a session nor the log. */
 static void deliver_all(struct life *l)
 {
     int64_t end_ms = tg_clock_mono_ms() + PATIENCE_MS;
     for (uint64_t pending = 1; pending > 0; uv_run(&l->f.loop.uv, UV_RUN_NOWAIT)) {
+        struct tg_store_stats stats = stats_of(&l->f);
         if (tg_clock_mono_ms() > end_ms)
             fail_msg("not everything was delivered within the test's patience");
-        pending = stats_of(&l->f).uncommitted_rows;
+        pending = stats.uncommitted_rows + stats.outbox.rows - stats.outbox.acked_rows;
         for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
             for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
                 lives_wake(l, d, c);
                 lives_take(l, d, c);
                 lives_ack(l, d, c);
-                pending += tg_feed_pending(l->session[d][c].feed);
+                pending += l->session[d][c].count + tg_feed_available(l->session[d][c].feed);
             }
         }
     }
@@ -357,7 +358,10 @@ static void test_control(void **state)
     struct lives_control all = {0}, k;
     (void)state;
     for (int durability = TG_DURABILITY_FULL; durability <= TG_DURABILITY_LAZY; durability++) {
-        char *dir = tg_test_memory_dir();
+        char *dir;
+        if (durability != TG_DURABILITY_FULL && tg_proof_count("TIDEGATE_LIVES", 1) == 1)
+            continue; /* in short */
+        dir = tg_test_memory_dir();
         struct tg_outbox_options o = tg_test_options(dir);
         o.durability = (enum tg_durability)durability;
         begin_history(w, 1, o.durability);
@@ -374,7 +378,7 @@ static void test_control(void **state)
     }
     print_message("control: %u of %u noticed, at most %llu unknown\n", all.noticed, all.tampered,
                   (unsigned long long)all.widest);
-    assert_true(all.tampered > 100);
+    assert_true(all.tampered > 15);
     tg_proof("C6", "control_wrong_count", all.tampered, all.tampered - all.noticed,
              "Negative control: in a copy of what such lives have left, one thing is made wrong for one "
              "device and cloud after "
