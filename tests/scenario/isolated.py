@@ -36,5 +36,8 @@ def ask(gateway, device, command):
 
 
 def open_files(pid):
-    folder = f"/proc/{pid}/fd"
-    return [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+    folder, paths = f"/proc/{pid}/fd", []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            paths.append(os.readlink(f"{folder}/{name}"))
+    return paths
