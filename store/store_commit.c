@@ -11,8 +11,6 @@
 
 #define BATCH_ROWS     8192u /* in one transaction at most; a quarter of it when room is scarce */
 #define CRAMPED_ROWS   256u
-#define FULL_QUIET_MS  10000
-#define FULL_CARE_MS   5000
 #define STATS_EVERY_MS 100
 #define STABLE_MS      60000
 
@@ -427,14 +425,17 @@ static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_ro
 /* --- after it: states -------------------------------------------------------------------------------------
  */
 
-static void succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
+static void succeeded(struct tg_store_thread *t, bool made_room, bool over, int64_t now)
 {
+    bool was_in_memory = t->news.from_memory && t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
     t->trouble = false;
     t->news.from_memory = false;
-    if (made_room) {
-        t->full_until_ms = now + FULL_QUIET_MS;
-        t->care_at_ms = now + FULL_CARE_MS < t->care_at_ms ? now + FULL_CARE_MS : t->care_at_ms;
-        if (t->news.state != TG_STORE_FULL)
+    if (made_room || (t->news.state == TG_STORE_FULL && was_in_memory)) {
+        t->full_until_ms = now + t->o.full_quiet_ms;
+        t->care_at_ms = tg_store_thread_full_care_at(t, now) < t->care_at_ms
+                            ? tg_store_thread_full_care_at(t, now)
+                            : t->care_at_ms;
+        if (t->news.state != TG_STORE_FULL || was_in_memory)
             report(t, TG_STORE_FULL,
                    "outbox in %s: no space left; the oldest samples make room for new ones and are counted "
                    "as dropped, until there is space again",
@@ -442,7 +443,7 @@ static void succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
     } else if (t->news.state == TG_STORE_DEGRADED) {
         report(t, TG_STORE_OK,
                "outbox in %s: can be written again; the samples kept in memory are stored now", t->dir);
-    } else if (t->news.state == TG_STORE_FULL && now >= t->full_until_ms) {
+    } else if (over) {
         report(t, TG_STORE_OK, "outbox in %s: there is space again; samples are stored as usual", t->dir);
     }
 }
@@ -472,7 +473,7 @@ void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_e
     t->trouble = true;
     t->retry_at_ms = now + wait;
     t->failed_stopping = t->stopping;
-    t->full_until_ms = now + FULL_QUIET_MS;
+    t->full_until_ms = now + t->o.full_quiet_ms;
     t->news.readable = t->ob || t->reader;
     if (t->news.state == state && t->news.from_memory && rc != TG_ESTATE)
         return;
@@ -546,7 +547,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
-    bool made_room = false, counted = false, all = b.count == t->count;
+    bool made_room = false, counted = false, over, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
     t->told_gaps = false;
@@ -565,6 +566,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     /* That a gap record is stored must be known with it, or it would be written again. */
     if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
+    over = rc == TG_OK && tg_store_thread_full_is_over(t, now);
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
@@ -575,7 +577,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
         t->news.last_commit_us = us;
         if (us > t->news.worst_commit_us)
             t->news.worst_commit_us = us;
-        succeeded(t, made_room, now);
+        succeeded(t, made_room, over, now);
     } else {
         tg_store_thread_failed(t, rc, &err, now);
     }
@@ -591,7 +593,7 @@ void tg_store_thread_care(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
-    bool counted = false;
+    bool counted = false, over = false;
     int64_t now, left_at = INT64_MAX;
     tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
@@ -604,13 +606,14 @@ void tg_store_thread_care(struct tg_store_thread *t)
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             tg_store_thread_close_broken(t); /* the next transaction opens it again and says what is wrong */
+        over = tg_store_thread_full_is_over(t, tg_clock_mono_ms());
     }
     pthread_mutex_lock(&t->lock);
     now = tg_clock_mono_ms();
     if (t->news.state == TG_STORE_FULL) {
-        t->care_at_ms = now + FULL_CARE_MS;
-        if (!t->trouble && now >= t->full_until_ms)
-            succeeded(t, false, now);
+        t->care_at_ms = tg_store_thread_full_care_at(t, now);
+        if (!t->trouble && over)
+            succeeded(t, false, over, now);
     }
     t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)

@@ -307,6 +307,13 @@ void tg_store_thread_close_broken(struct tg_store_thread *t);
 /* After a transaction or a page that failed: state, report, when it is tried again. The lock is held. */
 void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now);
 
+/* --- store_full.c ---------------------------------------------------------------------------------------- */
+
+/* When a full disk is looked at the next time. */
+int64_t tg_store_thread_full_care_at(const struct tg_store_thread *t, int64_t now);
+/* The state is FULL, and there is space again. Without the lock: nobody else changes what it reads. */
+bool tg_store_thread_full_is_over(struct tg_store_thread *t, int64_t now);
+
 /* --- store_read.c, on the thread ---------------------------------------------------------------------- */
 
 /* Reads the page that was asked for. The lock is held, as for commit and care; they give it up meanwhile. */
