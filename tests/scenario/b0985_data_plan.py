@@ -14,17 +14,17 @@ FACTOR = 1.5
 SECONDS = 3
 
 
-def device(name, cloud, every):
+def device(name, cloud, every, **more):
     return {"name": name, "plugin": "simulator", "devices": [
         {"id": name, "clouds": [cloud], "settings": {"every": every},
-         "points": [{"name": f"{kind}_l{phase}", "unit": unit, "signal": "random", "low": low, "high": low * 1.1}
+         "points": [{"name": f"{kind}_l{phase}", "unit": unit, "signal": "random", "low": low, "high": low * 1.1, **more}
                     for kind, unit, low in (("voltage", "V", 220), ("current", "A", 10), ("power", "W", 2000)) for phase in (1, 2, 3)]}]}
 
 
 with Stage() as stage:
     pki = Pki(stage.path("pki"))
     broker = Broker(stage, pki, users={"site": "right"})
-    names = ("alone", "batched", "deflated", "cbor", "points")
+    names = ("alone", "batched", "deflated", "cbor", "points", "urgent")
     link = stage.peer("link.py", *(f"{name}=127.0.0.1:{broker.port}" for name in names))
     who = {"username": "site", "password_file": stage.write("site", "right\n")}
 
@@ -33,8 +33,8 @@ with Stage() as stage:
     batch = {"max_samples": 25, "max_bytes": 16000, "max_delay": "10s"}
     config = configuration(stage, [
         cloud("alone"), cloud("batched", batch=batch), cloud("deflated", batch=batch, compress="deflate"),
-        cloud("cbor", batch=batch, format="senml-cbor"), cloud("points", topic="site/{device}/{point}")],
-        [device(name, name, "25ms" if name != "points" else "200ms") for name in names])
+        cloud("cbor", batch=batch, format="senml-cbor"), cloud("points", topic="site/{device}/{point}"), cloud("urgent", batch=batch)],
+        [device(name, name, "25ms" if name != "points" else "200ms", **({"priority": "high"} if name == "urgent" else {})) for name in names])
     said = run("check", "-c", config, check=0).stdout
     assert all(f"plan: cloud {name}: " in said for name in names) and "a month on the wire in all" in said and "written to flash" in said, said
     plan = {entry["name"]: entry for entry in json.loads(run("check", "--json", "-c", config, check=0).stdout)["plan"]["clouds"]}
@@ -63,6 +63,7 @@ with Stage() as stage:
               f"{each:.1f} samples a message")
         assert 1 / FACTOR < measured / expected < FACTOR, f"{name}: {measured:.0f} B a sample, expected {expected:.0f} B"
         assert 1 / FACTOR < with_heads / whole < FACTOR, f"{name}: {with_heads:.0f} B a sample with TCP/IP, expected {whole:.0f} B"
+        assert name != "urgent" or each < 2, "samples with priority waited for company"
         shakes = after[name]["handshakes"]
         assert shakes["full"] == 1 and shakes["resumed"] == 0 and shakes["full_bytes"] > 1000, shakes
         print(f"    a full handshake {shakes['full_bytes']} B")
