@@ -11,14 +11,15 @@
 #include "core/base/clock.h"
 #include "store/store_private.h"
 
-#define DEFAULT_MAX_ROWS    1000u
-#define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
-#define DEFAULT_PREFETCH    ((size_t)4 << 20)
-#define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
-#define DEFAULT_RETRY_MS    500u
-#define DEFAULT_WINDOW_MS   5000u
-#define RETRY_MS            100u /* after an allocation failed or a page could not be read */
-#define GAP_RECORD_BYTES    (TG_NAME_MAX_BYTES + 256)
+#define DEFAULT_MAX_ROWS      1000u
+#define DEFAULT_UNCOMMITTED   ((size_t)8 << 20)
+#define DEFAULT_PREFETCH      ((size_t)4 << 20)
+#define HAND_ROWS             256u /* handed before the feeds that got some are told: half a ring */
+#define DEFAULT_RETRY_MS      500u
+#define DEFAULT_WINDOW_MS     5000u
+#define DEFAULT_FULL_QUIET_MS 10000u
+#define RETRY_MS              100u /* after an allocation failed or a page could not be read */
+#define GAP_RECORD_BYTES      (TG_NAME_MAX_BYTES + 256)
 
 /* --- rows to the feeds --------------------------------------------------------------------------------- */
 
@@ -328,6 +329,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
+    if (s->o.full_quiet_ms == 0)
+        s->o.full_quiet_ms = DEFAULT_FULL_QUIET_MS;
     if (s->o.lazy_window_ms == 0)
         s->o.lazy_window_ms = DEFAULT_WINDOW_MS;
     tg_rows_hold();

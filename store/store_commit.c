@@ -412,7 +412,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
-    bool made_room = false, counted = false, all = b.count == t->count;
+    bool made_room = false, counted = false, over, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
     t->told_gaps = false;
@@ -431,6 +431,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     /* That a gap record is stored must be known with it, or it would be written again. */
     if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
+    over = rc == TG_OK && tg_store_thread_full_is_over(t, now);
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
@@ -441,7 +442,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
         t->news.last_commit_us = us;
         if (us > t->news.worst_commit_us)
             t->news.worst_commit_us = us;
-        tg_store_thread_succeeded(t, made_room, now);
+        tg_store_thread_succeeded(t, made_room, over, now);
     } else {
         tg_store_thread_failed(t, rc, &err, now);
     }
@@ -456,7 +457,7 @@ void tg_store_thread_care(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
-    bool counted = false;
+    bool counted = false, over = false;
     int64_t now, left_at = INT64_MAX;
     tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
@@ -469,13 +470,14 @@ void tg_store_thread_care(struct tg_store_thread *t)
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             tg_store_thread_close_broken(t); /* the next transaction opens it again and says what is wrong */
+        over = tg_store_thread_full_is_over(t, tg_clock_mono_ms());
     }
     pthread_mutex_lock(&t->lock);
     now = tg_clock_mono_ms();
     if (t->news.state == TG_STORE_FULL) {
-        t->care_at_ms = now + TG_STORE_FULL_CARE_MS;
-        if (!t->trouble && now >= t->full_until_ms)
-            tg_store_thread_succeeded(t, false, now);
+        t->care_at_ms = tg_store_thread_full_care_at(t, now);
+        if (!t->trouble && over)
+            tg_store_thread_succeeded(t, false, over, now);
     }
     t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)

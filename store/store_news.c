@@ -9,7 +9,6 @@
 #include "core/base/random.h"
 #include "store/store_thread.h"
 
-#define FULL_QUIET_MS  10000
 #define STATS_EVERY_MS 100
 
 /* One report of a change, for people. The lock is held. */
@@ -70,15 +69,16 @@ void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_s
     }
 }
 
-void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
+void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, bool over, int64_t now)
 {
+    bool was_in_memory = t->news.from_memory && t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
     t->trouble = false;
     t->news.from_memory = false;
-    if (made_room) {
-        t->full_until_ms = now + FULL_QUIET_MS;
-        t->care_at_ms =
-            now + TG_STORE_FULL_CARE_MS < t->care_at_ms ? now + TG_STORE_FULL_CARE_MS : t->care_at_ms;
-        if (t->news.state != TG_STORE_FULL)
+    if (made_room || (t->news.state == TG_STORE_FULL && was_in_memory)) {
+        int64_t care_at = tg_store_thread_full_care_at(t, now);
+        t->full_until_ms = now + t->o.full_quiet_ms;
+        t->care_at_ms = care_at < t->care_at_ms ? care_at : t->care_at_ms;
+        if (t->news.state != TG_STORE_FULL || was_in_memory)
             report(t, TG_STORE_FULL,
                    "outbox in %s: no space left; the oldest samples make room for new ones and are counted "
                    "as dropped, until there is space again",
@@ -86,7 +86,7 @@ void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, int64_
     } else if (t->news.state == TG_STORE_DEGRADED) {
         report(t, TG_STORE_OK,
                "outbox in %s: can be written again; the samples kept in memory are stored now", t->dir);
-    } else if (t->news.state == TG_STORE_FULL && now >= t->full_until_ms) {
+    } else if (over) {
         report(t, TG_STORE_OK, "outbox in %s: there is space again; samples are stored as usual", t->dir);
     }
 }
@@ -114,7 +114,7 @@ void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_e
     t->trouble = true;
     t->retry_at_ms = now + wait;
     t->failed_stopping = t->stopping;
-    t->full_until_ms = now + FULL_QUIET_MS;
+    t->full_until_ms = now + t->o.full_quiet_ms;
     t->news.readable = t->ob || t->reader;
     if (t->news.state == state && t->news.from_memory && rc != TG_ESTATE)
         return;

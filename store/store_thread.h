@@ -17,7 +17,7 @@
  * STATES   what the thread does after a failed transaction:
  *   OK        ── no space: make room, again once. Done ► FULL (storing). Else ► FULL (from memory)
  *             ── anything else: close, reopen, append again what is above last_id, once [C3]. Else ► DEGRADED
- *   FULL      storing: FULL_QUIET_MS without a full disk ► OK. From memory: again with back-off, and after acks
+ *   FULL      storing: full_quiet_ms without a full disk, and there is room ► OK. From memory: again with back-off, and after acks
  *   DEGRADED  reopens with back-off; done ► OK
  */
 #ifndef TG_STORE_STORE_THREAD_H
@@ -311,16 +311,21 @@ int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) 
 
 /* --- store_news.c, on the thread; the lock is held -------------------------------------------------------- */
 
-/* How often care() looks whether there is space again, while there is none. */
-#define TG_STORE_FULL_CARE_MS 5000
 /* Tells the loop how much there is, and which cursors were moved. */
 void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
-/* After a transaction that came to its end; made_room: rows were evicted for it. */
-void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, int64_t now);
+/* After a transaction that came to its end; made_room: rows were evicted for it; over: a full disk has space again. */
+void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, bool over, int64_t now);
 /* After a transaction or a page that failed: state, report, when it is tried again. */
 void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now);
 /* Trouble at the start, for people. The lock is not needed yet. */
 void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err);
+
+/* --- store_full.c ---------------------------------------------------------------------------------------- */
+
+/* When a full disk is looked at the next time. */
+int64_t tg_store_thread_full_care_at(const struct tg_store_thread *t, int64_t now);
+/* The state is FULL, and there is space again. Without the lock: nobody else changes what it reads. */
+bool tg_store_thread_full_is_over(struct tg_store_thread *t, int64_t now);
 
 /* --- store_read.c, on the thread ---------------------------------------------------------------------- */
 
