@@ -59,6 +59,9 @@ void fake_point_writable(struct fake_host *h, uint32_t device, uint32_t point);
 /* check_point() of one point; 0 or the plugin's error with its text and option. */
 int fake_check(struct fake_host *h, uint32_t device, uint32_t point, const char **ret_option,
                char error[FAKE_TEXT]);
+/* check_source(), check_device(): likewise. */
+int fake_check_source(struct fake_host *h, const char **ret_option, char error[FAKE_TEXT]);
+int fake_check_device(struct fake_host *h, uint32_t device, const char **ret_option, char error[FAKE_TEXT]);
 /* open() only; 0 or the plugin's error. */
 int fake_open(struct fake_host *h, char error[FAKE_TEXT]);
 /* open() if needed (must succeed) and the thread. */
