@@ -281,6 +281,11 @@ void fake_source_set(struct fake_host *h, const char *option, const char *text)
     set(h->source.settings, option, text, false);
 }
 
+void fake_source_append(struct fake_host *h, const char *option, const char *text)
+{
+    set(h->source.settings, option, text, true);
+}
+
 uint32_t fake_device(struct fake_host *h, const char *id)
 {
     uint32_t d = h->source.device_count;

@@ -46,6 +46,7 @@ void fake_host_free(struct fake_host *h);
 const struct tg_plugin *fake_plugin(const struct fake_host *h);
 
 void fake_source_set(struct fake_host *h, const char *option, const char *text);
+void fake_source_append(struct fake_host *h, const char *option, const char *text);
 uint32_t fake_device(struct fake_host *h, const char *id);
 void fake_device_set(struct fake_host *h, uint32_t device, const char *option, const char *text);
 void fake_device_append(struct fake_host *h, uint32_t device, const char *option, const char *text);
