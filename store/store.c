@@ -174,9 +174,11 @@ static void finish_close(struct tg_store *s)
 {
     tg_store_thread_join(&s->thread);
     if (s->rows.count > 0 && s->cb.on_state) {
-        char text[160];
-        snprintf(text, sizeof text, "outbox: stopped with %llu samples that could not be stored",
-                 (unsigned long long)s->rows.count);
+        char text[200];
+        snprintf(
+            text, sizeof text,
+            "outbox: stopped with %llu samples that could not be stored: what of them no cloud has is lost",
+            (unsigned long long)s->rows.count);
         s->cb.on_state(s->user, s->news.state, text);
     }
     while (s->rows.head)

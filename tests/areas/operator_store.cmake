@@ -1,2 +1,3 @@
 # The store as an operator meets it: checkpoints that hold nobody, a full disk, and what `tidegate outbox` answers.
 tg_test(test_outbox_checkpoint SOURCES unit/test_outbox_checkpoint.c LINK tg_outbox_help LABELS unit)
+tg_test(test_store_damage SOURCES unit/test_store_damage.c LINK tg_store_help LABELS unit threads)
