@@ -200,12 +200,25 @@ static bool is_thrown_out(struct tg_link *l, const struct tg_error *err)
     return ++l->short_lives > TG_LINK_SHORT_LIVES;
 }
 
+/* Who refused the WebSocket, or the way through the proxy, may have had enough of us. */
+static void look_for_pause(struct tg_link *l)
+{
+    struct tg_stream_stats st = {0};
+    if (l->stream)
+        tg_stream_stats(l->stream, &st);
+    if (!st.throttled)
+        return;
+    l->failed_as = TG_FAILURE_THROTTLED;
+    l->wait_at_least_ms = (int64_t)st.retry_after_s * 1000;
+}
+
 static void on_end(void *user, const struct tg_error *err)
 {
     struct tg_link *l = checked(user);
     char text[TG_SESSION_ERROR_BYTES];
     if (l->protocol->ended && l->protocol->ended(l, err))
         return;
+    look_for_pause(l);
     if (!is_thrown_out(l, err)) {
         tg_link_fail_error(l, err);
         return;

@@ -183,6 +183,7 @@ struct tg_session {
     void *memory;                /* of the profile */
     struct tg_feed *feed;
     int64_t batch_due_ms;
+    int64_t kept_due_ms; /* what waits was due then, when an urgent sample came between; 0 = none did */
     int64_t
         ahead_due_ms; /* when the batch of rows that go ahead has waited long enough; 0 = there are none */
     int64_t wake_ms, restart_ms; /* INT64_MAX = not; changed by tg_session_wake_at() and _restart_at() only */
@@ -491,6 +492,8 @@ const char *tg_session_scope(const struct tg_session *s, char ret_scope[TG_NOTE_
 /* --- link_delay.c --- */
 /* The first row of a new batch has come: it waits for more. */
 void tg_link_delay(struct tg_session *s, int64_t now_ms);
+/* What is ready does not wait for more: an urgent sample is in it, or it was due and one came between. */
+bool tg_link_hurries(struct tg_session *s, int64_t now_ms);
 /* Batches whose max_delay is over are ready. */
 void tg_link_ripen(struct tg_link *l, int64_t now_ms);
 
