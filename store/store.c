@@ -175,8 +175,9 @@ static void finish_close(struct tg_store *s)
 {
     tg_store_thread_join(&s->thread);
     if (s->rows.count > 0 && s->cb.on_state) {
-        char text[160];
-        snprintf(text, sizeof text, "outbox: stopped with %llu %s that could not be stored",
+        char text[200];
+        snprintf(text, sizeof text,
+                 "outbox: stopped with %llu %s that could not be stored: what no cloud has of it is lost",
                  (unsigned long long)s->rows.count, tg_plural(s->rows.count, "sample", "samples"));
         s->cb.on_state(s->user, s->news.state, text);
     }

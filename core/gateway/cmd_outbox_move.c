@@ -61,7 +61,8 @@ static int write_file(struct tg_outbox *ob, struct tg_move_out *out, const char 
     fd = mkostemp(beside, O_CLOEXEC); /* 0600 */
     out->to = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!out->to) {
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be created: %s", file, strerror(errno));
+        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be created: %s; nothing was exported",
+                          file, strerror(errno));
         if (fd >= 0) {
             close(fd);
             unlink(beside);
