@@ -10,20 +10,23 @@ from harness import Stage, wait_until
 from pki import Pki
 
 FACTOR = 1.5
-EACH = 150  # samples a device, in whole messages: then all is silent, and what two count can be compared
+NAMES = ("alone", "batched", "deflated", "cbor", "points", "urgent")
+EVERY = {"points": "200ms", "urgent": "100ms"}  # on a slow machine too each has a message of its own
+# Samples of each, in whole messages: then all is silent, and what two count can be compared.
+COUNT = {name: 150 if name not in EVERY else 25 for name in NAMES}
 
 
-def device(name, cloud, every, count):
+def device(name, cloud, every, count, **more):
     return {"name": name, "plugin": "simulator", "devices": [
         {"id": name, "clouds": [cloud], "settings": {"every": every, "count": count},
-         "points": [{"name": f"{kind}_l{phase}", "unit": unit, "signal": "random", "low": low, "high": low * 1.1}
+         "points": [{"name": f"{kind}_l{phase}", "unit": unit, "signal": "random", "low": low, "high": low * 1.1, **more}
                     for kind, unit, low in (("voltage", "V", 220), ("current", "A", 10), ("power", "W", 2000)) for phase in (1, 2, 3)]}]}
 
 
 with Stage() as stage:
     pki = Pki(stage.path("pki"))
     broker = Broker(stage, pki, users={"site": "right"})
-    names = ("alone", "batched", "deflated", "cbor", "points")
+    names = NAMES
     link = stage.peer("link.py", *(f"{name}=127.0.0.1:{broker.port}" for name in names))
     who = {"username": "site", "password_file": stage.write("site", "right\n")}
 
@@ -32,8 +35,8 @@ with Stage() as stage:
     batch = {"max_samples": 25, "max_bytes": 16000, "max_delay": "10s"}
     config = configuration(stage, [
         cloud("alone"), cloud("batched", batch=batch), cloud("deflated", batch=batch, compress="deflate"),
-        cloud("cbor", batch=batch, format="senml-cbor"), cloud("points", topic="site/{device}/{point}")],
-        [device(name, name, *(("25ms", EACH) if name != "points" else ("200ms", EACH // 6))) for name in names])
+        cloud("cbor", batch=batch, format="senml-cbor"), cloud("points", topic="site/{device}/{point}"), cloud("urgent", batch=batch)],
+        [device(name, name, EVERY.get(name, "25ms"), COUNT[name], **({"priority": "high"} if name == "urgent" else {})) for name in names])
     said = run("check", "-c", config, check=0).stdout
     assert all(f"plan: cloud {name}: " in said for name in names) and "a month on the wire in all" in said and "written to flash" in said, said
     plan = {entry["name"]: entry for entry in json.loads(run("check", "--json", "-c", config, check=0).stdout)["plan"]["clouds"]}
@@ -49,7 +52,7 @@ with Stage() as stage:
         """Both counts, when nothing passed the relay while the gateway was asked."""
         delivered = not any(cloud["pending"] for entry in gateway.status()["devices"] for cloud in entry["clouds"])
         before, wire = relayed(), look()
-        return delivered and all(wire[name]["samples"] >= (EACH if name != "points" else EACH // 6) for name in names) and \
+        return delivered and all(wire[name]["samples"] >= COUNT[name] for name in names) and \
             before == relayed() and (wire, before)
     after, seen_all = wait_until(silent, 90, "all to be delivered")
     for name in names:
@@ -67,6 +70,7 @@ with Stage() as stage:
               f"{each:.1f} samples a message")
         assert 1 / FACTOR < measured / expected < FACTOR, f"{name}: {measured:.0f} B a sample, expected {expected:.0f} B"
         assert 1 / FACTOR < with_heads / whole < FACTOR, f"{name}: {with_heads:.0f} B a sample with TCP/IP, expected {whole:.0f} B"
+        assert name != "urgent" or each < 2, "samples with priority waited for company"
         assert shakes["full"] == 1 and shakes["resumed"] == 0 and shakes["full_bytes"] > 1000, shakes
         print(f"    a full handshake {shakes['full_bytes']} B")
     # What a reconnect costs: it resumes.

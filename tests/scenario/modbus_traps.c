@@ -3,11 +3,13 @@
  * What Modbus masters stumble over, one behaviour a test: many descriptors, dead units, unplugged and locked
  * ports, dropped connections, slow stops, holes in register maps, busy devices and gateways.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
@@ -152,6 +154,17 @@ static void unplugged_port_returns(void **state)
     rmdir(dir);
 }
 
+static bool is_exclusive(const char *port)
+{
+    int fd = open(port, O_RDWR | O_NOCTTY), exclusive = 0;
+    if (fd < 0 && errno == EBUSY) /* root alone is let in all the same */
+        return true;
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, TIOCGEXCL, &exclusive), 0);
+    close(fd);
+    return exclusive != 0;
+}
+
 static void port_is_locked(void **state)
 {
     (void)state;
@@ -160,6 +173,7 @@ static void port_is_locked(void **state)
     uint32_t d = stage_device(s.host, 1, 1, 10, 1, 20);
     fake_start(s.host);
     wait_good(s.host, d, 1);
+    assert_true(is_exclusive(s.port)); /* also against programs that look at no lock */
     struct fake_host *second = stage_source(&s, "100ms");
     (void)stage_device(second, 1, 1, 10, 1, 20);
     fake_start(second);
@@ -169,6 +183,7 @@ static void port_is_locked(void **state)
     fake_stop(s.host);
     (void)fake_expect_state(second, 0, 0, TG_DEVICE_OK); /* and when it lets go, the second gets the port */
     fake_host_free(second);
+    assert_false(is_exclusive(s.port));
     stage_end(&s);
 }
 
