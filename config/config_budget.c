@@ -28,8 +28,10 @@
 #define PROCESS_TALK_BYTES (2 * MIB + 256 * KIB)
 /* Of the HTTP endpoint: answers that wait (8 MiB, http.h), one text of 16 MiB (metrics.h) and the library with what it needs. */
 #define HTTP_BYTES (28 * MIB)
-/* The log of SQLite and the reserve that makes room on a full disk. */
-#define OUTBOX_EXTRA_BYTES (16 * MIB)
+/* The log of SQLite: an eighth of the limit, within these bounds; the reserve that makes room on a full disk is twice that
+ * (docs/disk-format.md, store/outbox_open.c). */
+#define OUTBOX_LOG_MOST  (8 * MIB)
+#define OUTBOX_LOG_LEAST (256 * KIB)
 
 struct budget_text {
     char text[32];
@@ -43,6 +45,12 @@ static struct budget_text size_text(uint64_t bytes)
     else
         snprintf(t.text, sizeof t.text, "%" PRIu64 " KiB", (bytes + KIB - 1) / KIB);
     return t;
+}
+
+static uint64_t log_and_reserve(uint64_t limit)
+{
+    uint64_t log = limit / 8 < OUTBOX_LOG_MOST ? limit / 8 : OUTBOX_LOG_MOST;
+    return 3 * (log > OUTBOX_LOG_LEAST ? log : OUTBOX_LOG_LEAST);
 }
 
 static uint64_t routes_to(const struct tg_config_route *routes, uint32_t count,
@@ -160,7 +168,8 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
     tg_format_option_number(TG_OPTION_DURATION, tg_settings_int(config->outbox, "max_age"), age);
     snprintf(line, sizeof line,
              "disk: outbox %s + log and reserve %s = at most %s in %.120s; samples are kept %s at most",
-             size_text(limit).text, size_text(OUTBOX_EXTRA_BYTES).text,
-             size_text(limit + OUTBOX_EXTRA_BYTES).text, tg_settings_text(config->gateway, "state_dir"), age);
+             size_text(limit).text, size_text(log_and_reserve(limit)).text,
+             size_text(limit + log_and_reserve(limit)).text, tg_settings_text(config->gateway, "state_dir"),
+             age);
     say(user, line);
 }

@@ -71,13 +71,15 @@ static int write_file(struct tg_outbox *ob, struct tg_move_out *out, const char 
     rc = tg_outbox_export(ob, out, ret_sum, err);
     errno = 0;
     if (rc == TG_OK && (fflush(out->to) != 0 || fsync(fd) != 0))
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be written: %s", file, strerror(errno));
+        rc = tg_error_set(err, tg_code_from_errno(errno), "the file cannot be written: %s", strerror(errno));
     fclose(out->to);
     if (rc == TG_OK && (rename(beside, file) != 0 || sync_folder(file) != 0))
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be put in its place: %s", file,
+        rc = tg_error_set(err, tg_code_from_errno(errno), "the file cannot be put in its place: %s",
                           strerror(errno));
-    if (rc != TG_OK)
+    if (rc != TG_OK) {
         unlink(beside);
+        (void)tg_error_wrap(err, "%s was not written", file);
+    }
     return rc;
 }
 
@@ -127,7 +129,13 @@ int tg_cmd_outbox_export(const struct tg_args *args, const char *dir, const char
         out.gateway = host;
     }
     out.running = tg_outbox_in_use(dir, &err) == TG_EBUSY;
-    rc = tg_outbox_open(&o, &ob, NULL, &err);
+    err = (struct tg_error){0};
+    if (access(file, F_OK) == 0) /* it may be the backlog of another box */
+        rc = tg_error_set(&err, TG_EEXISTS,
+                          "%s is there already and stays as it is; nothing was exported: say another name",
+                          file);
+    else
+        rc = tg_outbox_open(&o, &ob, NULL, &err);
     if (rc == TG_OK) {
         rc = write_file(ob, &out, file, &sum, &err);
         tg_outbox_close(ob, false);
@@ -178,6 +186,15 @@ static int check_room(const char *dir, FILE *from, const char *file, struct tg_e
     struct statvfs fs;
     if (fstat(fileno(from), &st) != 0 || !S_ISREG(st.st_mode))
         return tg_error_set(err, TG_EINVAL, "%s is not a regular file; nothing was imported", file);
+    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+        return tg_error_set(
+            err, TG_ENOTFOUND,
+            "the state_dir %s is not there; nothing was imported: create it for the user that runs the "
+            "gateway, mode 0700",
+            dir);
+    if (fstat(fileno(from), &st) != 0)
+        return tg_error_set(err, tg_code_from_errno(errno), "%s: %s; nothing was imported", file,
+                            strerror(errno));
     if (statvfs(dir, &fs) == 0 && (uint64_t)st.st_size * 2 > (uint64_t)fs.f_bavail * fs.f_frsize)
         return tg_error_set(err, TG_ENOSPACE,
                             "importing %s takes up to %" PRIu64 " MB in %s, and there are %" PRIu64
@@ -216,7 +233,8 @@ int tg_cmd_outbox_import(const struct tg_args *args, const char *dir, const char
     struct tg_error err = {0};
     struct tg_move_sum sum = {0};
     int rc;
-    in.from = fopen(file, "re");
+    int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe nobody writes to would hold us */
+    in.from = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (!in.from) {
         tg_error_set(&err, tg_code_from_errno(errno), "%s: %s; nothing was imported", file, strerror(errno));
         return complain("import", &err);

@@ -12,6 +12,7 @@ is a failure that shows what every process said. Folders have a space in their n
 import contextlib
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -73,10 +74,26 @@ def wait_until(condition, seconds, what):
         pause = min(pause * 1.5, 0.1)
 
 
+_ports = []  # this program's, by the names that say so
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port of loopback that is this program's until it ends: none of those that connections get by themselves, and none that another test,
+    which looks for one here too, has been given."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first = int(file.read().split()[0])
+    while True:
+        port = random.randrange(10000, first) if first > 12000 else random.randrange(61000, 65536)
+        name = socket.socket(socket.AF_UNIX)
+        with socket.socket() as sock:
+            try:
+                name.bind(f"\0tidegate-test-port-{port}")
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                name.close()
+                continue
+        _ports.append(name)
+        return port
 
 
 def accepts(port):
