@@ -68,6 +68,8 @@ struct tg_store_options {
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
     uint32_t
         lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
+    uint32_t
+        full_quiet_ms; /* nothing was evicted for so long before a full disk can be over; default 10 s when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
     /* What was not declared again when tg_store_left() said what is configured, keeps its rows for so long. */

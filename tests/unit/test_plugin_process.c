@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/base/allocator.h"
@@ -227,6 +228,8 @@ static void test_requests_and_samples(void **state)
     RUN_UNTIL(&r, r.suspects == 1);
     assert_int_equal(r.ends, 0);
     assert_true(process_of(&r).pid > 0);
+    /* The process has this one's user, and is not to look into its memory. */
+    assert_int_equal(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
     end(&r);
     tg_loop_fini(&loop);
 }
