@@ -431,6 +431,9 @@ static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_
     int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
+    /* The log begins anew, and with it what was put off while checkpoints failed; with a reader in the way it grows on. */
+    if (rc == SQLITE_OK)
+        ob->wal_next_frames = ob->wal_soft_frames;
     ob->trouble.code = TG_OK;
     return bound_by_disk(ob, ret_most, err);
 }
@@ -456,7 +459,8 @@ int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error
     if ((code = look_at_size(ob, err)) != TG_OK)
         return code;
     /* Our own limit, or the disk's? */
-    full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need;
+    full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need ||
+           ob->trouble.code == TG_ENOSPACE;
     if (full && (code = prepare_full_disk(ob, &most, err)) != TG_OK)
         return code;
     for (int i = 0; i < MAKE_ROOM_CHUNKS && code == TG_OK; i++) {

@@ -9,6 +9,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "store/store_private.h"
 
 #define DEFAULT_MAX_ROWS      1000u
@@ -174,9 +175,10 @@ static void finish_close(struct tg_store *s)
 {
     tg_store_thread_join(&s->thread);
     if (s->rows.count > 0 && s->cb.on_state) {
-        char text[160];
-        snprintf(text, sizeof text, "outbox: stopped with %llu samples that could not be stored",
-                 (unsigned long long)s->rows.count);
+        char text[200];
+        snprintf(text, sizeof text,
+                 "outbox: stopped with %llu %s that could not be stored: what no cloud has of it is lost",
+                 (unsigned long long)s->rows.count, tg_plural(s->rows.count, "sample", "samples"));
         s->cb.on_state(s->user, s->news.state, text);
     }
     while (s->rows.head)

@@ -31,8 +31,9 @@ sys.path.insert(0, PEERS)
 
 from control import die_with_parent  # noqa: E402  (found in PEERS)
 
-READY_S = 20
-STOP_S = 15
+READY_S = 60
+STOP_S = 60
+LEAST_S = 30  # no wait is shorter: its end is for what never comes, and a busy machine is late with everything
 
 
 def vectors(name):
@@ -61,7 +62,8 @@ class Expired(AssertionError):
 
 
 def wait_until(condition, seconds, what):
-    """Asks until condition() is true and returns what it returned."""
+    """Asks until condition() is true and returns what it returned. How fast something is, is not said by `seconds`."""
+    seconds = max(seconds, LEAST_S)
     deadline = time.monotonic() + seconds
     pause = 0.005
     while True:
