@@ -170,6 +170,7 @@ struct tg_outbox {
     uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
+    int64_t most_pages;  /* while disk_full: what the database may grow to */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
     int64_t pages, free_pages;                  /* as last looked */
     uint64_t mark_rows, compact_rows;           /* as configured above; tests make them small */

@@ -22,6 +22,6 @@ foreach(check IN LISTS checks)
   endif()
   string(REGEX REPLACE "^guest_" "" what "${check}")
   add_test(NAME guest_${what} COMMAND ${guest_command} --result ${check})
-  set_tests_properties(guest_${what} PROPERTIES FIXTURES_REQUIRED guest TIMEOUT 30 LABELS "scenario;guest" SKIP_RETURN_CODE 77
+  set_tests_properties(guest_${what} PROPERTIES FIXTURES_REQUIRED guest TIMEOUT 300 LABELS "scenario;guest" SKIP_RETURN_CODE 77
     ENVIRONMENT "${guest_environment}")
 endforeach()

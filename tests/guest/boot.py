@@ -32,6 +32,9 @@ BUILD = os.environ.get("TIDEGATE_BUILD") or os.path.join(SOURCE, "build", "ci")
 CACHE = os.environ.get("TIDEGATE_GUEST_CACHE") or os.path.join(SOURCE, ".cache", "guest")
 CHECKS = os.path.join(SOURCE, "tests", "guest", "checks")
 RESULTS = os.path.join(BUILD, "guest")
+sys.path.insert(0, os.path.join(SOURCE, "tests", "peers"))
+
+from control import die_with_parent  # noqa: E402  (found in tests/peers)
 
 
 def quoted(text):
@@ -72,7 +75,7 @@ def start(kernel, names, number):
     first.write(image.first_files(kernel, os.path.join(SOURCE, "tests", "guest", "init"), environment))
     first.flush()
     process = subprocess.Popen(qemu_command(kernel, first.name, RESULTS), stdin=subprocess.DEVNULL, stdout=console,  # pylint: disable=consider-using-with
-                               stderr=subprocess.STDOUT)
+                               stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
     return process, first, console
 
 

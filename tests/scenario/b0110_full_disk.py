@@ -35,7 +35,7 @@ def mount_disk(stage):
         return
     image = stage.write("disk.image", "")
     os.truncate(image, (DISK_MIB + 8) << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "1024", image], check=True)
     done = subprocess.run(["mount", "-o", "loop", image, disk], capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"SKIPPED: no loop device may be mounted here: {done.stderr.strip()}")
@@ -60,6 +60,9 @@ with Stage() as stage:
     config = configuration(stage, [cloud], [source(pki)], gateway={"state_dir": stage.path("disk", "state")}, outbox={"limit": "1GiB"})
     gateway = Gateway(stage, config)
     wait_until(lambda: all_online(gateway) and min(gateway.accounts().values()) > 100, 30, "both sessions and their first samples")
+    for name in ("outbox.db-shm", "notes.db-shm"):  # or the first use of a block that the disk does not have ends the gateway
+        has = os.stat(stage.path("disk", "state", name))
+        assert has.st_blocks * 512 >= has.st_size > 0, (name, has)
     assert gateway.stop() == 0
 
     # Nothing is in flight when the outage begins, so that every number can be told apart afterwards.

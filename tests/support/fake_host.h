@@ -25,7 +25,7 @@
 
 #include <tidegate/plugin.h>
 
-#define FAKE_WAIT_S 25
+#define FAKE_WAIT_S 120
 #define FAKE_TEXT   600
 
 enum fake_kind { FAKE_VALUE, FAKE_STATE, FAKE_ANSWER, FAKE_LOG };
