@@ -11,5 +11,6 @@ function(tg_purity_test name)
   string(REPLACE ";" " " allow "${A_ALLOW}")
   add_test(NAME ${name} COMMAND "${CMAKE_COMMAND}" "-DNM=${CMAKE_NM}" "-DLIBRARY=$<TARGET_FILE:${A_LIBRARY}>"
     "-DALLOW=${allow}" -P "${CMAKE_SOURCE_DIR}/tests/lint/purity.cmake")
-  set_tests_properties(${name} PROPERTIES TIMEOUT 30 LABELS "lint")
+  tg_test_limit(${name})
+  set_tests_properties(${name} PROPERTIES LABELS "lint")
 endfunction()

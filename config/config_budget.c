@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "core/base/plural.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -27,8 +28,10 @@
 #define PROCESS_TALK_BYTES (2 * MIB + 256 * KIB)
 /* Of the HTTP endpoint: answers that wait (8 MiB, http.h), one text of 16 MiB (metrics.h) and the library with what it needs. */
 #define HTTP_BYTES (28 * MIB)
-/* The log of SQLite and the reserve that makes room on a full disk. */
-#define OUTBOX_EXTRA_BYTES (16 * MIB)
+/* The log of SQLite: an eighth of the limit, within these bounds; the reserve that makes room on a full disk is twice that
+ * (docs/disk-format.md, store/outbox_open.c). */
+#define OUTBOX_LOG_MOST  (8 * MIB)
+#define OUTBOX_LOG_LEAST (256 * KIB)
 
 struct budget_text {
     char text[32];
@@ -42,6 +45,12 @@ static struct budget_text size_text(uint64_t bytes)
     else
         snprintf(t.text, sizeof t.text, "%" PRIu64 " KiB", (bytes + KIB - 1) / KIB);
     return t;
+}
+
+static uint64_t log_and_reserve(uint64_t limit)
+{
+    uint64_t log = limit / 8 < OUTBOX_LOG_MOST ? limit / 8 : OUTBOX_LOG_MOST;
+    return 3 * (log > OUTBOX_LOG_LEAST ? log : OUTBOX_LOG_LEAST);
 }
 
 static uint64_t routes_to(const struct tg_config_route *routes, uint32_t count,
@@ -115,8 +124,10 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
         for (uint32_t d = 0; d < config->sources[s].device_count; d++)
             points += config->sources[s].devices[d].point_count;
     }
-    snprintf(line, sizeof line, "%u clouds, %u sources, %" PRIu64 " devices, %" PRIu64 " points",
-             config->cloud_count, config->source_count, devices, points);
+    snprintf(line, sizeof line, "%u %s, %u %s, %" PRIu64 " %s, %" PRIu64 " %s", config->cloud_count,
+             tg_plural(config->cloud_count, "cloud", "clouds"), config->source_count,
+             tg_plural(config->source_count, "source", "sources"), devices,
+             tg_plural(devices, "device", "devices"), points, tg_plural(points, "point", "points"));
     say(user, line);
     if (found) {
         snprintf(line, sizeof line,
@@ -132,14 +143,15 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
     for (uint32_t i = 0; i < config->cloud_count; i++) {
         const struct tg_config_cloud *c = &config->clouds[i];
         uint64_t n = cloud_sessions(config, c), window = window_bytes(c), sum = n * (SESSION_BYTES + window);
-        snprintf(line, sizeof line,
-                 "memory: cloud %.64s: %" PRIu64 " sessions × (%s TLS + %s in flight) = %s", c->name, n,
-                 size_text(SESSION_BYTES).text, size_text(window).text, size_text(sum).text);
+        snprintf(line, sizeof line, "memory: cloud %.64s: %" PRIu64 " %s × (%s TLS + %s in flight) = %s",
+                 c->name, n, tg_plural(n, "session", "sessions"), size_text(SESSION_BYTES).text,
+                 size_text(window).text, size_text(sum).text);
         say(user, line);
         total += sum;
     }
-    snprintf(line, sizeof line, "memory: %u sources × %s + %" PRIu64 " points × %s = %s",
-             config->source_count, size_text(SOURCE_BYTES).text, points, size_text(POINT_BYTES).text,
+    snprintf(line, sizeof line, "memory: %u %s × %s + %" PRIu64 " %s × %s = %s", config->source_count,
+             tg_plural(config->source_count, "source", "sources"), size_text(SOURCE_BYTES).text, points,
+             tg_plural(points, "point", "points"), size_text(POINT_BYTES).text,
              size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
     say(user, line);
     total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;
@@ -156,7 +168,8 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
     tg_format_option_number(TG_OPTION_DURATION, tg_settings_int(config->outbox, "max_age"), age);
     snprintf(line, sizeof line,
              "disk: outbox %s + log and reserve %s = at most %s in %.120s; samples are kept %s at most",
-             size_text(limit).text, size_text(OUTBOX_EXTRA_BYTES).text,
-             size_text(limit + OUTBOX_EXTRA_BYTES).text, tg_settings_text(config->gateway, "state_dir"), age);
+             size_text(limit).text, size_text(log_and_reserve(limit)).text,
+             size_text(limit + log_and_reserve(limit)).text, tg_settings_text(config->gateway, "state_dir"),
+             age);
     say(user, line);
 }

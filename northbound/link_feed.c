@@ -29,6 +29,8 @@ void tg_link_fill(struct tg_session *s, struct tg_batch *b, uint32_t count)
     b->acked = false;
     if (b->ahead)
         s->ahead_due_ms = 0;
+    else
+        s->kept_due_ms = 0;
 }
 
 void tg_link_confirm(struct tg_session *s, struct tg_batch *b, const struct tg_batch *more)

@@ -471,10 +471,11 @@ void tg_link_queue(struct tg_session *s, int64_t now_ms)
     struct tg_link *l = s->link;
     uint32_t available = s->gate && s->online ? tg_feed_ready(s->feed) : 0;
     if (available == 0) {
+        s->kept_due_ms = 0;
         tg_link_unqueue(s);
         return;
     }
-    if (available >= l->max_samples || l->max_delay_ms == 0) {
+    if (available >= l->max_samples || l->max_delay_ms == 0 || tg_link_hurries(s, now_ms)) {
         if (s->queue == TG_QUEUE_READY)
             return;
         tg_link_unqueue(s);

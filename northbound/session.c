@@ -223,6 +223,7 @@ int tg_session_new(struct tg_session_set *set, const char *device_id, const stru
         free_session(s);
         return rc;
     }
+    tg_feed_set_batch(s->feed, s->link->max_samples);
     join(s);
     *ret_session = s;
     return TG_OK;

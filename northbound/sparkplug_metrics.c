@@ -8,16 +8,18 @@
     112 /* tags and lengths 20, alias 10, timestamp 10, datatype 2, flags 4, value 11, properties 50 */
 #define FIRST_CAP 8
 
+static const char *const gap_names[] = {"Gap/first_seq", "Gap/last_seq", "Gap/count", "Gap/reasons",
+                                        "Gap/cloud"};
+#define GAP_METRICS ((uint32_t)(sizeof gap_names / sizeof gap_names[0]))
+
 /* The next value under its metric's name: those of a gap record are "Gap/first_seq" … */
 static int next_value(struct tg_sample_reader *r, struct tg_named_value *ret_value)
 {
-    static const char *const names[] = {"Gap/first_seq", "Gap/last_seq", "Gap/count", "Gap/reasons",
-                                        "Gap/cloud"};
     int rc = tg_sample_reader_next(r, ret_value);
     const char *field = rc > 0 ? tg_gap_field(ret_value->name) : NULL;
-    for (size_t i = 0; field && i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i] + strlen("Gap/"), field) == 0)
-            ret_value->name = tg_bytes_str(names[i]);
+    for (size_t i = 0; field && i < GAP_METRICS; i++)
+        if (strcmp(gap_names[i] + strlen("Gap/"), field) == 0)
+            ret_value->name = tg_bytes_str(gap_names[i]);
     return rc;
 }
 
@@ -62,11 +64,12 @@ const struct tg_sparkplug_point *tg_sparkplug_metrics_by_name(const struct tg_sp
     return NULL;
 }
 
-static int add(struct tg_sparkplug_metrics *m, struct tg_bytes name, uint64_t *next_alias,
+/* A device has as many metrics as it may and those of a gap record: a loss can always be told. */
+static int add(struct tg_sparkplug_metrics *m, struct tg_bytes name, bool of_gap, uint64_t *next_alias,
                struct tg_sparkplug_point **ret_point)
 {
     char *copy;
-    if (m->count == TG_SPARKPLUG_MAX_METRICS)
+    if (!of_gap && m->count - m->gap_metrics >= TG_SPARKPLUG_MAX_METRICS)
         return TG_ERANGE;
     if (m->count == m->cap) {
         uint32_t cap = m->cap ? 2 * m->cap : FIRST_CAP;
@@ -81,6 +84,7 @@ static int add(struct tg_sparkplug_metrics *m, struct tg_bytes name, uint64_t *n
         return TG_ENOMEM;
     m->points[m->count] = (struct tg_sparkplug_point){.name = copy, .alias = (*next_alias)++};
     *ret_point = &m->points[m->count++];
+    m->gap_metrics += of_gap;
     m->changed = true;
     return TG_OK;
 }
@@ -159,12 +163,13 @@ int tg_sparkplug_metrics_learn(struct tg_sparkplug_metrics *m, struct tg_bytes b
 {
     struct tg_sample_reader r;
     struct tg_named_value v;
+    bool of_gap = tg_gap_is_record(body);
     int rc = how == TG_SPARKPLUG_NEXT ? would_change(m, body) : TG_OK;
     if (rc == TG_OK)
         rc = tg_sample_reader_init(&r, body);
     while (rc == TG_OK && (rc = next_value(&r, &v)) > 0) {
         struct tg_sparkplug_point *p = find(m, v.name);
-        rc = p ? TG_OK : add(m, v.name, next_alias, &p);
+        rc = p ? TG_OK : add(m, v.name, of_gap, next_alias, &p);
         if (rc < 0)
             break;
         adapt(m, p, &v, how);

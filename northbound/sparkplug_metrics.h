@@ -8,7 +8,7 @@
  * A gap record's values are metrics like others, Gap/first_seq, Gap/last_seq, Gap/count, Gap/reasons and Gap/cloud: the first one of
  * a device has it born anew with them, since a host may only be sent what was announced.
  *
- * Memory: at most TG_SPARKPLUG_MAX_METRICS, about 100 bytes each and the name, and for texts the last one. Pure but for tg_malloc.
+ * Memory: at most TG_SPARKPLUG_MAX_METRICS and those five, about 100 bytes each and the name, and for texts the last one. Pure but for tg_malloc.
  */
 #ifndef TG_NORTHBOUND_SPARKPLUG_METRICS_H
 #define TG_NORTHBOUND_SPARKPLUG_METRICS_H
@@ -17,7 +17,8 @@
 #include "core/base/gap.h"
 #include "core/base/sample.h"
 
-/* More than a sample has values: points of an older configuration may be in the backlog. So many with names of 128 bytes fit a birth. */
+/* More than a sample has values: points of an older configuration may be in the backlog. So many with names of 128 bytes fit a birth.
+ * The metrics of a gap record are not counted. */
 #define TG_SPARKPLUG_MAX_METRICS 640
 
 struct tg_sparkplug_point {
@@ -33,6 +34,7 @@ struct tg_sparkplug_point {
 struct tg_sparkplug_metrics {
     struct tg_sparkplug_point *points;
     uint32_t count, cap, hint;
+    uint32_t gap_metrics; /* of `count` */
     bool changed; /* since the last tg_sparkplug_metrics_birth() that went out: the caller sets it back */
 };
 

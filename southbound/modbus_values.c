@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/bytes.h"
+#include "core/base/value.h"
 #include "southbound/modbus_points.h"
 
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "IEEE 754 formats are assumed");
@@ -196,13 +197,14 @@ static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, con
 {
     float f;
     double d;
-    uint8_t half;
     bool scaled = p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF;
     bool as_it_is =
         p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8 || p->bits > 0;
     uint64_t raw = gather(words, scaled ? 1 : p->count, as_it_is ? TG_MODBUS_ABCD : p->order);
     if (p->bits > 0)
         raw = raw >> p->bit & ((1u << p->bits) - 1);
+    if (p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8)
+        raw = p->half == TG_MODBUS_HALF_HIGH ? raw >> 8 : raw & 0xFF;
     if (is_sentinel(p, raw))
         return TG_MODBUS_READING_NULL;
     switch (p->type) {
@@ -210,9 +212,10 @@ static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, con
         *ret_value = tg_value_bool(p->bit >= 0 ? (raw >> p->bit & 1) != 0 : raw != 0);
         break;
     case TG_MODBUS_INT8:
+        *ret_value = tg_value_int((int8_t)raw);
+        break;
     case TG_MODBUS_UINT8:
-        half = (uint8_t)(p->half == TG_MODBUS_HALF_HIGH ? raw >> 8 : raw);
-        *ret_value = p->type == TG_MODBUS_INT8 ? tg_value_int((int8_t)half) : tg_value_uint(half);
+        *ret_value = tg_value_uint(raw);
         break;
     case TG_MODBUS_INT16:
         *ret_value = tg_value_int((int16_t)raw);
@@ -453,28 +456,11 @@ int tg_modbus_point_encode(const struct tg_modbus_point *p, const struct tg_valu
 
 /* --- scale ------------------------------------------------------------------------------------ */
 
-static bool as_real(struct tg_value v, double *ret)
-{
-    switch (v.type) {
-    case TG_VALUE_INT:
-        *ret = (double)v.as.integer;
-        return true;
-    case TG_VALUE_UINT:
-        *ret = (double)v.as.uinteger;
-        return true;
-    case TG_VALUE_REAL:
-        *ret = v.as.real;
-        return true;
-    default:
-        return false;
-    }
-}
-
 struct tg_value tg_modbus_scale(struct tg_value v, double scale, double offset)
 {
     double d;
     bool identity = scale >= 1 && scale <= 1 && offset >= 0 && offset <= 0;
-    if (identity || !as_real(v, &d))
+    if (identity || !tg_value_number(&v, &d))
         return v;
     return tg_value_real(d * scale + offset);
 }
@@ -483,7 +469,7 @@ struct tg_value tg_modbus_unscale(struct tg_value v, double scale, double offset
 {
     double d;
     bool identity = scale >= 1 && scale <= 1 && offset >= 0 && offset <= 0;
-    if (identity || !as_real(v, &d))
+    if (identity || !tg_value_number(&v, &d))
         return v;
     return tg_value_real((d - offset) / scale);
 }

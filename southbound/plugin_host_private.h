@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin_host_private - what plugin_host.c (services, mail), plugin_requests.c and the three ways to run an instance share:
+ * plugin_host_private - what plugin_host.c (building, mail), plugin_services.c, plugin_requests.c and the three ways to run an instance share:
  * plugin_worker.c (a thread of its own), plugin_on_loop.c (on the loop), plugin_process.c (a process of its own). `struct tg_host_source` is the opaque type of the plugin ABI.
  */
 #ifndef TG_SOUTHBOUND_PLUGIN_HOST_PRIVATE_H
@@ -162,11 +162,16 @@ void tg_instance_close(struct tg_host_source *s);
 void tg_instance_enter(struct tg_host_source *s);
 void tg_instance_leave(struct tg_host_source *s);
 
+/* --- plugin_services.c: on the instance's thread --- */
+
+/* Fills s->services. thread_model: enum tg_thread_model. */
+void tg_source_services(struct tg_host_source *s, uint32_t thread_model);
 /* What is stored must be readable again: a plugin's mistake is refused. */
 bool tg_value_is_sound(const struct tg_point_value *v);
-
 /* Takes `head` with the text into the mailbox of news; what is lost is logged. */
 void tg_put_news(struct tg_host_source *s, const struct tg_up_mail *head, const char *text);
+/* The same with the answer to a request. */
+void tg_put_answer(struct tg_host_source *s, uint64_t request, int status, const char *json);
 
 /* plugin_carry.c */
 void tg_service_carrier(struct tg_host_source *source, uint32_t channel, bool up, const char *text);

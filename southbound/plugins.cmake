@@ -1,7 +1,6 @@
-tg_library(tg_filter SOURCES filter.c derive.c LINK tg_base m)
 # What the gateway and the process of an isolated plugin say to each other: pure.
 tg_library(tg_plugin_wire SOURCES plugin_wire.c LINK tg_base)
-tg_library(tg_plugins SOURCES plugin_loader.c plugin_trust.c plugin_host.c plugin_requests.c plugin_check.c plugin_discovered.c plugin_emit.c plugin_blocks.c plugin_notes.c plugin_carry.c plugin_worker.c plugin_on_loop.c
+tg_library(tg_plugins SOURCES plugin_loader.c plugin_trust.c plugin_host.c plugin_services.c plugin_requests.c plugin_check.c plugin_discovered.c plugin_emit.c plugin_blocks.c plugin_notes.c plugin_carry.c plugin_worker.c plugin_on_loop.c
   plugin_process.c plugin_process_send.c plugin_process_receive.c plugin_confine_support.c
   LINK tg_plugin_wire tg_base tg_net ${CMAKE_DL_LIBS})
 # Not pure: opens ports. Linked by the plugins that have one, and by `tidegate module`.

@@ -98,6 +98,7 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->oldest_ms = start->oldest_ms;
     f->on_rows = on_rows;
     f->user = user;
+    f->batch_rows = 1;
     f->next_of_device = d->feeds;
     if (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0) {
         tg_free(f->cloud);
@@ -263,7 +264,7 @@ static void hand_live(struct tg_feed *f, struct tg_row *row)
 {
     if (row->id < f->next_id || row->seq < f->next_seq)
         return;
-    if (row->urgent && f->ring.count > 0 && tg_lane_overtake(f, row))
+    if (row->urgent && f->ring.count >= f->batch_rows && tg_lane_overtake(f, row))
         return;
     if (tg_feed_push(f, row))
         return;
@@ -524,6 +525,16 @@ uint32_t tg_feed_ready(const struct tg_feed *f)
 void tg_feed_set_drain(struct tg_feed *f, enum tg_drain drain)
 {
     f->drain = drain;
+}
+
+void tg_feed_set_batch(struct tg_feed *f, uint32_t rows)
+{
+    f->batch_rows = rows > 0 ? rows : 1;
+}
+
+bool tg_feed_ready_urgent(const struct tg_feed *f)
+{
+    return tg_ring_is_urgent(&f->ring) || (f->lane && tg_ring_is_urgent(&f->lane->ring));
 }
 
 uint64_t tg_feed_pending(const struct tg_feed *f)

@@ -57,6 +57,7 @@ struct tg_feed_ring {
     struct tg_row **at; /* cap is 0 or a power of two */
     uint32_t head, count, cap;
     uint32_t ready; /* of them, from the first on: their time is known, they may be sent */
+    uint32_t urgent;
     size_t bytes;
 };
 
@@ -98,7 +99,9 @@ struct tg_feed {
     uint64_t scan;      /* number of the page it takes part in; 0 = none */
     uint64_t walk;      /* number of the walk through memory in which it was stopped */
     bool stopped;       /* had no room for a row of this page, or must not pass it */
-    bool hold_ahead;    /* the session wants no batch of the lane yet */
+    uint32_t
+        batch_rows; /* an urgent row joins what waits in memory when that is fewer rows; else it overtakes them */
+    bool hold_ahead; /* the session wants no batch of the lane yet */
     bool hungry, notified, dirty;
     bool leaving; /* offers nothing, until tg_feeds_replace() */
     TAILQ_ENTRY(tg_feed) in_hungry, in_notified, in_dirty;
@@ -255,6 +258,8 @@ static inline struct tg_row *tg_ring_at(const struct tg_feed_ring *r, uint32_t i
 {
     return r->at[(r->head + i) & (r->cap - 1)];
 }
+/* One of those that are ready is urgent. */
+bool tg_ring_is_urgent(const struct tg_feed_ring *r);
 /* False: no memory. */
 bool tg_ring_push(struct tg_feeds *fs, struct tg_feed_ring *r, struct tg_row *row);
 /* After rows have come or gone. */
@@ -289,7 +294,7 @@ static inline bool tg_feed_wants_backlog(const struct tg_feed *f);
 
 /* A row was handed while the feed is LAGGING. `urgent_id`: of the device before this row. */
 void tg_lane_hand(struct tg_feed *feed, struct tg_row *row, uint64_t urgent_id);
-/* An urgent row for a LIVE feed with rows in its ring. False: it goes the usual way. */
+/* An urgent row for a LIVE feed with a batch or more of rows in its ring. False: it goes the usual way. */
 bool tg_lane_overtake(struct tg_feed *feed, struct tg_row *row);
 /* The feed would like a page of urgent rows, from this id on. */
 bool tg_lane_wants_urgent(const struct tg_feed *feed);

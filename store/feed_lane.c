@@ -286,7 +286,7 @@ bool tg_feed_offers_ahead(const struct tg_feed *f)
     const struct tg_feed_lane *l = f->lane;
     if (!l || l->ring.ready == 0)
         return false;
-    if (f->ring.ready == 0 || tg_ring_at(&l->ring, 0)->urgent)
+    if (f->ring.ready == 0 || tg_ring_is_urgent(&l->ring))
         return true;
     return !f->hold_ahead && (f->drain != TG_DRAIN_FAIR || l->turn);
 }

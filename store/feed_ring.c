@@ -35,6 +35,7 @@ bool tg_ring_push(struct tg_feeds *fs, struct tg_feed_ring *r, struct tg_row *ro
     }
     r->at[(r->head + r->count) & (r->cap - 1)] = kept;
     r->count++;
+    r->urgent += kept->urgent;
     tg_ring_count_ready(r);
     r->bytes += tg_row_cost(kept);
     fs->bytes += tg_row_cost(kept);
@@ -45,6 +46,16 @@ void tg_ring_count_ready(struct tg_feed_ring *r)
 {
     while (r->ready < r->count && !(tg_ring_at(r, r->ready)->flags & TG_ROW_WAITS))
         r->ready++;
+}
+
+bool tg_ring_is_urgent(const struct tg_feed_ring *r)
+{
+    if (r->urgent == 0 || r->ready == r->count)
+        return r->urgent > 0;
+    for (uint32_t i = 0; i < r->ready; i++)
+        if (tg_ring_at(r, i)->urgent)
+            return true;
+    return false;
 }
 
 void tg_ring_resolve(struct tg_feeds *fs, struct tg_feed_ring *r)
@@ -70,6 +81,7 @@ struct tg_row *tg_ring_shift(struct tg_feeds *fs, struct tg_feed_ring *r)
     size_t cost = tg_row_cost(row);
     r->head = (r->head + 1) & (r->cap - 1);
     r->count--;
+    r->urgent -= row->urgent;
     r->ready -= r->ready > 0;
     r->bytes -= cost;
     fs->bytes -= cost;

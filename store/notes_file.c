@@ -40,12 +40,15 @@ int tg_notes_file_init(struct tg_notes_file *f, const char *dir)
     }
     memcpy(f->path, dir, n);
     memcpy(f->path + n, "/" TG_NOTES_FILE_NAME, sizeof "/" TG_NOTES_FILE_NAME);
+    f->written = tg_written_new(NULL);
     return TG_OK;
 }
 
 void tg_notes_file_fini(struct tg_notes_file *f)
 {
     tg_notes_file_close(f);
+    tg_written_free(f->written);
+    f->written = NULL;
     tg_free(f->dir);
     tg_free(f->path);
     f->dir = f->path = NULL;
@@ -121,7 +124,8 @@ static int create(struct tg_notes_file *f, struct tg_error *err)
 
 static int connect_file(struct tg_notes_file *f, const char *name, int flags, struct tg_error *err)
 {
-    int rc = sqlite3_open_v2(name, &f->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(name, &f->db, flags | SQLITE_OPEN_NOMUTEX,
+                             f->written ? tg_written_vfs(f->written) : NULL);
     if (!f->db)
         return tg_error_set(err, TG_ENOMEM, "%s: out of memory", f->path);
     (void)sqlite3_extended_result_codes(f->db, 1);

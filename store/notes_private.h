@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "store/notes.h"
+#include "store/written.h"
 
 #define TG_NOTES_FILE_NAME "notes.db"
 
@@ -67,7 +68,8 @@ struct tg_notes_file {
     char *dir, *path;
     sqlite3 *db; /* NULL: closed */
     sqlite3_stmt *put, *del;
-    bool incomplete; /* begun empty: the next write has to bring every note */
+    struct tg_written *written; /* its VFS, for what it does on a full disk; NULL: SQLite's own */
+    bool incomplete;            /* begun empty: the next write has to bring every note */
 };
 
 int tg_notes_file_init(struct tg_notes_file *f, const char *dir) TG_CHECKED;

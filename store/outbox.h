@@ -256,6 +256,9 @@ int tg_outbox_enforce(struct tg_outbox *ob, int64_t wall_ms, struct tg_error *er
 /* The full-disk recipe [C7]: gives up the ballast file, checkpoints, evicts the oldest until an append of
  * `need_bytes` can work. */
 int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error *err) TG_CHECKED;
+/* False on a disk that is full for the outbox: its ballast could not be laid down again, and rows that somebody waits for take more
+ * than a quarter of what the disk leaves to the database, so that eviction goes on sooner or later. */
+bool tg_outbox_has_room(struct tg_outbox *ob);
 
 /* Bodies of one transaction should stay within this: then what the write-ahead log holds fits into the ballast, and can be copied
  * into the database on a disk that others have filled [C7]. */

@@ -12,6 +12,7 @@
 #define MAKE_ROOM_CHUNKS 1024
 #define TABLE_PAGES      16 /* of the database, beside rows */
 #define SLACK_BYTES      (64 << 10)
+#define ROOM_PART        4 /* of a full disk's database: what is used at most when it has room again */
 
 /* Room that is kept free below the hard limit, for the largest usual transaction. */
 static int64_t reserve_pages(const struct tg_outbox *ob)
@@ -373,8 +374,21 @@ static int bound_by_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_erro
         most = ob->quota_pages;
     snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)(most < INT32_MAX ? most : INT32_MAX));
     if ((code = tg_outbox_exec(ob, sql, err)) == TG_OK)
-        *ret_most = most;
+        *ret_most = ob->most_pages = most;
     return code;
+}
+
+bool tg_outbox_has_room(struct tg_outbox *ob)
+{
+    if (!ob->disk_full)
+        return true;
+    if (look_at_size(ob, NULL) != TG_OK)
+        return false;
+    /* Rows nobody waits for any more are room: the next transactions delete them. */
+    double used = (double)(ob->pages - ob->free_pages - TABLE_PAGES);
+    if (ob->t.rows > 0)
+        used = used * (double)tg_outbox_pending_rows(ob) / (double)ob->t.rows;
+    return used * ROOM_PART <= (double)ob->most_pages;
 }
 
 int tg_outbox_bound(struct tg_outbox *ob, struct tg_error *err)
@@ -417,6 +431,9 @@ static int prepare_full_disk(struct tg_outbox *ob, int64_t *ret_most, struct tg_
     int rc = sqlite3_wal_checkpoint_v2(ob->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return tg_outbox_fail(ob, rc, err, "copying the write-ahead log into the database on a full disk");
+    /* The log begins anew, and with it what was put off while checkpoints failed; with a reader in the way it grows on. */
+    if (rc == SQLITE_OK)
+        ob->wal_next_frames = ob->wal_soft_frames;
     ob->trouble.code = TG_OK;
     return bound_by_disk(ob, ret_most, err);
 }
@@ -442,7 +459,8 @@ int tg_outbox_make_room(struct tg_outbox *ob, size_t need_bytes, struct tg_error
     if ((code = look_at_size(ob, err)) != TG_OK)
         return code;
     /* Our own limit, or the disk's? */
-    full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need;
+    full = ob->quota_pages == 0 || ob->quota_pages - (ob->pages - ob->free_pages) >= need ||
+           ob->trouble.code == TG_ENOSPACE;
     if (full && (code = prepare_full_disk(ob, &most, err)) != TG_OK)
         return code;
     for (int i = 0; i < MAKE_ROOM_CHUNKS && code == TG_OK; i++) {

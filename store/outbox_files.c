@@ -32,25 +32,47 @@ static void path_of(const struct tg_outbox *ob, const char *name, char ret_path[
     snprintf(ret_path, PATH_MAX, "%s/%s", ob->dir, name);
 }
 
-void tg_outbox_sync_dir(const struct tg_outbox *ob)
+/* So that the names in it are on the disk. */
+static void sync_folder(const char *dir)
 {
-    int fd = open(ob->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         (void)fsync(fd);
         close(fd);
     }
 }
 
+void tg_outbox_sync_dir(const struct tg_outbox *ob)
+{
+    sync_folder(ob->dir);
+}
+
 /* --- lock ------------------------------------------------------------------------------------------ */
+
+/* Whose the file is, or the folder when that is closed. */
+static void tell_owner(const char *dir, const char *path, char ret_text[96])
+{
+    struct stat st;
+    bool file = lstat(path, &st) == 0;
+    if (file || stat(dir, &st) == 0)
+        snprintf(ret_text, 96, " (%s user %ld's, the gateway runs as user %ld: chown it)",
+                 file ? "it is" : "its folder is", (long)st.st_uid, (long)geteuid());
+}
 
 int tg_outbox_lock(struct tg_outbox *ob, struct tg_error *err)
 {
     char path[PATH_MAX], text[32] = "";
     path_of(ob, LOCK_FILE, path);
     ob->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (ob->lock_fd < 0)
-        return tg_error_set(err, errno == EROFS ? TG_EPERM : tg_code_from_errno(errno),
-                            "%s cannot be opened: %s; the outbox was not touched", path, strerror(errno));
+    if (ob->lock_fd < 0) {
+        char whose[96] = "";
+        int refused = errno;
+        if (refused == EACCES)
+            tell_owner(ob->dir, path, whose);
+        return tg_error_set(err, refused == EROFS ? TG_EPERM : tg_code_from_errno(refused),
+                            "%s cannot be opened: %s%s; the outbox was not touched", path, strerror(refused),
+                            whose);
+    }
     if (flock(ob->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = pread(ob->lock_fd, text, sizeof text - 1, 0);
         text[n > 0 ? n : 0] = '\0';
@@ -313,6 +335,7 @@ void tg_outbox_mark_beyond(const char *dir, bool beyond)
         return;
     (void)fsync(fd);
     close(fd);
+    sync_folder(dir);
 }
 
 bool tg_outbox_is_beyond(const struct tg_outbox *ob)

@@ -89,7 +89,9 @@ static int check_row(const struct tg_outbox *ob, const struct tg_outbox_row *row
         return tg_error_set(err, TG_ENOSPACE,
                             "%s has reached its limit and keeps what it has (when_full: drop-newest)",
                             ob->path);
-    if (ob->trouble.code != TG_OK && ob->wal_frames > 8 * ob->wal_soft_frames)
+    /* A full disk at once: what the log gathers by then, the ballast has to have room for. */
+    if (ob->trouble.code == TG_ENOSPACE ||
+        (ob->trouble.code != TG_OK && ob->wal_frames > 8 * ob->wal_soft_frames))
         return tg_error_set(err, ob->trouble.code, "%s", ob->trouble.text);
     return TG_OK;
 }

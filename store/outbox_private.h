@@ -170,6 +170,7 @@ struct tg_outbox {
     uint64_t high_seq, high_id, high_serial; /* what outbox.high has reserved */
     uint64_t rows_since_sync, bytes_since_check;
     int64_t quota_pages; /* 0 = none */
+    int64_t most_pages;  /* while disk_full: what the database may grow to */
     int64_t wal_limit, wal_frames, wal_soft_frames, wal_next_frames;
     int64_t pages, free_pages;                  /* as last looked */
     uint64_t mark_rows, compact_rows;           /* as configured above; tests make them small */
@@ -210,6 +211,8 @@ void tg_outbox_sync_dir(const struct tg_outbox *ob);
 /* --- outbox_open.c ------------------------------------------------------------------------------ */
 /* The machine's boot, as the table meta has it; "" = it cannot be said. */
 void tg_outbox_boot_id(char ret_id[40]);
+/* What cannot be said is another one: then the power may have gone between the two. */
+bool tg_outbox_same_boot(const char *boot_id, const char *was_boot_id);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;

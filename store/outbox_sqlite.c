@@ -82,7 +82,11 @@ int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const cha
         return tg_error_set(err, code, "%s: %s: %s (%d)" TG_OUTBOX_CHECKED_LATER, ob->path, what,
                             sqlite3_errmsg(ob->db), rc);
     }
-    return tg_error_set(err, code, "%s: %s: %s (%d)", ob->path, what, sqlite3_errmsg(ob->db), rc);
+    /* SQLite's words for whatever the system refused are always the same. */
+    int refused =
+        (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(ob->db) : 0;
+    return tg_error_set(err, code, "%s: %s: %s (%d)%s%s", ob->path, what, sqlite3_errmsg(ob->db), rc,
+                        refused ? ": " : "", refused ? strerror(refused) : "");
 }
 
 int tg_outbox_run(struct tg_outbox *ob, enum tg_outbox_statement st, struct tg_error *err, const char *what)

@@ -9,16 +9,18 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "store/store_private.h"
 
-#define DEFAULT_MAX_ROWS    1000u
-#define DEFAULT_UNCOMMITTED ((size_t)8 << 20)
-#define DEFAULT_PREFETCH    ((size_t)4 << 20)
-#define HAND_ROWS           256u /* handed before the feeds that got some are told: half a ring */
-#define DEFAULT_RETRY_MS    500u
-#define DEFAULT_WINDOW_MS   5000u
-#define RETRY_MS            100u /* after an allocation failed or a page could not be read */
-#define GAP_RECORD_BYTES    (TG_NAME_MAX_BYTES + 256)
+#define DEFAULT_MAX_ROWS      1000u
+#define DEFAULT_UNCOMMITTED   ((size_t)8 << 20)
+#define DEFAULT_PREFETCH      ((size_t)4 << 20)
+#define HAND_ROWS             256u /* handed before the feeds that got some are told: half a ring */
+#define DEFAULT_RETRY_MS      500u
+#define DEFAULT_WINDOW_MS     5000u
+#define DEFAULT_FULL_QUIET_MS 10000u
+#define RETRY_MS              100u /* after an allocation failed or a page could not be read */
+#define GAP_RECORD_BYTES      (TG_NAME_MAX_BYTES + 256)
 
 /* --- rows to the feeds --------------------------------------------------------------------------------- */
 
@@ -175,9 +177,10 @@ static void finish_close(struct tg_store *s)
 {
     tg_store_thread_join(&s->thread);
     if (s->rows.count > 0 && s->cb.on_state) {
-        char text[160];
-        snprintf(text, sizeof text, "outbox: stopped with %llu samples that could not be stored",
-                 (unsigned long long)s->rows.count);
+        char text[200];
+        snprintf(text, sizeof text,
+                 "outbox: stopped with %llu %s that could not be stored: what no cloud has of it is lost",
+                 (unsigned long long)s->rows.count, tg_plural(s->rows.count, "sample", "samples"));
         s->cb.on_state(s->user, s->news.state, text);
     }
     while (s->rows.head)
@@ -197,6 +200,19 @@ static void end_drop(struct tg_store *s)
         done(s->drop_user, s->news.drop_rc, s->news.drop_text, s->news.drop_rows);
     else
         done(s->drop_user, TG_ESTATE, "the gateway stops; nothing was dropped", 0);
+}
+
+int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int64_t before_ms,
+                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
+                  struct tg_error *err)
+{
+    if (s->drop_done || s->closing)
+        return tg_error_set(err, TG_EBUSY, "samples are being dropped already: try again in a moment");
+    s->drop_done = done;
+    s->drop_user = user;
+    send_acks(s);
+    tg_store_thread_drop(&s->thread, device, cloud, before_ms);
+    return TG_OK;
 }
 
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
@@ -295,8 +311,7 @@ static void on_retry(void *user)
     tg_wakeup_fire(&s->wakeup);
 }
 
-/* --- open and close ---------------------------------------------------------------------------------------
- */
+/* --- open and close -------------------------------------------------------------------------------------- */
 
 int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const struct tg_store_callbacks *cb,
                   void *user, struct tg_store **ret_store, char ret_set_aside[256], struct tg_error *err)
@@ -318,6 +333,8 @@ int tg_store_open(struct tg_loop *loop, const struct tg_store_options *o, const 
         s->o.prefetch_limit_bytes = DEFAULT_PREFETCH;
     if (s->o.retry_ms == 0)
         s->o.retry_ms = DEFAULT_RETRY_MS;
+    if (s->o.full_quiet_ms == 0)
+        s->o.full_quiet_ms = DEFAULT_FULL_QUIET_MS;
     if (s->o.lazy_window_ms == 0)
         s->o.lazy_window_ms = DEFAULT_WINDOW_MS;
     tg_rows_hold();
@@ -393,114 +410,7 @@ static void begin_free(struct tg_store *s)
     tg_deadline_set(&s->retry, tg_loop_now_ms(s->loop));
 }
 
-/* --- declarations
- * -------------------------------------------------------------------------------------------- */
-
-int tg_store_declare(struct tg_store *s, const struct tg_outbox_declaration *list, uint32_t count,
-                     struct tg_error *err)
-{
-    struct tg_thread_call call = {.kind = TG_CALL_DECLARE, .list = list, .count = count, .err = err};
-    return tg_store_thread_call(&s->thread, &call);
-}
-
-int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, struct tg_error *err)
-{
-    struct tg_thread_call call = {.kind = TG_CALL_DEVICE, .name = name, .err = err};
-    int rc = tg_store_thread_call(&s->thread, &call);
-    if (rc == TG_OK && (rc = tg_feeds_device(&s->feeds, call.slot, call.last_seq)) < 0)
-        return tg_error_set(err, rc, "device %s cannot be stored: %s", name, tg_code_text(rc));
-    if (rc != TG_OK)
-        return rc;
-    tg_feeds_urgent(&s->feeds, call.slot, call.urgent_high);
-    *ret_device = call.slot;
-    return TG_OK;
-}
-
-int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*on_rows)(void *user),
-                 void *user, struct tg_feed **ret_feed, struct tg_error *err)
-{
-    struct tg_thread_call call = {.kind = TG_CALL_CURSOR, .name = cloud, .device = device, .err = err};
-    int rc;
-    if (device >= s->feeds.device_count)
-        return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
-    if (tg_store_is_lazy(s))
-        tg_store_give_held(s); /* a cursor that is new begins behind what is in memory */
-    if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
-        return rc;
-    call.start.ahead = &call.ahead;
-    call.start.cloud = cloud;
-    if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
-        rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
-    else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
-        rc = tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
-    else
-        tg_store_adopt(s, call.start.cursor);
-    tg_runs_fini(&call.ahead);
-    return rc;
-}
-
-void tg_feed_close(struct tg_feed *f)
-{
-    struct tg_store *s = TG_OBJECT(f->set->owner, struct tg_store, TG_STORE_MAGIC);
-    tg_store_thread_ack_begin(&s->thread);
-    if (f->dirty)
-        tg_store_give_acks(s, f);
-    tg_store_thread_closed(&s->thread, f->cursor);
-    tg_store_thread_ack_end(&s->thread);
-    tg_store_orphan(s, f);
-    tg_feeds_close(f);
-}
-
-int tg_store_retire_undeclared(struct tg_store *s, uint64_t *ret_rows, struct tg_error *err)
-{
-    struct tg_thread_call call = {.kind = TG_CALL_RETIRE, .err = err};
-    int rc = tg_store_thread_call(&s->thread, &call);
-    if (rc == TG_OK) {
-        *ret_rows = call.rows;
-        tg_store_no_orphans(s);
-    }
-    return rc;
-}
-
-int tg_store_left(struct tg_store *s, const struct tg_outbox_declaration *configured, uint32_t count,
-                  struct tg_error *err)
-{
-    struct tg_thread_call call = {.kind = TG_CALL_LEFT, .list = configured, .count = count, .err = err};
-    return tg_store_thread_call(&s->thread, &call);
-}
-
-int tg_store_set_quota(struct tg_store *s, uint32_t device, const char *cloud,
-                       const struct tg_outbox_quota *quota, struct tg_error *err)
-{
-    struct tg_feed *f = device < s->feeds.device_count ? s->feeds.devices[device].feeds : NULL;
-    while (f && strcmp(f->cloud, cloud) != 0)
-        f = f->next_of_device;
-    if (!f)
-        return tg_error_set(err, TG_ENOTFOUND, "there is no feed for cloud %s", cloud);
-    if (memcmp(&f->quota, quota, sizeof *quota) == 0)
-        return TG_OK;
-    struct tg_thread_call call = {.kind = TG_CALL_QUOTA, .slot = f->cursor, .quota = *quota, .err = err};
-    int rc = tg_store_thread_call(&s->thread, &call);
-    if (rc == TG_OK)
-        f->quota = *quota;
-    return rc;
-}
-
-int tg_store_drop(struct tg_store *s, const char *device, const char *cloud, int64_t before_ms,
-                  void (*done)(void *user, int rc, const char *text, uint64_t rows), void *user,
-                  struct tg_error *err)
-{
-    if (s->drop_done || s->closing)
-        return tg_error_set(err, TG_EBUSY, "samples are being dropped already: try again in a moment");
-    s->drop_done = done;
-    s->drop_user = user;
-    send_acks(s);
-    tg_store_thread_drop(&s->thread, device, cloud, before_ms);
-    return TG_OK;
-}
-
-/* --- append
- * --------------------------------------------------------------------------------------------------- */
+/* --- append ---------------------------------------------------------------------------------------------- */
 
 static int append(struct tg_store *s, uint32_t device, int64_t time_ms, struct tg_bytes body, bool urgent,
                   uint32_t tells, uint64_t *ret_seq, uint64_t *ret_id)
@@ -569,8 +479,7 @@ void tg_store_flush(struct tg_store *s)
     tg_store_thread_flush(&s->thread);
 }
 
-/* --- figures
- * ---------------------------------------------------------------------------------------------------- */
+/* --- figures --------------------------------------------------------------------------------------------- */
 
 void tg_store_stats(const struct tg_store *s, struct tg_store_stats *ret_stats)
 {

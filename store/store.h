@@ -68,6 +68,8 @@ struct tg_store_options {
     size_t prefetch_limit_bytes;    /* default 4 MiB when 0 */
     uint32_t
         lazy_window_ms; /* durability lazy: a row is stored when it was not acknowledged for so long; default 5000 when 0 */
+    uint32_t
+        full_quiet_ms; /* nothing was evicted for so long before a full disk can be over; default 10 s when 0 */
     uint32_t retry_ms; /* about the first wait before a database that failed is tried again, then doubled
                                         up to 15 s; default 500 when 0 */
     /* What was not declared again when tg_store_left() said what is configured, keeps its rows for so long. */
@@ -155,10 +157,15 @@ void tg_feed_resume(struct tg_feed *feed);
 void tg_feed_pause(struct tg_feed *feed);
 /* For what comes from now on. At first TG_DRAIN_IN_ORDER. */
 void tg_feed_set_drain(struct tg_feed *feed, enum tg_drain drain);
+/* How many rows a message holds. An urgent row of a feed that keeps up goes ahead of what waits in memory when that is so many rows or
+ * more; when it is fewer, it stays in order: the same message takes it. At first 1. */
+void tg_feed_set_batch(struct tg_feed *feed, uint32_t rows);
 uint32_t tg_feed_ready(const struct tg_feed *feed); /* rows ready in memory, of both streams */
+/* One of them is urgent: it is not to wait for others. */
+bool tg_feed_ready_urgent(const struct tg_feed *feed);
 /* Rows of the stream that goes ahead, of those; 0 in one comparison when nothing does. */
 uint32_t tg_feed_ready_ahead(const struct tg_feed *feed);
-/* While set, that stream is offered only for urgent rows or when the backlog has none ready: so that a batch may fill. */
+/* While set, that stream is offered only when an urgent row is in it or the backlog has none ready: so that a batch may fill. */
 void tg_feed_hold_ahead(struct tg_feed *feed, bool hold);
 bool tg_feed_offers_ahead(const struct tg_feed *feed);
 uint32_t tg_feed_available(const struct tg_feed *feed); /* rows ready of the offered stream */

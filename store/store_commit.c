@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the store thread does with the outbox: transactions, pages, limits; and what it does when they fail.
+ * What the store thread does with the outbox: transactions and limits, and opening it again when they fail.
  */
 #include "store/store_thread.h"
 
 #include <stdio.h>
 
 #include "core/base/clock.h"
-#include "core/base/random.h"
 
-#define BATCH_ROWS     8192u /* in one transaction at most; a quarter of it when room is scarce */
-#define CRAMPED_ROWS   256u
-#define FULL_QUIET_MS  10000
-#define FULL_CARE_MS   5000
-#define STATS_EVERY_MS 100
-#define STABLE_MS      60000
+#define BATCH_ROWS   8192u /* in one transaction at most; a quarter of it when room is scarce */
+#define CRAMPED_ROWS 256u
 
 struct batch {
     struct tg_row *first;
@@ -26,67 +21,6 @@ struct batch {
 static bool is_lazy(const struct tg_store_thread *t)
 {
     return t->o.outbox.durability == TG_DURABILITY_LAZY;
-}
-
-/* --- news ------------------------------------------------------------------------------------------- */
-
-/* One report of a change, for people. The lock is held. */
-static void report(struct tg_store_thread *t, enum tg_store_state state, const char *fmt, ...)
-    TG_PRINTF(3, 4);
-static void report(struct tg_store_thread *t, enum tg_store_state state, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(t->news.state_text, sizeof t->news.state_text, fmt, ap);
-    va_end(ap);
-    t->news.state = state;
-    t->news.state_serial++;
-    tg_store_thread_tell(t);
-}
-
-/* Cursors that eviction has moved. The lock is held. */
-static void tell_moves(struct tg_store_thread *t)
-{
-    for (uint32_t i = 0; i < t->cursor_count; i++) {
-        struct tg_thread_cursor *c = &t->cursors[i];
-        struct tg_outbox_cursor_state s;
-        if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
-            continue;
-        bool moved = s.acked_seq > c->told_seq && s.acked_seq > c->seq;
-        bool gap = memcmp(&s.gap, &c->told_gap, sizeof s.gap) != 0 || s.tell_seq != c->told_tell;
-        if (!moved && !gap)
-            continue;
-        uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
-        if (moved)
-            c->told_seq = s.acked_seq;
-        c->told_gap = s.gap;
-        c->told_tell = s.tell_seq;
-        t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
-                                              .id = s.acked_id,
-                                              .holes = last_seq - s.acked_seq - s.pending - s.ahead,
-                                              .gap = s.gap,
-                                              .tell_seq = s.tell_seq,
-                                              .moved = moved || (t->moves[i].set && t->moves[i].moved),
-                                              .back = t->moves[i].set && t->moves[i].back,
-                                              .retired = t->moves[i].set && t->moves[i].retired,
-                                              .set = true};
-        t->news.moved = true;
-    }
-}
-
-void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats)
-{
-    uint64_t dropped = 0;
-    t->news.outbox = *stats;
-    t->news.outbox.written_bytes += t->written_before;
-    t->stats_at_ms = tg_clock_mono_ms() + STATS_EVERY_MS;
-    for (int i = 0; i < TG_DROP_REASONS; i++)
-        dropped += stats->dropped[i];
-    if (dropped != t->dropped_seen || tg_outbox_gap_serial(t->ob) != t->gap_seen) {
-        t->dropped_seen = dropped;
-        t->gap_seen = tg_outbox_gap_serial(t->ob);
-        tell_moves(t);
-    }
 }
 
 /* --- opening again ------------------------------------------------------------------------------------ */
@@ -119,6 +53,16 @@ void tg_store_thread_close_broken(struct tg_store_thread *t)
     t->written_before += tg_outbox_written_bytes(t->ob);
     tg_outbox_close(t->ob, false);
     t->ob = NULL;
+}
+
+/* Before anybody hears that rows may go from memory: their numbers must not be given again by the next
+ * process. */
+void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
+{
+    if (t->beyond == beyond)
+        return;
+    tg_outbox_mark_beyond(t->dir, beyond);
+    t->beyond = beyond;
 }
 
 /* The highest id that the loop has given. */
@@ -188,8 +132,7 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
     return TG_OK;
 }
 
-/* --- a transaction ---------------------------------------------------------------------------------------
- */
+/* --- a transaction -------------------------------------------------------------------------------------- */
 
 /* `lazy`: an acknowledgement is worth a transaction when something that it covers is stored. */
 static bool waits_on_disk(const struct tg_store_thread *t, const struct tg_thread_cursor *c)
@@ -425,75 +368,7 @@ static int attempt(struct tg_store_thread *t, struct batch *b, bool *ret_made_ro
     }
 }
 
-/* --- after it: states -------------------------------------------------------------------------------------
- */
-
-static void succeeded(struct tg_store_thread *t, bool made_room, int64_t now)
-{
-    t->trouble = false;
-    t->news.from_memory = false;
-    if (made_room) {
-        t->full_until_ms = now + FULL_QUIET_MS;
-        t->care_at_ms = now + FULL_CARE_MS < t->care_at_ms ? now + FULL_CARE_MS : t->care_at_ms;
-        if (t->news.state != TG_STORE_FULL)
-            report(t, TG_STORE_FULL,
-                   "outbox in %s: no space left; the oldest samples make room for new ones and are counted "
-                   "as dropped, until there is space again",
-                   t->dir);
-    } else if (t->news.state == TG_STORE_DEGRADED) {
-        report(t, TG_STORE_OK,
-               "outbox in %s: can be written again; the samples kept in memory are stored now", t->dir);
-    } else if (t->news.state == TG_STORE_FULL && now >= t->full_until_ms) {
-        report(t, TG_STORE_OK, "outbox in %s: there is space again; samples are stored as usual", t->dir);
-    }
-}
-
-/* What to do with samples meanwhile, for people. */
-static void say_trouble(struct tg_store_thread *t, enum tg_store_state state, const struct tg_error *err,
-                        int64_t wait)
-{
-    bool oldest = t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
-    report(t, state,
-           "outbox: %s; %llu samples are kept in memory (at most %zu KiB, then the %s) and delivered from "
-           "there, a "
-           "crash "
-           "would lose them; trying again in %lld.%lld s",
-           err->text, (unsigned long long)t->count, t->o.uncommitted_limit_bytes / 1024,
-           oldest ? "oldest are dropped and counted" : "new ones are rejected and counted",
-           (long long)(wait / 1000), (long long)(wait % 1000 / 100));
-}
-
-void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now)
-{
-    enum tg_store_state state = rc == TG_ENOSPACE && t->ob ? TG_STORE_FULL : TG_STORE_DEGRADED;
-    int64_t wait;
-    if (!t->trouble)
-        tg_backoff_held(&t->backoff, now - t->opened_at_ms);
-    wait = tg_backoff_next(&t->backoff, tg_random_u32());
-    t->trouble = true;
-    t->retry_at_ms = now + wait;
-    t->failed_stopping = t->stopping;
-    t->full_until_ms = now + FULL_QUIET_MS;
-    t->news.readable = t->ob || t->reader;
-    if (t->news.state == state && t->news.from_memory && rc != TG_ESTATE)
-        return;
-    if (rc == TG_ESTATE && t->said == rc)
-        return;
-    t->said = rc;
-    t->news.from_memory = true;
-    say_trouble(t, state, err, wait);
-}
-
-void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err)
-{
-    struct tg_error told = {0};
-    (void)tg_error_set(&told, rc, "%.300s; %s", err->text,
-                       t->reader ? "what is stored in it is read and delivered"
-                                 : "what is stored in it waits until it can be read");
-    t->opened_at_ms = tg_clock_mono_ms();
-    tg_store_thread_mark_beyond(t, true);
-    tg_store_thread_failed(t, rc, &told, t->opened_at_ms);
-}
+/* --- after it ------------------------------------------------------------------------------------------ */
 
 /* Waiting rows that are stored are the loop's again. The lock is held. */
 static void release_rows(struct tg_store_thread *t)
@@ -504,16 +379,6 @@ static void release_rows(struct tg_store_thread *t)
         t->flush = false;
     if (t->last_id > t->news.committed_id)
         t->news.committed_id = t->last_id;
-}
-
-/* Before anybody hears that rows may go from memory: their numbers must not be given again by the next
- * process. */
-void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond)
-{
-    if (t->beyond == beyond)
-        return;
-    tg_outbox_mark_beyond(t->dir, beyond);
-    t->beyond = beyond;
 }
 
 /* What is gone is written with the rows: at once in a store that is not lazy, where it happens in trouble only. */
@@ -547,7 +412,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
     struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
-    bool made_room = false, counted = false, all = b.count == t->count;
+    bool made_room = false, counted = false, over, all = b.count == t->count;
     int64_t start_us = tg_clock_mono_us(), us, now;
     t->in_transaction = true;
     t->told_gaps = false;
@@ -566,6 +431,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     /* That a gap record is stored must be known with it, or it would be written again. */
     if (t->ob && (all || t->told_gaps || now >= t->stats_at_ms))
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
+    over = rc == TG_OK && tg_store_thread_full_is_over(t, now);
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
@@ -576,7 +442,7 @@ void tg_store_thread_commit(struct tg_store_thread *t)
         t->news.last_commit_us = us;
         if (us > t->news.worst_commit_us)
             t->news.worst_commit_us = us;
-        succeeded(t, made_room, now);
+        tg_store_thread_succeeded(t, made_room, over, now);
     } else {
         tg_store_thread_failed(t, rc, &err, now);
     }
@@ -585,14 +451,13 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     tg_store_thread_tell(t);
 }
 
-/* --- limits and age
- * ------------------------------------------------------------------------------------------ */
+/* --- limits and age -------------------------------------------------------------------------------------- */
 
 void tg_store_thread_care(struct tg_store_thread *t)
 {
     struct tg_error err = {0};
     struct tg_outbox_stats stats;
-    bool counted = false;
+    bool counted = false, over = false;
     int64_t now, left_at = INT64_MAX;
     tg_store_thread_take_acks(t);
     pthread_mutex_unlock(&t->lock);
@@ -605,13 +470,14 @@ void tg_store_thread_care(struct tg_store_thread *t)
         counted = tg_outbox_stats(t->ob, &stats, NULL) == TG_OK;
         if (rc < 0 && rc != TG_ENOSPACE && rc != TG_ENOMEM && rc != TG_EBUSY)
             tg_store_thread_close_broken(t); /* the next transaction opens it again and says what is wrong */
+        over = tg_store_thread_full_is_over(t, tg_clock_mono_ms());
     }
     pthread_mutex_lock(&t->lock);
     now = tg_clock_mono_ms();
     if (t->news.state == TG_STORE_FULL) {
-        t->care_at_ms = now + FULL_CARE_MS;
-        if (!t->trouble && now >= t->full_until_ms)
-            succeeded(t, false, now);
+        t->care_at_ms = tg_store_thread_full_care_at(t, now);
+        if (!t->trouble && over)
+            tg_store_thread_succeeded(t, false, over, now);
     }
     t->care_at_ms = left_at < t->care_at_ms ? left_at : t->care_at_ms;
     if (counted && t->ob)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * store_private - the store on the loop, shared by store.c and store_lazy.c and nobody else.
+ * store_private - the store on the loop, shared by store.c, store_calls.c, store_bound.c and store_lazy.c and nobody else.
  *
  * ROWS   `rows` has every row that is not known to be stored, in id order:
  *

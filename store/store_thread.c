@@ -117,11 +117,8 @@ static int store_before(struct tg_store_thread *t, const struct tg_thread_call *
     return rc;
 }
 
-static void answer(struct tg_store_thread *t)
+static void run_call(struct tg_store_thread *t, struct tg_thread_call *c)
 {
-    struct tg_thread_call *c = t->call;
-    tg_store_thread_take_acks(t);
-    pthread_mutex_unlock(&t->lock);
     c->rc = TG_OK;
     switch (c->kind) {
     case TG_CALL_DECLARE:
@@ -161,6 +158,21 @@ static void answer(struct tg_store_thread *t)
         t->cursors[c->slot].quota = c->quota;
         c->rc = t->ob ? tg_outbox_set_quota(t->ob, t->cursors[c->slot].number, &c->quota, c->err) : TG_OK;
         break;
+    }
+}
+
+static void answer(struct tg_store_thread *t)
+{
+    struct tg_thread_call *c = t->call;
+    struct tg_error ignored = {0};
+    tg_store_thread_take_acks(t);
+    pthread_mutex_unlock(&t->lock);
+    run_call(t, c);
+    /* Damage that shows here is none of the caller's business: the database is opened again, which sets it aside. */
+    if (c->rc == TG_ECORRUPT && t->ob && tg_store_thread_reopen(t, &ignored) == TG_OK) {
+        if (c->err)
+            *c->err = (struct tg_error){0};
+        run_call(t, c);
     }
     pthread_mutex_lock(&t->lock);
     t->call = NULL;
@@ -307,9 +319,16 @@ int tg_store_thread_start(struct tg_store_thread *t, const struct tg_store_optio
         tg_store_thread_start_waiting(t);
         tg_store_thread_say_waiting(t, rc, err);
         *err = (struct tg_error){0};
-    } else if ((rc = tg_store_thread_opened(t, err)) < 0) {
-        goto no_thread;
+    } else if ((rc = tg_store_thread_opened(t, err)) == TG_ECORRUPT) {
+        /* Opening again checks every page, and sets it aside. */
+        tg_outbox_close(t->ob, false);
+        t->ob = NULL;
+        *err = (struct tg_error){0};
+        if ((rc = tg_outbox_open(&t->o.outbox, &t->ob, ret_set_aside, err)) == TG_OK)
+            rc = tg_store_thread_opened(t, err);
     }
+    if (rc < 0 && !t->waiting)
+        goto no_thread;
     if (t->ob)
         t->news.readable = true;
     if ((rc = create_thread(t)) != 0) {

@@ -17,8 +17,8 @@
  * STATES   what the thread does after a failed transaction:
  *   OK        ── no space: make room, again once. Done ► FULL (storing). Else ► FULL (from memory)
  *             ── anything else: close, reopen, append again what is above last_id, once [C3]. Else ► DEGRADED
- *   FULL      storing: FULL_QUIET_MS without a full disk ► OK. From memory: again with back-off, and after
- * acks DEGRADED  reopens with back-off; done ► OK
+ *   FULL      storing: full_quiet_ms without a full disk, and there is room ► OK. From memory: again with back-off, and after acks
+ *   DEGRADED  reopens with back-off; done ► OK
  */
 #ifndef TG_STORE_STORE_THREAD_H
 #define TG_STORE_STORE_THREAD_H
@@ -305,8 +305,28 @@ int tg_store_thread_opened(struct tg_store_thread *t, struct tg_error *err) TG_C
 
 /* An outbox that failed is finished. Without the lock. */
 void tg_store_thread_close_broken(struct tg_store_thread *t);
-/* After a transaction or a page that failed: state, report, when it is tried again. The lock is held. */
+/* Keeps the disk's mark as it must be; without the lock. */
+void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
+/* Acknowledgements that wait are stored, without the lock. */
+int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+
+/* --- store_news.c, on the thread; the lock is held -------------------------------------------------------- */
+
+/* Tells the loop how much there is, and which cursors were moved. */
+void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
+/* After a transaction that came to its end; made_room: rows were evicted for it; over: a full disk has space again. */
+void tg_store_thread_succeeded(struct tg_store_thread *t, bool made_room, bool over, int64_t now);
+/* After a transaction or a page that failed: state, report, when it is tried again. */
 void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now);
+/* Trouble at the start, for people. The lock is not needed yet. */
+void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err);
+
+/* --- store_full.c ---------------------------------------------------------------------------------------- */
+
+/* When a full disk is looked at the next time. */
+int64_t tg_store_thread_full_care_at(const struct tg_store_thread *t, int64_t now);
+/* The state is FULL, and there is space again. Without the lock: nobody else changes what it reads. */
+bool tg_store_thread_full_is_over(struct tg_store_thread *t, int64_t now);
 
 /* --- store_read.c, on the thread ---------------------------------------------------------------------- */
 
@@ -341,10 +361,6 @@ int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, uint64_
 int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
 /* Forgets what is stored. The lock is held. */
 void tg_store_thread_forget_gone(struct tg_store_thread *t);
-/* Acknowledgements that wait are stored, without the lock. */
-int tg_store_thread_write_acks(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
-/* Tells the loop how much there is, and which cursors were moved. The lock is held. */
-void tg_store_thread_publish(struct tg_store_thread *t, const struct tg_outbox_stats *stats);
 
 /* --- store_left.c, on the thread ---------------------------------------------------------------------- */
 
@@ -379,8 +395,6 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
                                    struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
                                    struct tg_error *err) TG_CHECKED;
 bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud);
-/* Keeps the disk's mark as it must be; without the lock. */
-void tg_store_thread_mark_beyond(struct tg_store_thread *t, bool beyond);
 int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
                                uint64_t last_seq, struct tg_error *err) TG_CHECKED;
 /* Finds or adds, without a number. */
@@ -389,8 +403,6 @@ int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const
 /* Where the cursor stands, for a feed that goes back. */
 int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
                           struct tg_runs *ret_ahead, struct tg_error *err) TG_CHECKED;
-/* Trouble at the start, for people. The lock is not needed yet. */
-void tg_store_thread_say_waiting(struct tg_store_thread *t, int rc, const struct tg_error *err);
 /* Wakes the loop, unless that is under way. The lock is held. */
 void tg_store_thread_tell(struct tg_store_thread *t);
 

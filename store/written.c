@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/written.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "core/base/allocator.h"
 
@@ -92,9 +94,20 @@ static int on_traits(sqlite3_file *f)
     return below(f)->pMethods->xDeviceCharacteristics(below(f));
 }
 
+/* SQLite makes its shared memory file as large as it needs it by a byte in each page of memory. Where the disk's
+ * blocks are smaller than that (ext4 of less than 512 MB: 1 KiB) the rest of the page is a hole, and on a full
+ * disk the first write through the mapping is answered with SIGBUS. So the holes are filled here, where it can still
+ * be an error. A kernel before 5.14 does not know how, and a mapping that cannot be written needs none. */
 static int on_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
 {
-    return below(f)->pMethods->xShmMap(below(f), page, size, extend, ret);
+    int rc = below(f)->pMethods->xShmMap(below(f), page, size, extend, ret);
+    if (rc != SQLITE_OK || !*ret)
+        return rc;
+    if (madvise((void *)(uintptr_t)*ret, (size_t)size, MADV_POPULATE_WRITE) == 0 || errno != EFAULT)
+        return SQLITE_OK;
+    errno = ENOSPC; /* what a write to the file would say; SQLite asks for it */
+    *ret = NULL;
+    return SQLITE_IOERR_SHMSIZE;
 }
 
 static int on_shm_lock(sqlite3_file *f, int at, int n, int flags)

@@ -4,6 +4,9 @@
  * of its write-ahead log, byte by byte as the file system gets them. What the file system adds (its journal, whole
  * blocks) is not in it; neither is the shared memory file, which need not reach a disk.
  *
+ * It also sees to it that all of SQLite's shared memory file has its blocks when it is mapped: on a full disk that is
+ * SQLITE_IOERR_SHMSIZE, where the first use of a block that is missing would end the process with SIGBUS.
+ *
  *     tg_written_new(name of the VFS below) ──► tg_written_vfs() for sqlite3_open_v2() … tg_written_bytes() ──► close all
  *     connections ──► tg_written_free()
  *

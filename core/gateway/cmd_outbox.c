@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "northbound/format_json.h"
 #include "store/outbox.h"
@@ -73,12 +74,12 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
         json_decref(j);
         return rc;
     }
-    printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
-           (double)(st.bytes_file + st.bytes_wal) / 1e6, oldest[0] ? ", oldest " : "", oldest);
+    printf("%llu %s, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
+           tg_plural(st.rows, "sample", "samples"), (double)(st.bytes_file + st.bytes_wal) / 1e6,
+           oldest[0] ? ", oldest " : "", oldest);
     if (waiting)
-        printf("%llu of them wait for the clock: they were taken before it was set, and are sent when it has "
-               "been\n",
-               (unsigned long long)waiting);
+        printf("%llu of them %s for the clock: taken before it was set, to be sent when it has been\n",
+               (unsigned long long)waiting, tg_plural(waiting, "waits", "wait"));
     return tg_outbox_each_device(ob, device_text, NULL, err);
 }
 
@@ -132,47 +133,56 @@ static int export(struct tg_outbox *ob, const char *device, struct tg_error *err
     struct export e = {
         .ob = ob, .device = device, .json = tg_malloc(ROW_JSON_MAX), .body = tg_malloc(TG_SAMPLE_MAX_BYTES)};
     uint64_t from = 1;
+    uint32_t number;
     int rc = e.json && e.body ? 1 : tg_error_set(err, TG_ENOMEM, "out of memory");
+    if (rc == 1 && device && !tg_outbox_find(ob, device, NULL, &number, &number))
+        rc = tg_error_set(err, TG_ENOTFOUND, "the outbox knows no device \"%s\"", device);
     while (rc == 1)
         rc = tg_outbox_read(ob, from, UINT32_MAX, PAGE_ROWS, PAGE_BYTES, export_row, &e, &from, err);
     tg_free(e.json);
     tg_free(e.body);
     if (rc == TG_OK && e.damaged)
-        rc = tg_error_set(err, TG_ECORRUPT, "%llu samples could not be read", (unsigned long long)e.damaged);
-    if (rc == TG_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        rc = tg_error_set(err, TG_EIO, "standard output could not be written");
+        rc = tg_error_set(err, TG_ECORRUPT, "%llu %s could not be read", (unsigned long long)e.damaged,
+                          tg_plural(e.damaged, "sample", "samples"));
     return rc;
 }
 
 /* --- verify -------------------------------------------------------------------------------------------- */
 
+struct findings {
+    unsigned count;
+    json_t *list; /* with --json */
+};
+
 static void finding(void *user, const char *text)
 {
-    ++*(unsigned *)user;
-    printf("%s\n", text);
+    struct findings *f = user;
+    f->count++;
+    if (f->list)
+        json_array_append_new(f->list, json_string(text));
+    else
+        printf("%s\n", text);
 }
 
-static int verify(struct tg_outbox *ob, struct tg_error *err)
+static int verify(struct tg_outbox *ob, bool json, struct tg_error *err)
 {
-    unsigned findings = 0;
-    int rc = tg_outbox_verify(ob, finding, &findings, err);
-    if (rc == TG_OK)
+    struct findings f = {.list = json ? json_array() : NULL};
+    int rc = tg_outbox_verify(ob, finding, &f, err);
+    if (json) {
+        json_t *j = json_pack("{s:b,s:o}", "sound", rc == TG_OK, "findings", f.list);
+        char *text = json_dumps(j, JSON_INDENT(2));
+        printf("%s\n", text ? text : "{}");
+        free(text);
+        json_decref(j);
+    } else if (rc == TG_OK) {
         printf("sound: the database is consistent, every body reads, every sequence is accounted for\n");
-    else if (findings)
-        tg_error_set(err, rc, "%u findings", findings);
+    }
+    if (rc != TG_OK && f.count > 0)
+        tg_error_set(err, rc, "%u findings", f.count);
     return rc;
 }
 
-/* Takes a flag out of argv. */
-static bool take_flag(int *argc, char **argv, const char *flag)
-{
-    int n = 0, before = *argc;
-    for (int i = 0; i < before; i++)
-        if (strcmp(argv[i], flag) != 0)
-            argv[n++] = argv[i];
-    *argc = n;
-    return n < before;
-}
+/* --- the command line ------------------------------------------------------------------------------------ */
 
 static void usage(FILE *to)
 {
@@ -196,70 +206,161 @@ static void usage(FILE *to)
             "Without --yes it only says what would go, and exits 1. A running gateway does it itself.\n");
 }
 
-int tg_cmd_outbox(int argc, char **argv)
+/* What each verb takes beside --json, -c and --dir. */
+static const struct outbox_verb {
+    const char *name, *options[6];
+    unsigned words;
+} verbs[] = {{"stats", {NULL}, 0},
+             {"verify", {NULL}, 0},
+             {"export", {"--device", "--backlog", NULL}, 0},
+             {"import", {"--yes", NULL}, 1},
+             {"drop", {"--cloud", "--before", "--all", "--yes", NULL}, 1}};
+
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+static const struct outbox_verb *find_verb(const char *name)
 {
-    struct tg_outbox_options o = {.read_only = true};
-    struct tg_settings *gateway = NULL;
+    const char *names[VERBS], *near;
+    for (size_t i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+        names[i] = verbs[i].name;
+    }
+    near = tg_nearest_word(name, names, VERBS);
+    fprintf(stderr, "tidegate outbox: unknown verb \"%s\"%s%s%s; tidegate outbox --help lists them\n", name,
+            near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+    return NULL;
+}
+
+static bool takes(const struct outbox_verb *verb, const char *option)
+{
+    if (strcmp(option, "--dir") == 0)
+        return true;
+    for (const char *const *o = verb->options; *o; o++)
+        if (strcmp(*o, option) == 0)
+            return true;
+    fprintf(stderr, "tidegate outbox %s takes no %s; tidegate outbox --help says what it takes\n", verb->name,
+            option);
+    return false;
+}
+
+/* Takes a flag out of argv. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    int n = 0, before = *argc;
+    for (int i = 0; i < before; i++)
+        if (strcmp(argv[i], flag) != 0)
+            argv[n++] = argv[i];
+    *argc = n;
+    return n < before;
+}
+
+static void put_option(struct tg_outbox_words *w, const char *option, const char *value)
+{
+    const char **const at[] = {&w->dir, &w->device, &w->cloud, &w->before, &w->backlog};
+    for (size_t i = 0; more[i]; i++)
+        if (strcmp(more[i], option) == 0)
+            *at[i] = value;
+}
+
+/* 0, or the exit code: what is wrong was said. */
+static int read_words(const struct tg_args *a, const struct outbox_verb **ret_verb, struct tg_outbox_words *w)
+{
+    const struct outbox_verb *verb = NULL;
+    unsigned words = 0;
+    for (uint32_t i = 0; i < a->count && !verb; i++) {
+        if (a->args[i][0] == '-')
+            i++;
+        else if (!(verb = find_verb(a->args[i])))
+            return TG_EXIT_USAGE;
+    }
+    if (!verb) {
+        usage(stderr);
+        return TG_EXIT_USAGE;
+    }
+    if ((w->all && !takes(verb, "--all")) || (w->yes && !takes(verb, "--yes")))
+        return TG_EXIT_USAGE;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const char *arg = a->args[i];
+        if (arg[0] == '-' && !takes(verb, arg))
+            return TG_EXIT_USAGE;
+        if (arg[0] == '-') {
+            put_option(w, arg, a->args[++i]);
+        } else if (words++ > verb->words) {
+            fprintf(stderr,
+                    "tidegate outbox %s: \"%s\" is too much; tidegate outbox --help says what it takes\n",
+                    verb->name, arg);
+            return TG_EXIT_USAGE;
+        } else if (words > 1) {
+            w->word = arg;
+        }
+    }
+    *ret_verb = verb;
+    return 0;
+}
+
+/* Looks into it; what went wrong was said. */
+static int look(const char *verb, const char *dir, bool json, const char *device)
+{
+    const struct tg_outbox_options o = {.dir = dir, .read_only = true};
     struct tg_error err = {0};
     struct tg_outbox *ob;
+    int rc = tg_outbox_open(&o, &ob, NULL, &err);
+    if (rc == TG_OK) {
+        rc = strcmp(verb, "stats") == 0    ? stats(ob, json, &err)
+             : strcmp(verb, "verify") == 0 ? verify(ob, json, &err)
+                                           : export(ob, device, &err);
+        tg_outbox_close(ob, false);
+    } else if (rc == TG_ENOTFOUND) {
+        (void)tg_error_wrap(&err, "no gateway has stored anything there");
+    }
+    if (rc < 0)
+        fprintf(stderr, "tidegate outbox %s: %s\n", verb, err.text);
+    return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
+}
+
+static int run_verb(const struct tg_args *a, const char *verb, const struct tg_outbox_words *w,
+                    const char *gateway)
+{
+    if (strcmp(verb, "drop") == 0)
+        return tg_cmd_outbox_drop(a, w);
+    if (strcmp(verb, "import") == 0)
+        return tg_cmd_outbox_import(a, w->dir, w->word, w->yes);
+    if (w->backlog)
+        return tg_cmd_outbox_export(a, w->dir, w->backlog, w->device, gateway);
+    return look(verb, w->dir, a->json, w->device);
+}
+
+int tg_cmd_outbox(int argc, char **argv)
+{
+    struct tg_outbox_words w = {.all = take_flag(&argc, argv, "--all"),
+                                .yes = take_flag(&argc, argv, "--yes")};
+    const struct outbox_verb *verb = NULL;
+    struct tg_settings *gateway = NULL;
+    struct tg_error err = {0};
     struct tg_args a;
-    const char *verb = NULL, *device = NULL, *backlog = NULL, *file = NULL;
-    bool dropping = argc > 1 && strcmp(argv[1], "drop") == 0;
-    bool importing = argc > 1 && strcmp(argv[1], "import") == 0;
-    bool all = dropping && take_flag(&argc, argv, "--all");
-    bool yes = (dropping || importing) && take_flag(&argc, argv, "--yes");
     int rc = tg_args_parse(argc, argv, more, &a);
     if (rc)
         return rc;
-    for (uint32_t i = 0; i < a.count; i++) {
-        if (strcmp(a.args[i], "--dir") == 0)
-            o.dir = a.args[++i];
-        else if (strcmp(a.args[i], "--device") == 0)
-            device = a.args[++i];
-        else if (strcmp(a.args[i], "--backlog") == 0)
-            backlog = a.args[++i];
-        else if (verb && importing)
-            file = a.args[i];
-        else if (!verb || !dropping)
-            verb = a.args[i];
+    if (a.help) {
+        usage(stdout);
+        return TG_EXIT_OK;
     }
-    if (a.help || !verb ||
-        (strcmp(verb, "stats") != 0 && strcmp(verb, "verify") != 0 && strcmp(verb, "export") != 0 &&
-         !dropping && !importing) ||
-        (importing && !file)) {
-        usage(a.help ? stdout : stderr);
-        return a.help ? TG_EXIT_OK : TG_EXIT_USAGE;
+    if ((rc = read_words(&a, &verb, &w)) != 0)
+        return rc;
+    if (strcmp(verb->name, "import") == 0 && !w.word) {
+        fprintf(stderr,
+                "tidegate outbox import: which file? It takes what `outbox export --backlog` wrote\n");
+        return TG_EXIT_USAGE;
     }
-    if (!o.dir) {
+    if (!w.dir) {
         if (tg_config_peek_gateway(a.config ? a.config : TG_DEFAULT_CONFIG, &gateway, &err) < 0) {
             fprintf(stderr, "tidegate outbox: %s\n", err.text);
             return TG_EXIT_USAGE;
         }
-        o.dir = tg_settings_text(gateway, "state_dir");
+        w.dir = tg_settings_text(gateway, "state_dir");
     }
-    if (dropping) {
-        rc = tg_cmd_outbox_drop(&a, all, yes, o.dir, &err);
-        if (rc != TG_EXIT_OK)
-            fprintf(stderr, "tidegate outbox drop: %s\n", err.text);
-        tg_settings_free(gateway);
-        return rc;
-    }
-    if (importing || (backlog && strcmp(verb, "export") == 0)) {
-        rc = importing ? tg_cmd_outbox_import(&a, o.dir, file, yes)
-                       : tg_cmd_outbox_export(&a, o.dir, backlog, device,
-                                              gateway ? tg_settings_text(gateway, "name") : NULL);
-        tg_settings_free(gateway);
-        return rc;
-    }
-    rc = tg_outbox_open(&o, &ob, NULL, &err);
-    if (rc == TG_OK) {
-        rc = strcmp(verb, "stats") == 0    ? stats(ob, a.json, &err)
-             : strcmp(verb, "verify") == 0 ? verify(ob, &err)
-                                           : export(ob, device, &err);
-        tg_outbox_close(ob, false);
-    }
-    if (rc < 0)
-        fprintf(stderr, "tidegate outbox %s: %s\n", verb, err.text);
+    rc = run_verb(&a, verb->name, &w, gateway ? tg_settings_text(gateway, "name") : NULL);
     tg_settings_free(gateway);
-    return rc < 0 ? TG_EXIT_NO : TG_EXIT_OK;
+    return rc;
 }

@@ -8,9 +8,15 @@
 #include "core/gateway/command.h"
 #include "store/outbox.h"
 
-/* `outbox drop`: args[0] is "drop"; `all` and `yes`: --all and --yes were given. The exit code; `err` says why it is not 0. */
-int tg_cmd_outbox_drop(const struct tg_args *args, bool all, bool yes, const char *dir,
-                       struct tg_error *err) TG_CHECKED;
+/* What was said behind `outbox`; borrowed, NULL: it was not. */
+struct tg_outbox_words {
+    const char *dir, *device, *cloud, *before, *backlog;
+    const char *word; /* behind the verb: the file of import, the device of drop */
+    bool all, yes;
+};
+
+/* `outbox drop`. The exit code; what went wrong was said. */
+int tg_cmd_outbox_drop(const struct tg_args *args, const struct tg_outbox_words *words) TG_CHECKED;
 
 /* `outbox export --backlog FILE` and `outbox import FILE`; `gateway`: the name for the file. The exit code; what went wrong was said. */
 int tg_cmd_outbox_export(const struct tg_args *args, const char *dir, const char *file, const char *device,

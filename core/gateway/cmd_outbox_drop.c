@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "core/gateway/control_client.h"
 
@@ -48,7 +49,7 @@ static void each_cursor(void *user, const char *device, const char *cloud, uint6
         json_array_append_new(d->list, json_pack("{s:s,s:s,s:I}", "device", device, "cloud", cloud, "samples",
                                                  (json_int_t)rows));
     else
-        printf("%-24s %-16s %" PRIu64 " samples\n", device, cloud, rows);
+        printf("%-24s %-16s %" PRIu64 " %s\n", device, cloud, rows, tg_plural(rows, "sample", "samples"));
 }
 
 /* What it is, or would be. */
@@ -57,7 +58,8 @@ static void tell(const struct drop *d, bool done, uint64_t rows)
     char *text;
     json_t *j;
     if (!d->args->json) {
-        printf("%" PRIu64 " samples %s%s\n", rows, done ? "dropped" : "would be dropped",
+        printf("%" PRIu64 " %s %s%s\n", rows, tg_plural(rows, "sample", "samples"),
+               done ? "dropped" : "would be dropped",
                done && rows ? "; their clouds are told by a gap record" : "");
         return;
     }
@@ -145,30 +147,22 @@ static int drop_now(struct drop *d, struct tg_error *err)
     return rc;
 }
 
-int tg_cmd_outbox_drop(const struct tg_args *args, bool all, bool yes, const char *dir, struct tg_error *err)
+int tg_cmd_outbox_drop(const struct tg_args *args, const struct tg_outbox_words *words)
 {
-    struct drop d = {.args = args, .dir = dir};
-    int rc = TG_OK;
-    for (uint32_t i = 1; i < args->count && rc == TG_OK; i++) {
-        const char *arg = args->args[i];
-        if (strcmp(arg, "--dir") == 0)
-            i++;
-        else if (strcmp(arg, "--cloud") == 0)
-            d.what.cloud = args->args[++i];
-        else if (strcmp(arg, "--before") == 0)
-            rc = parse_before(args->args[++i], &d.what.before_ms, err);
-        else if (arg[0] == '-' || d.what.device)
-            rc = tg_error_set(err, TG_EINVAL, "%s: one device, --all, --cloud NAME, --before TIME, --yes",
-                              arg);
-        else
-            d.what.device = arg;
+    struct drop d = {.args = args, .dir = words->dir, .what = {.device = words->word, .cloud = words->cloud}};
+    struct tg_error err = {0};
+    int rc = words->before ? parse_before(words->before, &d.what.before_ms, &err) : TG_OK;
+    bool wrong;
+    if (rc == TG_OK && words->all == (words->word != NULL))
+        rc = tg_error_set(&err, TG_EINVAL, "drop takes the id of a device, or --all");
+    wrong = rc < 0;
+    if (!wrong) {
+        d.list = args->json ? json_array() : NULL;
+        rc = words->yes ? drop_now(&d, &err) : look(&d, &err);
+        json_decref(d.list);
     }
-    if (rc == TG_OK && all == (d.what.device != NULL))
-        rc = tg_error_set(err, TG_EINVAL, "drop takes the id of a device, or --all");
-    if (rc < 0)
-        return TG_EXIT_USAGE;
-    d.list = args->json ? json_array() : NULL;
-    rc = yes ? drop_now(&d, err) : look(&d, err);
-    json_decref(d.list);
-    return rc == TG_OK ? TG_EXIT_OK : rc == TG_ECONNECT || rc == TG_EEOF ? TG_EXIT_UNREACHABLE : TG_EXIT_NO;
+    if (rc == TG_OK)
+        return TG_EXIT_OK;
+    fprintf(stderr, "tidegate outbox drop: %s\n", err.text);
+    return wrong ? TG_EXIT_USAGE : rc == TG_ECONNECT || rc == TG_EEOF ? TG_EXIT_UNREACHABLE : TG_EXIT_NO;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "store/move.h"
 
@@ -60,7 +61,8 @@ static int write_file(struct tg_outbox *ob, struct tg_move_out *out, const char 
     fd = mkostemp(beside, O_CLOEXEC); /* 0600 */
     out->to = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!out->to) {
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be created: %s", file, strerror(errno));
+        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be created: %s; nothing was exported",
+                          file, strerror(errno));
         if (fd >= 0) {
             close(fd);
             unlink(beside);
@@ -70,13 +72,15 @@ static int write_file(struct tg_outbox *ob, struct tg_move_out *out, const char 
     rc = tg_outbox_export(ob, out, ret_sum, err);
     errno = 0;
     if (rc == TG_OK && (fflush(out->to) != 0 || fsync(fd) != 0))
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be written: %s", file, strerror(errno));
+        rc = tg_error_set(err, tg_code_from_errno(errno), "the file cannot be written: %s", strerror(errno));
     fclose(out->to);
     if (rc == TG_OK && (rename(beside, file) != 0 || sync_folder(file) != 0))
-        rc = tg_error_set(err, tg_code_from_errno(errno), "%s cannot be put in its place: %s", file,
+        rc = tg_error_set(err, tg_code_from_errno(errno), "the file cannot be put in its place: %s",
                           strerror(errno));
-    if (rc != TG_OK)
+    if (rc != TG_OK) {
         unlink(beside);
+        (void)tg_error_wrap(err, "%s was not written", file);
+    }
     return rc;
 }
 
@@ -88,8 +92,10 @@ static void tell_export(const struct tg_args *args, const struct tg_move_sum *su
                              "devices", (json_int_t)sum->devices, "waiting_for_clock",
                              (json_int_t)sum->waiting_for_clock, "running", running));
     } else {
-        printf("%s: %" PRIu64 " samples of %u devices, for %u cursors\n", file, sum->rows, sum->devices,
-               sum->cursors);
+        printf("%s: %" PRIu64 " %s of %u %s, for %u %s\n", file, sum->rows,
+               tg_plural(sum->rows, "sample", "samples"), sum->devices,
+               tg_plural(sum->devices, "device", "devices"), sum->cursors,
+               tg_plural(sum->cursors, "cursor", "cursors"));
         if (sum->waiting_for_clock > 0)
             printf("the time of %" PRIu64 " of them is not known: the other box will estimate it\n",
                    sum->waiting_for_clock);
@@ -124,7 +130,13 @@ int tg_cmd_outbox_export(const struct tg_args *args, const char *dir, const char
         out.gateway = host;
     }
     out.running = tg_outbox_in_use(dir, &err) == TG_EBUSY;
-    rc = tg_outbox_open(&o, &ob, NULL, &err);
+    err = (struct tg_error){0};
+    if (access(file, F_OK) == 0) /* it may be the backlog of another box */
+        rc = tg_error_set(&err, TG_EEXISTS,
+                          "%s is there already and stays as it is; nothing was exported: say another name",
+                          file);
+    else
+        rc = tg_outbox_open(&o, &ob, NULL, &err);
     if (rc == TG_OK) {
         rc = write_file(ob, &out, file, &sum, &err);
         tg_outbox_close(ob, false);
@@ -146,7 +158,7 @@ static void each_device(void *user, const char *device, uint64_t rows)
 {
     struct listing *l = user;
     if (!l->quiet && l->told++ < NAMES_TOLD)
-        printf("%-24s %" PRIu64 " samples\n", device, rows);
+        printf("%-24s %" PRIu64 " %s\n", device, rows, tg_plural(rows, "sample", "samples"));
 }
 
 static void tell_import(const struct tg_args *args, const struct tg_move_sum *sum, bool done)
@@ -162,8 +174,10 @@ static void tell_import(const struct tg_args *args, const struct tg_move_sum *su
     if (sum->done_before)
         printf("this file (of %s, %s) was imported already: nothing was done\n", sum->gateway, when);
     else
-        printf("%" PRIu64 " samples of %u devices of %s, exported %s, %s\n", sum->rows, sum->devices,
-               sum->gateway, when, done ? "imported" : "would be imported");
+        printf("%" PRIu64 " %s of %u %s of %s, exported %s, %s\n", sum->rows,
+               tg_plural(sum->rows, "sample", "samples"), sum->devices,
+               tg_plural(sum->devices, "device", "devices"), sum->gateway, when,
+               done ? "imported" : "would be imported");
 }
 
 /* What is stored in one transaction is in the write-ahead log first, then in the database too. */
@@ -173,6 +187,15 @@ static int check_room(const char *dir, FILE *from, const char *file, struct tg_e
     struct statvfs fs;
     if (fstat(fileno(from), &st) != 0 || !S_ISREG(st.st_mode))
         return tg_error_set(err, TG_EINVAL, "%s is not a regular file; nothing was imported", file);
+    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+        return tg_error_set(
+            err, TG_ENOTFOUND,
+            "the state_dir %s is not there; nothing was imported: create it for the user that runs the "
+            "gateway, mode 0700",
+            dir);
+    if (fstat(fileno(from), &st) != 0)
+        return tg_error_set(err, tg_code_from_errno(errno), "%s: %s; nothing was imported", file,
+                            strerror(errno));
     if (statvfs(dir, &fs) == 0 && (uint64_t)st.st_size * 2 > (uint64_t)fs.f_bavail * fs.f_frsize)
         return tg_error_set(err, TG_ENOSPACE,
                             "importing %s takes up to %" PRIu64 " MB in %s, and there are %" PRIu64
@@ -211,7 +234,8 @@ int tg_cmd_outbox_import(const struct tg_args *args, const char *dir, const char
     struct tg_error err = {0};
     struct tg_move_sum sum = {0};
     int rc;
-    in.from = fopen(file, "re");
+    int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe nobody writes to would hold us */
+    in.from = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (!in.from) {
         tg_error_set(&err, tg_code_from_errno(errno), "%s: %s; nothing was imported", file, strerror(errno));
         return complain("import", &err);
@@ -223,7 +247,8 @@ int tg_cmd_outbox_import(const struct tg_args *args, const char *dir, const char
     if (rc != TG_OK)
         return complain("import", &err);
     if (list.told > NAMES_TOLD)
-        printf("and %u devices more\n", list.told - NAMES_TOLD);
+        printf("and %u %s more\n", list.told - NAMES_TOLD,
+               tg_plural(list.told - NAMES_TOLD, "device", "devices"));
     tell_import(args, &sum, yes && !sum.done_before);
     if (sum.done_before || yes)
         return TG_EXIT_OK;

@@ -17,7 +17,7 @@ static const struct tg_command commands[] = {
     {"send", "DEVICE COMMAND [JSON]", "a command to a device, the same way as from the cloud", tg_cmd_send},
     {"device", "list|forget ID", "devices that were discovered, and what was heard and has not come in",
      tg_cmd_device},
-    {"outbox", "stats|verify|export", "looks into the store, also while the gateway is stopped",
+    {"outbox", "stats|verify|export|…", "looks into the store, also while the gateway is stopped",
      tg_cmd_outbox},
     {"identity", "create|show|csr|… DEVICE", "keys, certificates and tokens of devices", tg_cmd_identity},
     {"module", "provision|info|…", "makes a u-connectXpress module connect to a device's cloud by itself",
@@ -57,6 +57,15 @@ static void usage(FILE *out)
                  "Exit: 0 ok, 1 the answer is no, 2 wrong usage, 3 cannot reach the running gateway\n");
 }
 
+/* An answer that did not get out is none: a full disk behind `> FILE`. */
+static int said(const char *verb, int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "tidegate %s: standard output could not be written: the answer is not whole\n", verb);
+    return code == TG_EXIT_OK ? TG_EXIT_NO : code;
+}
+
 int main(int argc, char **argv)
 {
     const char *names[COUNT], *near;
@@ -74,7 +83,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < COUNT; i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return said(argv[1], commands[i].run(argc - 1, argv + 1));
         names[i] = commands[i].name;
     }
     near = tg_nearest_word(argv[1], names, COUNT);

@@ -128,10 +128,15 @@ void tg_stream_hold(struct tg_stream *s, bool hold);
 
 struct tg_stream_stats {
     uint64_t bytes_in, bytes_out; /* on the wire, TLS included */
-    uint64_t handshake_bytes; /* of these, both directions, until TLS was up (a proxy's answer included); 0 without TLS */
-    uint64_t segments; /* TCP segments sent and received, by the kernel's count; each costs its IP and TCP headers */
+    uint64_t
+        handshake_bytes; /* of these, both directions, until TLS was up (a proxy's answer included); 0 without TLS */
+    uint64_t
+        segments; /* TCP segments sent and received, by the kernel's count; each costs its IP and TCP headers */
     bool resumed;
     bool connected, ready; /* how far it came: TCP; everything */
+    bool
+        throttled; /* it ended because a WebSocket server has had enough (429, 503), or a proxy (429, or 503 with a Retry-After) */
+    uint32_t retry_after_s; /* … and for so long (retry_after.h); 0 = it did not say */
     char version[12], cipher[48];
 };
 void tg_stream_stats(const struct tg_stream *s, struct tg_stream_stats *ret_stats);

@@ -5,7 +5,9 @@
 #include "core/net/stream_private.h"
 
 #include "core/base/allocator.h"
+#include "core/base/clock.h"
 #include "core/base/random.h"
+#include "core/http/retry_after.h"
 #include "core/net/proxy.h"
 
 /* --- what is kept of the options ------------------------------------------------------------------ */
@@ -146,6 +148,27 @@ static bool answered(struct tg_stream *s, struct tg_bytes *bytes)
     return rc == TG_HTTP_HEAD || rc == TG_HTTP_END;
 }
 
+/* Refused for now? A proxy says 503 too when the target cannot be reached: that alone is no wish to be left alone. */
+static void look_for_pause(struct tg_stream *s, struct tg_error *err)
+{
+    const struct tg_http_response *r = &s->exchange->response;
+    int64_t wall_ms = tg_clock_wall_ms();
+    struct tg_error was;
+    uint32_t seconds = 0;
+    int said;
+    if (r->status != 429 && r->status != 503)
+        return;
+    said = tg_http_retry_after(r, tg_clock_plausible(wall_ms) ? wall_ms / 1000 : 0, &seconds);
+    s->stats.throttled = said > 0 || r->status == 429 || s->state == TG_STREAM_UPGRADING;
+    s->stats.retry_after_s = seconds;
+    was = *err;
+    if (said > 0)
+        (void)tg_error_set(err, was.code, "%s, asks to be left alone for %u s", was.text, seconds);
+    else if (said < 0)
+        (void)tg_error_set(err, was.code,
+                           "%s, with a Retry-After that is no time to wait and is not followed", was.text);
+}
+
 /* --- proxy ------------------------------------------------------------------------------------------- */
 
 void tg_stream_start_proxy(struct tg_stream *s)
@@ -165,6 +188,7 @@ void tg_stream_proxy_input(struct tg_stream *s, struct tg_bytes *bytes)
         return;
     }
     if (tg_proxy_check_answer(r, s->host, s->o.port, s->asked_with_user, &err) < 0) {
+        look_for_pause(s, &err);
         blame(s, &err);
         tg_stream_end(s, &err);
         return;
@@ -243,6 +267,7 @@ static void upgrade_input(struct tg_stream *s, struct tg_bytes *bytes)
     if (!answered(s, bytes))
         return;
     if (tg_ws_check_answer(r, s->exchange->nonce, s->websocket_path, &err) < 0) {
+        look_for_pause(s, &err);
         blame(s, &err);
         tg_stream_end(s, &err);
         return;

@@ -187,7 +187,6 @@ static void failed(struct tg_pubsub_core *c, enum tg_retry retry, const char *te
 
 static void pause_until(struct tg_pubsub_core *c, int64_t now_ms, uint32_t random, struct tg_pubsub_event *e)
 {
-    struct tg_bytes value;
     uint32_t seconds = 0;
     e->outcome = TG_PUBSUB_PAUSED;
     int64_t top = tg_backoff_top(&c->o.backoff);
@@ -195,11 +194,9 @@ static void pause_until(struct tg_pubsub_core *c, int64_t now_ms, uint32_t rando
     if (c->http.status == 429 ||
         c->http.status == 503) /* never soon by chance: the other side has had enough */
         e->wait_ms = (e->wait_ms + top) / 2;
-    if (tg_http_response_header(&c->http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds)) {
-        seconds = seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S;
-        if (e->wait_ms < (int64_t)seconds * 1000) /* and up to a tenth more: others were told the same time */
-            e->wait_ms = (int64_t)seconds * 1000 + (int64_t)((uint64_t)seconds * 100 * random >> 32);
-    }
+    if (tg_http_retry_after(&c->http, 0, &seconds) > 0 && e->wait_ms < (int64_t)seconds * 1000)
+        /* and up to a tenth more: others were told the same time */
+        e->wait_ms = (int64_t)seconds * 1000 + (int64_t)((uint64_t)seconds * 100 * random >> 32);
     c->resume_ms = now_ms + e->wait_ms;
 }
 

@@ -63,14 +63,13 @@ static int give_token(struct tg_link *l, const char *token, int64_t life_s)
 static void look_for_pause(struct tg_link *l)
 {
     const struct tg_http_response *http = &of(l)->token_http;
-    struct tg_bytes value;
+    int64_t wall_ms = tg_clock_wall_ms();
     uint32_t seconds = 0;
     if (http->status != 429 && http->status != 503)
         return;
     l->failed_as = TG_FAILURE_THROTTLED;
-    if (tg_http_response_header(http, "retry-after", &value) && tg_http_parse_seconds(value, &seconds))
-        l->wait_at_least_ms =
-            (int64_t)(seconds < TG_PUBSUB_LONGEST_WAIT_S ? seconds : TG_PUBSUB_LONGEST_WAIT_S) * 1000;
+    if (tg_http_retry_after(http, tg_clock_plausible(wall_ms) ? wall_ms / 1000 : 0, &seconds) > 0)
+        l->wait_at_least_ms = (int64_t)seconds * 1000;
 }
 
 static void token_answered(struct tg_link *l)

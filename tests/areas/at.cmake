@@ -32,12 +32,15 @@ if(TG_TESTS)
   add_dependencies(bench_at plugin_at)
   add_test(NAME at_exchanges COMMAND bench_at 5000)
   add_test(NAME at_exchanges_late COMMAND bench_at 5000 late)
-  set_tests_properties(at_exchanges at_exchanges_late PROPERTIES TIMEOUT 120 LABELS "unit")
+  tg_test_limit(at_exchanges)
+  tg_test_limit(at_exchanges_late)
+  set_tests_properties(at_exchanges at_exchanges_late PROPERTIES LABELS "unit")
   foreach(scenario b0201_at_modem b0202_at_liar b0203_at_unplugged b0204_at_manual
       b0831_at_script b0832_at_baud b0833_at_bad_input b0834_at_discover b0835_at_profile b0836_at_last_resorts)
     add_test(NAME scenario_${scenario}
       COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/scenario/${scenario}.py")
-    set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 120 LABELS "scenario"
+    tg_test_limit(scenario_${scenario})
+    set_tests_properties(scenario_${scenario} PROPERTIES LABELS "scenario"
       ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
   endforeach()
 endif()

@@ -14,5 +14,6 @@ if(TG_TESTS)
   target_link_libraries(config_schema_print PRIVATE tg_config tg_flags)
   add_test(NAME test_config_schema COMMAND /usr/bin/python3 -B "${CMAKE_SOURCE_DIR}/tests/config/schema_test.py"
     $<TARGET_FILE:config_schema_print> "${CMAKE_SOURCE_DIR}")
-  set_tests_properties(test_config_schema PROPERTIES TIMEOUT 60 LABELS unit)
+  tg_test_limit(test_config_schema)
+  set_tests_properties(test_config_schema PROPERTIES LABELS unit)
 endif()

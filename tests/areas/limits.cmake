@@ -8,7 +8,8 @@ tg_test(test_store_pulse SOURCES fault/test_store_pulse.c LINK tg_gateway tg_sto
 tg_scenario(scenario_memory b0991_memory.py TIMEOUT 150)
 tg_test(test_limits_memory SOURCES fault/test_limits_memory.c support/config_fixture.c support/notes_help.c LINK tg_config tg_store_help tg_net LABELS fault)
 add_test(NAME lint_faults COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/lint/faults.py" "${CMAKE_SOURCE_DIR}")
-set_tests_properties(lint_faults PROPERTIES TIMEOUT 60 LABELS "lint")
+tg_test_limit(lint_faults)
+set_tests_properties(lint_faults PROPERTIES LABELS "lint")
 tg_scenario(scenario_full_disk_ext4 b0110_full_disk.py ARGUMENTS ext4 TIMEOUT 150)
 set_tests_properties(scenario_full_disk_ext4 PROPERTIES SKIP_RETURN_CODE 77)
 tg_test(test_talk_memory SOURCES fault/test_talk_memory.c support/control_peer.c support/control_rig.c support/fake_source.c

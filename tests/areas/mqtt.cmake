@@ -22,7 +22,8 @@ if(TG_TESTS)
   foreach(scenario b0001_mqtt_publish_window b0002_mqtt_broker_killed b0003_mqtt_inbound_redelivery b0004_mqtt_aedes)
     add_test(NAME scenario_${scenario}
       COMMAND "${TG_PYTHON}" "${CMAKE_CURRENT_SOURCE_DIR}/scenario/${scenario}.py" $<TARGET_FILE:mqtt_probe>)
-    set_tests_properties(scenario_${scenario} PROPERTIES TIMEOUT 60 LABELS "mqtt;scenario"
+    tg_test_limit(scenario_${scenario})
+    set_tests_properties(scenario_${scenario} PROPERTIES LABELS "mqtt;scenario"
       ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
   endforeach()
 endif()

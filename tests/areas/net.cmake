@@ -24,4 +24,5 @@ endforeach()
 find_program(TG_OPENSSL openssl REQUIRED)
 add_test(NAME tls_chain_matrix
   COMMAND /usr/bin/python3 "${CMAKE_CURRENT_SOURCE_DIR}/peers/tls_matrix.py" $<TARGET_FILE:tls_probe>)
-set_tests_properties(tls_chain_matrix PROPERTIES TIMEOUT 60 LABELS "net")
+tg_test_limit(tls_chain_matrix)
+set_tests_properties(tls_chain_matrix PROPERTIES LABELS "net")

@@ -7,6 +7,7 @@
  */
 #include "support/outbox_fixture.h"
 
+#include "store/notes_private.h"
 #include "store/outbox_private.h"
 
 #include <fcntl.h>
@@ -38,10 +39,11 @@ static bool mount_image(const char *dir)
     char *image = NULL, *command = NULL;
     assert_true(asprintf(&image, "%s.img", dir) > 0);
     assert_true(
-        asprintf(&command,
-                 "truncate -s 12M '%s' && PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -m 0 '%s' && mount -o loop "
-                 "'%s' '%s'",
-                 image, image, image, dir) > 0);
+        asprintf(
+            &command,
+            "truncate -s 12M '%s' && PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -m 0 -b 1024 '%s' && mount -o loop "
+            "'%s' '%s'",
+            image, image, image, dir) > 0);
     bool done = system(command) == 0;
     (void)unlink(image);
     free(command);
@@ -110,17 +112,18 @@ static void hog(struct fixture *f, int64_t leave_bytes)
 
 struct account {
     uint64_t id, seq, full;
-    int64_t largest;
+    size_t body; /* of a row; 0 = 200 */
 };
 
 /* One batch, as the owner does it: when there is no room, make some and try again. */
 static void store_batch(struct fixture *f, uint32_t d, struct account *a)
 {
+    size_t body = a->body ? a->body : 200;
     for (int attempt = 0;; attempt++) {
         uint64_t id = a->id, seq = a->seq;
         int rc = TG_OK;
         for (int i = 0; i < BATCH && rc == TG_OK; i++)
-            rc = tg_test_append(f->ob, d, &id, &seq, 200, &f->err);
+            rc = tg_test_append(f->ob, d, &id, &seq, body, &f->err);
         if (rc == TG_OK)
             rc = tg_outbox_commit(f->ob, &f->err);
         if (rc == TG_OK) {
@@ -133,7 +136,7 @@ static void store_batch(struct fixture *f, uint32_t d, struct account *a)
             fail_msg("after %llu rows: %s", (unsigned long long)a->seq, f->err.text);
         a->full++;
         pretend_full();
-        OK(tg_outbox_make_room(f->ob, BATCH * 232, &f->err));
+        OK(tg_outbox_make_room(f->ob, BATCH * (body + 32), &f->err));
     }
 }
 
@@ -203,6 +206,45 @@ static void test_full_again_and_again_ext4(void **state)
     full_again_and_again(*state, "full_ext4");
 }
 
+static bool has_its_blocks(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size > 0 && (int64_t)st.st_blocks * 512 >= (int64_t)st.st_size;
+}
+
+/* Where blocks are smaller than pages of memory: what is mapped has all its blocks, or it is an error that the ballast helps
+ * against. A block that is missing would end the process, with SIGBUS, at the first use on a full disk. */
+static void test_shared_memory_has_its_blocks(void **state)
+{
+    struct fixture *f = *state;
+    struct account a = {0};
+    struct tg_notes_file notes;
+    uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
+    if (!on_ext4)
+        skip();
+    on_ext4 = false;
+    OK(tg_notes_file_init(&notes, f->dir));
+    OK(tg_notes_file_open(&notes, &f->err));
+    tg_notes_file_close(&notes); /* with what a new one writes */
+    OK(tg_notes_file_open(&notes, &f->err));
+    assert_true(has_its_blocks(tg_test_path(f->dir, TG_NOTES_FILE_NAME "-shm")));
+    tg_notes_file_fini(&notes);
+    for (int full = 0; full <= 1; full++) {
+        for (int i = 0; i < 5; i++)
+            store_batch(f, d, &a);
+        tg_outbox_close(f->ob, false);
+        f->ob = NULL;
+        (void)unlink(tg_test_path(f->dir, TG_OUTBOX_FILE "-shm")); /* as a copy of the folder has none */
+        if (full)
+            hog(f, 16 << 10);
+        f->ob = tg_test_open(&f->o);
+        assert_true(has_its_blocks(tg_test_path(f->dir, TG_OUTBOX_FILE "-shm")));
+        assert_true(tg_test_exists(f->dir, "outbox.ballast") == !full);
+        check_account(f, d, c, &a);
+    }
+}
+
 /* Space comes back: the ballast is laid down again and the file grows as before. */
 static void test_space_comes_back(void **state)
 {
@@ -227,7 +269,6 @@ static void test_space_comes_back(void **state)
     check_account(f, d, c, &a);
 }
 
-/* What was delivered makes room before anything that waits is given up. */
 /* What the file may still take by the bound that is laid on it, and what it has to take at the next checkpoint. */
 static int64_t grows_by(const struct fixture *f)
 {
@@ -260,6 +301,36 @@ static void test_looked_after_between_commits(void **state)
     check_account(f, d, c, &a);
 }
 
+/* Somebody reads for long, so that the log cannot begin anew and its file gets larger than the ballast; afterwards the disk is
+ * full, and the log alone has room. Were it filled, no ballast could make it copyable, and nothing would be stored any more. */
+static void test_log_with_room_on_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct account a = {.body = 2000};
+    uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
+    sqlite3 *reader = NULL;
+    if (!mounted)
+        skip();
+    assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT, "size=24m"), 0);
+    reopen(f, true);
+    store_batch(f, d, &a);
+    assert_int_equal(
+        sqlite3_open_v2(tg_test_path(f->dir, TG_OUTBOX_FILE), &reader, SQLITE_OPEN_READWRITE, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM log", NULL, NULL, NULL), SQLITE_OK);
+    while (tg_outbox_wal_bytes(f->ob) < 5 * f->ob->wal_limit)
+        store_batch(f, d, &a);
+    assert_int_equal(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    while (f->ob->wal_frames > f->ob->wal_soft_frames / 2) /* copied, and begun anew */
+        store_batch(f, d, &a);
+    hog(f, 0);
+    while (a.full < 12)
+        store_batch(f, d, &a);
+    check_account(f, d, c, &a);
+}
+
+/* What was delivered makes room before anything that waits is given up. */
 static void test_delivered_rows_go_first(void **state)
 {
     struct fixture *f = *state;
@@ -332,11 +403,12 @@ int main(void)
         T(test_full_again_and_again),
         T(test_space_comes_back),
         T(test_looked_after_between_commits),
-        T(test_looked_after_between_commits),
+        T(test_log_with_room_on_a_full_disk),
         T(test_delivered_rows_go_first),
         T(test_full_disk_drop_newest),
         T(test_read_only_disk),
         cmocka_unit_test_setup_teardown(test_full_again_and_again_ext4, set_up_ext4, tear_down_disk),
+        cmocka_unit_test_setup_teardown(test_shared_memory_has_its_blocks, set_up_ext4, tear_down_disk),
     };
     return cmocka_run_group_tests(tests, mount_namespace, NULL);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/assert.h"
-#include "core/http/http_client.h"
+#include "core/http/retry_after.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,6 +24,7 @@ struct outcome {
 static void run(struct outcome *o, const uint8_t *data, size_t size, size_t step, enum tg_http_kind kind)
 {
     struct tg_bytes value, body;
+    uint32_t seconds = 0;
     memset(o, 0, sizeof *o);
     tg_http_response_init(&o->r, o->head, sizeof o->head, kind);
     for (size_t at = 0; at < size && o->rc == TG_HTTP_MORE; at += step) {
@@ -43,6 +44,8 @@ static void run(struct outcome *o, const uint8_t *data, size_t size, size_t step
     TG_ASSERT(o->rc >= 0 || o->r.reason);
     if (tg_http_response_header(&o->r, "retry-after", &value))
         TG_ASSERT(value.data >= o->head && value.data + value.len <= o->head + sizeof o->head);
+    if (tg_http_retry_after(&o->r, INT64_C(1795266000), &seconds) > 0)
+        TG_ASSERT(seconds <= TG_HTTP_LONGEST_WAIT_S);
     o->end = tg_http_response_eof(&o->r);
     TG_ASSERT(o->end == TG_HTTP_END || o->end < 0);
     TG_ASSERT(o->rc >= 0 || o->end == o->rc);

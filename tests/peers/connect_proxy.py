@@ -6,6 +6,7 @@
 
     auth USER PASSWORD    asks for basic authentication; `auth - -` ends that
     refuse STATUS         answers every CONNECT with this status; 0: works again
+    retry_after TEXT      and with this Retry-After; '': without
     mode MODE             ok; silent (never answers), hangup (closes), garbage (no HTTP), slow (a byte at a time), early (the
                           target's first bytes come with the answer)
     cut                   closes every tunnel
@@ -25,7 +26,7 @@ PHRASES = {200: "Connection established", 403: "Forbidden", 407: "Proxy Authenti
 class Proxy:
     def __init__(self, names=None):
         self.names = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", **(names or {})}
-        self.credentials, self.refusal, self.mode = None, 0, "ok"
+        self.credentials, self.refusal, self.retry_after, self.mode = None, 0, "", "ok"
         self.asked, self.opened, self.refused, self.bytes, self.tunnels = [], 0, 0, 0, set()
 
     async def listen(self, port=0):
@@ -79,6 +80,8 @@ class Proxy:
         if status != 200:
             self.refused += 1
             fields = ["Content-Length: 0", "Connection: close"]
+            if self.retry_after:
+                fields.append(f"Retry-After: {self.retry_after}")
             if status == 407:
                 fields.append('Proxy-Authenticate: Basic realm="test"')
             await self.answer(writer, status, fields)
@@ -128,8 +131,9 @@ async def main():
     def lever(name, kind):
         return lambda value: setattr(proxy, name, kind(value))
 
-    await control.serve({"port": await proxy.listen(options.port)}, {"auth": proxy.auth, "refuse": lever("refusal", int), "mode": lever("mode", str),
-                                                         "cut": proxy.cut, "stats": proxy.stats})
+    await control.serve({"port": await proxy.listen(options.port)},
+                        {"auth": proxy.auth, "refuse": lever("refusal", int), "retry_after": lever("retry_after", str),
+                         "mode": lever("mode", str), "cut": proxy.cut, "stats": proxy.stats})
 
 
 if __name__ == "__main__":

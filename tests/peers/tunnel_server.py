@@ -91,6 +91,12 @@ async def main():
         gate = Gate(("127.0.0.1", ports["echo"]))
         gate.refusal = status
         ports[f"ws_{status}"] = await gate.listen()
+    for name, status, after in (("503_120", 503, "120"), ("429_date", 429, "Sat, 21 Nov 2026 13:01:30 GMT"),
+                                ("503_past", 503, "Sat, 21 Nov 2026 12:59:59 GMT"), ("503_year", 503, "31536000"), ("503_bad", 503, "-5")):
+        gate = Gate(("127.0.0.1", ports["echo"]))
+        gate.refusal, gate.retry_after = status, after
+        gate.date = "Sat, 21 Nov 2026 13:00:00 GMT"
+        ports[f"ws_{name}"] = await gate.listen()
     for protocol in ("none", "amqp"):
         gate = Gate(("127.0.0.1", ports["echo"]))
         gate.subprotocol = protocol
@@ -106,10 +112,10 @@ async def main():
     proxy = Proxy({"hub.test": "127.0.0.1"})
     proxy.auth("gate", "s\u00e9cret:1")
     ports["proxy_auth"] = await proxy.listen()
-    for status in (403, 502, 302):
+    for name, status, after in (("403", 403, ""), ("502", 502, ""), ("302", 302, ""), ("503", 503, ""), ("503_77", 503, "77"), ("429", 429, "")):
         proxy = Proxy()
-        proxy.refusal = status
-        ports[f"proxy_{status}"] = await proxy.listen()
+        proxy.refusal, proxy.retry_after = status, after
+        ports[f"proxy_{name}"] = await proxy.listen()
 
     asyncio.get_running_loop().set_exception_handler(lambda loop, what: None)  # clients break off on purpose
     print(" ".join("%s=%d" % item for item in ports.items()), flush=True)

@@ -9,6 +9,7 @@
     ping              pings every client and waits for the answers: {"answered": n}
     close CODE TEXT   ends every connection with a close frame
     refuse STATUS     answers upgrades with this status; 0: accepts again
+    retry_after TEXT  and with this Retry-After; '': without
     protocol NAME     the subprotocol that it agrees to; `none`: it names none
     stats             {"connections": open now, "accepted": ever, "frames": from clients, "paths": asked for, "hosts": …}
 
@@ -29,6 +30,7 @@ class Gate:
     def __init__(self, target, path="/mqtt", ssl_context=None, upstream=None, listen=("127.0.0.1", 0)):
         self.target, self.path, self.ssl, self.upstream, self.address = target, path, ssl_context, upstream, listen
         self.split_bytes, self.refusal, self.subprotocol = 0, 0, "mqtt"
+        self.retry_after = self.date = ""
         self.clients, self.accepted, self.frames, self.paths, self.hosts = set(), 0, 0, [], []
 
     async def listen(self):
@@ -46,7 +48,8 @@ class Gate:
         self.paths.append(path)
         self.hosts.append(headers["Host"])
         if self.refusal:
-            return http.HTTPStatus(self.refusal), [], b"no\n"
+            fields = {"Retry-After": self.retry_after, "Date": self.date}
+            return http.HTTPStatus(self.refusal), [(name, value) for name, value in fields.items() if value], b"no\n"
         if path.split("?")[0] != self.path:
             return http.HTTPStatus.NOT_FOUND, [], b"no such path\n"
         return None
@@ -129,8 +132,8 @@ async def main():
         return lambda value: setattr(gate, name, kind(value))
 
     await control.serve({"port": await gate.listen()},
-                        {"split": lever("split_bytes", int), "refuse": lever("refusal", int), "protocol": lever("subprotocol", str),
-                         "ping": gate.ping, "close": gate.close, "stats": gate.stats})
+                        {"split": lever("split_bytes", int), "refuse": lever("refusal", int), "retry_after": lever("retry_after", str),
+                         "protocol": lever("subprotocol", str), "ping": gate.ping, "close": gate.close, "stats": gate.stats})
 
 
 if __name__ == "__main__":

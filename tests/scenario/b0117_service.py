@@ -57,7 +57,7 @@ with Stage() as stage:
     gateway = Service(stage, config, env={"WATCHDOG_USEC": "1000000"})
     gateway.expect("WATCHDOG=1", 3)
     wait_until(lambda: all_online(gateway), 20, "the session")
-    gateway.expect("STATUS=1 of 1 sessions online, ")
+    gateway.expect("STATUS=1 of 1 session online, ")
     assert gateway.heard.index("READY=1") < gateway.heard.index("WATCHDOG=1")
     gateway.process.signal(signal.SIGHUP)
     gateway.expect("RELOADING=1")
@@ -92,6 +92,9 @@ with Stage() as stage:
     with open(os.path.join(SOURCE, "packaging", "tidegate.service"), encoding="ascii") as file:
         unit = file.read()
     assert "Type=notify" in unit and re.search(r"^WatchdogSec=\d+$", unit, re.M)
+    # /proc/sys/kernel/random/boot_id has to be seen: without it no sample's boot is known.
+    assert not re.search(r"^ProcSubset=pid", unit, re.M)
+    assert int(re.search(r"^TimeoutStartSec=(\d+)$", unit, re.M)[1]) >= 600, "a large store that is checked page by page takes minutes"
     os.mkdir(stage.path("unit"))
     stage.write("unit/tidegate.service", unit.replace("/usr/bin/tidegate run", "/bin/true run"))  # it need not be installed here
     for arguments in (["verify", "--man=no"], ["security", "--offline=yes", "--no-pager", "--threshold=20"]):

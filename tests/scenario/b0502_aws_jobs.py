@@ -69,9 +69,10 @@ with Stage() as stage:
     slow = aws.thing("slow-1")
     for job, outage in (("short", False), ("long", True)):
         ran = gateway.errors().count("command=late status=ok")
+        commands = gateway.session("slow-1", "line")["commands"] + 1
         slow.job(job, {"command": "late"})
-        wait_until(lambda: gateway.errors().count("command received") and slow.execution(job)["status"] == "IN_PROGRESS", 30, f"{job} to run")
-        commands = gateway.session("slow-1", "line")["commands"]
+        wait_until(lambda: slow.execution(job)["status"] == "IN_PROGRESS", 30, f"{job} to run")
+        wait_until(lambda: gateway.session("slow-1", "line")["commands"] == commands, 30, f"{job} to be taken")
         link.command("cut aws" if outage else "rst aws")
         if outage:
             wait_until(lambda: gateway.errors().count("command=late status=ok") > ran, 30, f"the command of {job} to end")

@@ -16,6 +16,7 @@ from verdict import delivered, judge, samples, table
 
 DEVICES = ("wild", "tame", "steady")
 EVERY_MS = 250
+HANG_S = 6
 
 
 def largest_gap_ms(record, device):
@@ -34,7 +35,7 @@ with Stage() as stage:
     steady = simulated("in-process", {"steady": (["hub"], identity(pki, "steady", "sas"))}, every=f"{EVERY_MS}ms")
     web = free_port()
     config = configuration(stage, [hub_cloud(hub)], [
-        troubled("troubled", "wild", ["hub"], identity(pki, "wild", "sas"), every="5ms", hang_timeout="2s"),
+        troubled("troubled", "wild", ["hub"], identity(pki, "wild", "sas"), every="5ms", hang_timeout=f"{HANG_S}s"),
         {**tame, "isolation": "process"}, steady], gateway={**GATEWAY, "http": f"127.0.0.1:{web}"})
     checked = run("check", "-c", config, check=0).stdout
     assert "isolation: " in checked and "process of source troubled: at most 256 MiB (memory_limit)" in checked, checked
@@ -69,7 +70,8 @@ with Stage() as stage:
     wait_until(lambda: delivered(hub.record, accounts), 30, "everything to be delivered")
     for device in ("tame", "steady"):
         gap = largest_gap_ms(hub.record, device)
-        assert gap <= 2 * EVERY_MS, f"{device} was disturbed: {gap:.0f} ms without a sample"
+        # Whoever waits for the one that hangs waits for all of its time; less than half of it may be a machine that has much to do.
+        assert gap < HANG_S * 1000 / 2, f"{device} was disturbed: {gap:.0f} ms without a sample"
     pid = pid_of(gateway, "troubled")
     accounts = gateway.accounts()
     assert gateway.stop() == 0

@@ -43,11 +43,16 @@ with Stage() as stage:
     wait_until(lambda: gateway.session("meter-1", "radio")["state"] == "online", 60, "the meter to be online through the module")
     wait_until(lambda: gateway.session("meter-1", "radio")["acked_seq"] >= 200, 60, "samples to be confirmed")
     last = gateway.session("meter-1", "radio")["acked_seq"]
-    account = Account()
-    for body in broker.heard("tidegate/meter-1/data"):
-        for sample in body if isinstance(body, list) else [body]:
-            account.take(sample)
-    row = Row("meter-1", last, account)
+
+    def arrived():
+        """By what the broker's back has heard, which is a moment later."""
+        account = Account()
+        for body in broker.heard("tidegate/meter-1/data"):
+            for sample in body if isinstance(body, list) else [body]:
+                account.take(sample)
+        return Row("meter-1", last, account)
+    wait_until(lambda: arrived().lost == 0, 30, "what was confirmed to be at the broker")
+    row = arrived()
     assert row.holds and row.duplicates == 0, vars(row)
     status = gateway.session("meter-1", "radio")
     assert status["in_flight"] >= 0 and "pending" in status, status

@@ -9,10 +9,9 @@ from harness import Stage, wait_until
 DEVICES = [f"d{number}" for number in range(8)]
 KILLS = 3
 IN_FLIGHT = 5 * 20  # messages, samples in each
-RATE = 200
 
 with Stage() as stage:
-    case = Rehearsal(stage, {"fair": "fair"}, DEVICES, rate=RATE)
+    case = Rehearsal(stage, {"fair": "fair"}, DEVICES, rate=200, count=2000)
     case.await_backlog(6400)
     case.link.command("restore broker")
     case.link.command("slow broker 20000")

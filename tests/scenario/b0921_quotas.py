@@ -28,7 +28,7 @@ with Stage() as stage:
                                      {**dead, "outbox": {"max_pending": cloud_quota, "max_age": "1h"}}], [talks, calm])
     gateway = Gateway(stage, write(cloud_quota=400, device_quota=1000))
     consumer = Behind(hub, "hub")
-    wait_until(lambda: all(gateway.session(name, "hub")["state"] == "online" for name in names), 20, "the hub's sessions")
+    wait_until(lambda: all(gateway.session(name, "hub")["state"] == "online" for name in names), 30, "the hub's sessions")
 
     def waits(cloud):
         return sum(gateway.session(name, cloud)["pending"] for name in names)

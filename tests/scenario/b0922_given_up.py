@@ -42,8 +42,9 @@ with Stage() as stage:
     assert none == {"dropped": True, "samples": 0}, none
     done = json.loads(run("outbox", "drop", "stays", "--cloud", "dead", "--yes", "--json", "-c", gateway.config, check=0).stdout)
     assert done["dropped"] and done["samples"] > 100, done
-    wait_until(lambda: gateway.session("stays", "dead")["gap"]["reasons"] == ["removed"], 20, "the status to say so")
-    assert pending("stays", "dead") < 100 and pending("leaves", "dead") > 100
+    wait_until(lambda: gateway.session("stays", "dead").get("gap", {}).get("reasons") == ["removed"], 30, "the status to say so")
+    waits = {device["id"]: cloud["pending"] for device in gateway.status()["devices"] for cloud in device["clouds"] if cloud["name"] == "dead"}
+    assert waits["leaves"] - waits["stays"] > done["samples"] / 2, (waits, done)  # both go on collecting
     assert "dropped on request (counted as removed)" in gateway.errors()
 
     # A device that leaves the file by mistake, while its cloud is away.
@@ -65,12 +66,13 @@ with Stage() as stage:
     write(*names, keep="0s")
     gateway.start()
     link.command("cut hub")
-    wait_until(lambda: pending("leaves", "hub") > 50, 30, "a backlog for the hub")
+    wait_until(lambda: gateway.session("leaves", "hub")["state"] != "online", 30, "the cut to be noticed")
+    sent = pending("leaves", "hub")  # some of these may be at the hub, which could not say so any more
+    wait_until(lambda: pending("leaves", "hub") > sent + 60, 30, "a backlog for the hub")
     write("stays", keep="0s")
     gateway.reload()
     wait_until(lambda: "given up (counted as removed)" in gateway.errors(), 30, "what waited to be given up")
-    removed = gateway.status()["outbox"]["dropped"]["removed"]
-    assert removed > 50, removed
+    wait_until(lambda: gateway.status()["outbox"]["dropped"]["removed"] > 50, 30, "it to be counted")
     write(*names, keep="0s")
     gateway.reload()
     wait_until(lambda: len(gateway.status()["devices"]) == 2, 30, "it to be back")
@@ -87,7 +89,7 @@ with Stage() as stage:
     # On a stopped gateway, directly.
     assert gateway.stop() == 0
     done = run("outbox", "drop", "--all", "--yes", "-c", gateway.config, check=0)
-    assert "samples dropped; their clouds are told" in done.stdout, done
+    assert "dropped; their clouds are told" in done.stdout, done
     stats = json.loads(run("outbox", "stats", "--json", "-c", gateway.config, check=0).stdout)
     assert all(device["pending"] == 0 and device["dropped"]["removed"] > 0 for device in stats["devices"]), stats
     run("outbox", "verify", "-c", gateway.config, check=0)

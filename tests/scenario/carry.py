@@ -92,7 +92,7 @@ class Yard:
         collected = self.collected()
         wait_until(lambda: all(self.state(meter)["acked_seq"] >= last for meter, last in collected.items()), 60, "the outbox to empty")
         if lost == 0:
-            wait_until(lambda: all(row.lost == 0 for row in self.rows(collected)), 10, "what was confirmed to be at the broker")
+            wait_until(lambda: all(row.lost == 0 for row in self.rows(collected)), 30, "what was confirmed to be at the broker")
         rows = self.rows(collected)
         print(table(rows))
         assert all(row.collected > 0 and not row.conflicts for row in rows)

@@ -52,13 +52,15 @@ class Truth:
         return accounts
 
     def check(self, device, stamps, tolerance=1.0, offset=0.0):
-        """stamps: {seq: ts}. A sample up to the seq of a look was taken before it, one above it not before the look began. How many were checked."""
-        checked = 0
-        for seq, before, after in self.looks[device]:
+        """stamps: {seq: ts}. A sample up to the seq of a look was taken before it, one above it not before the look before the last: a gateway that
+        was not given the processor answers a look before it numbers what was sampled meanwhile. How many were checked."""
+        checked, looks = 0, self.looks[device]
+        for at, (seq, _, after) in enumerate(looks):
             if seq in stamps:
                 assert seconds(stamps[seq]) <= after + offset + tolerance, (device, seq, stamps[seq], after)
                 checked += 1
-            if seq + 1 in stamps:
+            if seq + 1 in stamps and at >= 2:
+                before = looks[at - 2][1]
                 assert seconds(stamps[seq + 1]) >= before + offset - tolerance, (device, seq + 1, stamps[seq + 1], before)
         return checked
 

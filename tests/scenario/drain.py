@@ -34,9 +34,10 @@ class Arrivals:
 
 
 class Rehearsal:
-    """`drains` is {name of a cloud: its drain}; the line to the broker is cut until restore()."""
+    """`drains` is {name of a cloud: its drain}; the line to the broker is cut until restore(). Each device stops after `count` samples, or a slow
+    machine would never come to the end of them."""
 
-    def __init__(self, stage, drains, devices, rate, **cloud):
+    def __init__(self, stage, drains, devices, rate, count, **cloud):
         self.devices, self.read, self.arrivals = devices, 0, {}
         pki = Pki(stage.path("pki"))
         self.broker = Broker(stage, pki, users={"site": "right"})
@@ -48,7 +49,7 @@ class Rehearsal:
                                client_id=f"{name}-{{device}}", **({"drain": drain} if drain else {}), **settings)
                   for name, drain in drains.items()]
         source = {"name": "field", "plugin": "simulator", "devices": [
-            {"id": device, "clouds": list(drains), "settings": {"rate": rate},
+            {"id": device, "clouds": list(drains), "settings": {"rate": rate, "count": count},
              "points": [{"name": "value", "signal": "counter"},
                         {"name": "alarm", "signal": "constant", "low": 0, "writable": True, "deadband": 0, "priority": "high"}]}
             for device in devices]}
@@ -72,7 +73,7 @@ class Rehearsal:
     def await_backlog(self, samples, seconds=60):
         wait_until(lambda: sum(self.gateway.accounts().values()) >= samples, seconds, f"a backlog of {samples} samples")
 
-    def await_all(self, cloud, accounts, seconds=60):
+    def await_all(self, cloud, accounts, seconds=120):
         def there():
             self.collect()
             return all(self.of(cloud, device).complete(upto) for device, upto in accounts.items())

@@ -37,7 +37,7 @@ void net_peer_start(struct net_peer *p, const char *script)
     if (p->pid == 0) {
         dup2(in[0], 0);
         dup2(out[1], 1);
-        execl("/usr/bin/python3", "python3", path, p->directory, (char *)NULL);
+        execl("/usr/bin/python3", "/usr/bin/python3", path, p->directory, (char *)NULL);
         _exit(127);
     }
     close(in[0]);

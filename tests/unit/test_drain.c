@@ -268,6 +268,59 @@ static void test_an_urgent_row_overtakes_what_waits_in_memory(void **state)
     end(f, &hub);
 }
 
+/* Fewer than a message holds: there is no need to overtake them. */
+static void test_an_urgent_row_joins_a_batch_that_waits(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t d = backlog(f, &hub, TG_DRAIN_IN_ORDER, 0, NULL);
+    tg_feed_set_batch(hub.feed, 50);
+    tg_feed_resume(hub.feed);
+    assert_int_equal(append_n(f, d, 49, 50), TG_OK);
+    settle(f);
+    RUN_UNTIL(f, tg_feed_ready(hub.feed) == 49);
+    assert_false(tg_feed_ready_urgent(hub.feed));
+    append_urgent(f, d);
+    RUN_UNTIL(f, tg_feed_ready(hub.feed) == 50);
+    assert_true(tg_feed_ready_urgent(hub.feed));
+    assert_int_equal(tg_feed_ready_ahead(hub.feed), 0);
+    append_urgent(f, d);
+    RUN_UNTIL(f, tg_feed_ready_ahead(hub.feed) == 1);
+    await_batch(f, &hub, 10);
+    assert_int_equal(hub.first_seq, 51);
+    ack_batch(&hub);
+    await_batch(f, &hub, 50);
+    assert_int_equal(hub.first_seq, 1);
+    assert_int_equal(hub.last_seq, 50);
+    assert_false(tg_feed_ready_urgent(hub.feed));
+    ack_batch(&hub);
+    assert_each_once(&hub, 51);
+    end(f, &hub);
+}
+
+/* Behind new samples that went ahead and wait for their message to fill. */
+static void test_an_urgent_row_ends_the_wait_of_those_ahead(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t d = backlog(f, &hub, TG_DRAIN_NEWEST_FIRST, 3000, NULL);
+    tg_feed_resume(hub.feed);
+    RUN_UNTIL(f, tg_feed_ready(hub.feed) > 0);
+    assert_int_equal(append_n(f, d, 5, 50), TG_OK);
+    settle(f);
+    RUN_UNTIL(f, tg_feed_ready_ahead(hub.feed) == 5);
+    tg_feed_hold_ahead(hub.feed, true);
+    assert_false(tg_feed_offers_ahead(hub.feed));
+    append_urgent(f, d);
+    RUN_UNTIL(f, tg_feed_ready_ahead(hub.feed) == 6);
+    assert_true(tg_feed_offers_ahead(hub.feed));
+    await_batch(f, &hub, 6);
+    assert_int_equal(hub.last_seq, 3006);
+    ack_batch(&hub);
+    tg_feed_hold_ahead(hub.feed, false);
+    drain_all(f, &hub);
+    assert_each_once(&hub, 3006);
+    end(f, &hub);
+}
+
 /* Every second row urgent: more runs than are kept. The rest goes in order, is counted, and nothing is lost or comes twice. */
 static void test_the_bound_on_runs(void **state)
 {
@@ -357,6 +410,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fair_takes_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_urgent_row_overtakes_what_waits_in_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_urgent_row_joins_a_batch_that_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_urgent_row_ends_the_wait_of_those_ahead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_bound_on_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_lazy_never_stores_may_go_ahead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_rewind_gives_both_streams_again, set_up, tear_down),

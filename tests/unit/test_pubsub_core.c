@@ -184,8 +184,8 @@ static void test_retry_after_is_bounded(void **state)
     struct stage *s = *state;
     send_one(s);
     give(s, "HTTP/1.1 503 Unavailable\r\nRetry-After: 999999999" NO_BODY);
-    assert_in_range(s->event.wait_ms, (uint64_t)TG_PUBSUB_LONGEST_WAIT_S * 1000,
-                    (uint64_t)TG_PUBSUB_LONGEST_WAIT_S * 1100);
+    assert_in_range(s->event.wait_ms, (uint64_t)TG_HTTP_LONGEST_WAIT_S * 1000,
+                    (uint64_t)TG_HTTP_LONGEST_WAIT_S * 1100);
 }
 
 static void test_token_once_anew(void **state)

@@ -114,10 +114,62 @@ static void test_a_damaged_urgent_row_is_left_out(void **state)
     stage_end();
 }
 
+static void begin_slow(void **state, const char *max_delay)
+{
+    stage_begin(state, (const char *const[]){"max_in_flight", "4", "batch.max_samples", "10",
+                                             "batch.max_delay", max_delay, NULL});
+    (void)stage_session(&st.clouds[0].config);
+}
+
+/* While the link is up: the batch goes at once with what waits in it, in order, and what comes after waits as before. */
+static void test_an_urgent_sample_does_not_wait(void **state)
+{
+    begin_slow(state, "1h");
+    tg_session_start(st.sessions[0]);
+    RUN_UNTIL(st.f, stage_online(0));
+    append(3);
+    RUN_UNTIL(st.f, tg_feed_ready(st.sessions[0]->feed) == 3);
+    assert_int_equal(st.broker.publish_count, 0);
+    append_urgent();
+    RUN_UNTIL(st.f, stage_stats(0).acked_seq == 4);
+    assert_int_equal(st.broker.publish_count, 1);
+    assert_int_equal(st.broker.publishes[0].seq_count, 4);
+    assert_true(is_in_order(&st.broker.publishes[0]));
+    append_urgent();
+    RUN_UNTIL(st.f, stage_stats(0).acked_seq == 5);
+    append(2);
+    RUN_UNTIL(st.f, tg_feed_ready(st.sessions[0]->feed) == 2);
+    assert_int_equal(st.broker.publish_count, 2);
+    assert_int_equal(stage_stats(0).acked_ahead, 0);
+    stage_end();
+}
+
+/* A short backlog that waits for its batch to fill: what goes ahead of it does not put it off again and again. */
+static void test_urgent_samples_do_not_put_off_the_others(void **state)
+{
+    begin_slow(state, "500ms");
+    append(3);
+    append_urgent();
+    settle(st.f);
+    tg_session_start(st.sessions[0]);
+    RUN_UNTIL(st.f, st.broker.publish_count >= 1);
+    assert_int_equal(st.broker.publishes[0].seqs[0], 4);
+    /* Another as soon as the one before is acknowledged, for as long as it takes. */
+    for (uint64_t seq = 5; stage_stats(0).acked_seq < 3; seq++) {
+        uint32_t count = st.broker.publish_count;
+        assert_true(seq < 2000);
+        append_urgent();
+        RUN_UNTIL(st.f, st.broker.publish_count > count || stage_stats(0).acked_seq >= 3);
+    }
+    stage_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_alarm_of_the_outage_is_the_first_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_urgent_sample_does_not_wait, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_urgent_samples_do_not_put_off_the_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_resend_keeps_both_streams, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_urgent_row_is_left_out, set_up, tear_down),
     };

@@ -111,6 +111,21 @@ static void fails(const struct tg_stream_options *o, int code, const char *text)
     net_client_close(&c, 0);
 }
 
+/* Who has had enough, and for how long. */
+static void throttles(const struct tg_stream_options *o, bool throttled, uint32_t seconds, const char *text)
+{
+    static struct net_client c;
+    struct tg_stream_stats st;
+    memset(&c, 0, sizeof c);
+    assert_false(net_client_connect(&c, &loop, o));
+    tg_stream_stats(c.stream, &st);
+    if (c.err.code != TG_ECONNECT || !strstr(c.err.text, text))
+        fail_msg("%d %s (expected %s)", c.err.code, c.err.text, text);
+    assert_int_equal(st.throttled, throttled);
+    assert_int_equal(st.retry_after_s, seconds);
+    net_client_close(&c, 0);
+}
+
 /* --- proxy ---------------------------------------------------------------------------------------- */
 
 static void a_proxy_carries_bytes(void **state)
@@ -190,6 +205,17 @@ static void what_a_proxy_refuses_is_told(void **state)
     fails(&o, TG_ECONNECT, "could not connect to unknown.test");
 }
 
+static void a_proxy_that_throttles(void **state)
+{
+    struct tg_stream_options o = through("proxy_503", "echo");
+    (void)state;
+    throttles(&o, false, 0, "could not connect to hub.test"); /* it could not reach it */
+    o = through("proxy_503_77", "echo");
+    throttles(&o, true, 77, "asks to be left alone for 77 s");
+    o = through("proxy_429", "echo");
+    throttles(&o, true, 0, "(429");
+}
+
 /* --- WebSocket ------------------------------------------------------------------------------------- */
 
 static void a_websocket_carries_bytes(void **state)
@@ -231,6 +257,26 @@ static void what_a_websocket_server_refuses_is_told(void **state)
         o.websocket_path = cases[i].path;
         o.handshake_timeout_ms = cases[i].code == TG_ETIMEOUT ? 200 : 0;
         fails(&o, cases[i].code, cases[i].text);
+    }
+}
+
+static void a_websocket_server_that_throttles(void **state)
+{
+    static const struct {
+        const char *server;
+        uint32_t seconds;
+        const char *text;
+    } cases[] = {{"ws_503", 0, "503"},
+                 {"ws_503_120", 120, "with 503 \"Service Unavailable\", asks to be left alone for 120 s"},
+                 {"ws_429_date", 90, "with 429 \"Too Many Requests\", asks to be left alone for 90 s"},
+                 {"ws_503_past", 0, "asks to be left alone for 0 s"},
+                 {"ws_503_year", 3600, "asks to be left alone for 3600 s"},
+                 {"ws_503_bad", 0, "with a Retry-After that is no time to wait and is not followed"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tg_stream_options o = to(cases[i].server);
+        o.websocket_path = "/mqtt";
+        throttles(&o, true, cases[i].seconds, cases[i].text);
     }
 }
 
@@ -379,6 +425,8 @@ int main(void)
         TEST(a_websocket_carries_bytes),
         TEST(all_layers_together),
         TEST(what_a_websocket_server_refuses_is_told),
+        TEST(a_proxy_that_throttles),
+        TEST(a_websocket_server_that_throttles),
         TEST(pings_are_answered_and_ends_told),
         TEST(a_path_that_cannot_be_asked_for),
         TEST(a_protocol_that_is_asked_for_must_be_agreed_on),
