@@ -380,7 +380,7 @@ void tg_link_send_fini(struct tg_link *l);
 bool tg_link_pump(struct tg_link *l, int64_t now_ms);
 void tg_link_acked(struct tg_link *l, uint64_t tag);
 void tg_link_barrier_passed(struct tg_link *l);
-/* QoS 0, on a new connection: forgets the batches that no barrier has confirmed; their rows are offered again. */
+/* On a new connection, at QoS 0 or of another server: forgets the batches that nothing has confirmed; their rows are offered again. */
 void tg_link_rewind(struct tg_link *l);
 /* Hands what is in set->out to the stream. False: it does not take it. */
 bool tg_link_flush(struct tg_link *l);

@@ -25,5 +25,5 @@ tg_scenario(scenario_damaged_store b0971_damaged_store.py TIMEOUT 150)
 
 # One power cut of the whole gateway; not beside the three guests of the checks.
 add_test(NAME guest_power_cut COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/guest/power.py")
-set_tests_properties(guest_power_cut PROPERTIES TIMEOUT 300 LABELS "scenario;guest" SKIP_RETURN_CODE 77 RESOURCE_LOCK guest
+set_tests_properties(guest_power_cut PROPERTIES TIMEOUT 900 LABELS "scenario;guest" SKIP_RETURN_CODE 77 RESOURCE_LOCK guest
   ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")

@@ -17,7 +17,7 @@ import sys
 
 import yaml
 
-from harness import BUILD, Expired, Process, wait_until
+from harness import BUILD, Expired, LEAST_S, Process, wait_until
 
 PROGRAM = os.path.join(BUILD, "tidegate")
 
@@ -37,7 +37,7 @@ def configuration(stage, clouds, sources, gateway=None, outbox=None, name="tideg
 
 def run(*arguments, seconds=120, check=None):
     """`tidegate ARGUMENTS…`: the finished process, with its output as text."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=seconds, check=False)
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=max(seconds, LEAST_S), check=False)
     if check is not None and done.returncode != check:
         raise AssertionError(f"tidegate {' '.join(map(str, arguments))}: exit code {done.returncode}, expected {check}\n"
                              f"{done.stdout}{done.stderr}")

@@ -31,9 +31,10 @@ sys.path.insert(0, PEERS)
 
 from control import die_with_parent  # noqa: E402  (found in PEERS)
 
-READY_S = 60
-STOP_S = 60
-LEAST_S = 30  # no wait is shorter: its end is for what never comes, and a busy machine is late with everything
+# No wait is shorter: its end is for what never comes, and a busy machine is late with everything. An emulated one says how late.
+LEAST_S = int(os.environ.get("TIDEGATE_LEAST_S") or 30)
+READY_S = max(60, LEAST_S)
+STOP_S = max(60, LEAST_S)
 
 
 def vectors(name):
@@ -131,6 +132,7 @@ class Process:
 
     def wait(self, seconds=STOP_S):
         """The exit code; a process that does not end in time is a failure (and is killed)."""
+        seconds = max(seconds, LEAST_S)
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
