@@ -22,7 +22,7 @@ endfunction()
 
 # A test's limit ends what hangs; it does not judge speed, for on a busy machine a test may get a fiftieth of it. What a test states counts
 # when it is longer.
-set(TG_TEST_LIMIT_S 300)
+set(TG_TEST_LIMIT_S 600)
 function(tg_test_limit name)
   if(NOT "${ARGN}" GREATER TG_TEST_LIMIT_S)
     set(ARGN ${TG_TEST_LIMIT_S})

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "core/base/plural.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -123,8 +124,10 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
         for (uint32_t d = 0; d < config->sources[s].device_count; d++)
             points += config->sources[s].devices[d].point_count;
     }
-    snprintf(line, sizeof line, "%u clouds, %u sources, %" PRIu64 " devices, %" PRIu64 " points",
-             config->cloud_count, config->source_count, devices, points);
+    snprintf(line, sizeof line, "%u %s, %u %s, %" PRIu64 " %s, %" PRIu64 " %s", config->cloud_count,
+             tg_plural(config->cloud_count, "cloud", "clouds"), config->source_count,
+             tg_plural(config->source_count, "source", "sources"), devices,
+             tg_plural(devices, "device", "devices"), points, tg_plural(points, "point", "points"));
     say(user, line);
     if (found) {
         snprintf(line, sizeof line,
@@ -140,14 +143,15 @@ void tg_config_budget(const struct tg_config *config, void (*say)(void *user, co
     for (uint32_t i = 0; i < config->cloud_count; i++) {
         const struct tg_config_cloud *c = &config->clouds[i];
         uint64_t n = cloud_sessions(config, c), window = window_bytes(c), sum = n * (SESSION_BYTES + window);
-        snprintf(line, sizeof line,
-                 "memory: cloud %.64s: %" PRIu64 " sessions × (%s TLS + %s in flight) = %s", c->name, n,
-                 size_text(SESSION_BYTES).text, size_text(window).text, size_text(sum).text);
+        snprintf(line, sizeof line, "memory: cloud %.64s: %" PRIu64 " %s × (%s TLS + %s in flight) = %s",
+                 c->name, n, tg_plural(n, "session", "sessions"), size_text(SESSION_BYTES).text,
+                 size_text(window).text, size_text(sum).text);
         say(user, line);
         total += sum;
     }
-    snprintf(line, sizeof line, "memory: %u sources × %s + %" PRIu64 " points × %s = %s",
-             config->source_count, size_text(SOURCE_BYTES).text, points, size_text(POINT_BYTES).text,
+    snprintf(line, sizeof line, "memory: %u %s × %s + %" PRIu64 " %s × %s = %s", config->source_count,
+             tg_plural(config->source_count, "source", "sources"), size_text(SOURCE_BYTES).text, points,
+             tg_plural(points, "point", "points"), size_text(POINT_BYTES).text,
              size_text(config->source_count * SOURCE_BYTES + points * POINT_BYTES).text);
     say(user, line);
     total += config->source_count * SOURCE_BYTES + points * POINT_BYTES;

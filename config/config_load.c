@@ -14,6 +14,7 @@
 
 #include "config/config_private.h"
 #include "core/base/allocator.h"
+#include "core/base/plural.h"
 
 /* --- errors --- */
 
@@ -122,7 +123,8 @@ static void say_reports(struct tg_config_load *l, const char *main_label,
         say_escaped(line, say, user);
     }
     if (l->left_out_count > 0) {
-        snprintf(line, sizeof line, "%.500s: %u more errors are not shown", main_label, l->left_out_count);
+        snprintf(line, sizeof line, "%.500s: %u more %s not shown", main_label, l->left_out_count,
+                 tg_plural(l->left_out_count, "error is", "errors are"));
         say_escaped(line, say, user);
     }
 }

@@ -379,8 +379,8 @@ const struct tg_option tg_config_point_options[] = {
      .type = TG_OPTION_ENUM,
      .choices = priorities,
      .default_text = "normal",
-     .doc = "`high`: a sample with this point in it goes ahead of the backlog, also one that was taken "
-            "during an outage."},
+     .doc = "`high`: a sample with this point in it does not wait for `batch.max_delay` and goes ahead of "
+            "the backlog, also one that was taken during an outage."},
     {.name = "sum",
      .type = TG_OPTION_TEXT_LIST,
      .doc = "The point is not read: it is the sum of these points of the device."},

@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/base/random.h"
 #include "northbound/transport.h"
 
@@ -116,6 +117,7 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
     bool was_online = l->state == TG_SESSION_ONLINE || l->state == TG_SESSION_RENEWING;
     const char *what = tg_link_what_failed(l->state);
     char next[80];
+    uint64_t kept;
     int64_t wait;
     if (l->state == TG_SESSION_WAITING || l->closing)
         return; /* it had failed already, and what comes now is an echo */
@@ -133,10 +135,11 @@ void tg_link_fail_as(struct tg_link *l, enum tg_retry retry, const char *text)
         wait = tg_link_slow_end(l);
     snprintf(next, sizeof next, "retrying in %.1f s%s", (double)wait / 1000.0,
              l->waits_for_change ? " or when its credential or the configuration changes" : "");
+    kept = tg_link_pending_rows(l);
     /* During a long outage the same reason is told now and then, not at every attempt: `status` has the present one. */
     tg_log(told && !was_online ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
-           "device=%s cloud=%s %s: %s; %llu samples are kept, %s", l->target.device_id, l->config->name, what,
-           text, (unsigned long long)tg_link_pending_rows(l),
+           "device=%s cloud=%s %s: %s; %llu %s kept, %s", l->target.device_id, l->config->name, what, text,
+           (unsigned long long)kept, tg_plural(kept, "sample is", "samples are"),
            l->waits_for_way ? "no way leads there now: connecting when one does" : next);
     if (!told)
         l->told_ms = tg_clock_mono_ms();

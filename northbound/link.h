@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * link - one connection to a cloud and the sessions that it carries. Private to northbound: session.h and session_set.h
- * are what others see.
+ * are what others see; set_private.h has what all links share.
  *
  *   session.c        a child device at a cloud: its feed, names, gate, commands under way
  *   link.c           the connection's life: slot, stream, login, back-off, renewal
@@ -24,10 +24,8 @@
  *   link_way.c       what the kernel says of that way
  *   link_delay.c     batches that wait for more samples
  *   link_wire.c      what its connections carry, for the cloud's meter
- *   set_plan.c       what a cloud's month costs, and how long its messages wait for that
  *   link_reach.c     what its connects and failures say of the cloud
  *   link_assign.c    errands before the connection proper, and what they found
- *   session_set.c    pacing over all links
  *
  * A private link belongs to one session and dies with it; a shared one to all sessions of its cloud, and dies with the last.
  * What a link borrows from a configuration model (cloud, identity) it borrows from one of its sessions' models; when that session
@@ -47,20 +45,12 @@
 #include <sys/queue.h>
 
 #include "core/base/backoff.h"
-#include "core/base/histogram.h"
-#include "core/net/route_watch.h"
 #include "northbound/day_meter.h"
-#include "northbound/delay_plan.h"
-#include "northbound/carrier.h"
 #include "northbound/identity.h"
-#include "northbound/quiet.h"
-#include "northbound/reach.h"
-#include "northbound/session_set.h"
-#include "store/notes.h"
+#include "northbound/set_private.h"
 
-#define TG_SESSION_MAGIC     0x5e551011u
-#define TG_LINK_MAGIC        0x5e5510abu
-#define TG_SESSION_SET_MAGIC 0x5e5510ffu
+#define TG_SESSION_MAGIC 0x5e551011u
+#define TG_LINK_MAGIC    0x5e5510abu
 
 #define TG_LINK_MAX_IN_BYTES                                                                                 \
     (160 * 1024) /* inbound packet: methods have at most 128 KiB, C2D and config 64 */
@@ -82,60 +72,6 @@ struct tg_batch {
     uint16_t parts, parts_sent, parts_acked; /* messages */
     bool acked;
     bool ahead; /* of the stream that goes ahead of the backlog: acknowledged row by row */
-};
-
-/* One cloud of the configuration, with its queue for connect slots. Models that describe the same cloud share it, so it
- * points into none of them. */
-struct tg_set_cloud {
-    char *name;                     /* NULL = free place */
-    uint64_t fingerprint, ca_stamp; /* of its configuration; of the CA file's state when it was read */
-    const struct tg_cloud_type *type;
-    uint32_t links, handshakes; /* slots that its links hold */
-    uint32_t sessions;
-    struct tg_link *shared;          /* the link for all its sessions, or NULL */
-    struct tg_histogram ack_latency; /* sample taken → acknowledged */
-    struct tg_wire_meter wire;
-    struct tg_delay_plan delay;  /* of `batch.max_delay`; not looked at without a budget */
-    uint64_t month_budget_bytes; /* 0 = none */
-    uint64_t noted_bytes;        /* of wire.calendar's month, when it was last noted */
-    bool replaced;               /* another place of this name has its calendar now */
-    struct tg_reach reach;
-    struct tg_quiet quiet;
-    struct tg_tls_context *tls; /* NULL = `tls: off` */
-    double tokens, tokens_per_ms, tokens_max;
-    int64_t refilled_ms;
-    struct tg_link *queue_head, **queue_tail;
-};
-
-struct tg_session_set {
-    uint32_t magic;
-    struct tg_loop *loop;
-    struct tg_store *store;
-    struct tg_notes *notes; /* NULL = nothing is remembered over a restart */
-    char *gateway, *state_dir;
-    enum tg_uplink uplink;
-    struct tg_route_watch *routes; /* lent; NULL = nobody can say */
-    struct tg_reach reach;         /* of all clouds together */
-    int64_t path_changed_ms; /* when links, addresses or routes last changed, or a modem's word; 0 = never */
-    struct tg_session_callbacks cb;
-    void *user;
-    struct tg_set_cloud clouds[TG_SET_MAX_CLOUDS];
-    uint32_t cloud_count, next_cloud, handshakes, session_count;
-    uint64_t generation;   /* the last one given to a connection */
-    uint64_t command_next; /* the last number given to a command */
-    uint32_t session_next; /* the last number given to a session */
-    uint32_t channel;      /* the last number given to a carried connection */
-    struct tg_carrier carrier;
-    struct tg_module_link *modules; /* links that are carried */
-    struct tg_session *sessions, **sessions_tail;
-    struct tg_deadline plan; /* set_plan.c looks */
-    int64_t plan_noted_ms;
-    struct tg_deadline deadline; /* a bucket refills, or trim_ms */
-    int64_t trim_ms;             /* give memory of finished handshakes back; INT64_MAX = done */
-    struct tg_writer out;        /* packets of the link that is at work */
-    uint8_t *body, *packed;
-    void (*closed)(void *user);
-    void *closed_user;
 };
 
 /* A command that the gateway is at work on, or that waits until its id is on disk. */
@@ -444,7 +380,7 @@ void tg_link_send_fini(struct tg_link *l);
 bool tg_link_pump(struct tg_link *l, int64_t now_ms);
 void tg_link_acked(struct tg_link *l, uint64_t tag);
 void tg_link_barrier_passed(struct tg_link *l);
-/* QoS 0, on a new connection: forgets the batches that no barrier has confirmed; their rows are offered again. */
+/* On a new connection, at QoS 0 or of another server: forgets the batches that nothing has confirmed; their rows are offered again. */
 void tg_link_rewind(struct tg_link *l);
 /* Hands what is in set->out to the stream. False: it does not take it. */
 bool tg_link_flush(struct tg_link *l);
@@ -502,18 +438,6 @@ void tg_link_ripen(struct tg_link *l, int64_t now_ms);
 void tg_link_meter(struct tg_link *l);
 /* The stream is up: the handshake is counted. */
 void tg_link_meter_handshake(struct tg_link *l);
-
-/* --- set_plan.c --- */
-void tg_plan_open(struct tg_session_set *set);
-/* Closes what it began; then `closed`. */
-void tg_plan_close(struct tg_session_set *set, void (*closed)(void *user));
-/* A cloud has come: its meter, with what is known of the month, and its delay. */
-void tg_plan_cloud(struct tg_session_set *set, struct tg_set_cloud *cloud,
-                   const struct tg_config_cloud *config);
-/* Its last link has gone: notes what its month has cost. */
-void tg_plan_cloud_goes(struct tg_session_set *set, struct tg_set_cloud *cloud);
-/* Its meter as of now. */
-void tg_plan_meter(struct tg_session_set *set, struct tg_set_cloud *cloud, int64_t now_ms);
 
 /* --- link_answer.c --- */
 /* Gives what came up while step() was at work. False: the link has failed meanwhile. */
@@ -591,19 +515,5 @@ void tg_session_leave(struct tg_session *s);
 bool tg_session_note_command(struct tg_session *s, uint64_t id) TG_CHECKED;
 void tg_session_remember_commands(struct tg_session *s);
 void tg_session_recall_commands(struct tg_session *s);
-
-/* --- session_set.c --- */
-/* The slot is given by tg_link_slot_granted(), from the loop. */
-void tg_set_want_slot(struct tg_link *l);
-void tg_set_cancel_slot(struct tg_link *l);
-void tg_set_release_slot(struct tg_link *l);
-void tg_set_add(struct tg_session *s);
-void tg_set_remove(struct tg_session *s);
-/* Frees it when no link uses it. */
-void tg_set_drop_unused(struct tg_set_cloud *cloud);
-/* The link's streams are closed: its cloud's TLS context goes with the last one. */
-void tg_set_leave_cloud(struct tg_link *l);
-struct tg_set_cloud *tg_set_cloud_for(struct tg_session_set *set, const struct tg_config_cloud *config,
-                                      struct tg_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 
 #define TELL_DAYS 14
 #define DAY_MS    (24 * 3600 * INT64_C(1000))
@@ -54,7 +55,8 @@ void tg_link_look_at_expiry(struct tg_link *l, int64_t now_ms)
                l->target.device_id, l->config->name, day);
     else
         tg_log(TG_LOG_WARN, "session",
-               "device=%s cloud=%s its certificate ends in %lld days, on %.10s: renew it; the new file is "
+               "device=%s cloud=%s its certificate ends in %lld %s, on %.10s: renew it; the new file is "
                "read with the next connection",
-               l->target.device_id, l->config->name, (long long)left, day);
+               l->target.device_id, l->config->name, (long long)left,
+               tg_plural((uint64_t)left, "day", "days"), day);
 }

@@ -24,6 +24,12 @@ static void on_connack(struct tg_link *l, const struct tg_mqtt_event *e, int64_t
     /* What was sent at QoS 0 and not confirmed is offered anew: no packet id waits for it, and gates count for it as well. */
     if (l->qos == 0)
         tg_link_rewind(l);
+    /* What the old place has not acknowledged is nothing for this one, and would hold up every question: it is offered anew to whoever
+     * the device belongs to then. */
+    if (l->errand) {
+        tg_link_rewind(l);
+        tg_mqtt_client_forget(&l->mqtt);
+    }
     tg_link_is_online(l, now, e->session_present);
 }
 

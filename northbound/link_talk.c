@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/base/random.h"
 #include "northbound/csr.h"
 
@@ -310,14 +311,15 @@ static void io_say(void *user, enum tg_log_level level, const char *text)
 static void restart_later(struct tg_session *s, enum tg_retry retry, const char *text)
 {
     int64_t wait = tg_backoff_next(&s->backoff, tg_random_u32());
+    uint64_t kept = tg_feed_pending(s->feed);
     if (retry == TG_RETRY_NOW && s->backoff.attempt == 1)
         wait = 0;
     if (retry == TG_RETRY_NEVER && wait < s->backoff.cap_ms)
         wait = s->backoff.cap_ms;
     /* The same reason again and again is told once: `status` has it. */
     tg_log(s->gate_text && strcmp(s->gate_text, text) == 0 ? TG_LOG_DEBUG : TG_LOG_WARN, "session",
-           "device=%s cloud=%s cannot deliver: %s; %llu samples are kept, trying again in %.1f s",
-           s->device_id, s->route->cloud->name, text, (unsigned long long)tg_feed_pending(s->feed),
+           "device=%s cloud=%s cannot deliver: %s; %llu %s kept, trying again in %.1f s", s->device_id,
+           s->route->cloud->name, text, (unsigned long long)kept, tg_plural(kept, "sample is", "samples are"),
            (double)wait / 1000.0);
     tg_free(s->gate_text);
     s->gate_text = tg_strdup(text); /* without memory the log has it */

@@ -69,10 +69,9 @@ static bool take_number(const char **p, unsigned max, unsigned *ret)
     return true;
 }
 
-static const char allowed[] =
-    "allowed is coil:N, discrete:N, input:N or holding:N with N from 0 to 65535 (or 0x0 to 0xFFFF; from 1 "
-    "with "
-    "address_base: 1), .BIT or .LOW-HIGH from 0 to 15 behind a register, and the traditional 40001 or 400001";
+static const char allowed[] = "allowed is coil:N, discrete:N, input:N or holding:N, .BIT or .LOW-HIGH behind "
+                              "a register, and the traditional "
+                              "number alone, such as 40001 or 400001";
 
 /* The first digit of a traditional number. */
 static int traditional_table(char digit)
@@ -150,7 +149,9 @@ static int take_table_number(const char **rest, int base, unsigned *ret_table, u
         return tg_error_set(err, TG_EINVAL, "address \"%.40s\" names no table: %s", text, allowed);
     bool hex = (*rest)[0] == '0' && ((*rest)[1] == 'x' || (*rest)[1] == 'X');
     if (!take_number(rest, base == 1 ? 65536 : 65535, ret_number) || (base == 1 && *ret_number == 0))
-        return tg_error_set(err, TG_EINVAL, "address \"%.40s\" has no valid number: %s", text, allowed);
+        return tg_error_set(err, TG_EINVAL, "address \"%.40s\" has no valid number: allowed is %s", text,
+                            base == 1 ? "1 to 65536 (0x1 to 0x10000), because address_base is 1"
+                                      : "0 to 65535 (0x0 to 0xFFFF)");
     if (base < 0 && !hex)
         rc = check_ambiguous(text, table, *ret_number, err);
     if (base == 1)
@@ -177,13 +178,16 @@ int tg_modbus_point_address(struct tg_modbus_point *p, const char *text, int bas
             has_bit = take_number(&rest, 15, &last) && last > bit;
         }
         if (!has_bit)
-            return tg_error_set(err, TG_EINVAL, "address \"%.40s\" has no valid bit: %s", text, allowed);
+            return tg_error_set(err, TG_EINVAL,
+                                "address \"%.40s\" has no valid bit: allowed is .0 to .15 for one bit, or "
+                                ".LOW-HIGH such as .3-7",
+                                text);
     }
     if (*rest)
         return tg_error_set(err, TG_EINVAL, "address \"%.40s\" goes on after its end: %s", text, allowed);
     if (has_bit && (table == TG_MODBUS_COIL || table == TG_MODBUS_DISCRETE))
-        return tg_error_set(err, TG_EINVAL, "address \"%.40s\": a %s is one bit already; %s", text,
-                            tg_modbus_table_names[table], allowed);
+        return tg_error_set(err, TG_EINVAL, "address \"%.40s\": a %s is one bit already", text,
+                            tg_modbus_table_names[table]);
     p->table = (uint8_t)table;
     p->address = (uint16_t)number;
     p->bit = (int8_t)(has_bit ? (int)bit : -1);
@@ -235,6 +239,35 @@ static uint16_t type_words(const struct tg_modbus_point *p)
     }
 }
 
+/* Bits of what a sentinel is compared with; 0: with nothing. */
+static unsigned sentinel_bits(const struct tg_modbus_point *p)
+{
+    if (p->type == TG_MODBUS_STRING || p->table == TG_MODBUS_COIL || p->table == TG_MODBUS_DISCRETE)
+        return 0;
+    if (p->bits > 0)
+        return p->bits;
+    if (p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8)
+        return 8;
+    return p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF ? 16 : 16u * p->count;
+}
+
+/* One that is wider than the value is never met, and what it means would pass for a reading. */
+static int check_sentinels(const struct tg_modbus_point *p, struct tg_error *err)
+{
+    unsigned bits = sentinel_bits(p);
+    for (unsigned i = 0; i < p->sentinel_count; i++) {
+        if (bits == 0)
+            return tg_error_set(err, TG_EINVAL, "a %s has no sentinel",
+                                p->type == TG_MODBUS_STRING ? "string" : tg_modbus_table_names[p->table]);
+        if (bits < 64 && p->sentinels[i] >> bits != 0)
+            return tg_error_set(
+                err, TG_EINVAL,
+                "%llX never stands there: the value has %u bits, so at most %u hexadecimal digits",
+                (unsigned long long)p->sentinels[i], bits, (bits + 3) / 4);
+    }
+    return TG_OK;
+}
+
 int tg_modbus_point_finish(struct tg_modbus_point *p, const char **ret_field, struct tg_error *err)
 {
     const char *ignored;
@@ -271,5 +304,6 @@ int tg_modbus_point_finish(struct tg_modbus_point *p, const char **ret_field, st
         return tg_error_set(err, TG_EINVAL, "address %u with %u registers goes beyond 65535", p->address,
                             p->count);
     }
-    return 0;
+    *field = "sentinel";
+    return check_sentinels(p, err);
 }

@@ -196,13 +196,14 @@ static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, con
 {
     float f;
     double d;
-    uint8_t half;
     bool scaled = p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF;
     bool as_it_is =
         p->type == TG_MODBUS_BOOL || p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8 || p->bits > 0;
     uint64_t raw = gather(words, scaled ? 1 : p->count, as_it_is ? TG_MODBUS_ABCD : p->order);
     if (p->bits > 0)
         raw = raw >> p->bit & ((1u << p->bits) - 1);
+    if (p->type == TG_MODBUS_INT8 || p->type == TG_MODBUS_UINT8)
+        raw = p->half == TG_MODBUS_HALF_HIGH ? raw >> 8 : raw & 0xFF;
     if (is_sentinel(p, raw))
         return TG_MODBUS_READING_NULL;
     switch (p->type) {
@@ -210,9 +211,10 @@ static enum tg_modbus_reading decode_number(const struct tg_modbus_point *p, con
         *ret_value = tg_value_bool(p->bit >= 0 ? (raw >> p->bit & 1) != 0 : raw != 0);
         break;
     case TG_MODBUS_INT8:
+        *ret_value = tg_value_int((int8_t)raw);
+        break;
     case TG_MODBUS_UINT8:
-        half = (uint8_t)(p->half == TG_MODBUS_HALF_HIGH ? raw >> 8 : raw);
-        *ret_value = p->type == TG_MODBUS_INT8 ? tg_value_int((int8_t)half) : tg_value_uint(half);
+        *ret_value = tg_value_uint(raw);
         break;
     case TG_MODBUS_INT16:
         *ret_value = tg_value_int((int16_t)raw);

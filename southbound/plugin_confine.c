@@ -162,10 +162,11 @@ static int filter_sockets(scmp_filter_ctx f, uint32_t needs)
             (family == AF_BLUETOOTH && needs & TG_NEEDS_BLUETOOTH))
             continue;
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
     }
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GE, AF_MAX));
+        rc =
+            seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GE, AF_MAX, 0));
     return rc;
 }
 
@@ -181,7 +182,7 @@ static int filter_signals(scmp_filter_ctx f, uint32_t needs)
             /* signal 0 asks whether a process lives: lock files of ports need that; it is the last argument of both */
             const struct scmp_arg_cmp is_signal = {.arg = i == 0 ? 1 : 2, .op = SCMP_CMP_NE, .datum_a = 0};
             rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(calls[i]), 2,
-                                  SCMP_A0(SCMP_CMP_NE, self), is_signal);
+                                  SCMP_A0(SCMP_CMP_NE, self, 0), is_signal);
             if (rc < 0)
                 return rc;
         }
@@ -228,7 +229,7 @@ static int filter_calls(uint32_t needs)
         rc = filter_processes(f);
     /* Another process's limits; 0 is one's own. */
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
     /* Characters pushed into a terminal's input are typed by its user. */
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,

@@ -181,6 +181,7 @@ static int service_device_fact(struct tg_host_source *source, uint32_t device, c
     return TG_PLUGIN_EFULL;
 }
 
+static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...) TG_PRINTF(3, 4);
 static void service_log(struct tg_host_source *source, uint32_t level, const char *fmt, ...)
 {
     struct tg_host_source *s = checked(source);

@@ -13,6 +13,7 @@
 #include "core/base/assert.h"
 #include "core/base/backoff.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/base/random.h"
 
 #define NOTES_MAGIC 0x6e6f7465u
@@ -353,8 +354,9 @@ static int first_read(struct tg_notes *t, struct tg_error *err)
                "kept in memory, and would be lost by a restart; tried again until it works",
                why.text, t->table.count);
     if (t->left_out > 0)
-        tg_log(TG_LOG_WARN, "notes", "%s holds more than %u MiB: %llu notes stay there and are not used",
-               t->file.path, TG_NOTES_LIMIT_BYTES >> 20, (unsigned long long)t->left_out);
+        tg_log(TG_LOG_WARN, "notes", "%s holds more than %u MiB: %llu %s not used", t->file.path,
+               TG_NOTES_LIMIT_BYTES >> 20, (unsigned long long)t->left_out,
+               tg_plural(t->left_out, "note stays there and is", "notes stay there and are"));
     t->trouble = code;
     return TG_OK;
 }

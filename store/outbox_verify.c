@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/allocator.h"
+#include "core/base/plural.h"
 #include "core/base/sample.h"
 
 #define FINDINGS_MAX 100 /* that are told one by one */
@@ -151,8 +152,8 @@ static int check_rows(struct check *c, struct tg_error *err)
         code = tg_outbox_fail(c->ob, rc, err, "reading samples");
     (void)sqlite3_reset(st);
     if (code == TG_OK && rows != c->ob->t.rows)
-        found(c, "%llu rows are stored, %llu should be", (unsigned long long)rows,
-              (unsigned long long)c->ob->t.rows);
+        found(c, "%llu %s stored, %llu should be", (unsigned long long)rows,
+              tg_plural(rows, "row is", "rows are"), (unsigned long long)c->ob->t.rows);
     return code;
 }
 
@@ -163,9 +164,9 @@ static void check_accounts(struct check *c)
         const struct tg_outbox_cursor_entry *cursor = &ob->cursors[i];
         uint64_t pending = tg_outbox_pending(ob, cursor);
         if (cursor->active && pending != c->cursor_rows[i])
-            found(c, "device %s, cloud %s: %llu rows wait, the accounts say %llu",
-                  ob->devices[cursor->device].name, ob->clouds[cursor->cloud],
-                  (unsigned long long)c->cursor_rows[i], (unsigned long long)pending);
+            found(c, "device %s, cloud %s: %llu %s, the accounts say %llu", ob->devices[cursor->device].name,
+                  ob->clouds[cursor->cloud], (unsigned long long)c->cursor_rows[i],
+                  tg_plural(c->cursor_rows[i], "row waits", "rows wait"), (unsigned long long)pending);
     }
 }
 
@@ -206,7 +207,8 @@ static int check_urgent(struct check *c, struct tg_error *err)
     if (rc != SQLITE_ROW)
         code = tg_outbox_fail(c->ob, rc, err, "looking for samples with priority");
     else if (sqlite3_column_int64(st, 0) > 0)
-        found(c, "%lld samples with priority are not in the log", (long long)sqlite3_column_int64(st, 0));
+        found(c, "%lld %s with priority not in the log", (long long)sqlite3_column_int64(st, 0),
+              tg_plural((uint64_t)sqlite3_column_int64(st, 0), "sample", "samples"));
     (void)sqlite3_finalize(st);
     return code;
 }

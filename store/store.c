@@ -9,6 +9,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "store/store_private.h"
 
 #define DEFAULT_MAX_ROWS      1000u
@@ -175,10 +176,9 @@ static void finish_close(struct tg_store *s)
     tg_store_thread_join(&s->thread);
     if (s->rows.count > 0 && s->cb.on_state) {
         char text[200];
-        snprintf(
-            text, sizeof text,
-            "outbox: stopped with %llu samples that could not be stored: what of them no cloud has is lost",
-            (unsigned long long)s->rows.count);
+        snprintf(text, sizeof text,
+                 "outbox: stopped with %llu %s that could not be stored: what no cloud has of it is lost",
+                 (unsigned long long)s->rows.count, tg_plural(s->rows.count, "sample", "samples"));
         s->cb.on_state(s->user, s->news.state, text);
     }
     while (s->rows.head)

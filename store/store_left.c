@@ -9,6 +9,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 
 #define NAMES_MAX 3 /* told by name */
 
@@ -68,10 +69,13 @@ int tg_store_thread_left(struct tg_store_thread *t, const struct tg_outbox_decla
     if (t->care_at_ms > now + t->o.keep_removed_ms)
         t->care_at_ms = now + t->o.keep_removed_ms;
     if (kept.rows > 0 && t->o.keep_removed_ms > 0) {
-        snprintf(t->news.note, sizeof t->news.note,
-                 "no longer configured: %s. Their %llu samples that are not delivered are kept for %lld s: "
-                 "configured again until then, nothing is lost",
-                 kept.names, (unsigned long long)kept.rows, (long long)(t->o.keep_removed_ms / 1000));
+        snprintf(
+            t->news.note, sizeof t->news.note,
+            "no longer configured: %s. Their %llu %s kept for %lld s: "
+            "configured again until then, nothing is lost",
+            kept.names, (unsigned long long)kept.rows,
+            tg_plural(kept.rows, "sample that is not delivered is", "samples that are not delivered are"),
+            (long long)(t->o.keep_removed_ms / 1000));
         tg_store_thread_tell(t);
     }
     pthread_mutex_unlock(&t->lock);
@@ -118,11 +122,11 @@ int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t 
     if (gone.rows == 0)
         return rc;
     pthread_mutex_lock(&t->lock);
-    snprintf(
-        t->news.note, sizeof t->news.note,
-        "not configured for %lld s: %s. Their %llu samples that were not delivered are given up (counted as "
-        "removed); those of the others are not held back by them any more",
-        (long long)(t->o.keep_removed_ms / 1000), gone.names, (unsigned long long)gone.rows);
+    snprintf(t->news.note, sizeof t->news.note,
+             "not configured for %lld s: %s. Their %llu %s given up (counted as "
+             "removed); those of the others are not held back by them any more",
+             (long long)(t->o.keep_removed_ms / 1000), gone.names, (unsigned long long)gone.rows,
+             tg_plural(gone.rows, "sample that was not delivered is", "samples that were not delivered are"));
     pthread_mutex_unlock(&t->lock);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/base/random.h"
 #include "store/store_thread.h"
 
@@ -97,11 +98,12 @@ static void say_trouble(struct tg_store_thread *t, enum tg_store_state state, co
 {
     bool oldest = t->o.outbox.when_full == TG_WHEN_FULL_DROP_OLDEST;
     report(t, state,
-           "outbox: %s; %llu samples are kept in memory (at most %zu KiB, then the %s) and delivered from "
-           "there, a crash would lose them; trying again in %lld.%lld s",
-           err->text, (unsigned long long)t->count, t->o.uncommitted_limit_bytes / 1024,
+           "outbox: %s; %llu %s kept in memory (at most %zu KiB, then the %s) and delivered from there, a "
+           "crash would lose %s; trying again in %lld.%lld s",
+           err->text, (unsigned long long)t->count, tg_plural(t->count, "sample is", "samples are"),
+           t->o.uncommitted_limit_bytes / 1024,
            oldest ? "oldest are dropped and counted" : "new ones are rejected and counted",
-           (long long)(wait / 1000), (long long)(wait % 1000 / 100));
+           tg_plural(t->count, "it", "them"), (long long)(wait / 1000), (long long)(wait % 1000 / 100));
 }
 
 void tg_store_thread_failed(struct tg_store_thread *t, int rc, const struct tg_error *err, int64_t now)

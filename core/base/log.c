@@ -9,6 +9,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 
 #define LINE_MAX_BYTES  2048
 #define FLOOD_LINES     20
@@ -126,6 +127,14 @@ static void put_escaped(struct tg_writer *w, const char *text, int json)
     }
 }
 
+static void put_missed(struct tg_writer *w, const char *which, uint32_t lines, int json)
+{
+    if (lines && json)
+        tg_write_fmt(w, ",\"%s_left_out\":%u", which, lines);
+    else if (lines)
+        tg_write_fmt(w, " (%u %s %s left out)", lines, which, tg_plural(lines, "line", "lines"));
+}
+
 void tg_log_v(enum tg_log_level level, const char *component, const char *fmt, va_list ap)
 {
     char message[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES], stamp[TG_CLOCK_ISO8601_BYTES];
@@ -147,10 +156,8 @@ void tg_log_v(enum tg_log_level level, const char *component, const char *fmt, v
         tg_write_str(&w, "…");
     if (json)
         tg_write_str(&w, "\"");
-    if (missed.similar)
-        tg_write_fmt(&w, json ? ",\"similar_left_out\":%u" : " (%u similar lines left out)", missed.similar);
-    if (missed.other)
-        tg_write_fmt(&w, json ? ",\"other_left_out\":%u" : " (%u other lines left out)", missed.other);
+    put_missed(&w, "similar", missed.similar, json);
+    put_missed(&w, "other", missed.other, json);
     if (json)
         tg_write_str(&w, "}");
     line[w.len] = '\n'; /* two bytes were kept back for the line end */

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/pkcs11_uri.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_check_plan.h"
 #include "core/gateway/command.h"
 #include "northbound/identity.h"
@@ -140,8 +141,10 @@ static void say_confinement(const struct tg_config *config)
 
 static void say_good(const struct tg_config *config, const char *file, uint32_t devices)
 {
-    printf("%s is good: %u clouds, %u sources, %u devices\n", file, config->cloud_count, config->source_count,
-           devices);
+    printf("%s is good: %u %s, %u %s, %u %s\n", file, config->cloud_count,
+           tg_plural(config->cloud_count, "cloud", "clouds"), config->source_count,
+           tg_plural(config->source_count, "source", "sources"), devices,
+           tg_plural(devices, "device", "devices"));
     say_confinement(config);
     tg_config_budget(config, say_out, NULL);
     tg_check_say_plan(config);

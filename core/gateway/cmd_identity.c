@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/pkcs11_uri.h"
+#include "core/base/plural.h"
 
 static const char help[] =
     "usage: tidegate identity create DEVICE [-c FILE] [--cloud C] [--rsa 2048|3072] [--days N] [--force] "
@@ -69,9 +70,9 @@ void tg_identity_print_certificate(const struct tg_tls_credential_info *c)
     tg_clock_iso8601(c->not_after_s * 1000, date);
     printf("subject      CN=%s\nvalid until  %.10s ", c->common_name, date);
     if (left < 0)
-        printf("(ended %lld days ago)\n", (long long)-left);
+        printf("(ended %lld %s ago)\n", (long long)-left, tg_plural((uint64_t)-left, "day", "days"));
     else
-        printf("(%lld days left)\n", (long long)left);
+        printf("(%lld %s left)\n", (long long)left, tg_plural((uint64_t)left, "day", "days"));
     printf("SHA-1        %s\nSHA-256      %s\n", c->sha1, c->sha256);
 }
 

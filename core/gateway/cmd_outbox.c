@@ -6,6 +6,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "northbound/format_json.h"
 #include "store/outbox.h"
@@ -73,12 +74,12 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
         json_decref(j);
         return rc;
     }
-    printf("%llu samples, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
-           (double)(st.bytes_file + st.bytes_wal) / 1e6, oldest[0] ? ", oldest " : "", oldest);
+    printf("%llu %s, %.1f MB on disk%s%s\n", (unsigned long long)st.rows,
+           tg_plural(st.rows, "sample", "samples"), (double)(st.bytes_file + st.bytes_wal) / 1e6,
+           oldest[0] ? ", oldest " : "", oldest);
     if (waiting)
-        printf("%llu of them wait for the clock: they were taken before it was set, and are sent when it has "
-               "been\n",
-               (unsigned long long)waiting);
+        printf("%llu of them %s for the clock: taken before it was set, to be sent when it has been\n",
+               (unsigned long long)waiting, tg_plural(waiting, "waits", "wait"));
     return tg_outbox_each_device(ob, device_text, NULL, err);
 }
 
@@ -141,7 +142,8 @@ static int export(struct tg_outbox *ob, const char *device, struct tg_error *err
     tg_free(e.json);
     tg_free(e.body);
     if (rc == TG_OK && e.damaged)
-        rc = tg_error_set(err, TG_ECORRUPT, "%llu samples could not be read", (unsigned long long)e.damaged);
+        rc = tg_error_set(err, TG_ECORRUPT, "%llu %s could not be read", (unsigned long long)e.damaged,
+                          tg_plural(e.damaged, "sample", "samples"));
     return rc;
 }
 

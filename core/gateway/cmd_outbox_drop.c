@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "core/gateway/control_client.h"
 
@@ -48,7 +49,7 @@ static void each_cursor(void *user, const char *device, const char *cloud, uint6
         json_array_append_new(d->list, json_pack("{s:s,s:s,s:I}", "device", device, "cloud", cloud, "samples",
                                                  (json_int_t)rows));
     else
-        printf("%-24s %-16s %" PRIu64 " samples\n", device, cloud, rows);
+        printf("%-24s %-16s %" PRIu64 " %s\n", device, cloud, rows, tg_plural(rows, "sample", "samples"));
 }
 
 /* What it is, or would be. */
@@ -57,7 +58,8 @@ static void tell(const struct drop *d, bool done, uint64_t rows)
     char *text;
     json_t *j;
     if (!d->args->json) {
-        printf("%" PRIu64 " samples %s%s\n", rows, done ? "dropped" : "would be dropped",
+        printf("%" PRIu64 " %s %s%s\n", rows, tg_plural(rows, "sample", "samples"),
+               done ? "dropped" : "would be dropped",
                done && rows ? "; their clouds are told by a gap record" : "");
         return;
     }

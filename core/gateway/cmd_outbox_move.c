@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/gateway/cmd_outbox.h"
 #include "store/move.h"
 
@@ -91,8 +92,10 @@ static void tell_export(const struct tg_args *args, const struct tg_move_sum *su
                              "devices", (json_int_t)sum->devices, "waiting_for_clock",
                              (json_int_t)sum->waiting_for_clock, "running", running));
     } else {
-        printf("%s: %" PRIu64 " samples of %u devices, for %u cursors\n", file, sum->rows, sum->devices,
-               sum->cursors);
+        printf("%s: %" PRIu64 " %s of %u %s, for %u %s\n", file, sum->rows,
+               tg_plural(sum->rows, "sample", "samples"), sum->devices,
+               tg_plural(sum->devices, "device", "devices"), sum->cursors,
+               tg_plural(sum->cursors, "cursor", "cursors"));
         if (sum->waiting_for_clock > 0)
             printf("the time of %" PRIu64 " of them is not known: the other box will estimate it\n",
                    sum->waiting_for_clock);
@@ -155,7 +158,7 @@ static void each_device(void *user, const char *device, uint64_t rows)
 {
     struct listing *l = user;
     if (!l->quiet && l->told++ < NAMES_TOLD)
-        printf("%-24s %" PRIu64 " samples\n", device, rows);
+        printf("%-24s %" PRIu64 " %s\n", device, rows, tg_plural(rows, "sample", "samples"));
 }
 
 static void tell_import(const struct tg_args *args, const struct tg_move_sum *sum, bool done)
@@ -171,8 +174,10 @@ static void tell_import(const struct tg_args *args, const struct tg_move_sum *su
     if (sum->done_before)
         printf("this file (of %s, %s) was imported already: nothing was done\n", sum->gateway, when);
     else
-        printf("%" PRIu64 " samples of %u devices of %s, exported %s, %s\n", sum->rows, sum->devices,
-               sum->gateway, when, done ? "imported" : "would be imported");
+        printf("%" PRIu64 " %s of %u %s of %s, exported %s, %s\n", sum->rows,
+               tg_plural(sum->rows, "sample", "samples"), sum->devices,
+               tg_plural(sum->devices, "device", "devices"), sum->gateway, when,
+               done ? "imported" : "would be imported");
 }
 
 /* What is stored in one transaction is in the write-ahead log first, then in the database too. */
@@ -242,7 +247,8 @@ int tg_cmd_outbox_import(const struct tg_args *args, const char *dir, const char
     if (rc != TG_OK)
         return complain("import", &err);
     if (list.told > NAMES_TOLD)
-        printf("and %u devices more\n", list.told - NAMES_TOLD);
+        printf("and %u %s more\n", list.told - NAMES_TOLD,
+               tg_plural(list.told - NAMES_TOLD, "device", "devices"));
     tell_import(args, &sum, yes && !sum.done_before);
     if (sum.done_before || yes)
         return TG_EXIT_OK;

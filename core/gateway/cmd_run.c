@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/gateway/command.h"
 #include "core/gateway/gateway.h"
 #include "northbound/cloud.h"
@@ -27,8 +28,8 @@ static int reload(void *user, const struct tg_config_discovered *devices, uint32
     struct loader *l = user;
     int rc;
     if (count > 0)
-        tg_log(TG_LOG_INFO, "config", "reading %s again, with %u devices that were discovered", l->path,
-               count);
+        tg_log(TG_LOG_INFO, "config", "reading %s again, with %u %s discovered", l->path, count,
+               tg_plural(count, "device that was", "devices that were"));
     else
         tg_log(TG_LOG_INFO, "config", "reading %s again", l->path);
     rc = tg_command_load_discovered(l->path, l->plugins, devices, count, ret_config);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/plural.h"
 #include "core/gateway/command.h"
 #include "core/gateway/control_client.h"
 #include "southbound/plugin_confine.h"
@@ -32,6 +33,11 @@ static int lost(const char *verb)
 static long long number(const json_t *o, const char *key)
 {
     return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static const char *many(const json_t *o, const char *key, const char *one, const char *several)
+{
+    return tg_plural((uint64_t)number(o, key), one, several);
 }
 
 static const char *text(const json_t *o, const char *key)
@@ -74,11 +80,11 @@ static void print_notes(const json_t *c, bool colours)
     const char *off = colours ? "\033[0m" : "", *error = text(c, "last_error"), *waits = text(c, "waits_for");
     long long days = number(c, "certificate_days_left");
     if (json_object_get(c, "certificate_days_left") && days < 0) /* -1: on the first day after */
-        printf("  %scertificate ended %lld day%s ago%s", colour("down", colours), -days - 1,
-               days == -2 ? "" : "s", off);
+        printf("  %scertificate ended %lld %s ago%s", colour("down", colours), -days - 1,
+               tg_plural((uint64_t)(-days - 1), "day", "days"), off);
     else if (json_object_get(c, "certificate_days_left") && days < TELL_DAYS)
-        printf("  %scertificate ends in %lld day%s%s", colour("soon", colours), days, days == 1 ? "" : "s",
-               off);
+        printf("  %scertificate ends in %lld %s%s", colour("soon", colours), days,
+               tg_plural((uint64_t)days, "day", "days"), off);
     if (json_is_true(json_object_get(c, "shared")))
         printf("  (shared connection)");
     if (error[0])
@@ -185,8 +191,8 @@ static void print_process(const json_t *p)
                (double)number(p, "resident_bytes") / 1e6,
                tg_confined_text(words, confined, (uint32_t)number(c, "landlock_abi")));
     if (number(p, "restarts"))
-        printf("       started again %lld times, last because %s\n", number(p, "restarts"),
-               text(p, "last_end"));
+        printf("       started again %lld %s, last because %s\n", number(p, "restarts"),
+               many(p, "restarts", "time", "times"), text(p, "last_end"));
 }
 
 /* What a cloud costs: nothing before it has carried something. */
@@ -213,17 +219,19 @@ static void print_outbox(const json_t *o, bool colours)
 {
     const json_t *dropped = json_object_get(o, "dropped");
     const char *off = colours ? "\033[0m" : "", *state = text(o, "state");
-    printf("outbox %s%s%s, %lld samples, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
+    printf("outbox %s%s%s, %lld %s, %.1f MB on disk, %lld rejected, dropped: %lld limit, %lld age, %lld "
            "disk full, %lld quota, %lld removed\n",
-           colour(state, colours), state, off, number(o, "rows"), (double)number(o, "file_bytes") / 1e6,
-           number(o, "rejected"), number(dropped, "limit"), number(dropped, "age"),
-           number(dropped, "disk_full"), number(dropped, "quota"), number(dropped, "removed"));
+           colour(state, colours), state, off, number(o, "rows"), many(o, "rows", "sample", "samples"),
+           (double)number(o, "file_bytes") / 1e6, number(o, "rejected"), number(dropped, "limit"),
+           number(dropped, "age"), number(dropped, "disk_full"), number(dropped, "quota"),
+           number(dropped, "removed"));
     printf("       %.1f MB written since the start, %.0f B a sample",
            (double)number(o, "written_bytes") / 1e6,
            json_number_value(json_object_get(o, "written_bytes_per_sample")));
     if (number(o, "lazy_window_ms"))
-        printf("; lazy, %.1f s in memory: %lld samples never written, %lld that a crash would lose now",
-               (double)number(o, "lazy_window_ms") / 1e3, number(o, "spared"), number(o, "at_risk"));
+        printf("; lazy, %.1f s in memory: %lld %s never written, %lld that a crash would lose now",
+               (double)number(o, "lazy_window_ms") / 1e3, number(o, "spared"),
+               many(o, "spared", "sample", "samples"), number(o, "at_risk"));
     printf("\n");
     if (text(o, "text")[0])
         printf("       %s\n", text(o, "text"));
@@ -249,10 +257,10 @@ static void print_status(const json_t *s, bool colours)
     json_array_foreach(json_object_get(s, "sources"), i, item)
     {
         bool open = json_is_true(json_object_get(item, "open"));
-        printf("source %s (%s) %s%s%s, %lld samples, %lld refused%s%s\n", text(item, "name"),
-               text(item, "plugin"), colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
-               number(item, "emitted"), number(item, "rejected"), text(item, "text")[0] ? ": " : "",
-               text(item, "text"));
+        printf("source %s (%s) %s%s%s, %lld %s, %lld refused%s%s\n", text(item, "name"), text(item, "plugin"),
+               colour(open ? "ok" : "down", colours), open ? "open" : "not open", off,
+               number(item, "emitted"), many(item, "emitted", "sample", "samples"), number(item, "rejected"),
+               text(item, "text")[0] ? ": " : "", text(item, "text"));
         print_process(json_object_get(item, "process"));
         print_discovery(json_object_get(item, "discovery"));
     }
@@ -354,7 +362,8 @@ int tg_cmd_tail(int argc, char **argv)
         } else if (a.json) {
             printf("%s\n", line);
         } else if (json_object_get(o, "lost")) {
-            printf("… %lld readings were faster than this terminal\n", number(o, "lost"));
+            printf("… %lld %s faster than this terminal\n", number(o, "lost"),
+                   many(o, "lost", "reading was", "readings were"));
         } else {
             print_reading(o);
         }

@@ -15,6 +15,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/base/sample.h"
 #include "core/gateway/gateway.h"
 #include "core/net/listener.h"
@@ -369,8 +370,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 /* Says why in its own protocol; the client closes the socket when it has read it, or we do. */
 static void refuse_client(struct client *x)
 {
-    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u are open, at most %d)",
-           x->control->count - 1, TG_CONTROL_MAX_CLIENTS);
+    tg_log(TG_LOG_WARN, "control", "a connection to the control socket was refused (%u %s open, at most %d)",
+           x->control->count - 1, tg_plural(x->control->count - 1, "is", "are"), TG_CONTROL_MAX_CLIENTS);
     put_error(x, "too many connections are open already");
     close_client(x);
 }

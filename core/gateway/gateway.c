@@ -15,6 +15,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/base/sample.h"
 #include "core/net/stream.h"
 
@@ -128,12 +129,14 @@ static void end_without_disk(struct tg_gateway *g)
     if (g->store)
         tg_store_stats(g->store, &st);
     tg_log(TG_LOG_ERROR, "outbox",
-           "the disk has not answered for %d s: of %llu samples it is not known whether they are stored, "
+           "the disk has not answered for %d s: of %llu %s it is not known whether %s stored, "
            "what was "
            "accepted before is; the gateway ends without waiting any longer, as in a power cut, and the next "
            "start "
            "goes on with what is on the disk",
-           (STORE_CLOSE_MS + STORE_GRACE_MS) / 1000, (unsigned long long)st.uncommitted_rows);
+           (STORE_CLOSE_MS + STORE_GRACE_MS) / 1000, (unsigned long long)st.uncommitted_rows,
+           tg_plural(st.uncommitted_rows, "sample", "samples"),
+           tg_plural(st.uncommitted_rows, "it is", "they are"));
     _exit(1);
 }
 
@@ -298,11 +301,12 @@ static void status_line(void *user, char *text, size_t size)
 {
     struct tg_gateway *g = checked(user);
     struct tg_store_stats st;
-    uint32_t online = 0;
+    uint32_t online = 0, sessions = tg_session_set_count(g->sessions);
     tg_store_stats(g->store, &st);
     tg_session_set_each(g->sessions, count_online, &online);
-    snprintf(text, size, "%u of %u sessions online, %llu samples in the outbox", online,
-             tg_session_set_count(g->sessions), (unsigned long long)st.outbox.rows);
+    snprintf(text, size, "%u of %u %s online, %llu %s in the outbox", online, sessions,
+             tg_plural(sessions, "session", "sessions"), (unsigned long long)st.outbox.rows,
+             tg_plural(st.outbox.rows, "sample", "samples"));
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -460,6 +464,15 @@ static int start(struct tg_gateway *g, struct tg_error *err)
     return rc;
 }
 
+static void say_running(const struct tg_gateway *g)
+{
+    uint32_t devices = tg_router_device_count(g->router), sources = g->model->config->source_count,
+             sessions = tg_session_set_count(g->sessions);
+    tg_log(TG_LOG_INFO, "gateway", "running: %u %s in %u %s, %u %s", devices,
+           tg_plural(devices, "device", "devices"), sources, tg_plural(sources, "source", "sources"),
+           sessions, tg_plural(sessions, "session", "sessions"));
+}
+
 int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *user, struct tg_error *err)
 {
     struct tg_gateway *g = tg_calloc(1, sizeof *g);
@@ -490,9 +503,7 @@ int tg_gateway_run(struct tg_config *config, tg_gateway_reload_fn reload, void *
         tg_gateway_clock_init(g);
         rc = start(g, err);
         if (rc == TG_OK) {
-            tg_log(TG_LOG_INFO, "gateway", "running: %u devices in %u sources, %u sessions",
-                   tg_router_device_count(g->router), g->model->config->source_count,
-                   tg_session_set_count(g->sessions));
+            say_running(g);
             tg_health_ready(g->health);
         } else {
             stop(g);

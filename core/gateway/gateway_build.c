@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "config/config_fingerprint.h"
+#include "core/base/plural.h"
 #include "core/gateway/gateway_private.h"
 #include "northbound/carrier.h"
 
@@ -62,9 +63,10 @@ static void on_open(void *user, bool open, const char *text, int64_t retry_ms)
                rs->config->plugin_name, rs->config->plugin->version);
     else if (was_open)
         tg_log(TG_LOG_ERROR, "source",
-               "source=%s ended: %s; its %u devices are down, what they had sent is kept, starting it again "
-               "in %.1f s",
-               rs->config->name, text, rs->config->device_count, (double)retry_ms / 1000.0);
+               "source=%s ended: %s; its %u %s down, what %s had sent is kept, starting it again in %.1f s",
+               rs->config->name, text, rs->config->device_count,
+               tg_plural(rs->config->device_count, "device is", "devices are"),
+               tg_plural(rs->config->device_count, "it", "they"), (double)retry_ms / 1000.0);
     else
         tg_log(TG_LOG_WARN, "source", "source=%s cannot be opened: %s; trying again in %.1f s",
                rs->config->name, text, (double)retry_ms / 1000.0);
@@ -317,6 +319,7 @@ static void build_each(struct tg_gateway *g, struct tg_config_ref *model)
 static void build_changed(struct tg_gateway *g)
 {
     struct tg_error err = {0};
+    uint32_t devices, sessions;
     if (g->stopping)
         return;
     g->closing++;
@@ -326,8 +329,10 @@ static void build_changed(struct tg_gateway *g)
     tg_gateway_apply_quotas(g);
     if (tg_gateway_open_http(g, &err) < 0)
         tg_log(TG_LOG_ERROR, "http", "after the reload: %s; everything else runs", err.text);
-    tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u devices, %u sessions",
-           tg_router_device_count(g->router), tg_session_set_count(g->sessions));
+    devices = tg_router_device_count(g->router);
+    sessions = tg_session_set_count(g->sessions);
+    tg_log(TG_LOG_INFO, "gateway", "configuration reloaded: %u %s, %u %s", devices,
+           tg_plural(devices, "device", "devices"), sessions, tg_plural(sessions, "session", "sessions"));
     tg_gateway_part_closed(g);
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/gateway/gateway_private.h"
 
 #define LOOK_MS   1000
@@ -36,10 +37,11 @@ static void has_begun(struct tg_gateway *g, int64_t offset_ms)
     tg_clock_iso8601(offset_ms + tg_clock_mono_ms(), text);
     if (g->clock.told_none)
         tg_log(TG_LOG_INFO, "gateway",
-               "the clock has a valid time now, %.19sZ (%s): %llu samples that were taken before get their "
-               "wall time from "
-               "the time since boot and are sent",
-               text, tg_clock_source_name(tg_clock_source()), (unsigned long long)rows);
+               "the clock has a valid time now, %.19sZ (%s): %llu %s from the time since boot and %s sent",
+               text, tg_clock_source_name(tg_clock_source()), (unsigned long long)rows,
+               tg_plural(rows, "sample that was taken before gets its wall time",
+                         "samples that were taken before get their wall time"),
+               tg_plural(rows, "is", "are"));
     spread(g, offset_ms);
     if (g->sessions && g->clock.told_none)
         tg_session_clock_set(g->sessions);
@@ -130,7 +132,8 @@ void tg_gateway_clock_describe(const struct tg_gateway *g, json_t *j)
         json_object_set_new(j, "last_jump_ago_ms", json_integer(now - g->clock.last_jump_at_ms));
     }
     if (rows && !g->clock.valid) {
-        snprintf(text, sizeof text, "%llu samples wait for the clock", (unsigned long long)rows);
+        snprintf(text, sizeof text, "%llu %s for the clock", (unsigned long long)rows,
+                 tg_plural(rows, "sample waits", "samples wait"));
         json_object_set_new(j, "text", json_string(text));
     }
 }

@@ -11,6 +11,7 @@
 #include "core/base/assert.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/gateway/discovered.h"
 #include "core/gateway/gateway_private.h"
 
@@ -54,11 +55,10 @@ int tg_gateway_recall_discovered(struct tg_gateway *g, struct tg_error *err)
         return TG_OK;
     if (tg_gateway_load(g, &config) <
         0) /* going on without them would give up what they have in the outbox */
-        return tg_error_set(
-            err, TG_EINVAL,
-            "the configuration could not be read a second time, with the %u devices that were "
-            "discovered; the outbox was not touched",
-            count);
+        return tg_error_set(err, TG_EINVAL,
+                            "the configuration could not be read a second time, with the %u %s discovered; "
+                            "the outbox was not touched",
+                            count, tg_plural(count, "device that was", "devices that were"));
     tg_config_free(g->model->config);
     g->model->config = config;
     return TG_OK;

@@ -5,6 +5,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/gateway/gateway_private.h"
 
 /* --- quotas ------------------------------------------------------------------------------------------- */
@@ -58,9 +59,10 @@ static void on_dropped(void *user, int rc, const char *text, uint64_t rows)
     void (*done)(void *, int, const char *, uint64_t) = g->drop_done;
     g->drop_done = NULL;
     if (rc == TG_OK)
-        tg_log(TG_LOG_WARN, "outbox",
-               "%llu samples that waited were dropped on request (counted as removed); their clouds are told",
-               (unsigned long long)rows);
+        tg_log(TG_LOG_WARN, "outbox", "%llu %s dropped on request (counted as removed); %s clouds are told",
+               (unsigned long long)rows,
+               tg_plural(rows, "sample that waited was", "samples that waited were"),
+               tg_plural(rows, "its", "their"));
     if (done)
         done(g->drop_user, rc, text, rows);
 }
@@ -91,10 +93,8 @@ int tg_gateway_retire(struct tg_gateway *g, struct tg_error *err)
     int rc = tg_store_retire_undeclared(g->store, &rows, err);
     if (rc == TG_OK && rows > 0)
         tg_log(TG_LOG_WARN, "outbox",
-               "%llu samples were given up (counted as removed): they waited for devices or clouds that are "
-               "not configured any "
-               "more",
-               (unsigned long long)rows);
+               "%llu %s given up (counted as removed), of devices or clouds that are not configured any more",
+               (unsigned long long)rows, tg_plural(rows, "sample was", "samples were"));
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/descriptors.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/gateway/notify.h"
 
 #define HEALTH_MAGIC    0x4ea17400u
@@ -97,11 +98,12 @@ bool tg_store_pulse_beats(struct tg_store_pulse *p, const struct tg_store_stats 
     stuck = now_ms - p->moved_ms >= TG_STORE_STUCK_MS + (int64_t)st->lazy_window_ms;
     if (stuck && !p->stuck)
         tg_log(TG_LOG_ERROR, "outbox",
-               "the disk swallows every write: %llu samples wait in memory and none was stored for %d s; "
+               "the disk swallows every write: %llu %s in memory and none was stored for %d s; "
                "what is stored stays, more are "
                "refused and counted when the memory is full; the watchdog, where there is one, starts the "
                "gateway anew",
-               (unsigned long long)st->uncommitted_rows, TG_STORE_STUCK_MS / 1000);
+               (unsigned long long)st->uncommitted_rows,
+               tg_plural(st->uncommitted_rows, "sample waits", "samples wait"), TG_STORE_STUCK_MS / 1000);
     else if (!stuck && p->stuck)
         tg_log(TG_LOG_INFO, "outbox", "the disk takes samples again");
     p->stuck = stuck;

@@ -320,7 +320,7 @@ static void stop_listening(struct tg_http *h)
 
 static int start_listening(struct tg_http *h, struct tg_error *err)
 {
-    int fd, rc = tg_http_library_get(&h->lib, err);
+    int fd = -1, rc = tg_http_library_get(&h->lib, err);
     if (rc == TG_OK)
         rc = open_socket(h, &fd, err);
     if (rc < 0)

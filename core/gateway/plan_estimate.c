@@ -46,7 +46,8 @@ struct device {
     const struct tg_plugin *plugin;
     struct pace paces[MAX_PACES];
     uint32_t pace_count;
-    double per_ms; /* samples */
+    double per_ms;     /* samples */
+    double at_once_ms; /* so often one has priority and ends the wait of its message; 0 = none has */
 };
 
 struct estimate {
@@ -104,6 +105,12 @@ static void add_point(struct device *d, double every_ms)
     d->paces[i].points++;
 }
 
+/* A point with priority that is in every sample of its own. One with a deadband is an alarm, which is taken for rare. */
+static bool is_at_once(const struct tg_config_point *p)
+{
+    return tg_settings_int(p->common, "priority") != 0 && !tg_settings_has(p->common, "deadband");
+}
+
 static void look_at_device(struct device *d, const struct tg_config_device *c, const struct tg_plugin *plugin,
                            uint32_t *assumed)
 {
@@ -112,7 +119,10 @@ static void look_at_device(struct device *d, const struct tg_config_device *c, c
     together = device_every(d);
     for (uint32_t i = 0; i < c->point_count - c->derived_count; i++) {
         bool guess;
-        add_point(d, point_every(&c->points[i], together, &guess));
+        double every = point_every(&c->points[i], together, &guess);
+        add_point(d, every);
+        if (is_at_once(&c->points[i]) && (d->at_once_ms == 0 || every < d->at_once_ms))
+            d->at_once_ms = every;
         *assumed += guess;
     }
     if (c->derived_count && d->pace_count) /* worked out when their inputs come */
@@ -160,6 +170,8 @@ static struct tg_bytes write_sample(const struct tg_config_device *d, uint32_t v
 static uint32_t samples_within(const struct device *d, const struct tg_config_cloud *cloud, double delay_ms)
 {
     double most = (double)tg_settings_int(cloud->batch, "max_samples"), n = 1 + d->per_ms * delay_ms;
+    if (d->at_once_ms > 0 && d->per_ms * d->at_once_ms < n)
+        n = d->per_ms * d->at_once_ms > 1 ? d->per_ms * d->at_once_ms : 1;
     return n < most ? (uint32_t)n : (uint32_t)most;
 }
 

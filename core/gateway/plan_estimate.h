@@ -7,6 +7,7 @@
  *            as a meter's do, filled as far as `every`, max_delay, max_samples and max_bytes fill them, and deflated if the file says so.
  * WORST CASE Every point changes all the time: deadbands and "only on change" are not known beforehand. A point without `every` is counted
  *            at one a second, its `min_interval` if that is longer, and said to be assumed. A month has 30 days.
+ *            A point with priority and without a deadband sends each of its samples at once; with one it is an alarm, taken for rare.
  * WIRE       TCP payload with TLS records, MQTT and acknowledgements; pings while a session is silent for a keepalive; a connect a day with a
  *            full handshake, and a resumed one for each token; `ip_bytes` adds 52 bytes for each segment.
  * Sparkplug B, Pub/Sub and modules are reckoned by formula, not by writing a message.

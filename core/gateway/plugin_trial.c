@@ -9,6 +9,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/base/sample.h"
 #include "core/gateway/command.h"
 #include "core/gateway/router.h"
@@ -494,15 +495,17 @@ static int verdict(const struct trial *t)
     } else {
         for (uint32_t i = 0; i < t->source_count; i++)
             for (uint32_t d = 0; d < t->sources[i].config->device_count; d++)
-                printf("device %s: %s, %llu samples\n", t->sources[i].config->devices[d].id,
+                printf("device %s: %s, %llu %s\n", t->sources[i].config->devices[d].id,
                        state_name(t->sources[i].devices[d].state),
-                       (unsigned long long)t->sources[i].devices[d].samples);
+                       (unsigned long long)t->sources[i].devices[d].samples,
+                       tg_plural(t->sources[i].devices[d].samples, "sample", "samples"));
     }
     no = reasons(t);
     if (t->ask->json)
         printf("],\"ok\":%s}\n", no ? "false" : "true");
     else if (!no)
-        printf("yes: %llu samples, no device down\n", (unsigned long long)t->samples);
+        printf("yes: %llu %s, no device down\n", (unsigned long long)t->samples,
+               tg_plural(t->samples, "sample", "samples"));
     fflush(stdout);
     return no ? TG_EXIT_NO : TG_EXIT_OK;
 }

@@ -269,15 +269,15 @@ int tg_router_sample(struct tg_router *r, struct tg_router_device *d, int64_t ti
 void tg_router_state(struct tg_router *r, struct tg_router_device *d, enum tg_device_state state,
                      const char *text)
 {
-    static const char *const names[] = {"unknown", "ok", "suspect", "down"};
-    bool better = state == TG_DEVICE_OK;
+    static const char *const words[] = {"being looked at again", "ok", "suspect", "down"};
+    bool better = state == TG_DEVICE_OK || state == TG_DEVICE_UNKNOWN;
     (void)r;
     snprintf(d->state_text, sizeof d->state_text, "%s", text ? text : "");
     if (d->state == state)
         return;
-    if (d->state != TG_DEVICE_UNKNOWN || !better)
+    if (d->state != TG_DEVICE_UNKNOWN || !better || d->state_since_ms > 0) /* not each one at the start */
         tg_log(better ? TG_LOG_INFO : TG_LOG_WARN, "router", "device=%s is %s%s%s", d->config->id,
-               names[state], text ? ": " : "", text ? text : "");
+               words[state], text ? ": " : "", text ? text : "");
     d->state = state;
     d->state_since_ms = tg_clock_mono_ms();
 }

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -199,12 +200,13 @@ const char *tg_ip_text(const struct tg_ip *ip, char ret_text[TG_IP_TEXT_BYTES])
 struct tg_ip tg_ip_of(const struct sockaddr *address)
 {
     struct tg_ip ip = {0};
+    const uint8_t *bytes = (const uint8_t *)address;
     if (address->sa_family == AF_INET) {
         ip.family = 4;
-        memcpy(ip.bytes, &((const struct sockaddr_in *)address)->sin_addr, 4);
+        memcpy(ip.bytes, bytes + offsetof(struct sockaddr_in, sin_addr), 4);
     } else if (address->sa_family == AF_INET6) {
         ip.family = 6;
-        memcpy(ip.bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+        memcpy(ip.bytes, bytes + offsetof(struct sockaddr_in6, sin6_addr), 16);
     }
     return ip;
 }

@@ -12,6 +12,7 @@
 #include "core/base/allocator.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/plural.h"
 #include "core/net/pem.h"
 #include "core/net/tls_certificate.h"
 #include "core/net/tls_memory.h"
@@ -220,8 +221,9 @@ static int load_roots(struct tg_tls_context *ctx, bool chosen, struct tg_error *
                           ctx->ca_file, ctx->roots_skipped, skipped.text);
     else if (ctx->roots_skipped > 0)
         tg_log(chosen ? TG_LOG_WARN : TG_LOG_DEBUG, "tls",
-               "CA file %s: %u of %u certificates are not used; the first: %s", ctx->ca_file,
-               ctx->roots_skipped, ctx->roots + ctx->roots_skipped, skipped.text);
+               "CA file %s: %u of %u certificates %s not used; the first: %s", ctx->ca_file,
+               ctx->roots_skipped, ctx->roots + ctx->roots_skipped,
+               tg_plural(ctx->roots_skipped, "is", "are"), skipped.text);
 out:
     tg_buffer_fini(&content);
     return rc;

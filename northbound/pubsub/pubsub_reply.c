@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "core/base/plural.h"
+
 #define NAME_MAX_BYTES 40 /* the longest is FAILED_PRECONDITION */
 
 static enum tg_pubsub_verdict verdict_of(uint16_t status)
@@ -70,8 +72,9 @@ void tg_pubsub_reply_read(uint16_t status, struct tg_bytes body, uint32_t messag
         ret_reply->verdict = TG_PUBSUB_STORED;
     else if (status == 200 && root)
         snprintf(ret_reply->text, sizeof ret_reply->text,
-                 "Pub/Sub answers with %zu message ids to %u messages, so it is not known which are stored",
-                 count, messages);
+                 "Pub/Sub answers with %zu %s to %u %s, so it is not known which are stored", count,
+                 tg_plural(count, "message id", "message ids"), messages,
+                 tg_plural(messages, "message", "messages"));
     else if (status == 200)
         snprintf(ret_reply->text, sizeof ret_reply->text,
                  "the answer to a publish request is not JSON, so it is not known whether the messages are "

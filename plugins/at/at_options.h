@@ -22,6 +22,9 @@ void tg_at_options_write(const struct tg_host *host, const struct tg_settings *s
 /* `struct tg_plugin`.check_point. */
 int tg_at_check_point(const struct tg_host *host, const struct tg_settings *device,
                       const struct tg_point *point, const char **ret_option, char *error, size_t error_size);
+/* `struct tg_plugin`.check_source of the AT plugin (at_check.c). */
+int at_check_source(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                    char *error, size_t error_size);
 /* `struct tg_plugin`.check_value. */
 int tg_at_check_value(const struct tg_host *host, const struct tg_settings *device,
                       const struct tg_point *point, const struct tg_value *value, char *error,

@@ -458,6 +458,7 @@ static const struct tg_plugin at = {
     .point_options = tg_at_point_options,
     .profiles = tg_at_profiles,
     .check_point = tg_at_check_point,
+    .check_source = at_check_source,
     .open = at_open,
     .poll = at_poll,
     .close = at_close,

@@ -22,7 +22,8 @@ static bool is_real(const char *sys, const char *device)
     int type = 0;
     if (strncmp(device, "ttyS", 4) != 0)
         return true;
-    snprintf(path, sizeof path, "%s/%s/type", sys, device);
+    if (snprintf(path, sizeof path, "%s/%s/type", sys, device) >= (int)sizeof path)
+        return false;
     f = fopen(path, "re");
     if (!f)
         return false;

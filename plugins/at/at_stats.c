@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/base/plural.h"
 #include "plugins/at/at_instance.h"
 
 void at_trouble(struct at_source *s, enum at_trouble_kind kind, const char *fmt, ...)
@@ -30,8 +31,9 @@ void at_tell_troubles(struct at_source *s, int64_t now_ms)
 {
     char text[400];
     if (at_trouble_summary(&s->troubles, now_ms, text, sizeof text))
-        s->host->log(s->host->source, TG_LOG_INFO, "%s: %" PRIu64 " commands since the start; %s", s->port,
-                     s->chat.counters.commands, text);
+        s->host->log(s->host->source, TG_LOG_INFO, "%s: %" PRIu64 " %s since the start; %s", s->port,
+                     s->chat.counters.commands, tg_plural(s->chat.counters.commands, "command", "commands"),
+                     text);
 }
 
 static void add(json_t *o, const char *name, uint64_t count)

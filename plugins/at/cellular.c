@@ -31,29 +31,40 @@ static int wrong(const struct at_source *s, const char *option, const char *why,
     return TG_PLUGIN_EINVAL;
 }
 
-/* Options that mean something with the script alone. */
-static int needs_script(const struct at_source *s, char *error, size_t error_size)
+/* The first option that means something with the script alone; NULL: none is given. */
+static const char *of_the_script(const struct tg_host *host, const struct tg_settings *source)
 {
     static const char *const options[] = {"apn", "pin_file", "apn_password_file", "data_port",
                                           "ppp_password_file"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (s->host->has(s->config->settings, options[i]))
-            return wrong(s, options[i], "needs `script: cellular`", error, error_size);
-    if (s->host->get_int(s->config->settings, "ppp"))
-        return wrong(s, "ppp", "needs `script: cellular`", error, error_size);
-    for (uint32_t i = 0; i < s->point_count; i++)
-        if (s->points[i].cellular >= 0)
-            return wrong(s, s->points[i].name, "is a point with `cellular`, which needs `script: cellular`",
-                         error, error_size);
-    return TG_PLUGIN_OK;
+        if (host->has(source, options[i]))
+            return options[i];
+    return host->get_int(source, "ppp") ? "ppp" : NULL;
 }
 
-static int read_config(struct at_source *s, struct tg_cellular_config *o, char *error, size_t error_size)
+const char *at_cellular_fault(const struct tg_host *host, const struct tg_settings *source,
+                              const char **ret_option)
+{
+    const char *user = host->has(source, "apn_user") ? host->get_text(source, "apn_user") : NULL, *fault;
+    if (host->get_int(source, "script") != TG_AT_SCRIPT_CELLULAR) {
+        *ret_option = of_the_script(host, source);
+        return *ret_option ? "needs `script: cellular`" : NULL;
+    }
+    *ret_option = "apn";
+    if (host->has(source, "apn") && (fault = quotable(host->get_text(source, "apn"))) != NULL)
+        return fault;
+    *ret_option = "apn_user";
+    if ((fault = quotable(user)) != NULL)
+        return fault;
+    *ret_option = "apn_auth";
+    return host->get_int(source, "apn_auth") != TG_CELL_AUTH_NONE && !user ? "needs apn_user" : NULL;
+}
+
+static void read_config(struct at_source *s, struct tg_cellular_config *o)
 {
     static const char *const types[] = {"IP", "IPV6", "IPV4V6"};
     const struct tg_settings *set = s->config->settings;
     struct at_cellular *c = s->cellular;
-    const char *fault;
     *o = (struct tg_cellular_config){.apn = text_of(s, "apn"),
                                      .pdp_type = types[s->host->get_int(set, "pdp_type")],
                                      .cid = (int32_t)s->host->get_int(set, "cid"),
@@ -67,31 +78,29 @@ static int read_config(struct at_source *s, struct tg_cellular_config *o, char *
     c->tells_uplink = s->host->get_int(set, "uplink") != 0;
     c->takes_time = o->clock;
     c->time_is_utc = s->host->get_int(set, "time") == 2;
-    if ((fault = quotable(o->apn)) != NULL)
-        return wrong(s, "apn", fault, error, error_size);
-    if ((fault = quotable(c->user)) != NULL)
-        return wrong(s, "apn_user", fault, error, error_size);
-    if (o->auth != TG_CELL_AUTH_NONE && !c->user)
-        return wrong(s, "apn_auth", "needs apn_user", error, error_size);
     at_cellular_intervals(s, o);
-    return TG_PLUGIN_OK;
 }
 
 int at_cellular_build(struct at_source *s, char *error, size_t error_size)
 {
     struct tg_cellular_config o;
-    int rc;
-    if (s->host->get_int(s->config->settings, "script") != TG_AT_SCRIPT_CELLULAR)
-        return needs_script(s, error, error_size);
+    const char *option, *fault = at_cellular_fault(s->host, s->config->settings, &option);
+    bool wanted = s->host->get_int(s->config->settings, "script") == TG_AT_SCRIPT_CELLULAR;
+    if (fault)
+        return wrong(s, option, fault, error, error_size);
+    for (uint32_t i = 0; !wanted && i < s->point_count; i++)
+        if (s->points[i].cellular >= 0)
+            return wrong(s, s->points[i].name, "is a point with `cellular`, which needs `script: cellular`",
+                         error, error_size);
+    if (!wanted)
+        return TG_PLUGIN_OK;
     s->cellular = tg_calloc(1, sizeof *s->cellular);
     if (!s->cellular) {
         snprintf(error, error_size, "out of memory");
         return TG_PLUGIN_ENOMEM;
     }
     s->cellular->source = s;
-    rc = read_config(s, &o, error, error_size);
-    if (rc < 0)
-        return rc;
+    read_config(s, &o);
     tg_cellular_init(&s->cellular->core, &o);
     at_secret_init(s->cellular);
     return at_ppp_build(s->cellular, error, error_size);

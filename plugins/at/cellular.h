@@ -42,6 +42,9 @@ struct at_cellular {
 /* --- cellular.c --- */
 /* 0, or a negative tg_plugin_error with the reason. */
 int at_cellular_build(struct at_source *s, char *error, size_t error_size);
+/* NULL, or what is wrong with the options of the script, or with one that only the script has. `host` lends has/get_… only. */
+const char *at_cellular_fault(const struct tg_host *host, const struct tg_settings *source,
+                              const char **ret_option);
 void at_cellular_free(struct at_source *s);
 /* All of these do nothing without `script: cellular`. The device answers and has its initial commands (again); the port is gone. */
 void at_cellular_begin(struct at_source *s, int64_t now_ms);

@@ -157,8 +157,8 @@ bool at_pppd_describe(int status, char *ret_text, size_t size)
         "ended",
         "a serious error: out of memory, or a system call failed",
         "it does not take its options: look at ppp_options",
-        "it needs root's rights: run the gateway as root, or let `ppp_options: [call, NAME]` name a file in "
-        "/etc/ppp/peers",
+        ("it needs root's rights: run the gateway as root, or let `ppp_options: [call, NAME]` name a file in "
+         "/etc/ppp/peers"),
         "the kernel has no PPP: load the module ppp_async",
         "ended on a signal",
         "the port cannot be locked: another program has it, or /var/lock cannot be written",

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "plugins/ble/ble_keys.h"
 #include "plugins/ble/gatt_set.h"
 
@@ -180,8 +181,8 @@ static bool let_in(struct ble_devices *d, struct ble_device *device, int64_t now
     if (device->flooding && device->tokens_ms >= 1000) {
         device->flooding = false;
         d->host->log(d->host->source, TG_LOG_INFO,
-                     "%s is within its rate again; %" PRIu64 " advertisements were left out so far", id,
-                     device->flooded);
+                     "%s is within its rate again; %" PRIu64 " %s left out so far", id, device->flooded,
+                     tg_plural(device->flooded, "advertisement was", "advertisements were"));
     }
     return true;
 }

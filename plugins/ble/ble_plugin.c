@@ -139,6 +139,41 @@ static void ble_close(void *self)
     free(b);
 }
 
+/* `accept` into bits; false: *ret_wrong is no format. */
+static bool formats_of(const struct tg_host *host, const struct tg_settings *source, uint32_t *ret_formats,
+                       const char **ret_wrong)
+{
+    const char *const *names = NULL;
+    const uint32_t count = host->get_list(source, "accept", &names);
+    *ret_formats = BLE_SENSOR_FORMATS;
+    return count == 0 || ble_formats_parse(names, count, ret_formats, ret_wrong);
+}
+
+static int ble_check_source(const struct tg_host *host, const struct tg_settings *source,
+                            const char **ret_option, char *error, size_t error_size)
+{
+    const char *adapter = host->get_text(source, "adapter"), *wrong = "";
+    struct ble_adapter unused;
+    uint32_t formats;
+    if (!formats_of(host, source, &formats, &wrong)) {
+        *ret_option = "accept";
+        snprintf(
+            error, error_size,
+            "\"%s\" is no format; there are bthome, ruuvi, mibeacon, atc, pvvx, govee, eddystone, ibeacon",
+            wrong);
+    } else if (host->get_int(source, "scan") == 1 && host->get_int(source, "method") == BLE_METHOD_MONITOR) {
+        *ret_option = "method";
+        snprintf(error, error_size, "monitor listens only; scan: active needs method: raw, or auto");
+    } else if (!ble_adapter_init(&unused, adapter)) {
+        *ret_option = "adapter";
+        snprintf(error, error_size, "\"%s\" is neither hciN nor an address such as 00:1a:7d:da:71:13",
+                 adapter);
+    } else {
+        return TG_PLUGIN_OK;
+    }
+    return TG_PLUGIN_EINVAL;
+}
+
 static bool gatt_address(void *user, uint32_t device, struct tg_ble_address *ret_address)
 {
     const struct ble *b = user;
@@ -159,16 +194,10 @@ static int open_radio(struct ble *b, char *error, size_t error_size)
         .check_ms = h->get_int(o, "watchdog_check"),
         .power_wait_ms = h->get_int(o, "power_wait"),
         .note_folder = h->get_text(o, "notes")};
-    if (config.active && config.method == BLE_METHOD_MONITOR) {
-        snprintf(error, error_size, "method: monitor listens only; scan: active needs method: raw, or auto");
-        return TG_PLUGIN_EINVAL;
-    }
-    if (!ble_radio_init(&b->radio, &config, &radio_callbacks, b)) {
-        snprintf(error, error_size,
-                 "adapter: \"%s\" is neither hciN nor an address such as 00:1a:7d:da:71:13", config.adapter);
-        return TG_PLUGIN_EINVAL;
-    }
-    return TG_PLUGIN_OK;
+    if (ble_radio_init(&b->radio, &config, &radio_callbacks, b))
+        return TG_PLUGIN_OK;
+    snprintf(error, error_size, "adapter: \"%s\" cannot be used", config.adapter);
+    return TG_PLUGIN_EINVAL;
 }
 
 static int open_gatt(struct ble *b, char *error, size_t error_size)
@@ -186,19 +215,15 @@ static int open_gatt(struct ble *b, char *error, size_t error_size)
 
 static int open_parts(struct ble *b, char *error, size_t error_size)
 {
-    const char *const *names;
-    const char *wrong;
-    const uint32_t count = b->host->get_list(b->source->settings, "accept", &names);
-    int rc;
-    b->formats = BLE_SENSOR_FORMATS;
-    b->key_folder = b->host->get_text(b->source->settings, "bind_keys");
-    if (count && !ble_formats_parse(names, count, &b->formats, &wrong)) {
-        snprintf(error, error_size,
-                 "accept: \"%s\" is no format; there are bthome, ruuvi, mibeacon, atc, pvvx, govee, "
-                 "eddystone, ibeacon",
-                 wrong);
-        return TG_PLUGIN_EINVAL;
+    const char *option = NULL;
+    char why[200];
+    int rc = ble_check_source(b->host, b->source->settings, &option, why, sizeof why);
+    if (rc < 0) {
+        snprintf(error, error_size, "%s: %s", option, why);
+        return rc;
     }
+    (void)formats_of(b->host, b->source->settings, &b->formats, &option);
+    b->key_folder = b->host->get_text(b->source->settings, "bind_keys");
     rc = ble_devices_init(&b->devices, b->host, b->source, b->formats, b->key_folder, error, error_size);
     if (rc == TG_PLUGIN_OK)
         rc = open_radio(b, error, error_size);
@@ -296,6 +321,7 @@ static const struct tg_plugin ble = {
     .point_options = ble_point_options,
     .profiles = ble_profiles,
     .check_point = ble_check_point,
+    .check_source = ble_check_source,
     .open = ble_open,
     .poll = ble_poll,
     .close = ble_close,

@@ -11,13 +11,13 @@
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static const char *const transports[] = {"tcp", "rtu", "rtu-over-tcp", NULL};
+const char *const tg_modbus_transport_names[] = {"tcp", "rtu", "rtu-over-tcp", NULL};
 const char *const tg_modbus_parity_names[] = {"none", "even", "odd", NULL};
 
 static const struct tg_option source_options[] = {
     {.name = "transport",
      .type = TG_OPTION_ENUM,
-     .choices = transports,
+     .choices = tg_modbus_transport_names,
      .default_text = "tcp",
      .doc =
          "How frames travel: Modbus TCP, RTU on a serial port, or RTU frames through a TCP serial server."},
@@ -266,92 +266,6 @@ int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_se
     return tg_modbus_point_finish(ret, ret_option, err);
 }
 
-static unsigned long take_address(const char *s, char **end)
-{
-    return strtoul(s, end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
-}
-
-static int take_range(struct tg_modbus_device *d, const char *text, int base, struct tg_error *err)
-{
-    unsigned long first = base == 1 ? 1 : 0;
-    struct tg_modbus_range r = {.table = -1};
-    const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : text;
-    char table[16], *end;
-    if (d->limits.no_read_count == TG_MODBUS_MAX_RANGES)
-        return tg_error_set(err, TG_EFULL, "no_read has more than %d entries", TG_MODBUS_MAX_RANGES);
-    if (colon) {
-        snprintf(table, sizeof table, "%.*s", (int)(colon - text), text);
-        r.table = tg_modbus_name_index(tg_modbus_table_names, table);
-        if (r.table < 0)
-            goto bad;
-    }
-    if (*rest < '0' || *rest > '9')
-        goto bad;
-    unsigned long from = take_address(rest, &end), to = from;
-    if (*end == '-' && end[1] >= '0' && end[1] <= '9')
-        to = take_address(end + 1, &end);
-    if (*end || from > to || from < first || to - first > 65535)
-        goto bad;
-    r.from = (uint16_t)(from - first);
-    r.to = (uint16_t)(to - first);
-    d->ranges[d->limits.no_read_count++] = r;
-    return TG_OK;
-bad:
-    return tg_error_set(
-        err, TG_EINVAL,
-        "no_read entry \"%.40s\" is no range: allowed are N, N-M and TABLE:N-M with addresses from %lu "
-        "to %lu",
-        text, first, 65535 + first);
-}
-
-/* What concerns one point and its device: limits that a point must fit into. */
-static int check_against_device(const struct tg_host *host, const struct tg_settings *device,
-                                const struct tg_modbus_point *p, bool sunspec, bool writable,
-                                struct tg_error *err)
-{
-    int64_t unit = host->get_int(device, "unit"), max = host->get_int(device, "max_count");
-    if (unit >= 248 && unit <= 254)
-        return tg_error_set(err, TG_EINVAL, "unit %" PRId64 " is reserved: allowed are 0 to 247 and 255",
-                            unit);
-    if (p->count > max)
-        return tg_error_set(err, TG_EINVAL, "the value has %u registers, max_count is %" PRId64, p->count,
-                            max);
-    if (writable && (p->table == TG_MODBUS_DISCRETE || p->table == TG_MODBUS_INPUT))
-        return tg_error_set(err, TG_EINVAL, "writable: %s cannot be written, only coil and holding can",
-                            tg_modbus_table_names[p->table]);
-    if (writable && sunspec)
-        return tg_error_set(err, TG_EINVAL,
-                            "writable: a SunSpec point can only be read; its register can be written as "
-                            "a point holding:N");
-    if (writable && (p->type == TG_MODBUS_INT16_SF || p->type == TG_MODBUS_UINT16_SF))
-        return tg_error_set(err, TG_EINVAL, "writable: type %s cannot be written",
-                            tg_modbus_type_names[p->type]);
-    if (writable && p->count > TG_MODBUS_MAX_WRITE_REGISTERS)
-        return tg_error_set(err, TG_EINVAL, "writable: %u registers are more than one write carries (%d)",
-                            p->count, TG_MODBUS_MAX_WRITE_REGISTERS);
-    return TG_OK;
-}
-
-static int check_point(const struct tg_host *host, const struct tg_settings *device,
-                       const struct tg_point *point, const char **ret_option, char *error, size_t error_size)
-{
-    struct tg_modbus_point p;
-    struct tg_error err = {0};
-    const char *option = NULL;
-    int rc = tg_modbus_point_from_settings(host, device, point->settings, &p, &option, &err);
-    if (rc == 0) {
-        option = "address";
-        rc = check_against_device(host, device, &p, tg_modbus_is_sunspec(host, point->settings),
-                                  point->writable, &err);
-    }
-    if (rc == 0)
-        return TG_PLUGIN_OK;
-    if (ret_option)
-        *ret_option = option;
-    snprintf(error, error_size, "%s", err.text);
-    return TG_PLUGIN_EINVAL;
-}
-
 /* libmodbus blocks while it puts a request on a serial line, and waits out its frames; a connection needs no thread. */
 static uint32_t thread_model_of(const struct tg_host *host, const struct tg_settings *source)
 {
@@ -360,9 +274,9 @@ static uint32_t thread_model_of(const struct tg_host *host, const struct tg_sett
 
 /* --- open and close --------------------------------------------------------------------------- */
 
-static int read_link_config(const struct tg_host *h, const struct tg_settings *s,
-                            struct tg_modbus_link_config *ret_config, const char **ret_option,
-                            struct tg_error *err)
+int tg_modbus_link_config(const struct tg_host *h, const struct tg_settings *s,
+                          struct tg_modbus_link_config *ret_config, const char **ret_option,
+                          struct tg_error *err)
 {
     struct tg_modbus_link_config *c = ret_config;
     const char *port = h->has(s, "port") ? h->get_text(s, "port") : NULL;
@@ -389,7 +303,7 @@ static int read_link_config(const struct tg_host *h, const struct tg_settings *s
     if (!h->has(s, "host")) {
         *ret_option = NULL;
         return tg_error_set(err, TG_EINVAL, "transport %s needs host: a name or an address",
-                            transports[c->transport]);
+                            tg_modbus_transport_names[c->transport]);
     }
     c->host = h->get_text(s, "host");
     char *end = NULL;
@@ -399,17 +313,6 @@ static int read_link_config(const struct tg_host *h, const struct tg_settings *s
                             port ? port : "");
     c->port = (uint16_t)number;
     return TG_OK;
-}
-
-static int check_source(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
-                        char *error, size_t error_size)
-{
-    struct tg_modbus_link_config unused;
-    struct tg_error err = {0};
-    if (read_link_config(host, source, &unused, ret_option, &err) == TG_OK)
-        return TG_PLUGIN_OK;
-    snprintf(error, error_size, "%s", err.text);
-    return TG_PLUGIN_EINVAL;
 }
 
 static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d, struct tg_modbus_unit *u,
@@ -424,7 +327,7 @@ static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d,
         const char *option;
         int rc = tg_modbus_point_from_settings(h, d->config->settings, pc->settings, p, &option, err);
         if (rc == 0)
-            rc = check_against_device(h, d->config->settings, p, sunspec, pc->writable, err);
+            rc = tg_modbus_check_against_device(h, d->config->settings, p, sunspec, pc->writable, err);
         if (rc < 0)
             return tg_error_wrap(err, "device %s, point %s", d->config->id, pc->name);
         if ((sunspec || p->type == TG_MODBUS_STRING) && !(d->texts[i] = tg_malloc(TG_MODBUS_TEXT_BYTES)))
@@ -444,6 +347,7 @@ static int open_points(struct tg_modbus_instance *m, struct tg_modbus_device *d,
     memmove(&d->items[d->item_count], &d->items[d->config->point_count - d->hidden_count],
             d->hidden_count * sizeof d->items[0]);
     tg_modbus_plan_sort(d->items, d->item_count);
+    tg_modbus_tell_overlap(h, d);
     return tg_modbus_sunspec_open(h, d, err);
 }
 
@@ -455,7 +359,7 @@ static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_e
     d->config = &m->source->devices[index];
     const struct tg_settings *s = d->config->settings;
     size_t n = d->config->point_count ? d->config->point_count : 1;
-    const char *const *items = NULL;
+    const char *option;
     d->points = tg_calloc(n, sizeof *d->points);
     d->groups = tg_calloc(n, sizeof *d->groups);
     d->complained = tg_calloc(n, sizeof *d->complained);
@@ -468,17 +372,13 @@ static int open_device(struct tg_modbus_instance *m, uint32_t index, struct tg_e
     d->only_multiple = h->get_int(s, "only_multiple") != 0;
     d->only_single = h->get_int(s, "only_single") != 0;
     d->forget_ms = h->get_int(s, "forget_holes");
-    if (d->only_multiple && d->only_single)
-        return tg_error_set(err, TG_EINVAL, "device %s: only_multiple and only_single exclude each other",
-                            d->config->id);
     d->limits = (struct tg_modbus_limits){.max_registers = (uint16_t)h->get_int(s, "max_count"),
                                           .max_bits = (uint16_t)h->get_int(s, "max_bits"),
                                           .max_gap = (uint16_t)h->get_int(s, "max_gap"),
                                           .no_read = d->ranges};
-    uint32_t ranges = h->has(s, "no_read") ? h->get_list(s, "no_read", &items) : 0;
-    for (uint32_t i = 0; i < ranges; i++)
-        if (take_range(d, items[i], tg_modbus_address_base(h, s), err) < 0)
-            return tg_error_wrap(err, "device %s", d->config->id);
+    if (tg_modbus_device_check(h, s, &option, err) < 0)
+        return tg_error_wrap(err, "device %s", d->config->id);
+    d->limits.no_read_count = tg_modbus_no_read(h, s, d->ranges);
     u->id = (uint8_t)h->get_int(s, "unit");
     u->min_gap_ms = h->get_int(s, "min_gap");
     tg_poll_plan_init(&u->plan);
@@ -514,7 +414,7 @@ static int open_all(struct tg_modbus_instance *m, struct tg_error *err)
     const struct tg_settings *s = m->source->settings;
     uint32_t n = m->source->device_count;
     const char *option;
-    int rc = read_link_config(m->host, m->source->settings, &m->link_config, &option, err);
+    int rc = tg_modbus_link_config(m->host, m->source->settings, &m->link_config, &option, err);
     if (rc < 0)
         return rc;
     m->units = tg_calloc(n ? n : 1, sizeof *m->units);
@@ -570,8 +470,9 @@ static const struct tg_plugin modbus_plugin = {
     .device_options = device_options,
     .point_options = point_options,
     .profiles = tg_modbus_profiles,
-    .check_point = check_point,
-    .check_source = check_source,
+    .check_point = tg_modbus_check_point,
+    .check_source = tg_modbus_check_source,
+    .check_device = tg_modbus_check_device,
     .open = modbus_open,
     .poll = tg_modbus_poll,
     .close = modbus_close_instance,

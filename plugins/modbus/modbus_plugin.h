@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * modbus_plugin - the instance of the Modbus source, shared by its files:
- *   modbus_plugin.c  options, open, close, check_point
+ *   modbus_plugin.c  options, open, close
+ *   modbus_check.c   what is wrong with settings
  *   modbus_loop.c    an instance on the loop: its turns are fibers
  *   modbus_poll.c    turns: probes, reads, what is emitted
  *   modbus_write.c   writes
@@ -114,6 +115,32 @@ int tg_modbus_address_base(const struct tg_host *host, const struct tg_settings 
 int tg_modbus_point_from_settings(const struct tg_host *host, const struct tg_settings *device,
                                   const struct tg_settings *point, struct tg_modbus_point *ret,
                                   const char **ret_option, struct tg_error *err) TG_CHECKED;
+
+/* What a source's settings make; the option at fault, if one is. `host` lends has/get_… only. */
+int tg_modbus_link_config(const struct tg_host *host, const struct tg_settings *source,
+                          struct tg_modbus_link_config *ret_config, const char **ret_option,
+                          struct tg_error *err) TG_CHECKED;
+extern const char *const tg_modbus_transport_names[]; /* by enum tg_modbus_transport */
+
+/* modbus_check.c: the plugin's check_source, check_device and check_point, and what open() shares with them. `host` lends has/get_… only. */
+int tg_modbus_check_source(const struct tg_host *host, const struct tg_settings *source,
+                           const char **ret_option, char *error, size_t error_size);
+int tg_modbus_check_device(const struct tg_host *host, const char *id, const struct tg_settings *device,
+                           const char **ret_option, char *error, size_t error_size);
+int tg_modbus_check_point(const struct tg_host *host, const struct tg_settings *device,
+                          const struct tg_point *point, const char **ret_option, char *error,
+                          size_t error_size);
+int tg_modbus_device_check(const struct tg_host *host, const struct tg_settings *device,
+                           const char **ret_option, struct tg_error *err) TG_CHECKED;
+int tg_modbus_check_against_device(const struct tg_host *host, const struct tg_settings *device,
+                                   const struct tg_modbus_point *p, bool sunspec, bool writable,
+                                   struct tg_error *err) TG_CHECKED;
+/* The ranges of `no_read`, as many as are good: how many. */
+uint32_t tg_modbus_no_read(const struct tg_host *host, const struct tg_settings *device,
+                           struct tg_modbus_range ret_ranges[TG_MODBUS_MAX_RANGES]);
+
+/* Two points of which each has a register of the other's and one of its own: that is logged, once a device. The items are sorted. */
+void tg_modbus_tell_overlap(const struct tg_host *host, const struct tg_modbus_device *device);
 
 /* modbus_poll.c */
 int32_t tg_modbus_poll(void *instance, int64_t now_ms);

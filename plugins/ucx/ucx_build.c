@@ -129,23 +129,16 @@ int ucx_source_build(struct ucx_source *s, char *error, size_t error_size)
 {
     const struct tg_host *h = s->host;
     const struct tg_settings *set = s->config->settings;
+    const char *option = NULL;
+    char why[160];
     s->port = h->get_text(set, "port");
     s->baud = h->get_int(set, "baud");
     s->rtscts = h->get_int(set, "flow") == 1;
     s->timeout_ms = h->get_int(set, "timeout");
     s->init_count = h->get_list(set, "init", &s->init);
-    if (!tg_serial_baud_known(s->baud)) {
-        snprintf(error, error_size,
-                 "source %s: baud %lld is no rate of serial ports; 115200 is these modules' default",
-                 s->config->name, (long long)s->baud);
+    if (ucx_check_source(h, set, &option, why, sizeof why) < 0) {
+        snprintf(error, error_size, "source %s: %s: %s", s->config->name, option, why);
         return TG_PLUGIN_EINVAL;
-    }
-    for (uint32_t i = 0; i < s->init_count; i++) {
-        const char *fault = tg_at_command_fault(s->init[i]);
-        if (fault) {
-            snprintf(error, error_size, "source %s: init: command %u %s", s->config->name, i + 1, fault);
-            return TG_PLUGIN_EINVAL;
-        }
     }
     tg_ucx_link_init(&s->link);
     return build_points(s, error, error_size);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/allocator.h"
+#include "core/base/plural.h"
 #include "plugins/at/at_text.h"
 #include "plugins/ucx/ucx_instance.h"
 #include "southbound/serial_port.h"
@@ -237,8 +238,8 @@ static void note_old(struct ucx_source *s, const struct tg_at_result *r)
                      "this one stay until their brokers end them",
                      s->port, r->final.len ? at_shown(r->final, shown) : tg_at_status_name(r->status));
     else if (s->old_count)
-        s->host->log(s->host->source, TG_LOG_INFO,
-                     "%s: closing %u connections of the module that nobody here has", s->port, s->old_count);
+        s->host->log(s->host->source, TG_LOG_INFO, "%s: closing %u %s of the module that nobody here has",
+                     s->port, s->old_count, tg_plural(s->old_count, "connection", "connections"));
 }
 
 static int32_t handle_in(const struct tg_at_result *r)

@@ -180,6 +180,11 @@ struct ucx_source {
 
 /* --- ucx_options.c --- */
 extern const struct tg_option ucx_source_options[], ucx_device_options[], ucx_point_options[];
+/* check_source, check_device and check_point of the plugin. */
+int ucx_check_source(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                     char *error, size_t error_size);
+int ucx_check_device(const struct tg_host *host, const char *id, const struct tg_settings *device,
+                     const char **ret_option, char *error, size_t error_size);
 int ucx_check_point(const struct tg_host *host, const struct tg_settings *device,
                     const struct tg_point *point, const char **ret_option, char *error, size_t error_size);
 /* NULL, or what is wrong with `peer`; the address in lower case. */

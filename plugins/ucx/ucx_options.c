@@ -4,6 +4,7 @@
 
 #include "plugins/at/at_options.h"
 #include "plugins/ucx/ucx_instance.h"
+#include "southbound/serial_port.h"
 
 static const char *const flows[] = {"none", "rtscts", NULL};
 static const char *const answers[] = {"no", "yes", NULL};
@@ -110,17 +111,50 @@ static int check_match(const struct tg_host *host, const struct tg_settings *s, 
     return rc;
 }
 
+int ucx_check_source(const struct tg_host *host, const struct tg_settings *source, const char **ret_option,
+                     char *error, size_t error_size)
+{
+    const char *const *init = NULL, *fault;
+    const uint32_t count = host->get_list(source, "init", &init);
+    const int64_t baud = host->get_int(source, "baud");
+    if (!tg_serial_baud_known(baud)) {
+        *ret_option = "baud";
+        snprintf(error, error_size, "%lld is no rate of serial ports; 115200 is these modules' default",
+                 (long long)baud);
+        return TG_PLUGIN_EINVAL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if ((fault = tg_at_command_fault(init[i])) == NULL)
+            continue;
+        *ret_option = "init";
+        snprintf(error, error_size, "command %u %s", i + 1, fault);
+        return TG_PLUGIN_EINVAL;
+    }
+    return TG_PLUGIN_OK;
+}
+
+int ucx_check_device(const struct tg_host *host, const char *id, const struct tg_settings *device,
+                     const char **ret_option, char *error, size_t error_size)
+{
+    char address[UCX_ADDRESS_BYTES];
+    const char *fault =
+        host->has(device, "peer") ? ucx_peer_fault(host->get_text(device, "peer"), address) : NULL;
+    (void)id;
+    if (!fault)
+        return TG_PLUGIN_OK;
+    *ret_option = "peer";
+    snprintf(error, error_size, "%s", fault);
+    return TG_PLUGIN_EINVAL;
+}
+
 int ucx_check_point(const struct tg_host *host, const struct tg_settings *device,
                     const struct tg_point *point, const char **ret_option, char *error, size_t error_size)
 {
     const struct tg_settings *s = point->settings;
     const char *unused = NULL, *fault, *at_fault;
     struct tg_at_write write = {0};
-    char address[UCX_ADDRESS_BYTES];
     struct fault f = {ret_option ? ret_option : &unused, error, error_size};
     bool peer = device && host->has(device, "peer");
-    if (peer && (fault = ucx_peer_fault(host->get_text(device, "peer"), address)) != NULL)
-        return wrong(&f, NULL, fault);
     if (!host->has(s, "match") && !host->has(s, "write"))
         return wrong(&f, "match", "a point needs `match` (the line with its value) or `write`");
     if (point->writable && !host->has(s, "write"))

@@ -6,7 +6,7 @@ tg_fuzz(fuzz_cellular SOURCES fuzz/fuzz_cellular.c LINK tg_cellular SEEDS cellul
 if(NOT TG_TESTS)
   return()
 endif()
-foreach(scenario b0841_cellular b0842_cellular_pin b0843_uplink b0844_modem_time b0845_ppp b0846_cellular_example)
+foreach(scenario b0841_cellular b0842_cellular_pin b0843_uplink b0844_modem_time b0845_ppp b0846_cellular_example b0847_pin_on_disk)
   string(REGEX REPLACE "^b[0-9]+_" "" what ${scenario})
   tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 180)
 endforeach()

@@ -13,7 +13,7 @@ add_dependencies(ble_probe plugin_ble)
 set(guest_command /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/guest/boot.py")
 set(guest_environment "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
 add_test(NAME guest_boot COMMAND ${guest_command})
-set_tests_properties(guest_boot PROPERTIES FIXTURES_SETUP guest RESOURCE_LOCK guest TIMEOUT 1000 COST 300 LABELS "scenario;guest" SKIP_RETURN_CODE 77
+set_tests_properties(guest_boot PROPERTIES FIXTURES_SETUP guest RESOURCE_LOCK guest TIMEOUT 2700 COST 300 LABELS "scenario;guest" SKIP_RETURN_CODE 77
   ENVIRONMENT "${guest_environment}")
 file(GLOB checks CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/guest/checks" "${CMAKE_CURRENT_SOURCE_DIR}/guest/checks/*")
 foreach(check IN LISTS checks)

@@ -13,7 +13,7 @@ endif()
 set(peers "${CMAKE_SOURCE_DIR}/tests/peers")
 
 add_library(hub_rules MODULE
-  "${peers}/hub_rules.c" "${peers}/hub_sas.c" "${peers}/hub_registry.c" "${peers}/hub_topics.c"
+  "${peers}/hub_rules.c" "${peers}/broker_plugin.c" "${peers}/hub_sas.c" "${peers}/hub_registry.c" "${peers}/hub_topics.c"
   "${peers}/hub_record.c" "${peers}/hub_tls.c" "${peers}/hub_session.c" "${peers}/hub_login.c" "${peers}/hub_judge.c"
   "${peers}/hub_levers.c" "${peers}/hub_patterns.c")
 set_target_properties(hub_rules PROPERTIES PREFIX "" C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")

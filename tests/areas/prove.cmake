@@ -14,7 +14,7 @@ tg_test_limit(lint_proof)
 set_tests_properties(lint_proof PROPERTIES LABELS "lint" ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")
 
 find_path(MOSQUITTO_INCLUDE mosquitto_plugin.h REQUIRED)
-add_library(ledger MODULE peers/ledger.c peers/hub_record.c)
+add_library(ledger MODULE peers/ledger.c peers/broker_plugin.c peers/hub_record.c)
 set_target_properties(ledger PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/peers")
 target_include_directories(ledger PRIVATE "${CMAKE_SOURCE_DIR}" "${MOSQUITTO_INCLUDE}")
 target_compile_definitions(ledger PRIVATE _GNU_SOURCE)
@@ -25,5 +25,5 @@ tg_scenario(scenario_damaged_store b0971_damaged_store.py TIMEOUT 150)
 
 # One power cut of the whole gateway; not beside the three guests of the checks.
 add_test(NAME guest_power_cut COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/guest/power.py")
-set_tests_properties(guest_power_cut PROPERTIES TIMEOUT 300 LABELS "scenario;guest" SKIP_RETURN_CODE 77 RESOURCE_LOCK guest
+set_tests_properties(guest_power_cut PROPERTIES TIMEOUT 900 LABELS "scenario;guest" SKIP_RETURN_CODE 77 RESOURCE_LOCK guest
   ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR}")

@@ -12,12 +12,14 @@ import sys
 import time
 
 BUILD = os.environ["TIDEGATE_BUILD"]
+LEAST_S = int(os.environ.get("TIDEGATE_LEAST_S") or 30)  # as in tests/scenario/harness.py
 SOURCE = os.environ["TIDEGATE_SOURCE"]
 sys.path.insert(0, os.path.join(SOURCE, "tests", "scenario"))
 
 
 def wait_until(condition, seconds, what):
     """Polls until the condition gives something true; that. A check ends with what was waited for otherwise."""
+    seconds = max(seconds, LEAST_S)
     end = time.monotonic() + seconds
     while True:
         got = condition()

@@ -36,7 +36,7 @@ from proof import count, report  # noqa: E402
 
 DISK_MIB = 96
 DISK_IOPS = 40  # writes a second: as slow as bad flash: most of the time something is written that is not flushed yet, when the power goes
-BOOT_S = 180
+BOOT_S = 600
 DEVICES = {"live-1": "live", "live-2": "live", "away-1": "away", "away-2": "away"}
 
 

@@ -21,14 +21,12 @@
  * attach. gcp_front.py in front of the broker makes them right; for that each attach is followed by a message
  * verdict/{device}, "ok" or "no".
  */
+#include "tests/peers/broker_plugin.h"
 #include "tests/peers/gcp_jwt.h"
 #include "tests/peers/gcp_session.h"
 #include "tests/peers/hub_record.h"
 
 #include <jansson.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -477,53 +475,32 @@ static int on_tick(int event, void *event_data, void *user)
     return MOSQ_ERR_SUCCESS;
 }
 
-/* --- the plugin's three entry points ---------------------------------------------------------------------------- */
+/* --- the plugin's entry points ---------------------------------------------------------------------------- */
 
 static bool read_options(const struct mosquitto_opt *options, int count, const char **ret_record)
 {
-    bridge.skew_s = 600;
-    for (int i = 0; i < count; i++) {
-        const char *key = options[i].key, *value = options[i].value;
-        if (strcmp(key, "registry") == 0) {
-            bridge.registry_path = value;
-        } else if (strcmp(key, "record") == 0) {
-            *ret_record = value;
-        } else if (strcmp(key, "name") == 0) {
-            bridge.name = value;
-        } else if (strcmp(key, "service_password") == 0) {
-            bridge.service_password = value;
-        } else if (strcmp(key, "skew") == 0) {
-            bridge.skew_s = strtoll(value, NULL, 10);
-        } else {
-            mosquitto_log_printf(MOSQ_LOG_ERR, "gcp_rules: unknown option %s", key);
-            return false;
-        }
+    const char *skew = "600";
+    const struct broker_option known[] = {{"registry", &bridge.registry_path},
+                                          {"record", ret_record},
+                                          {"name", &bridge.name},
+                                          {"service_password", &bridge.service_password},
+                                          {"skew", &skew}};
+    if (!broker_options_read("gcp_rules", options, count, known, sizeof known / sizeof known[0])) {
+        return false;
     }
+    bridge.skew_s = strtoll(skew, NULL, 10);
     return bridge.registry_path && *ret_record && bridge.name &&
            sscanf(bridge.name, "projects/%128[^/]/", bridge.project) == 1;
-}
-
-int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
-{
-    for (int i = 0; i < supported_version_count; i++) {
-        if (supported_versions[i] == 5) {
-            return 5;
-        }
-    }
-    return -1;
 }
 
 int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, struct mosquitto_opt *options,
                           int option_count)
 {
-    static const struct {
-        int event;
-        MOSQ_FUNC_generic_callback callback;
-    } handlers[] = {{MOSQ_EVT_BASIC_AUTH, on_login},
-                    {MOSQ_EVT_DISCONNECT, on_disconnect},
-                    {MOSQ_EVT_ACL_CHECK, on_acl},
-                    {MOSQ_EVT_MESSAGE, on_message},
-                    {MOSQ_EVT_TICK, on_tick}};
+    static const struct broker_handler handlers[] = {{MOSQ_EVT_BASIC_AUTH, on_login},
+                                                     {MOSQ_EVT_DISCONNECT, on_disconnect},
+                                                     {MOSQ_EVT_ACL_CHECK, on_acl},
+                                                     {MOSQ_EVT_MESSAGE, on_message},
+                                                     {MOSQ_EVT_TICK, on_tick}};
     const char *record = NULL;
     (void)userdata;
     bridge.id = identifier;
@@ -536,11 +513,9 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         mosquitto_log_printf(MOSQ_LOG_ERR, "gcp_rules: cannot open %s or %s", bridge.registry_path, record);
         return MOSQ_ERR_INVAL;
     }
-    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-        int rc = mosquitto_callback_register(bridge.id, handlers[i].event, handlers[i].callback, NULL, NULL);
-        if (rc != MOSQ_ERR_SUCCESS) {
-            return rc;
-        }
+    int rc = broker_handlers_register(bridge.id, handlers, sizeof handlers / sizeof handlers[0]);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        return rc;
     }
     note("start", "", "");
     hub_record_flush(bridge.record);

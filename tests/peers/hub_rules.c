@@ -39,6 +39,7 @@
  * why. Not seen from a plugin: PINGREQ (so the keepalive cap counts from the last message of a client that
  * asked for more or for none), the DUP flag, and a Will when it is published.
  */
+#include "tests/peers/broker_plugin.h"
 #include "tests/peers/hub_levers.h"
 #include "tests/peers/hub_login.h"
 #include "tests/peers/hub_patterns.h"
@@ -47,9 +48,6 @@
 #include "tests/peers/hub_tls.h"
 #include "tests/peers/hub_topics.h"
 
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -480,7 +478,7 @@ static int on_tick(int event, void *event_data, void *user)
     return MOSQ_ERR_SUCCESS;
 }
 
-/* --- the plugin's three entry points ------------------------------------------------------------- */
+/* --- the plugin's entry points ------------------------------------------------------------- */
 
 static bool read_rules(const char *name)
 {
@@ -505,62 +503,38 @@ static bool read_rules(const char *name)
 static bool read_options(const struct mosquitto_opt *options, int count, const char **ret_record)
 {
     const char *rules = "hub", *keepalive_cap = NULL, *subscriptions = NULL;
-    const struct {
-        const char *key, **value;
-    } known[] = {{"registry", &hub.login.registry_path},
-                 {"record", ret_record},
-                 {"rules", &rules},
-                 {"hosts", &hub.login.hosts},
-                 {"id_scope", &hub.login.id_scope},
-                 {"judge", &hub.login.judge},
-                 {"publish", &hub.may_publish},
-                 {"subscribe", &hub.may_subscribe},
-                 {"deny_subscribe", &hub.deny_subscribe},
-                 {"subscriptions", &subscriptions},
-                 {"forward", &hub.forward},
-                 {"service_password", &hub.service_password},
-                 {"keepalive_cap", &keepalive_cap}};
-    enum { KNOWN = sizeof known / sizeof known[0] };
+    const struct broker_option known[] = {{"registry", &hub.login.registry_path},
+                                          {"record", ret_record},
+                                          {"rules", &rules},
+                                          {"hosts", &hub.login.hosts},
+                                          {"id_scope", &hub.login.id_scope},
+                                          {"judge", &hub.login.judge},
+                                          {"publish", &hub.may_publish},
+                                          {"subscribe", &hub.may_subscribe},
+                                          {"deny_subscribe", &hub.deny_subscribe},
+                                          {"subscriptions", &subscriptions},
+                                          {"forward", &hub.forward},
+                                          {"service_password", &hub.service_password},
+                                          {"keepalive_cap", &keepalive_cap}};
     hub.login.hosts = "localhost";
     hub.login.id_scope = "0ne00000001";
     hub.may_publish = hub.may_subscribe = "#";
-    for (int i = 0; i < count; i++) {
-        size_t at = 0;
-        while (at < KNOWN && strcmp(known[at].key, options[i].key) != 0) {
-            at++;
-        }
-        if (at == KNOWN) {
-            mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: unknown option %s", options[i].key);
-            return false;
-        }
-        *known[at].value = options[i].value;
+    if (!broker_options_read("hub_rules", options, count, known, sizeof known / sizeof known[0])) {
+        return false;
     }
     hub.keepalive_cap = keepalive_cap ? strtoll(keepalive_cap, NULL, 10) : HUB_KEEPALIVE_CAP_S;
     hub.subscriptions = subscriptions ? strtoul(subscriptions, NULL, 10) : 0;
     return read_rules(rules) && hub.login.registry_path && *ret_record && hub.keepalive_cap > 0;
 }
 
-int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
-{
-    for (int i = 0; i < supported_version_count; i++) {
-        if (supported_versions[i] == 5) {
-            return 5;
-        }
-    }
-    return -1;
-}
-
 int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, struct mosquitto_opt *options,
                           int option_count)
 {
-    static const struct {
-        int event;
-        MOSQ_FUNC_generic_callback callback;
-    } handlers[] = {{MOSQ_EVT_BASIC_AUTH, on_login},
-                    {MOSQ_EVT_DISCONNECT, on_disconnect},
-                    {MOSQ_EVT_ACL_CHECK, on_acl},
-                    {MOSQ_EVT_MESSAGE, on_message},
-                    {MOSQ_EVT_TICK, on_tick}};
+    static const struct broker_handler handlers[] = {{MOSQ_EVT_BASIC_AUTH, on_login},
+                                                     {MOSQ_EVT_DISCONNECT, on_disconnect},
+                                                     {MOSQ_EVT_ACL_CHECK, on_acl},
+                                                     {MOSQ_EVT_MESSAGE, on_message},
+                                                     {MOSQ_EVT_TICK, on_tick}};
     const char *record = NULL;
     (void)userdata;
     hub.id = identifier;
@@ -576,11 +550,9 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         mosquitto_log_printf(MOSQ_LOG_ERR, "hub_rules: no registry, or cannot open %s", record);
         return MOSQ_ERR_INVAL;
     }
-    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-        int rc = mosquitto_callback_register(hub.id, handlers[i].event, handlers[i].callback, NULL, NULL);
-        if (rc != MOSQ_ERR_SUCCESS) {
-            return rc;
-        }
+    int rc = broker_handlers_register(hub.id, handlers, sizeof handlers / sizeof handlers[0]);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        return rc;
     }
     hub_record_event(hub.record, "start", "", "");
     hub_record_flush(hub.record);

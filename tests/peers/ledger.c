@@ -6,11 +6,7 @@
  *     plugin …/ledger.so
  *     plugin_opt_record /path/of/the/record
  */
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
-#include <string.h>
-
+#include "tests/peers/broker_plugin.h"
 #include "tests/peers/hub_record.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -36,31 +32,22 @@ static int on_message(int event, void *data, void *user)
     return MOSQ_ERR_SUCCESS;
 }
 
-EXPORT int mosquitto_plugin_version(int count, const int *versions)
-{
-    for (int i = 0; i < count; i++) {
-        if (versions[i] == 5) {
-            return 5;
-        }
-    }
-    return -1;
-}
-
 EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata, struct mosquitto_opt *options,
                                  int count)
 {
+    static const struct broker_handler handlers[] = {{MOSQ_EVT_BASIC_AUTH, on_connect},
+                                                     {MOSQ_EVT_MESSAGE, on_message}};
+    const char *path = NULL;
+    const struct broker_option known[] = {{"record", &path}};
     (void)userdata;
-    for (int i = 0; i < count; i++) {
-        if (strcmp(options[i].key, "record") == 0 && !hub_record_open(&record, options[i].value)) {
-            return MOSQ_ERR_ERRNO;
-        }
-    }
-    if (!record) {
+    if (!broker_options_read("ledger", options, count, known, 1) || !path) {
         mosquitto_log_printf(MOSQ_LOG_ERR, "ledger: plugin_opt_record is needed");
         return MOSQ_ERR_INVAL;
     }
-    int rc = mosquitto_callback_register(id, MOSQ_EVT_BASIC_AUTH, on_connect, NULL, NULL);
-    return rc ? rc : mosquitto_callback_register(id, MOSQ_EVT_MESSAGE, on_message, NULL, NULL);
+    if (!hub_record_open(&record, path)) {
+        return MOSQ_ERR_ERRNO;
+    }
+    return broker_handlers_register(id, handlers, sizeof handlers / sizeof handlers[0]);
 }
 
 EXPORT int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int count)

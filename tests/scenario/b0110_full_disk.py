@@ -60,15 +60,15 @@ with Stage() as stage:
     config = configuration(stage, [cloud], [source(pki)], gateway={"state_dir": stage.path("disk", "state")}, outbox={"limit": "1GiB"})
     gateway = Gateway(stage, config)
     wait_until(lambda: all_online(gateway) and min(gateway.accounts().values()) > 100, 30, "both sessions and their first samples")
-    for name in ("outbox.db-shm", "notes.db-shm"):  # or the first use of a block that the disk does not have ends the gateway
-        has = os.stat(stage.path("disk", "state", name))
-        assert has.st_blocks * 512 >= has.st_size > 0, (name, has)
     assert gateway.stop() == 0
 
     # Nothing is in flight when the outage begins, so that every number can be told apart afterwards.
     link.command("cut hub")
     begin = {device: entry["last_seq"] for device, entry in outbox(config).items()}
     gateway.start()
+    for name in ("outbox.db-shm", "notes.db-shm"):  # or the first use of a block that the full disk does not have ends the gateway
+        has = os.stat(stage.path("disk", "state", name))
+        assert has.st_blocks * 512 >= has.st_size > 0, (name, has)
     seen = set()
 
     def all_emitted():

@@ -90,7 +90,7 @@ with Stage() as stage:
                     "10", "-keyout", "/dev/null", "-out", stage.path("ca.pem")], check=True, capture_output=True)
     good = stage.write("good.yaml", GOOD)
     done = run("check", "-c", good, check=0)
-    assert f"{good} is good: 2 clouds, 1 sources, 2 devices" in done.stdout and "memory: at most" in done.stdout and not done.stderr
+    assert f"{good} is good: 2 clouds, 1 source, 2 devices" in done.stdout and "memory: at most" in done.stdout and not done.stderr
     assert sorted(os.listdir(stage.folder)) == ["ca.pem", "good.yaml", "open.key", "pump-1.key"], "check left something behind"
     for was, now, says in WRONG:
         assert GOOD.count(was) >= 1, was

@@ -57,7 +57,7 @@ with Stage() as stage:
     gateway = Service(stage, config, env={"WATCHDOG_USEC": "1000000"})
     gateway.expect("WATCHDOG=1", 3)
     wait_until(lambda: all_online(gateway), 20, "the session")
-    gateway.expect("STATUS=1 of 1 sessions online, ")
+    gateway.expect("STATUS=1 of 1 session online, ")
     assert gateway.heard.index("READY=1") < gateway.heard.index("WATCHDOG=1")
     gateway.process.signal(signal.SIGHUP)
     gateway.expect("RELOADING=1")

@@ -100,8 +100,8 @@ with Stage() as stage:
         at, name = 40 + 7 * turn, f"-{turn}" if turn else ""
         scene(f"once{name}", [f"fdatasync:error=EIO:when={at}"], 200, lambda gateway: more(gateway, 600))
         scene(f"a-while{name}", [f"fdatasync:error=EIO:when={at}..{at + 4}"], 200, until_ok,
-              says=("disk I/O error", "samples are kept in memory", "a crash would lose them; trying again in ", "can be written again"))
-        scene(f"broken{name}", [f"fdatasync:error=EIO:when={at}+"], 200, lambda gateway: more(gateway, 600), says=("samples that could not be stored",), jump=True)
+              says=("disk I/O error", "kept in memory (at most ", "and delivered from there, a crash would lose ", "can be written again"))
+        scene(f"broken{name}", [f"fdatasync:error=EIO:when={at}+"], 200, lambda gateway: more(gateway, 600), says=("that could not be stored",), jump=True)
     report("C3", "gateway_failed_fsync", 3 * ROUNDS, 0, {"lost": 0, "numbers_with_two_bodies": 0},
            "An fsync of the running gateway fails (EIO by strace): once, five times, and for good from then on; each at other moments. What was accepted arrives in order, on a "
            "sound disk it goes on where it was, and the operator reads what happens to the samples meanwhile")

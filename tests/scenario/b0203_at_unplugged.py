@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A port that disappears is closed at once and opened again when it is back; a restarted device is initialised anew;
 one that falls silent is down, and up again when it answers."""
+import contextlib
 import os
 import unittest
 
@@ -25,8 +26,11 @@ class Unplugged(unittest.TestCase):
         return Probe(self.stage, self.port, *POINTS, pause="2ms", timeout="100ms", init=["ATE0"])
 
     def fds(self, probe):
-        folder = f"/proc/{probe.child.pid}/fd"
-        return [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+        folder, paths = f"/proc/{probe.child.pid}/fd", []
+        for fd in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                paths.append(os.readlink(f"{folder}/{fd}"))
+        return paths
 
     def test_unplugged_and_back(self):
         probe = self.probe()  # the device is not there yet

@@ -27,7 +27,7 @@ with Stage() as stage:
     os.makedirs(stage.path("keys"), mode=0o700, exist_ok=True)
     os.chmod(stage.write("keys/attic.key", "231d39c1d7cc1ab1aee224cd096db932\n"), 0o600)
     done = run("check", "-c", path, check=0)
-    assert f"{path} is good: 1 clouds, 1 sources, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    assert f"{path} is good: 1 cloud, 1 source, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
     check_wrong(stage, WRONG)
 
     # The guest (tests/guest) shows it with adapters; here there is none, or none that is called so.

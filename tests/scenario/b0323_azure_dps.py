@@ -9,6 +9,7 @@ from gateway import Gateway, configuration
 from harness import Stage, wait_until
 from hub import Dps, Hub
 from pki import Pki
+from verdict import samples
 
 
 def state_of(gateway, device):
@@ -69,13 +70,19 @@ with Stage() as stage:
         is_online(gateway, name)
     assert len(dps.requests()) == before, dps.requests()[before:]
 
-    # --- the device was moved: its old place refuses it, the service knows the new one
+    # --- the device was moved: its old place refuses it, the service knows the new one; what the old place had not acknowledged goes there
     pki.register("moved-7", *pki.lines["alone"][:2])
     pki.remove("alone")
     dps.command("assign", "alone", "localhost", "moved-7")
-    with hub.service() as service:
-        service.lever("alone", "kick")
-    hub.record.wait("connect", "moved-7", seconds=40)
+    hub.freeze()
+    wait_until(lambda: gateway.session("alone", "hub")["in_flight"] > 0, 30, "a message without an acknowledgement")
+    hub.kill()
+    hub.start()
+    hub.record.wait("connect", "moved-7", seconds=60)
     wait_until(lambda: hub.record.telemetry("moved-7"), 40, "telemetry under the new name")
     assert hub.record.select("refused", "alone")
+    last = gateway.device("alone")["last_seq"]
+    wait_until(lambda: gateway.session("alone", "hub")["acked_seq"] >= last, 40, "everything to be acknowledged")
+    arrived = {sample["seq"] for name in ("alone", "moved-7") for entry in hub.record.telemetry(name) for sample in samples(entry)}
+    assert arrived >= set(range(1, last + 1)), sorted(set(range(1, last + 1)) - arrived)
     assert gateway.stop() == 0

@@ -50,7 +50,7 @@ with Stage() as stage:
     assert f'{path}:15:27: service_account_file: {stage.path("keys/publisher.json")} is not a service account' in done.stderr, done.stderr
     stage.write("keys/publisher.json", service_account())
     done = run("check", "-c", path, check=0)
-    assert f"{path} is good: 1 clouds, 1 sources, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    assert f"{path} is good: 1 cloud, 1 source, 2 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
     check_wrong(stage, (("gcp-pubsub.yaml", *wrong) for wrong in WRONG))
 
     with open(os.path.join(SOURCE, "docs", "clouds", "gcp-pubsub.md"), encoding="utf-8") as file:

@@ -17,13 +17,13 @@ with Stage() as stage:
     shutil.copy(registry.key("meter-2"), registry.path("right.key"))
     registry.make_key("meter-2")  # the file has another key now than the registry
     bridge = Bridge(stage, registry, skew=0)
-    gateway = Gateway(stage, configuration(stage, [bridge.entry(token_lifetime="10s")], [
+    gateway = Gateway(stage, configuration(stage, [bridge.entry(token_lifetime="24s")], [
         simulated("rehearsal", {name: (["lake"], {"jwt_key": registry.key(name)}) for name in ("meter-1", "meter-2")}, every="10ms")]))
     bridge.record.wait("refused", "meter-2", "another key", seconds=30)
     wait_until(lambda: "not authorised" in gateway.session("meter-2", "lake").get("last_error", ""), 30, "the refusal in the status")
     assert gateway.session("meter-2", "lake").get("waits_for", "change") == "change"  # absent while it tries again
     shutil.copy(registry.path("right.key"), registry.key("meter-2"))
-    bridge.record.wait("connect", "meter-1", count=3, seconds=90)
+    bridge.record.wait("connect", "meter-1", count=2, seconds=90)  # 3.6 s and more before the end of its token
     bridge.record.wait("connect", "meter-2", seconds=90)
     accounts = gateway.accounts()
     wait_until(lambda: delivered(bridge.record, accounts), 30, "everything to be delivered")

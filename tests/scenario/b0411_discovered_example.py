@@ -24,7 +24,7 @@ with Stage() as stage:
     os.makedirs(stage.path("keys"), exist_ok=True)
     stage.write("keys/group.key", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==\n")
     done = run("check", "-c", path, check=0)
-    assert f"{path} is good: 1 clouds, 1 sources, 0 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    assert f"{path} is good: 1 cloud, 1 source, 0 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
     assert "up to 50 more devices by discovery" in done.stdout and "cloud hub: 50 sessions" in done.stdout, done.stdout
     with open(path, encoding="utf-8") as file:
         text = file.read()

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """MQTT in WebSocket frames to a hub and to a broker: everything arrives once through small fragments, pings, close frames and
 refused upgrades, and commands come back."""
+import re
+
 from broker import Broker
 from field import all_online, broker_cloud, hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
@@ -52,6 +54,17 @@ with Stage() as stage:
     plain.command("close 1012 ''")
     wait_until(lambda: "refused the WebSocket at \"/broker/ws\" with 503" in gateway.session("pump-1", "broker").get("last_error", ""), 30,
                "the refusal to be told")
+    assert "asks to be left alone" not in gateway.errors()
+    # How long it wants to be left alone is kept, and up to a tenth more; what is no time is said and not followed.
+    plain.command("retry_after soon")
+    wait_until(lambda: "with a Retry-After that is no time to wait and is not followed" in gateway.session("pump-1", "broker").get("last_error", ""), 30,
+               "the bad Retry-After to be told")
+    plain.command("retry_after 4")
+    waits = r'asks to be left alone for 4 s; \d+ samples? (?:is|are) kept, retrying in ([\d.]+) s'
+    wait_until(lambda: re.search(waits, gateway.errors()), 30, "the wait that the server asks for")
+    assert 4.0 <= float(re.search(waits, gateway.errors())[1]) <= 4.5, re.search(waits, gateway.errors())[0]
+    reach = next(cloud["reach"] for cloud in gateway.status()["clouds"] if cloud["name"] == "broker")
+    assert reach["failures"]["throttled"] >= 3, reach
     before = gateway.accounts()["pump-1"]
     wait_until(lambda: gateway.accounts()["pump-1"] > before + 20, 30, "a backlog")
     plain.command("refuse 0")

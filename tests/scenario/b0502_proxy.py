@@ -3,6 +3,7 @@
 """Through an HTTP proxy with a password, to a hub and in WebSocket frames to a broker: TLS is the target's, the proxy resolves the
 name, what it refuses is told, and everything arrives."""
 import os
+import re
 
 from broker import Broker
 from field import all_online, broker_cloud, hub_cloud, identity, simulated
@@ -40,6 +41,12 @@ with Stage() as stage:
     for device, cloud in (("sas-1", "hub"), ("cert-1", "hub"), ("pump-1", "broker")):
         wait_until(lambda: "the proxy 127.0.0.1" in last_error(device, cloud) and "could not connect to localhost" in last_error(device, cloud),
                    30, f"{device} to be told of the refusal")
+    assert "asks to be left alone" not in gateway.errors()
+    proxy.command("retry_after 2")
+    waits = r'device=pump-1 .* asks to be left alone for 2 s; \d+ samples? (?:is|are) kept, retrying in ([\d.]+) s'
+    wait_until(lambda: re.search(waits, gateway.errors()), 30, "the wait that the proxy asks for")
+    assert float(re.search(waits, gateway.errors())[1]) >= 2.0, re.search(waits, gateway.errors())[0]
+    proxy.command("retry_after ''")
     proxy.command("refuse 0")
     wait_until(lambda: all_online(gateway), 30, "the sessions to be back")
 

@@ -30,7 +30,7 @@ def mosquitto(stage, name, *arguments):
 
 def first_message(stage, config, *reader):
     """The gateway runs, and a subscriber sees what the page promises."""
-    assert "is good: 1 clouds, 1 sources, 1 devices" in run("check", "-c", config, check=0).stdout
+    assert "is good: 1 cloud, 1 source, 1 device" in run("check", "-c", config, check=0).stdout
     gateway = Gateway(stage, config)
     done = subprocess.run(["mosquitto_sub", *map(str, reader), "-t", "tidegate/#", "-v", "-C", "3", "-W", "30"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + gateway.errors()

@@ -42,6 +42,14 @@ with Stage() as stage:
         kit.run("g++", f"-std={standard}", *WARNINGS, f"-I{include}", "-o", stage.path("user"), user, check=0)
         kit.run(stage.path("user"), check=0)
 
+    # --- the service starts the program that was installed with it
+    with open(os.path.join(kit.prefix, "lib/systemd/system/tidegate.service"), encoding="utf-8") as file:
+        unit, program = file.read(), os.path.join(kit.prefix, "bin/tidegate")
+    start = re.search(r"^ExecStart=(.*) run -c /etc/tidegate/tidegate.yaml$", unit, re.M)[1]
+    assert os.path.exists(program) and start == (f'"{program}"' if " " in program else program), start
+    with open(os.path.join(SOURCE, "packaging", "tidegate.service"), encoding="utf-8") as file:
+        assert unit.replace(start, "/usr/bin/tidegate") == file.read()
+
     # --- pkg-config
     assert kit.variable("api_version") == api
     assert os.path.samefile(kit.variable("plugindir"), os.path.dirname(next(

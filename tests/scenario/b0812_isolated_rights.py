@@ -56,7 +56,7 @@ with Stage() as stage:
         assert answer["rc"] == 0, f"{device} may not {what}: {answer}"
 
     for device in ("quiet", "talker", "starter"):
-        for what in ("ptrace", "kill", "mount", "keyctl", "io_uring"):
+        for what in ("ptrace", "kill", "kill group", "limits", "type", "mount", "keyctl", "io_uring"):
             refused(device, what, errno.EPERM)
         refused(device, "core")
         refused(device, f"socket:{int(socket.AF_PACKET)}", errno.EACCES)

@@ -55,4 +55,4 @@ with Stage() as stage:
     # The example is good as it stands.
     example = os.path.join(SOURCE, "config", "examples", "modbus.yaml")
     done = run("check", "-c", shutil.copy(example, stage.path("example.yaml")), check=0)
-    assert "is good: 1 clouds, 2 sources, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr
+    assert "is good: 1 cloud, 2 sources, 3 devices" in done.stdout and not done.stderr, done.stdout + done.stderr

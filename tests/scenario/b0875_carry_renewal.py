@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Through a module to IoT Hub with tokens of ten seconds: each new one goes into the module before the old one ends, and nothing is
+"""Through a module to IoT Hub with tokens of sixteen seconds: each new one goes into the module before the old one ends, and nothing is
 lost; no token is seen in the log."""
 from carry import module_source
 from field import hub_cloud, identity, simulated
@@ -24,7 +24,7 @@ with Stage() as stage:
     desk.provision("meter-1", module, "--names", "root.pem,c.pem,k.pem", says="is connected to")
 
     cloud = {"name": "radio", "type": "module", "service": "azure-iot-hub", "source": "module", "host": HUB, "ca": "root.pem", "settle": "200ms",
-             "sas_lifetime": "10s", "keepalive": "30s", "min_backoff": "100ms", "max_backoff": "500ms", "batch": {"max_samples": 20, "max_delay": "50ms"}}
+             "sas_lifetime": "16s", "keepalive": "30s", "min_backoff": "100ms", "max_backoff": "500ms", "batch": {"max_samples": 20, "max_delay": "50ms"}}
     source = module_source(module.port, init=[])
     source["devices"][0]["identity"] = identity(pki, "radio", "sas")
     config = configuration(stage, [cloud], [source, simulated("hall", {"meter-1": (["radio"], identity(pki, "meter-1", "sas"))})])

@@ -40,7 +40,7 @@ with Stage() as stage:
         subprocess.run(["cc", "-std=c11", f"-I{SOURCE}/plugins/sdk", f"-DDEFECT={defect}", f"-DPOINT={point}", "-fPIC", "-shared",
                         "-fvisibility=hidden", "-o", plugin, source], check=True)
 
-    def trial(duration="1s"):
+    def trial(duration="30s"):
         return run("plugin", "test", plugin, "-c", config, "--samples", "20", "--for", duration)
 
     build("abort()")
@@ -50,7 +50,7 @@ with Stage() as stage:
     done = trial()
     assert done.returncode == 1 and "no: the plugin has called exit()" in done.stderr, done
     build("(void)0", point=7)
-    done = trial()
+    done = trial("2s")
     assert done.returncode == 1 and "it emits point 7, and device die-1 has 1" in done.stderr and "no: no sample came" in done.stdout + done.stderr, done
 
     build("h->device_state(h->source, 0, TG_DEVICE_OK, NULL); for (;;) sleep(1)")

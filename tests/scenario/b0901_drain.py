@@ -15,7 +15,7 @@ ALARMED = ("d03", "d11")
 
 with Stage() as stage:
     shutil.copy(os.path.join(SOURCE, "config", "examples", "drain.yaml"), stage.path("example.yaml"))
-    assert "is good: 2 clouds, 1 sources, 1 devices" in run("check", "-c", stage.path("example.yaml"), check=0).stdout
+    assert "is good: 2 clouds, 1 source, 1 device" in run("check", "-c", stage.path("example.yaml"), check=0).stdout
     case = Rehearsal(stage, {"order": None, "fair": "fair", "newest": "newest-first"}, DEVICES, rate=100, count=2500)
     case.await_backlog(BACKLOG // 3)
     for device in ALARMED:

@@ -13,7 +13,7 @@ from pki import Pki
 from verdict import delivered, judge, table
 
 DEVICES = [f"meter-{i}" for i in range(8)]
-LIFE_S = 60  # renewed by plan after 45 to 51 s; after a step within a sixteenth and an eighth of it
+LIFE_S = 120  # renewed by plan after 90 to 102 s; after a step within a sixteenth and an eighth of it
 
 with Stage() as stage:
     pki = Pki(stage.path("pki"))
@@ -32,17 +32,13 @@ with Stage() as stage:
         clock.set(to)
         wait_until(lambda: gateway.status()["gateway"]["clock"]["jumps"] == count, 30, f"the clock at {to} to be seen")
     assert all(session["connects"] == 1 for session in sessions()), "a session was cut although the clock has not settled"
-    moments = set()
-
-    def renewed():
-        moments.add(tuple(session["connects"] for session in sessions()))
-        return all(session["connects"] == 2 and session["state"] == "online" for session in sessions())
-    wait_until(renewed, 40, "a new token for each")
-    assert time.time() - begin < 40, "that was the renewal that was planned anyway"
-    assert len(moments) > 2, f"all at one moment: {moments}"
+    wait_until(lambda: all(session["connects"] == 2 and session["state"] == "online" for session in sessions()), 80, "a new token for each")
+    assert time.time() - begin < 80, "that was the renewal that was planned anyway"
+    moments = [hub.record.select("connect", device)[1]["t"] for device in DEVICES]  # within 7.5 s
+    assert max(moments) - min(moments) > 500, f"all at one moment: {moments}"
     for session in sessions():
         assert session["failures"] == 0 and session["resent"] == 0, session
-        assert abs(session["token_ends_s"] - time.time() - LIFE_S) < 30, session
+        assert abs(session["token_ends_s"] - time.time() - LIFE_S) < 60, session
     accounts = gateway.accounts()
     wait_until(lambda: delivered(hub.record, accounts), 30, "everything")
     assert gateway.stop() == 0

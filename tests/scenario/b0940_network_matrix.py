@@ -8,6 +8,7 @@ the operator reads what is wrong, a dead connection is found in time, and one is
 
 TIDEGATE_NETWORK_TRIALS=n does each n times (./dev prove)."""
 import base64
+import collections
 import contextlib
 import ipaddress
 import json
@@ -36,6 +37,7 @@ SIDE_BY_SIDE = count("TIDEGATE_NETWORK_CELLS", 12)
 KEEPALIVE_S = 30
 BACK_S = 1.0     # from the link being back to the broker's accepted login
 LATE_S = 1.0 if TRIALS == 1 else 0.3  # what a machine that is busy with the other cells may add
+LATE, LATE_STATUS, LATE_AGAIN = "late: ", 75, 2 if TRIALS == 1 else 0  # what was right but late is done again, when most others are done: was it the gateway or the machine?
 GROWTH = 12 << 20
 WINDOW, BATCH = 20, 20
 CELLS = []
@@ -132,11 +134,11 @@ class Play:
         took = time.monotonic() - begin
         self.figures["back_s"] = round(took, 3)
         self.online()
-        assert took <= BACK_S + LATE_S, f"the login came {took:.2f} s after the link was back"
+        assert took <= BACK_S + LATE_S, f"{LATE}the login came {took:.2f} s after the link was back"
 
     def found(self, seconds, bound):
         self.figures["found_s"] = round(seconds, 2)
-        assert seconds <= bound, f"found after {seconds:.1f} s, at most {bound} s are promised"
+        assert seconds <= bound, f"{LATE}found after {seconds:.1f} s, at most {bound} s are promised"
 
     def heard(self):
         """{seq: sample} of all that came; counts what came twice."""
@@ -195,7 +197,7 @@ def link_down(play):
     play.site.there("ip link set gw0 down")
     play.waits_for_way()
     play.back(lambda: play.site.there(f"ip link set gw0 up && ip route add default via {HERE}"))
-    assert play.reach()["last_recovery_ms"] <= (BACK_S + LATE_S) * 1000, play.reach()
+    assert play.reach()["last_recovery_ms"] <= (BACK_S + LATE_S) * 1000, f"{LATE}{play.reach()}"
 
 
 @cell(12, r"the link gw0 to 10\.9\.0\.1 is down or has no carrier", r"the way out is gone")
@@ -528,6 +530,11 @@ def run_cell(name, folder):
         try:
             function(play)
             play.finish(says)
+        except AssertionError as error:
+            if not str(error).startswith(LATE):
+                raise
+            print(error)
+            sys.exit(LATE_STATUS)
         finally:
             play.close()
     print(json.dumps(play.figures))
@@ -536,7 +543,7 @@ def run_cell(name, folder):
 def run_all(folder):
     """Longest first, SIDE_BY_SIDE at a time, each in a process of its own; {name: [(figures or None, what it said)]}."""
     waiting = sorted(((seconds, name) for name, seconds, _, _ in CELLS for _ in range(TRIALS)), key=lambda row: row[0])
-    running, results = [], {}
+    running, results, late = [], {}, collections.Counter()
     while waiting or running:
         while waiting and len(running) < SIDE_BY_SIDE:
             name = waiting.pop()[1]
@@ -549,6 +556,10 @@ def run_all(folder):
             output.seek(0)
             text = output.read().decode(errors="replace")
             output.close()
+            if child.returncode == LATE_STATUS and late[name] < LATE_AGAIN:
+                late[name] += 1
+                waiting.insert(0, (0, name))
+                continue
             figures = json.loads(text.strip().splitlines()[-1]) if child.returncode == 0 else None
             results.setdefault(name, []).append((figures, text))
     return results

@@ -110,7 +110,7 @@ def a_database_that_cannot_be_opened_again(gateway):
     pid = gateway.process.child.pid
     soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     allow(pid, 3)
-    wait_until(lambda: "samples are kept in memory" in gateway.errors(), 30, "the trouble to be told")
+    wait_until(lambda: "kept in memory (at most " in gateway.errors(), 30, "the trouble to be told")
     allow(pid, soft)
     wait_until(lambda: "can be written again" in gateway.errors(), 30, "the trouble to be over")
     outbox = [line for line in gateway.errors().splitlines() if "outbox:" in line]

@@ -25,7 +25,7 @@ def check_examples(stage, examples, make):
         for name in keys:
             make(stage, name)
         done = run("check", "-c", path, check=0)
-        assert re.match(re.escape(path) + " is good: 1 clouds, 1 sources, [23] devices", done.stdout) and not done.stderr, done.stdout + done.stderr
+        assert re.match(re.escape(path) + " is good: 1 cloud, 1 source, [23] devices", done.stdout) and not done.stderr, done.stdout + done.stderr
     for name in sorted({key for keys in examples.values() for key in keys}):
         make(stage, name)
 

@@ -17,7 +17,7 @@ import sys
 
 import yaml
 
-from harness import BUILD, Expired, Process, wait_until
+from harness import BUILD, Expired, LEAST_S, Process, wait_until
 
 PROGRAM = os.path.join(BUILD, "tidegate")
 
@@ -35,9 +35,9 @@ def configuration(stage, clouds, sources, gateway=None, outbox=None, name="tideg
     return stage.write(name, yaml.safe_dump(model, sort_keys=False, allow_unicode=True))
 
 
-def run(*arguments, seconds=30, check=None):
+def run(*arguments, seconds=120, check=None):
     """`tidegate ARGUMENTS…`: the finished process, with its output as text."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=seconds, check=False)
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=max(seconds, LEAST_S), check=False)
     if check is not None and done.returncode != check:
         raise AssertionError(f"tidegate {' '.join(map(str, arguments))}: exit code {done.returncode}, expected {check}\n"
                              f"{done.stdout}{done.stderr}")
@@ -62,7 +62,7 @@ class Gateway:
             self.process = Process(self.stage, self.name, [*self.under, PROGRAM, "run", "-c", self.config],
                                    env={"NOTIFY_SOCKET": path, **self.env})
             if wait:
-                wait_until(lambda: self.ready(notify), 20, f"{self.name} to say that it is ready")
+                wait_until(lambda: self.ready(notify), 60, f"{self.name} to say that it is ready")
 
     def ready(self, notify):
         if not self.process.running:
@@ -91,7 +91,7 @@ class Gateway:
     def reload(self):
         self.process.signal(signal.SIGHUP)
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=60):
         return self.process.stop(seconds)
 
     def kill(self):

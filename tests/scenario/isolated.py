@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 
-from harness import BUILD
+from harness import BUILD, wait_until
 
 GATEWAY = {"plugin_dirs": [f"{BUILD}/tests/fixtures", f"{BUILD}/plugins"]}
 
@@ -19,8 +19,8 @@ def source(gateway, name):
 
 
 def pid_of(gateway, name):
-    """Of its process; 0 while it has none."""
-    return source(gateway, name).get("process", {}).get("pid", 0)
+    """Of its process, waited for: signals to 0 would go to everybody here."""
+    return wait_until(lambda: source(gateway, name).get("process", {}).get("pid", 0), 30, f"a process of {name}")
 
 
 def alive(pid):
@@ -36,5 +36,8 @@ def ask(gateway, device, command):
 
 
 def open_files(pid):
-    folder = f"/proc/{pid}/fd"
-    return [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+    folder, paths = f"/proc/{pid}/fd", []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            paths.append(os.readlink(f"{folder}/{name}"))
+    return paths

@@ -184,7 +184,7 @@ class Rules(unittest.TestCase):
         for left in (2, 10, 60):  # seconds, with the ten minutes; on a slow machine few of them have passed before it is attached
             now = int(time.time())
             token = self.token("child-token", iat=now - 3600, exp=now - 600 + left)
-            errors, _ = self.errors("gate-token", ["pub", "/devices/child-token/attach", '{"authorization":"$short"}', 1],
+            errors, _ = self.errors("gate-token", ["send", "/devices/child-token/attach", '{"authorization":"$short"}', 1],
                                     ["hear", 1], tokens={"short": token})
             if errors[0]["error_type"] != "GATEWAY_ATTACHMENT_ERROR":
                 break

@@ -281,6 +281,11 @@ void fake_source_set(struct fake_host *h, const char *option, const char *text)
     set(h->source.settings, option, text, false);
 }
 
+void fake_source_append(struct fake_host *h, const char *option, const char *text)
+{
+    set(h->source.settings, option, text, true);
+}
+
 uint32_t fake_device(struct fake_host *h, const char *id)
 {
     uint32_t d = h->source.device_count;
@@ -355,6 +360,21 @@ int fake_check(struct fake_host *h, uint32_t device, uint32_t point, const char 
     error[0] = 0;
     return h->plugin->check_point(&h->host, h->devices[device].settings, &h->points[device][point],
                                   ret_option, error, FAKE_TEXT);
+}
+
+int fake_check_source(struct fake_host *h, const char **ret_option, char error[FAKE_TEXT])
+{
+    finish_all(h);
+    error[0] = 0;
+    return h->plugin->check_source(&h->host, h->source.settings, ret_option, error, FAKE_TEXT);
+}
+
+int fake_check_device(struct fake_host *h, uint32_t device, const char **ret_option, char error[FAKE_TEXT])
+{
+    finish_all(h);
+    error[0] = 0;
+    return h->plugin->check_device(&h->host, h->devices[device].id, h->devices[device].settings, ret_option,
+                                   error, FAKE_TEXT);
 }
 
 int fake_open(struct fake_host *h, char error[FAKE_TEXT])

@@ -25,7 +25,7 @@
 
 #include <tidegate/plugin.h>
 
-#define FAKE_WAIT_S 25
+#define FAKE_WAIT_S 120
 #define FAKE_TEXT   600
 
 enum fake_kind { FAKE_VALUE, FAKE_STATE, FAKE_ANSWER, FAKE_LOG };
@@ -46,6 +46,7 @@ void fake_host_free(struct fake_host *h);
 const struct tg_plugin *fake_plugin(const struct fake_host *h);
 
 void fake_source_set(struct fake_host *h, const char *option, const char *text);
+void fake_source_append(struct fake_host *h, const char *option, const char *text);
 uint32_t fake_device(struct fake_host *h, const char *id);
 void fake_device_set(struct fake_host *h, uint32_t device, const char *option, const char *text);
 void fake_device_append(struct fake_host *h, uint32_t device, const char *option, const char *text);
@@ -59,6 +60,9 @@ void fake_point_writable(struct fake_host *h, uint32_t device, uint32_t point);
 /* check_point() of one point; 0 or the plugin's error with its text and option. */
 int fake_check(struct fake_host *h, uint32_t device, uint32_t point, const char **ret_option,
                char error[FAKE_TEXT]);
+/* check_source(), check_device(): likewise. */
+int fake_check_source(struct fake_host *h, const char **ret_option, char error[FAKE_TEXT]);
+int fake_check_device(struct fake_host *h, uint32_t device, const char **ret_option, char error[FAKE_TEXT]);
 /* open() only; 0 or the plugin's error. */
 int fake_open(struct fake_host *h, char error[FAKE_TEXT]);
 /* open() if needed (must succeed) and the thread. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 120000
 
 static void lost_patience(void *user)
 {

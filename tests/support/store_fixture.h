@@ -19,7 +19,7 @@
 #include "support/gate_vfs.h"
 #include "support/outbox_help.h"
 
-#define PATIENCE_MS 30000 /* a test that waits longer has failed */
+#define PATIENCE_MS 120000 /* a test that waits longer has failed */
 
 struct cloud {
     struct tg_feed *feed;

@@ -80,13 +80,23 @@ static void wrong_sources_do_not_open(void **state)
     static const struct {
         const char *option, *value, *says;
     } wrong[] = {{"adapter", "hcix", "neither hciN nor an address"},
-                 {"scan", "active", "scan: active needs method: raw"}};
+                 {"adapter", "eth0", "neither hciN nor an address"},
+                 {"scan", "active", "scan: active needs method: raw"},
+                 {"accept", "bthome2", "\"bthome2\" is no format; there are bthome, ruuvi"}};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct fake_host *h = fake_host_new("ble");
+        const char *option = NULL;
         char error[FAKE_TEXT];
         fake_source_set(h, "method", "monitor");
-        fake_source_set(h, wrong[i].option, wrong[i].value);
+        if (strcmp(wrong[i].option, "accept") == 0)
+            fake_source_append(h, wrong[i].option, wrong[i].value);
+        else
+            fake_source_set(h, wrong[i].option, wrong[i].value);
+        assert_int_equal(fake_check_source(h, &option, error),
+                         TG_PLUGIN_EINVAL); /* so `tidegate check` says it */
+        assert_non_null(strstr(error, wrong[i].says));
+        assert_non_null(option);
         assert_int_equal(fake_open(h, error), TG_PLUGIN_EINVAL);
         assert_non_null(strstr(error, wrong[i].says));
         fake_host_free(h);

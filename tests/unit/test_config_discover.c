@@ -237,7 +237,7 @@ static void the_budget_counts_who_may_come(void **state)
     (void)state;
     said = (struct tg_said){.len = 0};
     tg_config_budget(c, tg_fixture_say, &said);
-    assert_non_null(strstr(said.text, "2 clouds, 1 sources, 3 devices, 0 points\n"));
+    assert_non_null(strstr(said.text, "2 clouds, 1 source, 3 devices, 0 points\n"));
     assert_non_null(strstr(said.text, "up to 2 more devices by discovery"));
     assert_non_null(strstr(said.text, "cloud hub: 4 sessions")); /* one of the file, one known, two to come */
     assert_non_null(strstr(said.text, "cloud lake: 4 sessions"));

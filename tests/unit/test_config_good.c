@@ -344,10 +344,10 @@ static void budget_shows_its_arithmetic(void **state)
      * 22 MiB + 260 KiB + 256 KiB + 3 KiB = 23 MiB, rounded up. */
     assert_string_equal(
         said.text,
-        "1 clouds, 1 sources, 2 devices, 3 points\n"
+        "1 cloud, 1 source, 2 devices, 3 points\n"
         "memory: program 10 MiB + store 12 MiB\n"
         "memory: cloud hub: 2 sessions × (90 KiB TLS + 40 KiB in flight) = 260 KiB\n"
-        "memory: 1 sources × 256 KiB + 3 points × 1 KiB = 259 KiB\n"
+        "memory: 1 source × 256 KiB + 3 points × 1 KiB = 259 KiB\n"
         "memory: at most 23 MiB in all\n"
         "disk: outbox 64 MiB + log and reserve 24 MiB = at most 88 MiB in /var/lib/tidegate; samples are "
         "kept 2d at most\n");

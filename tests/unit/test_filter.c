@@ -86,6 +86,24 @@ static void test_quality(void **state)
     assert_int_equal(offer(&o, &s, 4, 5), TG_FILTER_SEND); /* the value is as before, its quality is not */
 }
 
+/* Neither min_interval nor a deadband holds back that a value has gone bad, or is good again. */
+static void test_quality_does_not_wait(void **state)
+{
+    struct tg_filter_options o = plain();
+    struct tg_filter_state s = {0};
+    (void)state;
+    o.deadband = 100;
+    o.min_interval_ms = 60000;
+    assert_int_equal(offer(&o, &s, 0, 5), TG_FILTER_SEND);
+    assert_int_equal(offer(&o, &s, 1, 500), TG_FILTER_HOLD);
+    assert_int_equal(offer_bad(&o, &s, 2, TG_QUALITY_TIMEOUT), TG_FILTER_SEND);
+    assert_int_equal(offer_bad(&o, &s, 3, TG_QUALITY_DOWN), TG_FILTER_SEND);
+    assert_int_equal(offer_bad(&o, &s, 4, TG_QUALITY_DOWN), TG_FILTER_ACCOMPANY);
+    assert_int_equal(offer(&o, &s, 5, 5), TG_FILTER_SEND);
+    assert_int_equal(offer(&o, &s, 60004, 500), TG_FILTER_HOLD); /* the interval counts from there */
+    assert_int_equal(offer(&o, &s, 60005, 500), TG_FILTER_SEND);
+}
+
 static void test_scale_and_range(void **state)
 {
     struct tg_filter_options o = plain();
@@ -243,6 +261,7 @@ int main(void)
                                        cmocka_unit_test(test_deadband),
                                        cmocka_unit_test(test_intervals),
                                        cmocka_unit_test(test_quality),
+                                       cmocka_unit_test(test_quality_does_not_wait),
                                        cmocka_unit_test(test_scale_and_range),
                                        cmocka_unit_test(test_what_is_written_keeps_the_range),
                                        cmocka_unit_test(test_not_a_number),

@@ -17,6 +17,7 @@
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "support/captured.h"
 
 /* The clock of the flood limit (linked with --wrap). */
 static int64_t now_ms = 1000000;
@@ -24,26 +25,6 @@ int64_t __wrap_tg_clock_mono_ms(void);
 int64_t __wrap_tg_clock_mono_ms(void)
 {
     return now_ms;
-}
-
-/* Standard error goes into a file while `act` runs; gives what was written. */
-static char *captured(void (*act)(void))
-{
-    static char text[1 << 20];
-    char path[] = "/tmp/tidegate-log-XXXXXX";
-    int file = mkstemp(path), saved = dup(STDERR_FILENO);
-    ssize_t n;
-    assert_true(file >= 0 && saved >= 0);
-    unlink(path);
-    assert_true(dup2(file, STDERR_FILENO) >= 0);
-    act();
-    assert_true(dup2(saved, STDERR_FILENO) >= 0);
-    n = pread(file, text, sizeof text - 1, 0);
-    assert_true(n >= 0);
-    text[n] = '\0';
-    close(saved);
-    close(file);
-    return text;
 }
 
 static size_t count(const char *text, const char *part)

@@ -85,7 +85,8 @@ static void addresses(void **state)
         memset(&err, 0, sizeof err);
         if (tg_modbus_point_address(&p, bad[i], -1, &err) != TG_EINVAL)
             fail_msg("\"%s\" was accepted", bad[i]);
-        assert_non_null(strstr(err.text, "allowed is coil:N"));
+        if (!strstr(err.text, "allowed is ") && !strstr(err.text, "is one bit already"))
+            fail_msg("\"%s\": %s", bad[i], err.text);
         assert_memory_equal(&p, &before, sizeof p);
     }
 }

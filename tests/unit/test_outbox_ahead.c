@@ -199,7 +199,7 @@ static void test_a_damaged_table_is_found(void **state)
     f->ob = tg_test_open(&f->o);
     said[0] = '\0';
     assert_int_equal(tg_outbox_verify(f->ob, hear, said, &f->err), TG_ECORRUPT);
-    assert_non_null(strstr(said, "1 samples with priority are not in the log"));
+    assert_non_null(strstr(said, "1 sample with priority not in the log"));
     for (size_t i = 0; i < sizeof contradictions / sizeof contradictions[0]; i++) {
         struct fixture *g = NULL;
         assert_int_equal(set_up((void **)&g), 0);

@@ -48,7 +48,7 @@ static void test_a_dead_cloud_does_not_eat_the_other_ones_room(void **state)
 {
     struct fixture *f = *state;
     uint32_t d[10], hub[10], lake[10];
-    char name[16];
+    char name[24];
     f->o.limit_bytes = 1 << 20;
     reopen(f, true);
     for (int i = 0; i < 10; i++) {

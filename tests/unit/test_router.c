@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/captured.h"
 #include "support/router_rig.h"
 
 /* --- samples ----------------------------------------------------------------------------------------- */
@@ -171,6 +172,30 @@ static void test_device_states(void **state)
     router_rig_end(r);
 }
 
+/* A source whose process is started again: the log says what that means, the state keeps its name. */
+static struct router_rig *told;
+
+static void look_again(void)
+{
+    tg_router_state(told->router, told->d0, TG_DEVICE_UNKNOWN, NULL);
+    tg_router_state(told->router, told->d0, TG_DEVICE_OK, NULL);
+}
+
+static void test_a_device_that_is_looked_at_again(void **state)
+{
+    const char *text;
+    (void)state;
+    told = router_rig_begin(0, 1);
+    router_rig_add_devices(told);
+    assert_null(
+        strstr(captured(look_again), "device=d0")); /* at the start: a line for each would say nothing */
+    tg_router_state(told->router, told->d0, TG_DEVICE_DOWN, "its plugin crashed");
+    text = captured(look_again);
+    assert_non_null(strstr(text, "info  router: device=d0 is being looked at again\n"));
+    assert_non_null(strstr(text, "info  router: device=d0 is ok\n"));
+    router_rig_end(told);
+}
+
 /* --- watching ------------------------------------------------------------------------------------------- */
 
 static void on_reading_once(void *user, const char *device, const char *json, size_t len)
@@ -253,6 +278,7 @@ int main(void)
                                        cmocka_unit_test(test_a_refused_sample_can_be_offered_again),
                                        cmocka_unit_test(test_what_the_outbox_can_never_take_is_left_out),
                                        cmocka_unit_test(test_device_states),
+                                       cmocka_unit_test(test_a_device_that_is_looked_at_again),
                                        cmocka_unit_test(test_watchers),
                                        cmocka_unit_test(test_the_largest_sample_is_shown_whole),
                                        cmocka_unit_test(test_wrong_deadband)};

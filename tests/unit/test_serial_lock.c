@@ -6,9 +6,11 @@
 #include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,13 +66,23 @@ static long written_pid(const char *path)
     return strtol(text, NULL, 10);
 }
 
+static bool is_exclusive(int fd)
+{
+    int exclusive = 0;
+    assert_int_equal(ioctl(fd, TIOCGEXCL, &exclusive), 0);
+    return exclusive != 0;
+}
+
 static void ours(void **state)
 {
     struct place *p = *state;
     char why[256];
+    assert_false(is_exclusive(p->fd));
     assert_int_equal(tg_serial_claim_in(p->fd, p->path, p->dir, why, sizeof why), 0);
+    assert_true(is_exclusive(p->fd)); /* also against programs that look at no lock */
     assert_int_equal(written_pid(p->lock), getpid());
     tg_serial_release_in(p->fd, p->dir);
+    assert_false(is_exclusive(p->fd));
     assert_int_not_equal(access(p->lock, F_OK), 0);
     assert_int_equal(tg_serial_claim_in(p->fd, p->path, "/nonexistent", why, sizeof why),
                      0); /* flock is enough */

@@ -162,7 +162,7 @@ static void test_no_number_twice_over_starts(void **state)
         highest = tg_store_last_seq(f->store, d);
         close_store(f);
         assert_int_equal(f->state, TG_STORE_DEGRADED); /* told what is lost */
-        assert_non_null(strstr(f->text, "1 samples that could not be stored"));
+        assert_non_null(strstr(f->text, "1 sample that could not be stored"));
         block(f, false);
         while (tg_clock_wall_ms() <= begin + 1) /* a thousand numbers a second are what the scheme allows */
             uv_run(&f->loop.uv, UV_RUN_ONCE);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -128,6 +129,7 @@ static void say(struct trouble *t, uint64_t request, long rc)
 /* `what` as the C library's functions: the result of trying it, and nothing is left of it. */
 static long attempt(const char *what)
 {
+    struct rlimit limit;
     int fd = -1;
     long rc = -1;
     if (strncmp(what, "open:", 5) == 0)
@@ -146,6 +148,12 @@ static long attempt(const char *what)
         rc = ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
     else if (strcmp(what, "kill") == 0)
         rc = kill(getppid(), SIGURG); /* which nobody would notice */
+    else if (strcmp(what, "kill group") == 0)
+        rc = kill(-getppid(), SIGURG);
+    else if (strcmp(what, "limits") == 0) /* the gateway's */
+        rc = syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &limit);
+    else if (strcmp(what, "type") == 0) /* what the user of a terminal would have typed */
+        rc = ioctl(STDIN_FILENO, TIOCSTI, "x");
     else if (strcmp(what, "mount") == 0)
         rc = syscall(SYS_unshare, 0);
     else if (strcmp(what, "keyctl") == 0)
@@ -153,7 +161,6 @@ static long attempt(const char *what)
     else if (strcmp(what, "io_uring") == 0)
         rc = syscall(SYS_io_uring_setup, 1, NULL);
     else if (strcmp(what, "core") == 0) {
-        struct rlimit limit;
         rc = getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_max != 0 ? 0 : -1;
         errno = 0;
     } else
