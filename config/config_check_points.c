@@ -7,8 +7,8 @@
 
 #include "config/config_private.h"
 #include "core/base/sample.h"
-#include "southbound/derive.h"
-#include "southbound/filter.h"
+#include "core/points/derive.h"
+#include "core/points/filter.h"
 
 static void check_deadband(struct tg_config_load *l, const struct tg_config_point *p)
 {

@@ -56,11 +56,6 @@ void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const c
         l->left_out_count++;
 }
 
-void tg_config_no_memory(struct tg_config_load *l)
-{
-    l->out_of_memory = true;
-}
-
 static unsigned file_order(const struct tg_config_load *l, const char *label)
 {
     unsigned n = 0;

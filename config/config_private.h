@@ -77,7 +77,6 @@ struct tg_config_load {
 /* --- config_load.c --- */
 void tg_config_error(struct tg_config_load *l, struct tg_config_pos pos, const char *fmt, ...)
     TG_PRINTF(3, 4);
-void tg_config_no_memory(struct tg_config_load *l);
 /* From the model's arena; NULL and out_of_memory set. */
 void *tg_config_alloc(struct tg_config_load *l, size_t count, size_t size)
     __attribute__((warn_unused_result));

@@ -12,7 +12,7 @@
 #define RUNNING_MS    120000 /* commands end after 30 s */
 #define ARGUMENTS_MAX 32768  /* a job document's own limit */
 
-bool tg_aws_jobs_wanted(const struct tg_cloud_target *t)
+static bool is_wanted(const struct tg_cloud_target *t)
 {
     return tg_settings_int(t->settings, "jobs") != 0;
 }
@@ -30,7 +30,7 @@ int tg_aws_jobs_filters(const struct tg_cloud_target *t, struct tg_writer *scrat
     static const char *const topics[TG_AWS_JOBS_FILTERS] = {"notify-next", "start-next/accepted",
                                                             "start-next/rejected", "+/update/accepted",
                                                             "+/update/rejected"};
-    if (!tg_aws_jobs_wanted(t))
+    if (!is_wanted(t))
         return 0;
     for (size_t i = 0; i < TG_AWS_JOBS_FILTERS; i++) {
         size_t begin = scratch->len;
@@ -378,7 +378,7 @@ void tg_aws_jobs_begin(struct tg_aws_jobs *j, const struct tg_cloud_talk *talk,
                        const struct tg_cloud_event *event)
 {
     tg_aws_jobs_end(j);
-    if (!tg_aws_jobs_wanted(talk->target))
+    if (!is_wanted(talk->target))
         return;
     tg_aws_request_begin(&j->request, event->wall_ms);
     start_next(j, talk, event->now_ms);

@@ -55,8 +55,6 @@ struct tg_aws_jobs {
     uint64_t execution;
     struct tg_json_text outcome; /* "status":"…","statusDetails":{…}; empty = none yet */
 };
-
-bool tg_aws_jobs_wanted(const struct tg_cloud_target *t);
 /* Its TG_AWS_JOBS_FILTERS filters, texts in the scratch; 0 = not wanted, TG_ETOOBIG. */
 int tg_aws_jobs_filters(const struct tg_cloud_target *t, struct tg_writer *scratch,
                         struct tg_bytes *ret_filters);

@@ -366,11 +366,6 @@ void tg_session_set_each_cloud(struct tg_session_set *set,
     }
 }
 
-const struct tg_reach *tg_session_set_reach(const struct tg_session_set *set)
-{
-    return &set->reach;
-}
-
 uint32_t tg_session_set_count(const struct tg_session_set *set)
 {
     return set->session_count;

@@ -60,9 +60,6 @@ void tg_session_set_uplink(struct tg_session_set *set, enum tg_uplink uplink);
  * it, or that were refused for good, try again. */
 void tg_session_clock_set(struct tg_session_set *set);
 
-/* Of all clouds together. */
-const struct tg_reach *tg_session_set_reach(const struct tg_session_set *set);
-
 uint32_t tg_session_set_count(const struct tg_session_set *set);
 
 #endif

@@ -24,7 +24,7 @@ int tg_x509_name(struct tg_writer *w, const char *common_name, struct tg_error *
     return TG_OK;
 }
 
-void tg_x509_algorithm(struct tg_writer *w, enum tg_sign_algorithm algorithm)
+static void algorithm_identifier(struct tg_writer *w, enum tg_sign_algorithm algorithm)
 {
     size_t mark = tg_der_begin(w);
     if (algorithm == TG_SIGN_ES256) { /* ecdsa-with-SHA256; no parameters (RFC 5758 3.2) */
@@ -47,7 +47,7 @@ int tg_x509_sign(struct tg_writer *w, size_t mark, const struct tg_signer *signe
     rc = tg_signer_sign(signer, tg_bytes(w->data + mark, w->len - mark), sig, &len, err);
     if (rc < 0)
         return rc;
-    tg_x509_algorithm(w, algorithm);
+    algorithm_identifier(w, algorithm);
     if (algorithm == TG_SIGN_ES256) { /* r and s as a sequence (RFC 3279 2.2.3) */
         struct tg_writer d = tg_writer_init(der, sizeof der);
         tg_der_unsigned(&d, tg_bytes(sig, len / 2));
@@ -91,7 +91,7 @@ static int to_be_signed(struct tg_writer *w, const struct tg_x509_certificate *c
     tg_der_put(w, TG_DER_INTEGER, OID(2)); /* v3 */
     tg_der_end(w, TG_DER_CONTEXT_0, version);
     tg_der_unsigned(w, tg_bytes(serial, sizeof serial));
-    tg_x509_algorithm(w, tg_signer_algorithm(c->issuer));
+    algorithm_identifier(w, tg_signer_algorithm(c->issuer));
     int rc = TG_OK;
     if (c->issuer_name.len > 0)
         tg_write_bytes(w, c->issuer_name);

@@ -34,7 +34,6 @@ int tg_x509_subject_name(struct tg_bytes certificate_pem, uint8_t *ret_memory, s
 
 /* A Name with a common name alone. TG_EINVAL. */
 int tg_x509_name(struct tg_writer *w, const char *common_name, struct tg_error *err) TG_CHECKED;
-void tg_x509_algorithm(struct tg_writer *w, enum tg_sign_algorithm algorithm);
 /* Signs what was written since `mark` and makes the three-part sequence of it, algorithm and signature. */
 int tg_x509_sign(struct tg_writer *w, size_t mark, const struct tg_signer *signer,
                  struct tg_error *err) TG_CHECKED;

@@ -281,7 +281,7 @@ static bool makes_call(const struct tg_at_chat *c)
     return memchr("DAOH", t[2] & ~0x20, 4) != NULL || strncmp(t + 2, "+CGDATA", 7) == 0;
 }
 
-bool tg_at_chat_final_(struct tg_at_chat *c, struct tg_bytes line, struct tg_at_final *ret_final)
+static bool is_final(struct tg_at_chat *c, struct tg_bytes line, struct tg_at_final *ret_final)
 {
     struct tg_at_final own = {.code = -1};
     if (!c->config.is_final || !c->config.is_final(c->config.user, line, &own))
@@ -298,7 +298,7 @@ static void pending_line(struct tg_at_chat *c, struct tg_bytes line, int64_t now
     c->payload_own = false; /* a block behind an echo or a URC is not the answer's */
     if (is_echo(c, line))
         return;
-    if (tg_at_chat_final_(c, line, &final) &&
+    if (is_final(c, line, &final) &&
         !(final.ambiguous && own && c->current.is_response && c->response_count == 0)) {
         if (final.of_a_call && !makes_call(c) && take_urc(c, line, now_ms))
             return;
@@ -330,7 +330,7 @@ static void line(struct tg_at_chat *c, struct tg_bytes text, int64_t now_ms)
         c->urc_len = 0;
     } else if (c->state == TG_AT_WAIT || c->state == TG_AT_ABORTING) {
         pending_line(c, text, now_ms);
-    } else if (tg_at_chat_syncing_(c) && tg_at_chat_final_(c, text, &final)) {
+    } else if (tg_at_chat_syncing_(c) && is_final(c, text, &final)) {
         tg_at_chat_sync_final_(c, now_ms);
     } else if (tg_at_chat_syncing_(c) && c->late_prefix[0] && tg_bytes_starts(text, c->late_prefix)) {
         c->counters.discarded++;

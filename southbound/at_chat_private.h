@@ -17,7 +17,6 @@
 
 /* Ends the outstanding command: its RESULT waits as the event. */
 void tg_at_chat_finish_(struct tg_at_chat *c, const struct tg_at_final *final, struct tg_bytes line);
-void tg_at_chat_begin_sync_(struct tg_at_chat *c, int64_t now_ms);
 /* A final result while resynchronising. */
 void tg_at_chat_sync_final_(struct tg_at_chat *c, int64_t now_ms);
 bool tg_at_chat_syncing_(const struct tg_at_chat *c);
@@ -28,8 +27,6 @@ void tg_at_chat_simple_event_(struct tg_at_chat *c, enum tg_at_event_kind kind);
 void tg_at_chat_send_(struct tg_at_chat *c, const char *text);
 /* The first line of a two-line URC stays alone. */
 void tg_at_chat_urc_alone_(struct tg_at_chat *c);
-/* A final result, the caller's own or a known one. */
-bool tg_at_chat_final_(struct tg_at_chat *c, struct tg_bytes line, struct tg_at_final *ret_final);
 void tg_at_chat_start_next_(struct tg_at_chat *c, int64_t now_ms);
 
 #endif

@@ -51,7 +51,7 @@ static void remember_late(struct tg_at_chat *c)
     c->late_prefix[n] = 0;
 }
 
-void tg_at_chat_begin_sync_(struct tg_at_chat *c, int64_t now_ms)
+static void begin_sync(struct tg_at_chat *c, int64_t now_ms)
 {
     c->counters.resyncs++;
     c->sync_tries = 0;
@@ -93,7 +93,7 @@ void tg_at_chat_sync(struct tg_at_chat *c, int64_t now_ms)
     }
     if (c->state == TG_AT_CLOSED)
         owe(c); /* nobody knows what the device was asked before the port was opened */
-    tg_at_chat_begin_sync_(c, now_ms);
+    begin_sync(c, now_ms);
 }
 
 void tg_at_chat_hangup(struct tg_at_chat *c)
@@ -129,7 +129,7 @@ static void timed_out(struct tg_at_chat *c, int64_t now_ms)
     remember_late(c);
     tg_at_chat_finish_(c, &none, tg_bytes(NULL, 0));
     owe(c);
-    tg_at_chat_begin_sync_(c, now_ms);
+    begin_sync(c, now_ms);
 }
 
 static void probe(struct tg_at_chat *c, int64_t now_ms)
@@ -175,7 +175,7 @@ static void guard_over(struct tg_at_chat *c, int64_t now_ms)
     }
     if (c->plus_sent) {
         owe(c);
-        tg_at_chat_begin_sync_(c, now_ms);
+        begin_sync(c, now_ms);
         return;
     }
     tg_at_chat_send_(c, "+++");
@@ -235,7 +235,7 @@ static void aborted(struct tg_at_chat *c, int64_t now_ms)
     remember_late(c);
     tg_at_chat_finish_(c, &none, tg_bytes(NULL, 0));
     owe(c);
-    tg_at_chat_begin_sync_(c, now_ms);
+    begin_sync(c, now_ms);
 }
 
 void tg_at_chat_tick(struct tg_at_chat *c, int64_t now_ms)

@@ -5,6 +5,7 @@
 
 #define PROBE_BASE_MS 1000
 #define PROBE_CAP_MS  60000
+#define PROBE_MIN_MS  100
 #define BUSY_BASE_MS  100
 #define BUSY_MAX      4 /* 100, 200, 400 ms of patience, then it is reported */
 
@@ -48,6 +49,15 @@ int64_t tg_modbus_bus_ready_ms(const struct tg_modbus_bus *b, uint32_t unit)
     if (b->asked_id >= 0 && b->asked_id != u->id)
         gap = later(gap, b->unit_gap_ms);
     return later(b->free_ms + gap, b->quiet_until_ms);
+}
+
+int64_t tg_modbus_bus_patience_ms(const struct tg_modbus_bus *b, uint32_t unit, int64_t timeout_ms,
+                                  int64_t slowest_ms)
+{
+    const struct tg_modbus_unit *u = &b->units[unit];
+    int64_t brief_ms = 3 * slowest_ms < PROBE_MIN_MS ? PROBE_MIN_MS : 3 * slowest_ms;
+    bool hurry = u->state == TG_MODBUS_UNIT_DOWN && slowest_ms >= 0 && u->probes % 4 != 3;
+    return hurry && brief_ms < timeout_ms ? brief_ms : timeout_ms;
 }
 
 struct tg_modbus_turn tg_modbus_bus_next(struct tg_modbus_bus *b, int64_t now_ms)

@@ -101,6 +101,11 @@ enum tg_modbus_consequence {
 };
 
 void tg_modbus_bus_init(struct tg_modbus_bus *b, struct tg_modbus_unit *units, uint32_t count);
+/* How long an answer is waited for. A probe of a unit that is down costs the others as little as can be: three times the slowest answer that
+ * the bus has given (-1: none yet), at least 100 ms; every fourth one waits for the whole timeout, for a unit that has come back slower than
+ * all others. */
+int64_t tg_modbus_bus_patience_ms(const struct tg_modbus_bus *b, uint32_t unit, int64_t timeout_ms,
+                                  int64_t slowest_ms);
 /* Everything is due at now_ms. */
 void tg_modbus_bus_start(struct tg_modbus_bus *b, int64_t now_ms);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/bytes.h"
+#include "core/base/value.h"
 #include "southbound/modbus_points.h"
 
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "IEEE 754 formats are assumed");
@@ -455,28 +456,11 @@ int tg_modbus_point_encode(const struct tg_modbus_point *p, const struct tg_valu
 
 /* --- scale ------------------------------------------------------------------------------------ */
 
-static bool as_real(struct tg_value v, double *ret)
-{
-    switch (v.type) {
-    case TG_VALUE_INT:
-        *ret = (double)v.as.integer;
-        return true;
-    case TG_VALUE_UINT:
-        *ret = (double)v.as.uinteger;
-        return true;
-    case TG_VALUE_REAL:
-        *ret = v.as.real;
-        return true;
-    default:
-        return false;
-    }
-}
-
 struct tg_value tg_modbus_scale(struct tg_value v, double scale, double offset)
 {
     double d;
     bool identity = scale >= 1 && scale <= 1 && offset >= 0 && offset <= 0;
-    if (identity || !as_real(v, &d))
+    if (identity || !tg_value_number(&v, &d))
         return v;
     return tg_value_real(d * scale + offset);
 }
@@ -485,7 +469,7 @@ struct tg_value tg_modbus_unscale(struct tg_value v, double scale, double offset
 {
     double d;
     bool identity = scale >= 1 && scale <= 1 && offset >= 0 && offset <= 0;
-    if (identity || !as_real(v, &d))
+    if (identity || !tg_value_number(&v, &d))
         return v;
     return tg_value_real((d - offset) / scale);
 }

@@ -1,4 +1,3 @@
-tg_library(tg_filter SOURCES filter.c derive.c LINK tg_base m)
 # What the gateway and the process of an isolated plugin say to each other: pure.
 tg_library(tg_plugin_wire SOURCES plugin_wire.c LINK tg_base)
 tg_library(tg_plugins SOURCES plugin_loader.c plugin_trust.c plugin_host.c plugin_services.c plugin_requests.c plugin_check.c plugin_discovered.c plugin_emit.c plugin_blocks.c plugin_notes.c plugin_carry.c plugin_worker.c plugin_on_loop.c

@@ -143,6 +143,8 @@ static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *
         tg_feeds_leave(&s->feeds, cursor);
         s->leaving = true;
     }
+    if (to->retired)
+        tg_store_adopt(s, cursor); /* nothing has to be kept for it any more */
     if (to->moved)
         tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
     tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);

@@ -77,7 +77,10 @@ struct tg_store_options {
 };
 
 struct tg_store_callbacks {
-    /* All rows with id ≤ committed_id are accepted [C1]: stored, or (lazy) acknowledged by every cloud. */
+    /* Nothing more is to come of rows with id ≤ committed_id. Each is accepted [C1]: stored, or (lazy) acknowledged by every cloud;
+     * but for those that came while the database could not be written: such a row may have been acknowledged by every cloud from
+     * memory, or dropped from it at its bound. Those that were dropped are in dropped_memory, and once the database can be
+     * written again in the outbox's drops (TG_DROP_DISK_FULL), never among those that are stored. Not called while closing. */
     void (*on_committed)(void *user, uint64_t committed_id);
     void (*on_state)(void *user, enum tg_store_state state, const char *text);
     /* Something that people should read once (samples were given up); may be NULL. */

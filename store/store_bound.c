@@ -4,13 +4,13 @@
  */
 #include "store/store_private.h"
 
-/* Rows that every cloud has acknowledged need not be stored any more. */
+/* Rows that every cloud has acknowledged, also one whose feed is closed, need not be stored any more. */
 static void sweep(struct tg_store *s)
 {
     struct tg_row_list keep = {0};
     while (s->rows.head && s->rows.head != s->unhanded) {
         struct tg_row *row = tg_row_list_pop(&s->rows);
-        if (!tg_feeds_done_with(&s->feeds, row)) {
+        if (!tg_store_done_with(s, row)) {
             tg_row_list_push(&keep, row);
             continue;
         }
@@ -31,7 +31,7 @@ static void drop_oldest(struct tg_store *s)
     if (s->unhanded == row)
         s->unhanded = s->rows.head;
     tg_feeds_not_told(&s->feeds, row);
-    if (tg_feeds_done_with(&s->feeds, row)) {
+    if (tg_store_done_with(s, row)) {
         tg_store_thread_gone(&s->thread, row, TG_GONE_PASSED);
         s->spared++;
     } else {

@@ -20,8 +20,6 @@ static uint32_t age_ms(const struct tg_row *row, int64_t now)
 
 void tg_store_orphan(struct tg_store *s, const struct tg_feed *f)
 {
-    if (!tg_store_is_lazy(s))
-        return;
     if (s->orphan_count == s->orphan_cap) {
         uint32_t cap = s->orphan_cap ? 2 * s->orphan_cap : 16;
         struct tg_orphan *fresh = tg_realloc(s->orphans, cap * sizeof *fresh);
@@ -51,22 +49,22 @@ void tg_store_no_orphans(struct tg_store *s)
     s->orphans_unknown = false;
 }
 
-/* By every cloud of its device, also by one whose feed is just being replaced. A gap record is stored in any case: that its cloud
- * was told is on the disk, where the gap is. */
-static bool is_acked(const struct tg_store *s, const struct tg_row *row)
+bool tg_store_done_with(const struct tg_store *s, const struct tg_row *row)
 {
-    if (s->orphans_unknown ||
-        row->tells > 0) /* a gap record has to be stored: that its cloud was told is kept with it */
+    if (s->orphans_unknown || !tg_feeds_done_with(&s->feeds, row))
         return false;
-    for (const struct tg_feed *f = s->feeds.devices[row->device].feeds; f; f = f->next_of_device) {
-        if (f->acked_seq < row->seq && !tg_lane_acked_between(f, row->seq, row->seq))
-            return false;
-    }
     for (uint32_t i = 0; i < s->orphan_count; i++) {
         if (s->orphans[i].device == row->device && s->orphans[i].acked_seq < row->seq)
             return false;
     }
     return true;
+}
+
+/* By every cloud of its device, also by one whose feed is just being replaced. A gap record is stored in any case: that its cloud
+ * was told is on the disk, where the gap is. */
+static bool is_acked(const struct tg_store *s, const struct tg_row *row)
+{
+    return row->tells == 0 && tg_store_done_with(s, row);
 }
 
 /* --- what is held ------------------------------------------------------------------------------------------ */

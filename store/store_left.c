@@ -115,6 +115,12 @@ int tg_store_thread_retire_left(struct tg_store_thread *t, int64_t now, int64_t 
             break;
         c->left_at_ms = 0;
         c->retired = true;
+        pthread_mutex_lock(&t->lock);
+        if (!t->moves[i].set)
+            t->moves[i] = (struct tg_thread_slot){.set = true};
+        t->moves[i].retired = t->news.moved = true;
+        tg_store_thread_tell(t);
+        pthread_mutex_unlock(&t->lock);
         if (rows > 0)
             add(&gone, t, c, rows);
     }

@@ -50,6 +50,7 @@ static void tell_moves(struct tg_store_thread *t)
                                               .tell_seq = s.tell_seq,
                                               .moved = moved || (t->moves[i].set && t->moves[i].moved),
                                               .back = t->moves[i].set && t->moves[i].back,
+                                              .retired = t->moves[i].set && t->moves[i].retired,
                                               .set = true};
         t->news.moved = true;
     }

@@ -85,9 +85,11 @@ void tg_store_give_held(struct tg_store *s);
 /* False: so many numbers were given beyond those on disk that one more could be given twice after a crash. */
 bool tg_store_may_number(struct tg_store *s);
 void tg_store_on_window(void *user);
-/* A feed is about to be closed; its cursor has a feed again; cursors without a feed are retired. */
+/* Whatever the durability: a feed is about to be closed; its cursor has a feed again, or is retired; all cursors without a feed are. */
 void tg_store_orphan(struct tg_store *s, const struct tg_feed *f);
 void tg_store_adopt(struct tg_store *s, uint32_t cursor);
 void tg_store_no_orphans(struct tg_store *s);
+/* Every cloud of its device has acknowledged it, also one whose feed is just being replaced or that may be configured again. */
+bool tg_store_done_with(const struct tg_store *s, const struct tg_row *row);
 
 #endif

@@ -92,8 +92,9 @@ struct tg_thread_slot {
     uint64_t tell_seq;    /* to the loop */
     bool moved;           /* to the loop: seq, id and holes are new */
     bool set;
-    bool closed; /* to the thread: its feed is gone */
-    bool back;   /* from the thread: there is something older to be delivered; ask where (TG_CALL_BACK) */
+    bool closed;  /* to the thread: its feed is gone */
+    bool retired; /* to the loop: nobody waits here any more */
+    bool back;    /* from the thread: there is something older to be delivered; ask where (TG_CALL_BACK) */
 };
 
 enum tg_thread_call_kind {

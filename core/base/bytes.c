@@ -269,25 +269,6 @@ int tg_buffer_append(struct tg_buffer *b, struct tg_bytes bytes)
     return TG_OK;
 }
 
-int tg_buffer_append_fmt(struct tg_buffer *b, const char *fmt, ...)
-{
-    va_list ap;
-    int n, rc;
-    va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    if (n < 0)
-        return TG_EINVAL;
-    rc = tg_buffer_reserve(b, (size_t)n + 1);
-    if (rc < 0)
-        return rc;
-    va_start(ap, fmt);
-    vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
-    va_end(ap);
-    b->len += (size_t)n;
-    return TG_OK;
-}
-
 void tg_buffer_consume(struct tg_buffer *b, size_t n)
 {
     TG_ASSERT(n <= b->len);

@@ -148,7 +148,6 @@ static inline struct tg_bytes tg_buffer_view(const struct tg_buffer *b)
 /* Makes room for n more bytes. TG_ETOOBIG past the limit, TG_ENOMEM; the content stays either way. */
 int tg_buffer_reserve(struct tg_buffer *b, size_t n) TG_CHECKED;
 int tg_buffer_append(struct tg_buffer *b, struct tg_bytes bytes) TG_CHECKED;
-int tg_buffer_append_fmt(struct tg_buffer *b, const char *fmt, ...) TG_PRINTF(2, 3) TG_CHECKED;
 /* Removes n bytes from the front (n ≤ len). */
 void tg_buffer_consume(struct tg_buffer *b, size_t n);
 /* Frees the memory; the limit stays. */

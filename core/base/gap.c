@@ -60,11 +60,6 @@ void tg_gap_reasons_text(uint32_t reasons, char ret_text[TG_GAP_REASONS_BYTES])
                                   reason_names[i]);
 }
 
-void tg_gap_write(struct tg_writer *w, int64_t time_ms, const struct tg_gap *gap, const char *cloud)
-{
-    tg_gap_write_at(w, &(struct tg_sample_time){.kind = TG_TIME_KNOWN, .ms = time_ms}, gap, cloud);
-}
-
 void tg_gap_write_at(struct tg_writer *w, const struct tg_sample_time *time, const struct tg_gap *gap,
                      const char *cloud)
 {

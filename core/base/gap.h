@@ -60,8 +60,6 @@ void tg_gap_reasons_text(uint32_t reasons, char ret_text[TG_GAP_REASONS_BYTES]);
 /* Writes the record's body. */
 void tg_gap_write_at(struct tg_writer *w, const struct tg_sample_time *time, const struct tg_gap *gap,
                      const char *cloud);
-/* With a known time. */
-void tg_gap_write(struct tg_writer *w, int64_t time_ms, const struct tg_gap *gap, const char *cloud);
 /* 1 = a gap record, *ret_gap and *ret_cloud (a view into the body) are filled; 0 = an ordinary sample; TG_ECORRUPT. */
 int tg_gap_read(struct tg_bytes body, struct tg_gap *ret_gap, struct tg_bytes *ret_cloud) TG_CHECKED;
 /* Whether the body is one, by its first name: costs no more than reading that. */

@@ -107,45 +107,13 @@ static const char *advice(enum tg_ucx_step step)
     }
 }
 
-static void explain_fault(const struct tg_module_plan *plan, const struct tg_ucx_fault *f, char *text,
-                          size_t size)
+/* Faults beyond the module: the access point, the network, the broker. */
+static void explain_far_fault(const struct tg_module_plan *plan, const struct tg_ucx_fault *f, char *text,
+                              size_t size)
 {
     bool dps = f->step == TG_UCX_REGISTER || f->step == TG_UCX_ASK || f->step == TG_UCX_POLL;
     const char *host = dps ? plan->registration.host : plan->cloud.host;
     switch (f->kind) {
-    case TG_UCX_FAULT_ABSENT:
-        snprintf(text, size,
-                 "nothing answers, neither to a command, nor to a frame, nor after +++; check power, cable "
-                 "(TX and "
-                 "RX crossed), --flow, and that the module is not held in reset");
-        break;
-    case TG_UCX_FAULT_GARBLED:
-        snprintf(text, size,
-                 "bytes come back that are no answer; is the baud rate right? the default of these modules "
-                 "is 115200");
-        break;
-    case TG_UCX_FAULT_SILENT:
-        snprintf(text, size, "the module does not answer; %s", advice(f->step));
-        break;
-    case TG_UCX_FAULT_REFUSED:
-        snprintf(text, size, "the module answered \"%s\"; %s", f->answer, advice(f->step));
-        break;
-    case TG_UCX_FAULT_DIGEST:
-        snprintf(text, size,
-                 "the module answered \"%s\", which is not the MD5 of what was sent; bytes were lost on the "
-                 "line: use "
-                 "--flow rtscts or a lower rate",
-                 f->answer);
-        break;
-    case TG_UCX_FAULT_NO_RESTART:
-        snprintf(text, size,
-                 "no +STARTUP within 15 s%s%s; its start mode or rate may be another than the one given",
-                 f->answer[0] ? ": " : "", f->answer);
-        break;
-    case TG_UCX_FAULT_RESTARTED:
-        snprintf(text, size,
-                 "the module restarted by itself; is its supply strong enough for Wi-Fi (500 mA)?");
-        break;
     case TG_UCX_FAULT_NO_LINK:
         if (f->answer[0])
             snprintf(text, size,
@@ -199,7 +167,50 @@ static void explain_fault(const struct tg_module_plan *plan, const struct tg_ucx
         snprintf(text, size, "%s does not fit into the module's commands; shorten names, ids and topics",
                  f->answer);
         break;
-    case TG_UCX_FAULT_NONE:
+    default:
+        break;
+    }
+}
+
+static void explain_fault(const struct tg_module_plan *plan, const struct tg_ucx_fault *f, char *text,
+                          size_t size)
+{
+    switch (f->kind) {
+    case TG_UCX_FAULT_ABSENT:
+        snprintf(text, size,
+                 "nothing answers, neither to a command, nor to a frame, nor after +++; check power, cable "
+                 "(TX and "
+                 "RX crossed), --flow, and that the module is not held in reset");
+        break;
+    case TG_UCX_FAULT_GARBLED:
+        snprintf(text, size,
+                 "bytes come back that are no answer; is the baud rate right? the default of these modules "
+                 "is 115200");
+        break;
+    case TG_UCX_FAULT_SILENT:
+        snprintf(text, size, "the module does not answer; %s", advice(f->step));
+        break;
+    case TG_UCX_FAULT_REFUSED:
+        snprintf(text, size, "the module answered \"%s\"; %s", f->answer, advice(f->step));
+        break;
+    case TG_UCX_FAULT_DIGEST:
+        snprintf(text, size,
+                 "the module answered \"%s\", which is not the MD5 of what was sent; bytes were lost on the "
+                 "line: use "
+                 "--flow rtscts or a lower rate",
+                 f->answer);
+        break;
+    case TG_UCX_FAULT_NO_RESTART:
+        snprintf(text, size,
+                 "no +STARTUP within 15 s%s%s; its start mode or rate may be another than the one given",
+                 f->answer[0] ? ": " : "", f->answer);
+        break;
+    case TG_UCX_FAULT_RESTARTED:
+        snprintf(text, size,
+                 "the module restarted by itself; is its supply strong enough for Wi-Fi (500 mA)?");
+        break;
+    default:
+        explain_far_fault(plan, f, text, size);
         break;
     }
 }

@@ -177,7 +177,6 @@ void tg_gateway_uplink(struct tg_running_source *rs, bool up, const char *text);
 void tg_gateway_time(struct tg_running_source *rs, int64_t wall_ms, int64_t at_ms, uint32_t uncertainty_ms);
 /* The source's instance has ended: what it said does not count any more. */
 void tg_gateway_site_forget(struct tg_running_source *rs);
-const char *tg_uplink_name(enum tg_uplink uplink);
 /* gateway.uplink and gateway.clock of the status; uplink NULL: nobody has ever said anything. */
 struct json_t *tg_gateway_uplink_json(const struct tg_gateway *g);
 struct json_t *tg_gateway_clock_json(const struct tg_gateway *g);

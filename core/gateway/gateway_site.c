@@ -16,7 +16,7 @@
 #define APART_MS                                                                                             \
     5000 /* the system's time and an offered one may differ by so much and the latter's uncertainty */
 
-const char *tg_uplink_name(enum tg_uplink uplink)
+static const char *uplink_name(enum tg_uplink uplink)
 {
     static const char *const names[] = {"unknown", "up", "down"};
     return names[uplink];
@@ -80,7 +80,7 @@ void tg_gateway_site_forget(struct tg_running_source *rs)
 json_t *tg_gateway_uplink_json(const struct tg_gateway *g)
 {
     const struct tg_site *site = &g->site;
-    return json_pack("{s:s,s:s,s:s,s:I,s:I}", "state", tg_uplink_name(site->uplink), "source", site->source,
+    return json_pack("{s:s,s:s,s:s,s:I,s:I}", "state", uplink_name(site->uplink), "source", site->source,
                      "text", site->text, "since_ms", (json_int_t)(tg_clock_mono_ms() - site->since_ms),
                      "changes", (json_int_t)site->changes);
 }

@@ -11,7 +11,7 @@
 #define LOOK_MS 1000
 #define OUT_MS  2000 /* a cloud that is out for less is told by its sessions only */
 
-const char *tg_network_state_name(enum tg_network_state state)
+static const char *state_name(enum tg_network_state state)
 {
     static const char *const names[] = {"unknown", "up", "down"};
     return names[state];
@@ -187,7 +187,7 @@ json_t *tg_network_json(struct tg_network *n)
 {
     const struct tg_ways *w = &n->ways;
     json_t *j =
-        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "state", tg_network_state_name(n->state), "text",
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "state", state_name(n->state), "text",
                   n->trouble[0] ? n->trouble : w->text, "since_ms",
                   (json_int_t)(n->since_ms ? tg_clock_mono_ms() - n->since_ms : 0), "changes",
                   (json_int_t)n->changes, "ways", (json_int_t)w->there, "ways_gone", (json_int_t)w->gone,

@@ -51,8 +51,6 @@ void tg_network_open(struct tg_network *n, struct tg_loop *loop, struct tg_sessi
 void tg_network_close(struct tg_network *n);
 /* A session has changed its state: what it means is looked at soon. */
 void tg_network_stir(struct tg_network *n);
-
-const char *tg_network_state_name(enum tg_network_state state);
 /* gateway.network and clouds[].reach of the status. */
 struct json_t *tg_network_json(struct tg_network *n);
 struct json_t *tg_reach_json(const struct tg_reach *r, int64_t ping_every_ms);

@@ -18,8 +18,8 @@
 #define TG_GATEWAY_ROUTER_H
 
 #include "config/config.h"
-#include "southbound/derive.h"
-#include "southbound/filter.h"
+#include "core/points/derive.h"
+#include "core/points/filter.h"
 #include "southbound/plugin_host.h"
 #include "store/store.h"
 

@@ -8,6 +8,7 @@
 #include "core/base/allocator.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/base/value_json.h"
 #include "core/gateway/twin_options.h"
 #include "northbound/json_document.h"
 
@@ -341,28 +342,10 @@ void tg_twins_state(struct tg_twins *t, const char *device, const char *state, c
     json_decref(j);
 }
 
-static json_t *json_of(const struct tg_value *v)
-{
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        return json_boolean(v->as.boolean);
-    case TG_VALUE_INT:
-        return json_integer(v->as.integer);
-    case TG_VALUE_UINT:
-        return json_integer((json_int_t)v->as.uinteger);
-    case TG_VALUE_REAL:
-        return json_real(v->as.real);
-    case TG_VALUE_TEXT:
-        return json_stringn(v->as.text, v->text_len);
-    default:
-        return json_null();
-    }
-}
-
 void tg_twins_fact(struct tg_twins *t, const char *device, const char *name, const struct tg_value *value)
 {
     struct device_facts *f = facts_of(t, device, true);
-    json_t *j = json_of(value), *patch;
+    json_t *j = tg_value_json(value), *patch;
     if (!f || !j || json_equal(json_object_get(f->facts, name), j) ||
         (json_object_size(f->facts) >= FACTS_MAX && !json_object_get(f->facts, name))) {
         json_decref(j);

@@ -9,6 +9,7 @@
 #include "core/base/bytes.h"
 #include "core/base/sample.h"
 #include "core/base/secret.h"
+#include "core/base/value_json.h"
 #include "plugins/ble/ble_crypto.h"
 #include "plugins/ble/gatt_decode_cmd.h"
 #include "southbound/ble/ble_decode.h"
@@ -128,24 +129,6 @@ static bool parse_arguments(struct command *c, int argc, const char *const *argv
 
 /* --- one advertisement as JSON -------------------------------------------------------------------- */
 
-static json_t *json_value(const struct tg_value *v)
-{
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        return json_boolean(v->as.boolean);
-    case TG_VALUE_INT:
-        return json_integer(v->as.integer);
-    case TG_VALUE_UINT:
-        return json_integer((json_int_t)v->as.uinteger);
-    case TG_VALUE_REAL:
-        return json_real(v->as.real);
-    case TG_VALUE_TEXT:
-        return json_stringn(v->as.text, v->text_len);
-    default:
-        return json_null();
-    }
-}
-
 static json_t *json_readings(const struct tg_ble_readings *r)
 {
     json_t *list = json_array();
@@ -153,7 +136,7 @@ static json_t *json_readings(const struct tg_ble_readings *r)
         const struct tg_ble_reading *item = &r->items[i];
         json_t *one = json_object();
         json_object_set_new(one, "name", json_string(item->name));
-        json_object_set_new(one, "value", json_value(&item->value));
+        json_object_set_new(one, "value", tg_value_json(&item->value));
         if (item->unit[0])
             json_object_set_new(one, "unit", json_string(item->unit));
         json_object_set_new(one, "quality", json_string(tg_quality_name(item->quality)));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/value_json.h"
 #include "southbound/ble/gatt_format.h"
 #include "southbound/ble/gatt_known.h"
 
@@ -77,31 +78,13 @@ static bool parse(struct command *c, int argc, const char *const *argv, struct t
     return c->format && c->len > 0;
 }
 
-static json_t *json_value(const struct tg_value *v)
-{
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        return json_boolean(v->as.boolean);
-    case TG_VALUE_INT:
-        return json_integer(v->as.integer);
-    case TG_VALUE_UINT:
-        return json_integer((json_int_t)v->as.uinteger);
-    case TG_VALUE_REAL:
-        return json_real(v->as.real);
-    case TG_VALUE_TEXT:
-        return json_stringn(v->as.text, v->text_len);
-    default:
-        return json_null();
-    }
-}
-
 static void answer(const struct command *c, enum tg_gatt_reading reading, const struct tg_value *v, bool json,
                    void (*out)(void *user, const char *text), void *user)
 {
     const char *name = c->known ? c->known->name : "value",
                *unit = c->known && c->known->unit ? c->known->unit : "";
-    json_t *value = json_value(v), *o = json_pack("{s:s,s:O,s:s,s:s}", "name", name, "value", value, "unit",
-                                                  unit, "reading", tg_gatt_reading_name(reading));
+    json_t *value = tg_value_json(v), *o = json_pack("{s:s,s:O,s:s,s:s}", "name", name, "value", value,
+                                                     "unit", unit, "reading", tg_gatt_reading_name(reading));
     char *text =
         json_dumps(json ? o : value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
     char line[64 + 2 * VALUE_BYTES + 64];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/value_json.h"
 #include "plugins/ble/gatt_private.h"
 #include "southbound/ble/gatt_known.h"
 
@@ -203,25 +204,6 @@ void gatt_job_run(struct tg_gatt_set *set, struct gatt_slot *s, struct gatt_job 
         end_text(set, j, TG_PLUGIN_EIO, "the request cannot be made"); /* UNTESTED: the client is idle here */
 }
 
-static json_t *value_json(const struct tg_value *v)
-{
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        return json_boolean(v->as.boolean);
-    case TG_VALUE_INT:
-        return json_integer(v->as.integer);
-    case TG_VALUE_UINT:
-        return v->as.uinteger <= INT64_MAX ? json_integer((int64_t)v->as.uinteger)
-                                           : json_real((double)v->as.uinteger);
-    case TG_VALUE_REAL:
-        return json_real(v->as.real);
-    case TG_VALUE_TEXT:
-        return json_stringn(v->as.text, v->text_len);
-    default:
-        return json_null();
-    }
-}
-
 static void has_read(struct tg_gatt_set *set, struct gatt_job *j, const struct tg_att_event *e)
 {
     struct tg_gatt_format hex = {.type = TG_GATT_HEX, .bit = -1};
@@ -230,9 +212,9 @@ static void has_read(struct tg_gatt_set *set, struct gatt_job *j, const struct t
     json_t *o = json_object();
     (void)tg_gatt_decode(&hex, e->value, text, &h);
     json_object_set_new(o, "handle", json_integer(e->handle));
-    json_object_set_new(o, "hex", value_json(&h));
+    json_object_set_new(o, "hex", tg_value_json(&h));
     if (j->has_format && tg_gatt_decode(&j->format, e->value, value_text, &v) == TG_GATT_READING_GOOD)
-        json_object_set_new(o, "value", value_json(&v));
+        json_object_set_new(o, "value", tg_value_json(&v));
     end(set, j, TG_PLUGIN_OK, o);
 }
 

@@ -14,10 +14,9 @@
 #include "southbound/real32.h"
 #include "southbound/serial_port.h"
 
-#define POLL_BUDGET_MS  20  /* then the host gets its turn: a waiting write goes before the next read */
-#define LISTEN_MS       200 /* at a time */
-#define SLOW_LATENCY_MS 4   /* of a USB adapter; FTDI's default is 16 */
-#define PROBE_MIN_MS    100
+#define POLL_BUDGET_MS  20   /* then the host gets its turn: a waiting write goes before the next read */
+#define LISTEN_MS       200  /* at a time */
+#define SLOW_LATENCY_MS 4    /* of a USB adapter; FTDI's default is 16 */
 #define NOISE_MS        5000 /* a line that is never silent for so long is reported */
 
 /* --- what the host is told --------------------------------------------------------------------- */
@@ -201,24 +200,12 @@ static const uint8_t read_functions[] = {[TG_MODBUS_COIL] = TG_MODBUS_READ_COILS
                                          [TG_MODBUS_HOLDING] = TG_MODBUS_READ_HOLDING,
                                          [TG_MODBUS_INPUT] = TG_MODBUS_READ_INPUT};
 
-/* How long to wait for an answer. A probe of a unit that is down costs the others as little as can be: three times
- * the slowest answer that this bus has given; every fourth one waits for the whole timeout, for a unit that has come
- * back slower than all others. */
-static int64_t patience_ms(const struct tg_modbus_instance *m, uint32_t device)
-{
-    const struct tg_modbus_unit *u = &m->units[device];
-    int64_t whole = m->devices[device].timeout_ms, slowest = tg_modbus_link_slowest_ms(m->link),
-            brief = 3 * slowest;
-    brief = brief < PROBE_MIN_MS ? PROBE_MIN_MS : brief;
-    bool hurry = u->state == TG_MODBUS_UNIT_DOWN && slowest >= 0 && u->probes % 4 != 3;
-    return hurry && brief < whole ? brief : whole;
-}
-
 enum tg_modbus_outcome tg_modbus_exchange(struct tg_modbus_instance *m, uint32_t device,
                                           const struct tg_modbus_request *r, struct tg_modbus_answer *ret)
 {
     struct tg_modbus_counts *c = &m->devices[device].counts;
-    int64_t timeout_ms = patience_ms(m, device);
+    int64_t timeout_ms = tg_modbus_bus_patience_ms(&m->bus, device, m->devices[device].timeout_ms,
+                                                   tg_modbus_link_slowest_ms(m->link));
     enum tg_modbus_outcome o = tg_modbus_link_exchange(m->link, r, timeout_ms, ret);
     if (o == TG_MODBUS_NOT_SENT && tg_modbus_ensure_link(m) == 0)
         /* An idle connection that the device had closed: nothing was sent, so nothing can happen twice. */

@@ -64,7 +64,7 @@ const struct tg_gatt_characteristic *tg_gatt_table_find(const struct tg_gatt_tab
     return NULL;
 }
 
-const struct tg_gatt_characteristic *tg_gatt_table_at(const struct tg_gatt_table *t, uint16_t value_handle)
+static const struct tg_gatt_characteristic *table_at(const struct tg_gatt_table *t, uint16_t value_handle)
 {
     for (size_t i = 0; i < t->characteristic_count; i++) {
         if (t->characteristics[i].value == value_handle)
@@ -106,7 +106,7 @@ static void unresolve(struct tg_gatt_plan *p)
     p->step.kind = TG_GATT_STEP_IDLE;
 }
 
-void tg_gatt_plan_forget(struct tg_gatt_plan *p)
+static void forget(struct tg_gatt_plan *p)
 {
     memset(&p->table, 0, sizeof p->table);
     p->changes_settled = false;
@@ -132,7 +132,7 @@ void tg_gatt_plan_start(struct tg_gatt_plan *p)
     bool half =
         !p->table.services_known || (p->cursor && !p->resolved); /* the link was lost during discovery */
     if (p->doubtful || half)
-        tg_gatt_plan_forget(p);
+        forget(p);
     p->mtu_done = p->hash_done = p->changes_settled = p->rediscovered = false;
     for (size_t i = 0; i < p->count; i++) {
         p->wants[i].subscribed = p->wants[i].settled = false;
@@ -222,7 +222,7 @@ static bool step_changes(struct tg_gatt_plan *p, struct tg_gatt_step *s)
 
 static struct tg_gatt_characteristic *at(struct tg_gatt_plan *p, uint16_t handle)
 {
-    return (struct tg_gatt_characteristic *)(uintptr_t)tg_gatt_table_at(&p->table, handle);
+    return (struct tg_gatt_characteristic *)(uintptr_t)table_at(&p->table, handle);
 }
 
 static bool step_wants(struct tg_gatt_plan *p, struct tg_gatt_step *s)
@@ -418,7 +418,7 @@ static void take_hash(struct tg_gatt_plan *p, const struct tg_att_event *e)
     if (has)
         memcpy(hash, e->pdu.value.data + 2, sizeof hash);
     if (t->has_hash && (!has || memcmp(hash, t->hash, sizeof hash) != 0))
-        tg_gatt_plan_forget(p);
+        forget(p);
     p->hash_done = true;
     t->has_hash = has;
     memcpy(t->hash, hash, sizeof hash);
@@ -430,7 +430,7 @@ static bool stale(struct tg_gatt_plan *p, uint8_t code)
     if ((code != TG_ATT_INVALID_HANDLE && code != TG_ATT_OUT_OF_SYNC) || p->rediscovered)
         return false;
     p->rediscovered = true;
-    tg_gatt_plan_forget(p);
+    forget(p);
     return true;
 }
 
@@ -516,6 +516,6 @@ bool tg_gatt_plan_notified(struct tg_gatt_plan *p, const struct tg_att_event *e)
     if (!c || c->value != e->handle)
         return false;
     p->hash_done = false;
-    tg_gatt_plan_forget(p);
+    forget(p);
     return true;
 }

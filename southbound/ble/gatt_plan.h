@@ -73,8 +73,6 @@ int tg_gatt_selector_parse(struct tg_bytes text, struct tg_gatt_selector *ret,
 /* The characteristic in the table, or NULL. */
 const struct tg_gatt_characteristic *tg_gatt_table_find(const struct tg_gatt_table *t,
                                                         const struct tg_gatt_selector *s);
-/* The one with this value handle, or NULL. */
-const struct tg_gatt_characteristic *tg_gatt_table_at(const struct tg_gatt_table *t, uint16_t value_handle);
 
 enum tg_gatt_notify { TG_GATT_NOTIFY_AUTO = 0, TG_GATT_NOTIFY_TRUE = 1, TG_GATT_NOTIFY_FALSE = 2 };
 
@@ -142,8 +140,6 @@ int tg_gatt_plan_ask(const struct tg_gatt_step *step, struct tg_att_client *c, i
 void tg_gatt_plan_done(struct tg_gatt_plan *p, const struct tg_att_event *e);
 /* A notification or indication; true when it was Service Changed: the table is empty now. */
 bool tg_gatt_plan_notified(struct tg_gatt_plan *p, const struct tg_att_event *e);
-/* Forgets all handles: what is wanted is discovered again. */
-void tg_gatt_plan_forget(struct tg_gatt_plan *p);
 /* A want was changed: it is looked up, and its service discovered, before anything else is read. Only when tg_gatt_plan_steady(). */
 void tg_gatt_plan_changed(struct tg_gatt_plan *p);
 /* No list is half taken: wants may be changed. */

@@ -32,7 +32,7 @@ tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
 set(modbus_stage support/vectors.c support/fake_host.c support/peer_process.c support/modbus_stage.c)
 foreach(name liar traps writes meter flood)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
-    LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 120)
+    LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 240)
   if(TARGET scenario_modbus_${name})
     add_dependencies(scenario_modbus_${name} plugin_modbus)
   endif()

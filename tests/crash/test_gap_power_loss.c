@@ -15,6 +15,7 @@
 #include "store/outbox_private.h"
 #include "support/crash_vfs.h"
 #include "support/outbox_help.h"
+#include "support/gap_help.h"
 
 #define DEVICES  2
 #define CLOUDS   2
@@ -117,7 +118,7 @@ static int tell(struct world *w, int d, int c)
     assert_int_equal(tg_outbox_cursor_state(w->ob, w->cursor[d][c], &s), TG_OK);
     if (!tg_gap_is(&s.gap) || s.tell_seq > 0)
         return 0;
-    tg_gap_write(&body, 1, &s.gap, cloud_names[c]);
+    gap_write(&body, 1, &s.gap, cloud_names[c]);
     struct tg_outbox_row row = {++w->id, ++w->seq[d], w->device[d], 1, tg_bytes(body.data, body.len)};
     return tg_outbox_append(w->ob, &row, NULL) == TG_OK &&
                    tg_outbox_tell(w->ob, w->cursor[d][c], row.seq, &s.gap, NULL) == TG_OK

@@ -167,6 +167,9 @@ static void test_memory_holds_what_is_not_delivered_and_drops_the_oldest(void **
     RUN_UNTIL(f, f->state == TG_STORE_OK);
     settle(f);
     assert_int_equal(stats_of(f).outbox.dropped[TG_DROP_DISK_FULL], dropped);
+    /* The number that was told covers what was dropped: what is accepted is counted without it. */
+    assert_int_equal(f->committed_id, 1 + 2 * total + 100 + total);
+    assert_int_equal(stats_of(f).committed + stats_of(f).spared + dropped, f->committed_id);
     tg_feed_resume(lake.feed);
     RUN_UNTIL(f, lake.got == 100 + total - dropped);
     assert_int_equal(lake.skipped, dropped);

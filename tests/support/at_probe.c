@@ -23,6 +23,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/sample.h"
+#include "core/base/value_json.h"
 #include "core/base/settings.h"
 
 #define POINTS_MAX  32
@@ -60,22 +61,6 @@ static _Noreturn void give_up(const char *text)
 
 /* --- services --- */
 
-static json_t *value_json(const struct tg_value *v)
-{
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        return json_boolean(v->as.boolean);
-    case TG_VALUE_INT:
-        return json_integer(v->as.integer);
-    case TG_VALUE_REAL:
-        return json_real(v->as.real);
-    case TG_VALUE_TEXT:
-        return json_stringn(v->as.text, v->text_len);
-    default:
-        return json_null();
-    }
-}
-
 static int emit(struct tg_host_source *h, uint32_t device, int64_t time_ms,
                 const struct tg_point_value *values, uint32_t count)
 {
@@ -85,7 +70,7 @@ static int emit(struct tg_host_source *h, uint32_t device, int64_t time_ms,
     for (uint32_t i = 0; i < count; i++) {
         const char *name = points[device][values[i].point].name;
         if (values[i].quality == TG_QUALITY_GOOD)
-            json_object_set_new(good, name, value_json(&values[i].value));
+            json_object_set_new(good, name, tg_value_json(&values[i].value));
         else
             json_object_set_new(bad, name, json_string(tg_quality_name(values[i].quality)));
     }

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "southbound/derive.h"
+#include "core/points/derive.h"
 
 static const struct tg_derive sum = {.kind = TG_DERIVE_SUM, .input_count = 3, .inputs = {0, 1, 4}};
 static const struct tg_derive difference = {.kind = TG_DERIVE_DIFFERENCE, .input_count = 2, .inputs = {1, 0}};

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "southbound/filter.h"
+#include "core/points/filter.h"
 
 static struct tg_filter_options plain(void)
 {

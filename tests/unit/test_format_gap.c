@@ -16,6 +16,7 @@
 #include "northbound/format_senml.h"
 #include "northbound/sparkplug_metrics.h"
 #include "northbound/sparkplug_payload.h"
+#include "support/gap_help.h"
 
 static struct tg_format_context context(void)
 {
@@ -33,7 +34,7 @@ static void two(struct tg_format_sample *samples)
                     &(struct tg_named_value){tg_bytes_str("voltage"), TG_QUALITY_GOOD, tg_value_real(230.1)});
     samples[0] = (struct tg_format_sample){4711, tg_bytes(w.data, w.len)};
     w = tg_writer_init(memory[1], sizeof memory[1]);
-    tg_gap_write(&w, 1795179601123, &gap, "hub");
+    gap_write(&w, 1795179601123, &gap, "hub");
     samples[1] = (struct tg_format_sample){4712, tg_bytes(w.data, w.len)};
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/base/gap.h"
 #include "store/outbox.h"
+#include "support/gap_help.h"
 
 _Static_assert(1u << TG_DROP_LIMIT == TG_GAP_LIMIT && 1u << TG_DROP_AGE == TG_GAP_AGE &&
                    1u << TG_DROP_DISK_FULL == TG_GAP_DISK_FULL &&
@@ -64,7 +65,7 @@ static void test_a_record_reads_back(void **state)
         struct tg_writer w = tg_writer_init(memory, sizeof memory);
         struct tg_gap gap = {3, UINT64_MAX / 2, 1234567890123, reasons}, back;
         struct tg_bytes cloud, body;
-        tg_gap_write(&w, 1700000000000, &gap, "hub");
+        gap_write(&w, 1700000000000, &gap, "hub");
         assert_false(w.failed);
         body = tg_bytes(w.data, w.len);
         assert_true(tg_gap_is_record(body));

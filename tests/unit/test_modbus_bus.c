@@ -347,9 +347,31 @@ static void unit_without_points_has_no_turn(void **state)
     assert_true(t.at_ms == TG_POLL_NEVER);
 }
 
+/* A probe waits as long as this bus's answers take; one in four, as everything else, for the whole timeout. */
+static void patience(void **state)
+{
+    (void)state;
+    struct world w;
+    build(&w, 2, 100, true);
+    assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, 5), 1000);
+    w.units[0].state = TG_MODBUS_UNIT_SUSPECT;
+    assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, 5), 1000);
+    w.units[0].state = TG_MODBUS_UNIT_DOWN;
+    for (unsigned probes = 0; probes < 9; probes++) {
+        w.units[0].probes = (uint16_t)probes;
+        bool whole = probes == 3 || probes == 7;
+        assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, 5), whole ? 1000 : 100);
+        assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, 200), whole ? 1000 : 600);
+        assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, 900), 1000);
+        assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 50, 5), 50);
+        assert_int_equal(tg_modbus_bus_patience_ms(&w.bus, 0, 1000, -1), 1000); /* nobody has answered yet */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patience),
         cmocka_unit_test(round_robin),
         cmocka_unit_test(grid_is_kept),
         cmocka_unit_test(states_and_back_off),

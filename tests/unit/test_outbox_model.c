@@ -13,6 +13,7 @@
 #include "support/proof.h"
 
 #include "store/outbox_private.h"
+#include "support/gap_help.h"
 
 #define DEVICES    4
 #define CLOUDS     3
@@ -382,7 +383,7 @@ static int tell(struct model *m, struct model_device *d, struct model_cursor *c)
     struct tg_gap gap = state_of(f, c->handle).gap;
     if (!tg_gap_is(&gap) || c->tell_seq > 0)
         return TG_OK;
-    tg_gap_write(&w, m->now_ms, &gap, "hub");
+    gap_write(&w, m->now_ms, &gap, "hub");
     struct tg_outbox_row row = {.id = m->last_id + 1,
                                 .seq = d->last_seq + 1,
                                 .device = d->handle,

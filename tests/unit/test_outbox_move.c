@@ -8,6 +8,7 @@
 #include "store/backlog_file.h"
 #include "support/crash_vfs.h"
 #include "support/outbox_fixture.h"
+#include "support/gap_help.h"
 
 /* The other box. */
 struct pair {
@@ -167,7 +168,7 @@ static void test_what_is_urgent_told_or_without_time(void **state)
     OK(tg_outbox_set_cursor(a->ob, hub, 3, 3, &a->err));
     OK(tg_outbox_lose(a->ob, hub, &lost, 0, &a->err));
     w = tg_writer_init(memory, sizeof memory);
-    tg_gap_write(&w, 1780000000000, &lost, "hub");
+    gap_write(&w, 1780000000000, &lost, "hub");
     struct tg_outbox_row row = {
         .id = 4, .seq = 4, .device = d, .time_ms = 1780000000000, .body = tg_bytes(memory, w.len)};
     OK(tg_outbox_append_urgent(a->ob, &row, &a->err));

@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "store/outbox_private.h"
+#include "support/gap_help.h"
 
 static void quota(struct fixture *f, uint32_t c, uint64_t max_pending, uint64_t cloud_max, int64_t max_age_ms)
 {
@@ -252,7 +253,7 @@ static void test_a_dropped_record_told_nothing(void **state)
     for (int i = 0; i < 2; i++) {
         struct tg_gap gap = state_of(f, hub).gap;
         struct tg_writer w = tg_writer_init(memory, sizeof memory);
-        tg_gap_write(&w, 1, &gap, "hub");
+        gap_write(&w, 1, &gap, "hub");
         uint64_t seq = tg_outbox_last_seq(f->ob, d) + 1;
         struct tg_outbox_row row = {tg_outbox_last_id(f->ob) + 1, seq, d, 1, tg_bytes(w.data, w.len)};
         OK(tg_outbox_append(f->ob, &row, &f->err));

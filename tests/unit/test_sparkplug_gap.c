@@ -14,6 +14,7 @@
 
 #include "core/base/allocator.h"
 #include "northbound/sparkplug_metrics.h"
+#include "support/gap_help.h"
 
 #define T0 INT64_C(1795266000000)
 
@@ -58,7 +59,7 @@ static struct tg_bytes gap_of(uint64_t first, uint64_t last, int64_t time_ms)
     static uint8_t memory[TG_SAMPLE_MAX_BYTES];
     struct tg_writer w = tg_writer_init(memory, sizeof memory);
     struct tg_gap gap = {first, last, last - first + 1, TG_GAP_LIMIT | TG_GAP_QUOTA};
-    tg_gap_write(&w, time_ms, &gap, "plant");
+    gap_write(&w, time_ms, &gap, "plant");
     assert_false(w.failed);
     return tg_bytes(memory, w.len);
 }

@@ -12,8 +12,8 @@
  * rate begins anew after it. An input that is no number gives `config`. The result is a real number.
  * Whoever may have to offer a sample twice works on a copy of the state and keeps it when the sample was taken.
  */
-#ifndef TG_SOUTHBOUND_DERIVE_H
-#define TG_SOUTHBOUND_DERIVE_H
+#ifndef TG_POINTS_DERIVE_H
+#define TG_POINTS_DERIVE_H
 
 #include <tidegate/plugin.h>
 

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "southbound/derive.h"
+#include "core/points/derive.h"
 
 #include <math.h>
+
+#include "core/base/value.h"
 
 /* A boolean counts as 0 or 1: the sum of states is how many are on. */
 static bool as_number(const struct tg_value *v, double *ret)
 {
-    switch (v->type) {
-    case TG_VALUE_BOOL:
-        *ret = v->as.boolean ? 1 : 0;
-        return true;
-    case TG_VALUE_INT:
-        *ret = (double)v->as.integer;
-        return true;
-    case TG_VALUE_UINT:
-        *ret = (double)v->as.uinteger;
-        return true;
-    case TG_VALUE_REAL:
-        *ret = v->as.real;
-        return true;
-    default:
-        return false;
-    }
+    if (v->type != TG_VALUE_BOOL)
+        return tg_value_number(v, ret);
+    *ret = v->as.boolean ? 1 : 0;
+    return true;
 }
 
 /* Takes over what the sample says of the inputs; false: nothing. */

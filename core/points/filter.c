@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "southbound/filter.h"
+#include "core/points/filter.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool as_number(const struct tg_value *v, double *ret)
-{
-    switch (v->type) {
-    case TG_VALUE_INT:
-        *ret = (double)v->as.integer;
-        return true;
-    case TG_VALUE_UINT:
-        *ret = (double)v->as.uinteger;
-        return true;
-    case TG_VALUE_REAL:
-        *ret = v->as.real;
-        return true;
-    default:
-        return false;
-    }
-}
+#include "core/base/value.h"
 
 /* 2301 × 0.1 is 230.10000000000002, 2301 / 10 is 230.1: where the scale is one over a whole number, divide. */
 static double times(double x, double scale)
@@ -43,7 +28,7 @@ static uint64_t text_hash(const struct tg_value *v)
 static void scale_and_check(const struct tg_filter_options *o, struct tg_point_value *v)
 {
     double x;
-    if (v->quality != TG_QUALITY_GOOD || !as_number(&v->value, &x))
+    if (v->quality != TG_QUALITY_GOOD || !tg_value_number(&v->value, &x))
         return;
     if (o->scale != 1.0 || o->offset != 0.0) {
         x = times(x, o->scale) + o->offset;
@@ -62,7 +47,7 @@ static void name_number(const struct tg_filter_options *o, struct tg_point_value
         return;
     if (v->value.type == TG_VALUE_BOOL)
         x = v->value.as.boolean ? 1 : 0;
-    else if (!as_number(&v->value, &x))
+    else if (!tg_value_number(&v->value, &x))
         return;
     for (uint32_t i = 0; i < o->word_count; i++)
         if ((double)o->words[i].number == x) {
@@ -82,7 +67,7 @@ static bool differs(const struct tg_filter_options *o, const struct tg_filter_st
                v->text_len != s->last.text_len;
     if (v->type == TG_VALUE_BOOL)
         return s->last.type != TG_VALUE_BOOL || v->as.boolean != s->last.as.boolean;
-    if (!as_number(v, &now) || !as_number(&s->last, &last))
+    if (!tg_value_number(v, &now) || !tg_value_number(&s->last, &last))
         return v->type != s->last.type;
     return fabs(now - last) > (o->deadband_is_percent ? fabs(last) * o->deadband / 100.0 : o->deadband);
 }
@@ -125,7 +110,7 @@ static int number_of_word(const struct tg_filter_options *o, struct tg_value *v)
         bool same = v->type == TG_VALUE_TEXT
                         ? strlen(w->text) == v->text_len && memcmp(w->text, v->as.text, v->text_len) == 0
                     : v->type == TG_VALUE_BOOL ? w->number == (v->as.boolean ? 1 : 0)
-                                               : as_number(v, &x) && (double)w->number == x;
+                                               : tg_value_number(v, &x) && (double)w->number == x;
         if (same) {
             *v = tg_value_int(w->number);
             return TG_OK;
@@ -144,7 +129,7 @@ int tg_filter_unscale(const struct tg_filter_options *o, struct tg_value *v)
         return TG_ERANGE;
     if (v->type == TG_VALUE_BOOL && !scaled)
         x = v->as.boolean ? 1.0 : 0.0;
-    else if (!as_number(v, &x)) /* a text that looks like a number must not pass the range by */
+    else if (!tg_value_number(v, &x)) /* a text that looks like a number must not pass the range by */
         return scaled || isfinite(o->min) || isfinite(o->max) ? TG_EINVAL : TG_OK;
     if (x < o->min || x > o->max)
         return TG_ERANGE;

@@ -13,8 +13,8 @@
  * stays bad is not reported again and again by itself: it accompanies the sample when another point is sent.
  * Times are monotonic milliseconds.
  */
-#ifndef TG_SOUTHBOUND_FILTER_H
-#define TG_SOUTHBOUND_FILTER_H
+#ifndef TG_POINTS_FILTER_H
+#define TG_POINTS_FILTER_H
 
 #include <tidegate/plugin.h>
 
