@@ -188,6 +188,31 @@ static void test_memory_holds_what_is_not_delivered_and_drops_the_oldest(void **
     verify(f);
 }
 
+static void test_a_closed_feed_counts_at_the_bound_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct cloud hub = {.eager = true, .expected = 1}, lake = {.expected = 1};
+    f->o.uncommitted_limit_bytes = 64 * 1024;
+    OK(open_store(f));
+    uint32_t d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    open_feed(f, &lake, d, "lake");
+    tg_feed_resume(hub.feed);
+    tg_gate_gone(true);
+    (void)trickle(f, d, 1);
+    RUN_UNTIL(f, f->state == TG_STORE_DEGRADED);
+    tg_feed_close(lake.feed); /* it may be configured again */
+    (void)trickle(f, d, 3000);
+    RUN_UNTIL(f, hub.got == 3001);
+    assert_true(stats_of(f).dropped_memory > 1000); /* the hub has them, the lake never will */
+    assert_int_equal(stats_of(f).spared, 0);
+    tg_gate_gone(false);
+    RUN_UNTIL(f, f->state == TG_STORE_OK);
+    tg_feed_close(hub.feed);
+    close_store(f);
+    verify(f);
+}
+
 static void test_memory_rejects_the_newest_if_that_is_the_policy(void **state)
 {
     struct fixture *f = *state;
@@ -396,6 +421,7 @@ int main(void)
         T(test_several_failed_fsyncs_in_a_row),
         T(test_a_disk_that_is_gone_is_outlived_in_memory),
         T(test_memory_holds_what_is_not_delivered_and_drops_the_oldest),
+        T(test_a_closed_feed_counts_at_the_bound_of_memory),
         T(test_memory_rejects_the_newest_if_that_is_the_policy),
         T(test_stopping_without_a_disk_says_what_was_not_stored),
         T(test_damage_while_running_is_set_aside),
