@@ -71,7 +71,7 @@ static int find_leap(struct export *e, struct tg_error *err)
         const char *was = (const char *)sqlite3_column_text(st, 2);
         int durability = sqlite3_column_int(st, 1);
         bool clean = sqlite3_column_int(st, 0) != 0;
-        bool other_boot = durability == TG_DURABILITY_NORMAL && strcmp(boot_id, was ? was : "") != 0;
+        bool other_boot = durability == TG_DURABILITY_NORMAL && !tg_outbox_same_boot(boot_id, was ? was : "");
         if (tg_outbox_is_beyond(e->ob))
             e->sum->leap = TG_OUTBOX_LEAP;
         else if (!clean &&

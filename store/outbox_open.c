@@ -36,6 +36,11 @@ void tg_outbox_boot_id(char ret_id[40])
     ret_id[n > 0 ? n : 0] = '\0';
 }
 
+bool tg_outbox_same_boot(const char *boot_id, const char *was_boot_id)
+{
+    return boot_id[0] != '\0' && strcmp(boot_id, was_boot_id) == 0;
+}
+
 /* --- the connection ----------------------------------------------------------------------------------------
  */
 
@@ -233,8 +238,9 @@ static int start_session(struct tg_outbox *ob, bool high_found, struct tg_error 
     } else if (tg_outbox_is_beyond(ob) && !ob->o.same_owner) {
         code = jump_ahead(ob, TG_OUTBOX_LEAP, err);
         mark = true;
-    } else if (!clean && (ob->wal_missing || was_ahead(ob, was_durability) ||
-                          (was_durability == TG_DURABILITY_NORMAL && strcmp(boot_id, was_boot_id) != 0))) {
+    } else if (!clean &&
+               (ob->wal_missing || was_ahead(ob, was_durability) ||
+                (was_durability == TG_DURABILITY_NORMAL && !tg_outbox_same_boot(boot_id, was_boot_id)))) {
         code = jump_ahead(ob, TG_OUTBOX_JUMP, err);
         mark = true;
     }

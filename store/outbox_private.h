@@ -211,6 +211,8 @@ void tg_outbox_sync_dir(const struct tg_outbox *ob);
 /* --- outbox_open.c ------------------------------------------------------------------------------ */
 /* The machine's boot, as the table meta has it; "" = it cannot be said. */
 void tg_outbox_boot_id(char ret_id[40]);
+/* What cannot be said is another one: then the power may have gone between the two. */
+bool tg_outbox_same_boot(const char *boot_id, const char *was_boot_id);
 
 /* --- outbox_load.c ------------------------------------------------------------------------------ */
 int tg_outbox_load(struct tg_outbox *ob, struct tg_error *err) TG_CHECKED;

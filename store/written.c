@@ -2,12 +2,12 @@
 #include "store/written.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "core/base/allocator.h"
+#include "store/pass_file.h"
 
 struct tg_written {
     sqlite3_vfs vfs;
@@ -18,80 +18,25 @@ struct tg_written {
 
 /* The file of the VFS below follows, aligned. */
 struct file {
-    sqlite3_file base;
+    struct tg_pass_file pass;
     struct tg_written *owner;
     sqlite3_int64 align;
 };
 
-static sqlite3_file *below(sqlite3_file *f)
-{
-    return (sqlite3_file *)((struct file *)(void *)f + 1);
-}
-
 static int on_close(sqlite3_file *f)
 {
-    sqlite3_file *b = below(f);
+    sqlite3_file *b = tg_pass_below(f);
     int rc = b->pMethods ? b->pMethods->xClose(b) : SQLITE_OK;
     f->pMethods = NULL;
     return rc;
 }
 
-static int on_read(sqlite3_file *f, void *data, int n, sqlite3_int64 at)
-{
-    return below(f)->pMethods->xRead(below(f), data, n, at);
-}
-
 static int on_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
-    int rc = below(f)->pMethods->xWrite(below(f), data, n, at);
+    int rc = tg_pass_below(f)->pMethods->xWrite(tg_pass_below(f), data, n, at);
     if (rc == SQLITE_OK)
         tg_written_add(((struct file *)(void *)f)->owner, (uint64_t)n);
     return rc;
-}
-
-static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
-{
-    return below(f)->pMethods->xTruncate(below(f), size);
-}
-
-static int on_sync(sqlite3_file *f, int flags)
-{
-    return below(f)->pMethods->xSync(below(f), flags);
-}
-
-static int on_size(sqlite3_file *f, sqlite3_int64 *size)
-{
-    return below(f)->pMethods->xFileSize(below(f), size);
-}
-
-static int on_lock(sqlite3_file *f, int level)
-{
-    return below(f)->pMethods->xLock(below(f), level);
-}
-
-static int on_unlock(sqlite3_file *f, int level)
-{
-    return below(f)->pMethods->xUnlock(below(f), level);
-}
-
-static int on_reserved(sqlite3_file *f, int *ret)
-{
-    return below(f)->pMethods->xCheckReservedLock(below(f), ret);
-}
-
-static int on_control(sqlite3_file *f, int op, void *arg)
-{
-    return below(f)->pMethods->xFileControl(below(f), op, arg);
-}
-
-static int on_sector(sqlite3_file *f)
-{
-    return below(f)->pMethods->xSectorSize(below(f));
-}
-
-static int on_traits(sqlite3_file *f)
-{
-    return below(f)->pMethods->xDeviceCharacteristics(below(f));
 }
 
 /* SQLite makes its shared memory file as large as it needs it by a byte in each page of memory. Where the disk's
@@ -100,7 +45,7 @@ static int on_traits(sqlite3_file *f)
  * be an error. A kernel before 5.14 does not know how, and a mapping that cannot be written needs none. */
 static int on_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
 {
-    int rc = below(f)->pMethods->xShmMap(below(f), page, size, extend, ret);
+    int rc = tg_pass_below(f)->pMethods->xShmMap(tg_pass_below(f), page, size, extend, ret);
     if (rc != SQLITE_OK || !*ret)
         return rc;
     if (madvise((void *)(uintptr_t)*ret, (size_t)size, MADV_POPULATE_WRITE) == 0 || errno != EFAULT)
@@ -110,49 +55,28 @@ static int on_shm_map(sqlite3_file *f, int page, int size, int extend, void vola
     return SQLITE_IOERR_SHMSIZE;
 }
 
-static int on_shm_lock(sqlite3_file *f, int at, int n, int flags)
-{
-    return below(f)->pMethods->xShmLock(below(f), at, n, flags);
-}
-
-static void on_shm_barrier(sqlite3_file *f)
-{
-    below(f)->pMethods->xShmBarrier(below(f));
-}
-
-static int on_shm_unmap(sqlite3_file *f, int delete)
-{
-    return below(f)->pMethods->xShmUnmap(below(f), delete);
-}
-
 /* Version 2: no memory mapping, which would write without being counted. */
 static const sqlite3_io_methods methods = {
-    .iVersion = 2,
+    TG_PASS_METHODS,
     .xClose = on_close,
-    .xRead = on_read,
+    .xRead = tg_pass_read,
     .xWrite = on_write,
-    .xTruncate = on_truncate,
-    .xSync = on_sync,
-    .xFileSize = on_size,
-    .xLock = on_lock,
-    .xUnlock = on_unlock,
-    .xCheckReservedLock = on_reserved,
-    .xFileControl = on_control,
-    .xSectorSize = on_sector,
-    .xDeviceCharacteristics = on_traits,
+    .xTruncate = tg_pass_truncate,
+    .xSync = tg_pass_sync,
+    .xSectorSize = tg_pass_sector,
+    .xDeviceCharacteristics = tg_pass_traits,
     .xShmMap = on_shm_map,
-    .xShmLock = on_shm_lock,
-    .xShmBarrier = on_shm_barrier,
-    .xShmUnmap = on_shm_unmap,
 };
 
 static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
 {
     struct tg_written *w = vfs->pAppData;
-    sqlite3_file *b = below(f);
+    struct file *file = (struct file *)(void *)f;
+    sqlite3_file *b = (sqlite3_file *)(void *)(file + 1);
     b->pMethods = NULL;
+    file->pass.below = b;
+    file->owner = w;
     int rc = w->below->xOpen(w->below, name, b, flags, out_flags);
-    ((struct file *)(void *)f)->owner = w;
     f->pMethods = b->pMethods ? &methods : NULL;
     return rc;
 }

@@ -33,7 +33,7 @@ struct client {
     size_t queued;
     uint64_t lost; /* tail lines a slow reader did not get */
     uint32_t watch;
-    bool closing, waiting;
+    bool closing, waiting, no_memory; /* no_memory: for what it says */
     bool ended; /* the client sends no more; it is closed when it has its answers */
     uint8_t handles;
     struct client *next;
@@ -331,6 +331,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
     if (x->in.len + want > x->in.limit_bytes)
         want = x->in.limit_bytes - x->in.len;
     if (want == 0 || tg_buffer_reserve(&x->in, want) < 0) {
+        x->no_memory = want > 0;
         *buf = uv_buf_init(NULL, 0);
         return;
     }
@@ -350,9 +351,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         close_if_served(x);
         return;
     }
-    if (n < 0) { /* end, error, or UV_ENOBUFS: a line longer than the limit */
+    if (n < 0) { /* end, error, or UV_ENOBUFS: a line longer than the limit, or than there is memory for */
         if (n == UV_ENOBUFS)
-            put_error(x, "a request line has at most 64 KiB");
+            put_error(x, x->no_memory ? "out of memory for the request; ask again"
+                                      : "a request line has at most 64 KiB");
         close_client(x);
         return;
     }

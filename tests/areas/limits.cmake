@@ -12,3 +12,5 @@ tg_test_limit(lint_faults)
 set_tests_properties(lint_faults PROPERTIES LABELS "lint")
 tg_scenario(scenario_full_disk_ext4 b0110_full_disk.py ARGUMENTS ext4 TIMEOUT 150)
 set_tests_properties(scenario_full_disk_ext4 PROPERTIES SKIP_RETURN_CODE 77)
+tg_test(test_talk_memory SOURCES fault/test_talk_memory.c support/control_peer.c support/control_rig.c support/fake_source.c
+  support/fake_store.c LINK tg_test_parts LABELS fault)

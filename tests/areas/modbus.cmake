@@ -10,7 +10,7 @@ foreach(name points frame plan bus identity)
 endforeach()
 
 # What the plugin says without a device: profiles, decode, configuration.
-set(modbus_host support/fake_host.c support/vectors.c)
+set(modbus_host support/fake_host.c support/fake_host_wait.c support/vectors.c)
 tg_test(vector_modbus_profiles SOURCES unit/vector_modbus_profiles.c ${modbus_host}
   LINK tg_modbus PkgConfig::JANSSON PkgConfig::FYAML m ${CMAKE_DL_LIBS} LABELS vector modbus)
 tg_test(vector_modbus_decode SOURCES unit/vector_modbus_decode.c ${modbus_host}
@@ -29,7 +29,7 @@ tg_purity_test(lint_purity_modbus LIBRARY tg_modbus
   ALLOW "tg_write_(u8|u16be|u32be|bytes)" tg_utf8_valid tg_error_set tg_error_wrap)
 
 # The plugin itself, loaded as the gateway loads it, against peers over TCP, RTU on a pty, and RTU over TCP.
-set(modbus_stage support/vectors.c support/fake_host.c support/peer_process.c support/modbus_stage.c)
+set(modbus_stage support/vectors.c support/fake_host.c support/fake_host_wait.c support/peer_process.c support/modbus_stage.c)
 foreach(name liar traps writes meter flood)
   tg_test(scenario_modbus_${name} SOURCES scenario/modbus_${name}.c ${modbus_stage}
     LINK tg_base PkgConfig::JANSSON ${CMAKE_DL_LIBS} LABELS scenario modbus TIMEOUT 240)
@@ -55,7 +55,7 @@ endif()
 
 # Run by ./dev bench.
 if(TG_TESTS)
-  add_executable(bench_modbus bench/bench_modbus.c support/fake_host.c)
+  add_executable(bench_modbus bench/bench_modbus.c support/fake_host.c support/fake_host_wait.c)
   target_include_directories(bench_modbus PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/plugins/sdk" "${CMAKE_SOURCE_DIR}/tests")
   target_link_libraries(bench_modbus PRIVATE tg_base PkgConfig::MODBUS Threads::Threads ${CMAKE_DL_LIBS} tg_flags)
   add_dependencies(bench_modbus plugin_modbus)

@@ -7,9 +7,11 @@ set(net_support support/net_client.c support/net_peer.c)
 
 tg_test(test_loop SOURCES unit/test_loop.c LINK tg_net LABELS net)
 tg_test(test_stream SOURCES unit/test_stream.c ${net_support} LINK tg_net LABELS net)
+tg_test(test_stream_connect SOURCES unit/test_stream_connect.c ${net_support} LINK tg_net LABELS net)
 tg_test(test_tls_certificate SOURCES unit/test_tls_certificate.c LINK tg_net LABELS net)
 tg_test(test_tls_memory SOURCES unit/test_tls_memory.c LINK tg_net LABELS net)
 tg_test(test_tls_stream SOURCES unit/test_tls_stream.c ${net_support} LINK tg_net LABELS net)
+tg_test(test_tls_credential SOURCES unit/test_tls_credential.c ${net_support} LINK tg_net LABELS net)
 tg_test(test_tls_no_memory SOURCES fault/test_tls_no_memory.c ${net_support} LINK tg_net LABELS net fault)
 
 # Programs that are no cmocka tests.

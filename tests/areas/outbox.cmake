@@ -10,7 +10,7 @@ endif()
 
 tg_test(test_outbox SOURCES unit/test_outbox.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_limits SOURCES unit/test_outbox_limits.c LINK tg_outbox_help LABELS unit)
-tg_test(test_outbox_model SOURCES unit/test_outbox_model.c LINK tg_outbox_help LABELS unit)
+tg_test(test_outbox_model SOURCES unit/test_outbox_model.c support/outbox_model.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_damage SOURCES unit/test_outbox_damage.c LINK tg_outbox_help LABELS unit)
 tg_test(test_outbox_faults SOURCES fault/test_outbox_faults.c LINK tg_outbox_help LABELS fault TIMEOUT 300)
 tg_test(test_outbox_disk_full SOURCES fault/test_outbox_disk_full.c LINK tg_store tg_outbox_help LABELS fault TIMEOUT 300)

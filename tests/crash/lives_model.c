@@ -253,15 +253,15 @@ static bool passed(const struct finding *f, uint64_t seq)
     return seq <= f->cs.acked_seq || tg_runs_has(f->ahead, seq);
 }
 
-/* Every cloud had acknowledged it in time: it need never have been written. */
+/* Every cloud had acknowledged it from memory, from a lazy store or while nothing could be stored: it need never have been written. */
 static void judge_spared(struct lives *w, uint32_t d)
 {
     for (uint32_t i = 0; i < w->count[d]; i++) {
         struct lives_sample *s = &w->sample[d][i];
-        bool all = s->accepted && !s->seen;
+        bool all = s->accepted && !s->seen && (w->lazy || s->uncertain);
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++)
             all = all && (!w->account[d][c].exists || s->seq <= w->account[d][c].base || s->acked[c]);
-        w->tally.spared += all && !s->spared;
+        w->tally.spared += all && !s->spared && w->lazy;
         s->spared = s->spared || all;
     }
 }
@@ -426,8 +426,7 @@ static uint64_t judge_all(struct lives *w, const struct tg_outbox_options *optio
     for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
         struct finding found[LIVES_CLOUDS];
         find_cursors(w, ob, d, r.number[d], found);
-        if (w->lazy)
-            judge_spared(w, d);
+        judge_spared(w, d);
         judge_losses(w, d, found, forgets);
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
             if (!w->account[d][c].exists)

@@ -27,8 +27,7 @@ struct lives_sample {
     bool urgent;   /* it was offered to go ahead */
     bool stored;   /* scratch of the judge: it is in the log */
     bool seen;     /* a judge has found it in the log */
-    bool
-        spared; /* durability lazy: every cloud had acknowledged it, and no judge has ever seen it in the log */
+    bool spared;   /* every cloud had acknowledged it from memory, and no judge has ever seen it in the log */
 };
 
 struct lives_account {

@@ -12,6 +12,7 @@ source = os.path.abspath(sys.argv[1])
 FILE_LINES, FUNCTION_LINES = 600, 80
 FOLDERS = ("core", "config", "store", "southbound", "northbound", "plugins", "tests", "cmake")
 EXCEPTIONS = {
+    "tests/peers/tls_matrix.py cells": "a table",
 }
 
 

@@ -9,8 +9,9 @@ import sys
 
 from field import all_online, hub_cloud, identity
 from gateway import Gateway, configuration, run
-from harness import Stage, private_mounts, wait_until
+from harness import Stage, free_port, private_mounts, wait_until
 from hub import Hub
+from metrics import metric
 from pki import Pki
 from proof import count, report
 from verdict import judge, ranges, table
@@ -57,7 +58,9 @@ with Stage() as stage:
     hub = Hub(stage, pki)
     link = stage.peer("link.py", f"hub=127.0.0.1:{hub.port}")
     cloud = hub_cloud(hub, link.ready["ports"]["hub"], batch={"max_samples": 20, "max_bytes": 60000, "max_delay": "50ms"})
-    config = configuration(stage, [cloud], [source(pki)], gateway={"state_dir": stage.path("disk", "state")}, outbox={"limit": "1GiB"})
+    web = free_port()
+    config = configuration(stage, [cloud], [source(pki)], gateway={"state_dir": stage.path("disk", "state"), "http": f"127.0.0.1:{web}"},
+                           outbox={"limit": "1GiB"})
     gateway = Gateway(stage, config)
     wait_until(lambda: all_online(gateway) and min(gateway.accounts().values()) > 100, 30, "both sessions and their first samples")
     assert gateway.stop() == 0
@@ -84,12 +87,14 @@ with Stage() as stage:
     assert len(log) == 1, log  # said once, not with every sample
     for says in ("no space left", "the oldest samples make room for new ones", "counted as dropped", "until there is space again"):
         assert says in log[0], log
+    assert metric(web, "tidegate_outbox_dropped_samples_total", reason="disk_full") >= max(seen)
 
     link.command("restore hub")
     wait_until(lambda: all(cloud["pending"] == 0 for device in gateway.status()["devices"] for cloud in device["clouds"]), 40,
                "what is left to be delivered")
     wait_until(lambda: gateway.status()["outbox"]["state"] == "ok", 40, "the full disk to be over")
     assert "there is space again" in gateway.errors()
+    assert metric(web, "tidegate_outbox_state", state="ok") == 1 and metric(web, "tidegate_outbox_state", state="full") == 0
     assert gateway.stop() == 0
     run("outbox", "verify", "-c", config, check=0)
 

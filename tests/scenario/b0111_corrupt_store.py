@@ -10,8 +10,9 @@ import sqlite3
 
 from field import hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
-from harness import Stage, wait_until
+from harness import Stage, free_port, wait_until
 from hub import Hub
+from metrics import metric
 from pki import Pki
 from verdict import ranges, samples
 
@@ -64,10 +65,13 @@ with Stage() as stage:
     hub = Hub(stage, pki)
     link = stage.peer("link.py", f"hub=127.0.0.1:{hub.port}")
 
+    web = free_port()
+
     def configure(name):
         return configuration(stage, [hub_cloud(hub, link.ready["ports"]["hub"])],
                              [simulated("rehearsal", {"sas-1": (["hub"], identity(pki, "sas-1", "sas"))}, every="2ms")],
-                             gateway={"state_dir": stage.path(name), "control_socket": stage.path(name + ".sock")}, name=name + ".yaml")
+                             gateway={"state_dir": stage.path(name), "control_socket": stage.path(name + ".sock"), "http": f"127.0.0.1:{web}"},
+                             name=name + ".yaml")
 
     # A store with a backlog, as a crash leaves it.
     link.command("cut hub")
@@ -94,6 +98,7 @@ with Stage() as stage:
             assert text in line, (what, line)
         aside = [name for name in os.listdir(stage.path(what)) if name == "outbox.db.corrupt-1"]
         assert bool(aside) == ("set aside as" in line) == (what not in ("empty", "gone")), (what, aside, line)
+        assert metric(web, "tidegate_outbox_set_aside_total") == bool(aside), what
         # A gateway that starts again goes on with the new store: nothing more is lost and no number is jumped.
         assert gateway.stop() == 0
         delivered = len(numbers())

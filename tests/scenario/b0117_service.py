@@ -92,6 +92,9 @@ with Stage() as stage:
     with open(os.path.join(SOURCE, "packaging", "tidegate.service"), encoding="ascii") as file:
         unit = file.read()
     assert "Type=notify" in unit and re.search(r"^WatchdogSec=\d+$", unit, re.M)
+    # /proc/sys/kernel/random/boot_id has to be seen: without it no sample's boot is known.
+    assert not re.search(r"^ProcSubset=pid", unit, re.M)
+    assert int(re.search(r"^TimeoutStartSec=(\d+)$", unit, re.M)[1]) >= 600, "a large store that is checked page by page takes minutes"
     os.mkdir(stage.path("unit"))
     stage.write("unit/tidegate.service", unit.replace("/usr/bin/tidegate run", "/bin/true run"))  # it need not be installed here
     for arguments in (["verify", "--man=no"], ["security", "--offline=yes", "--no-pager", "--threshold=20"]):

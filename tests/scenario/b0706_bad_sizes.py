@@ -7,7 +7,8 @@ import json
 
 from field import broker_cloud, simulated
 from gateway import Gateway, configuration
-from harness import BUILD, Stage, wait_until
+from harness import BUILD, Stage, free_port, wait_until
+from metrics import metric
 from pki import Pki
 
 MEGABYTE = 1 << 20
@@ -32,7 +33,9 @@ with Stage() as stage:
     sources = [{"name": "burdens", "plugin": "burden", "devices": [
         {"id": name, "clouds": [name], "points": points, **({"identity": who[name]} if name in who else {})} for name in LIMITS]},
         simulated("field", {"steady": (["steady"], None)})]
-    gateway = Gateway(stage, configuration(stage, clouds, sources, gateway={"plugin_dirs": [f"{BUILD}/tests/fixtures", f"{BUILD}/plugins"]}))
+    web = free_port()
+    gateway = Gateway(stage, configuration(stage, clouds, sources, gateway={
+        "plugin_dirs": [f"{BUILD}/tests/fixtures", f"{BUILD}/plugins"], "http": f"127.0.0.1:{web}"}))
     seen = {name: {} for name in LIMITS}
     largest = dict.fromkeys(LIMITS, 0)
 
@@ -73,6 +76,7 @@ with Stage() as stage:
         wait_until(lambda: session(name)["acked_seq"] >= accounts[name], 30, f"all of {name} to be dealt with")
     left_out = {name: session(name)["left_out"] for name in LIMITS}
     accounts = {name: session(name)["acked_seq"] for name in LIMITS}
+    wait_until(lambda: metric(web, "tidegate_outbox_dropped_samples_total", reason="quarantine") >= sum(left_out.values()), 30, "the metric to count them")
     assert gateway.stop() == 0
     for name, last in accounts.items():
         arrived = collect(name)

@@ -7,9 +7,10 @@ import signal
 
 from field import all_online, hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
-from harness import Stage, wait_until
+from harness import Stage, free_port, wait_until
 from hub import Hub
 from isolated import GATEWAY, ask, pid_of, source, troubled
+from metrics import metric
 from pki import Pki
 from verdict import delivered, judge, samples, table
 
@@ -32,9 +33,10 @@ with Stage() as stage:
     hub = Hub(stage, pki)
     tame = simulated("isolated-too", {"tame": (["hub"], identity(pki, "tame", "sas"))}, every=f"{EVERY_MS}ms")
     steady = simulated("in-process", {"steady": (["hub"], identity(pki, "steady", "sas"))}, every=f"{EVERY_MS}ms")
+    web = free_port()
     config = configuration(stage, [hub_cloud(hub)], [
         troubled("troubled", "wild", ["hub"], identity(pki, "wild", "sas"), every="5ms", hang_timeout=f"{HANG_S}s"),
-        {**tame, "isolation": "process"}, steady], gateway=GATEWAY)
+        {**tame, "isolation": "process"}, steady], gateway={**GATEWAY, "http": f"127.0.0.1:{web}"})
     checked = run("check", "-c", config, check=0).stdout
     assert "isolation: " in checked and "process of source troubled: at most 256 MiB (memory_limit)" in checked, checked
     gateway = Gateway(stage, config)
@@ -61,6 +63,8 @@ with Stage() as stage:
     assert ask(gateway, "wild", "echo") == {}
     state = source(gateway, "troubled")
     assert state["process"]["restarts"] == 3 and "hung" in state["process"]["last_end"], state
+    assert metric(web, "tidegate_source_restarts_total", source="troubled") == 3
+    assert all(text in gateway.errors() for text in ("ended: ", "are down, what they had sent is kept, starting it again in")), gateway.errors()
     assert source(gateway, "isolated-too")["process"]["restarts"] == 0 and "process" not in source(gateway, "in-process")
     accounts = gateway.accounts()
     wait_until(lambda: delivered(hub.record, accounts), 30, "everything to be delivered")

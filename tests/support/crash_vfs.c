@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "support/crash_vfs.h"
 
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "store/pass_file.h"
 
 #define SECTOR    512
 #define MAX_FILES 16
@@ -28,8 +29,7 @@ struct disk_file {
 };
 
 struct file {
-    sqlite3_file base;
-    sqlite3_file *real;
+    struct tg_pass_file pass;
     struct disk_file *disk; /* NULL: a temporary file */
 };
 
@@ -44,11 +44,6 @@ static void die(const char *what)
 {
     perror(what);
     abort();
-}
-
-static sqlite3_file *real(sqlite3_file *f)
-{
-    return ((struct file *)(void *)f)->real;
 }
 
 static struct disk_file *disk(sqlite3_file *f)
@@ -169,14 +164,14 @@ static bool step(void)
 
 static int on_close(sqlite3_file *f)
 {
-    int rc = real(f)->pMethods ? real(f)->pMethods->xClose(real(f)) : SQLITE_OK;
-    free(real(f));
+    int rc = tg_pass_below(f)->pMethods ? tg_pass_below(f)->pMethods->xClose(tg_pass_below(f)) : SQLITE_OK;
+    free(tg_pass_below(f));
     return rc;
 }
 
 static int on_read(sqlite3_file *f, void *data, int n, sqlite3_int64 offset)
 {
-    return cut ? SQLITE_IOERR_READ : real(f)->pMethods->xRead(real(f), data, n, offset);
+    return cut ? SQLITE_IOERR_READ : tg_pass_below(f)->pMethods->xRead(tg_pass_below(f), data, n, offset);
 }
 
 static int on_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 offset)
@@ -187,7 +182,7 @@ static int on_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 offs
         remember(disk(f), offset, data, (size_t)n);
     if (step())
         return SQLITE_IOERR_WRITE;
-    return real(f)->pMethods->xWrite(real(f), data, n, offset);
+    return tg_pass_below(f)->pMethods->xWrite(tg_pass_below(f), data, n, offset);
 }
 
 static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
@@ -198,7 +193,7 @@ static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
         remember(disk(f), size, NULL, 0);
     if (step())
         return SQLITE_IOERR_TRUNCATE;
-    return real(f)->pMethods->xTruncate(real(f), size);
+    return tg_pass_below(f)->pMethods->xTruncate(tg_pass_below(f), size);
 }
 
 static int on_sync(sqlite3_file *f, int flags)
@@ -211,31 +206,6 @@ static int on_sync(sqlite3_file *f, int flags)
     return SQLITE_OK;
 }
 
-static int on_file_size(sqlite3_file *f, sqlite3_int64 *size)
-{
-    return real(f)->pMethods->xFileSize(real(f), size);
-}
-
-static int on_lock(sqlite3_file *f, int level)
-{
-    return real(f)->pMethods->xLock(real(f), level);
-}
-
-static int on_unlock(sqlite3_file *f, int level)
-{
-    return real(f)->pMethods->xUnlock(real(f), level);
-}
-
-static int on_check_lock(sqlite3_file *f, int *out)
-{
-    return real(f)->pMethods->xCheckReservedLock(real(f), out);
-}
-
-static int on_control(sqlite3_file *f, int op, void *arg)
-{
-    return real(f)->pMethods->xFileControl(real(f), op, arg);
-}
-
 static int on_sector_size(sqlite3_file *f)
 {
     (void)f;
@@ -245,47 +215,25 @@ static int on_sector_size(sqlite3_file *f)
 static int on_characteristics(sqlite3_file *f)
 {
     /* What SQLite assumes of a disk: bytes outside of a write are not changed by it. */
-    return real(f)->pMethods->xDeviceCharacteristics(real(f)) & SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+    return tg_pass_below(f)->pMethods->xDeviceCharacteristics(tg_pass_below(f)) &
+           SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
 static int on_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
 {
-    return real(f)->pMethods->xShmMap(real(f), page, size, extend, out);
-}
-
-static int on_shm_lock(sqlite3_file *f, int offset, int n, int flags)
-{
-    return real(f)->pMethods->xShmLock(real(f), offset, n, flags);
-}
-
-static void on_shm_barrier(sqlite3_file *f)
-{
-    real(f)->pMethods->xShmBarrier(real(f));
-}
-
-static int on_shm_unmap(sqlite3_file *f, int remove)
-{
-    return real(f)->pMethods->xShmUnmap(real(f), remove);
+    return tg_pass_below(f)->pMethods->xShmMap(tg_pass_below(f), page, size, extend, out);
 }
 
 static const sqlite3_io_methods methods = {
-    .iVersion = 2,
+    TG_PASS_METHODS,
     .xClose = on_close,
     .xRead = on_read,
     .xWrite = on_write,
     .xTruncate = on_truncate,
     .xSync = on_sync,
-    .xFileSize = on_file_size,
-    .xLock = on_lock,
-    .xUnlock = on_unlock,
-    .xCheckReservedLock = on_check_lock,
-    .xFileControl = on_control,
     .xSectorSize = on_sector_size,
     .xDeviceCharacteristics = on_characteristics,
     .xShmMap = on_shm_map,
-    .xShmLock = on_shm_lock,
-    .xShmBarrier = on_shm_barrier,
-    .xShmUnmap = on_shm_unmap,
 };
 
 static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
@@ -295,15 +243,15 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flag
     f->pMethods = NULL;
     if (cut)
         return SQLITE_CANTOPEN;
-    file->real = calloc(1, (size_t)system_vfs->szOsFile);
-    if (!file->real)
+    file->pass.below = calloc(1, (size_t)system_vfs->szOsFile);
+    if (!file->pass.below)
         return SQLITE_NOMEM;
     file->disk = name ? disk_file(name) : NULL;
-    int rc = system_vfs->xOpen(system_vfs, name, file->real, flags, out_flags);
+    int rc = system_vfs->xOpen(system_vfs, name, file->pass.below, flags, out_flags);
     if (rc == SQLITE_OK)
         f->pMethods = &methods;
     else
-        free(file->real);
+        free(file->pass.below);
     return rc;
 }
 

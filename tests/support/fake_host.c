@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "support/fake_host.h"
+#include "support/fake_host_private.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,49 +15,11 @@
 
 #include "core/base/settings.h"
 
-#define MAX_DEVICES 16
-#define MAX_POINTS  1024
-#define MAX_TASKS   64
-
-struct task {
-    uint64_t request;
-    uint32_t device, point;
-    struct tg_value value;
-    char name[32], text[FAKE_TEXT];
-    bool is_command;
-};
-
-struct fake_host {
-    void *library;
-    const struct tg_plugin *plugin;
-    struct tg_host host;
-    struct tg_source source;
-    struct tg_device devices[MAX_DEVICES];
-    struct tg_point *points[MAX_DEVICES];
-    void *instance;
-    pthread_t thread;
-    bool threaded, stopping, counting_only;
-    int64_t clock_jump_ms;
-    bool clock_jumps;
-    uint64_t values;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct fake_event *events;
-    size_t count, cap;
-    uint32_t samples;
-    struct task tasks[MAX_TASKS];
-    size_t task_count;
-    /* on the loop */
-    int wake[2]; /* a pipe: a task was queued, or the end */
-    int watched; /* -1 = none */
-    uint32_t watch_events;
-};
-
 struct tg_host_source { /* what the plugin gets: a way back */
     struct fake_host *owner;
 };
 
-static _Noreturn void give_up(const char *what, const char *detail)
+_Noreturn void fake_give_up(const char *what, const char *detail)
 {
     fprintf(stderr, "fake_host: %s: %s\n", what, detail);
     exit(1);
@@ -76,7 +38,7 @@ static struct fake_event *append(struct fake_host *h, enum fake_kind kind)
         h->cap = h->cap ? 2 * h->cap : 256;
         h->events = realloc(h->events, h->cap * sizeof *h->events);
         if (!h->events)
-            give_up("record", "out of memory");
+            fake_give_up("record", "out of memory");
     }
     struct fake_event *e = &h->events[h->count++];
     memset(e, 0, sizeof *e);
@@ -90,7 +52,7 @@ static int host_emit(struct tg_host_source *s, uint32_t device, int64_t time_ms,
     struct fake_host *h = owner(s);
     (void)time_ms;
     if (count == 0 || count > 512 || device >= h->source.device_count)
-        give_up("emit", "a sample has 1 to 512 values of a known device");
+        fake_give_up("emit", "a sample has 1 to 512 values of a known device");
     pthread_mutex_lock(&h->lock);
     h->values += count;
     h->samples++;
@@ -156,7 +118,7 @@ static int host_watch(struct tg_host_source *s, int fd, uint32_t events)
     if (h->host.thread_model != TG_THREAD_LOOP)
         return TG_PLUGIN_EUNSUPPORTED;
     if (events && h->watched >= 0 && h->watched != fd)
-        give_up("watch_fd", "a second descriptor");
+        fake_give_up("watch_fd", "a second descriptor");
     if (h->watched >= 0 || events)
         h->watched = events ? fd : h->watched == fd ? -1 : h->watched;
     h->watch_events = h->watched >= 0 ? events : 0;
@@ -200,14 +162,14 @@ struct fake_host *fake_host_new(const char *plugin)
     const char *build = getenv("TIDEGATE_BUILD");
     snprintf(path, sizeof path, "%s/plugins/%s.so", build ? build : ".", plugin);
     if (!h || !way_back)
-        give_up("new", "out of memory");
+        fake_give_up("new", "out of memory");
     h->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!h->library)
-        give_up("dlopen", dlerror());
+        fake_give_up("dlopen", dlerror());
     const struct tg_plugin *(*entry)(void);
     *(void **)&entry = dlsym(h->library, TG_PLUGIN_SYMBOL);
     if (!entry)
-        give_up("dlsym", dlerror());
+        fake_give_up("dlsym", dlerror());
     h->plugin = entry();
     way_back->owner = h;
     h->host = (struct tg_host){.struct_size = sizeof h->host,
@@ -231,7 +193,7 @@ struct fake_host *fake_host_new(const char *plugin)
     h->source.devices = h->devices;
     h->watched = -1;
     if (pipe2(h->wake, O_CLOEXEC | O_NONBLOCK) < 0)
-        give_up("pipe", strerror(errno));
+        fake_give_up("pipe", strerror(errno));
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->changed, NULL);
     return h;
@@ -273,7 +235,7 @@ static void set(const struct tg_settings *s, const char *option, const char *tex
     int rc = list ? tg_settings_append(writable, option, text, pos, &err)
                   : tg_settings_set(writable, option, text, NULL, pos, &err);
     if (rc < 0)
-        give_up(option, err.text);
+        fake_give_up(option, err.text);
 }
 
 void fake_source_set(struct fake_host *h, const char *option, const char *text)
@@ -290,7 +252,7 @@ uint32_t fake_device(struct fake_host *h, const char *id)
 {
     uint32_t d = h->source.device_count;
     if (d == MAX_DEVICES)
-        give_up("device", "too many");
+        fake_give_up("device", "too many");
     h->points[d] = calloc(MAX_POINTS, sizeof *h->points[d]);
     h->devices[d] = (struct tg_device){
         .id = strdup(id), .settings = tg_settings_new(h->plugin->device_options), .points = h->points[d]};
@@ -312,7 +274,7 @@ uint32_t fake_point(struct fake_host *h, uint32_t device, const char *name, int6
 {
     uint32_t p = h->devices[device].point_count;
     if (p == MAX_POINTS)
-        give_up("point", "too many");
+        fake_give_up("point", "too many");
     h->points[device][p] = (struct tg_point){
         .name = strdup(name), .settings = tg_settings_new(h->plugin->point_options), .every_ms = every_ms};
     h->devices[device].point_count++;
@@ -340,7 +302,7 @@ static void finish(const struct tg_settings *s)
 {
     struct tg_error err = {0};
     if (tg_settings_finish((struct tg_settings *)(uintptr_t)s, &err) < 0)
-        give_up("settings", err.text);
+        fake_give_up("settings", err.text);
 }
 
 static void finish_all(struct fake_host *h)
@@ -466,10 +428,10 @@ void fake_start(struct fake_host *h)
 {
     char error[FAKE_TEXT];
     if (!h->instance && fake_open(h, error) != 0)
-        give_up("open", error);
+        fake_give_up("open", error);
     h->stopping = false;
     if (pthread_create(&h->thread, NULL, worker, h) != 0)
-        give_up("thread", "cannot be started");
+        fake_give_up("thread", "cannot be started");
     h->threaded = true;
 }
 
@@ -514,7 +476,7 @@ static void queue(struct fake_host *h, const struct task *t)
 {
     pthread_mutex_lock(&h->lock);
     if (h->task_count == MAX_TASKS)
-        give_up("queue", "too many requests");
+        fake_give_up("queue", "too many requests");
     h->tasks[h->task_count++] = *t;
     nudge(h);
     pthread_mutex_unlock(&h->lock);
@@ -534,134 +496,4 @@ void fake_command(struct fake_host *h, uint64_t request, uint32_t device, const 
     snprintf(t.name, sizeof t.name, "%s", name);
     snprintf(t.text, sizeof t.text, "%s", json);
     queue(h, &t);
-}
-
-/* --- waiting ------------------------------------------------------------------------------------------- */
-
-void fake_print(const struct fake_host *h)
-{
-    for (size_t i = h->count > 40 ? h->count - 40 : 0; i < h->count; i++) {
-        const struct fake_event *e = &h->events[i];
-        fprintf(stderr,
-                "  %zu: %s device %u point %u quality %u state %u request %llu status %d value %llu %s\n", i,
-                (const char *const[]){"value", "state", "answer", "log"}[e->kind], e->device, e->point,
-                e->quality, e->state, (unsigned long long)e->request, e->status,
-                (unsigned long long)(e->value.type == TG_VALUE_TEXT ? 0 : e->value.as.uinteger), e->text);
-    }
-}
-
-void fake_wait(struct fake_host *h, bool (*ready)(const struct fake_host *h, void *user), void *user)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += FAKE_WAIT_S;
-    pthread_mutex_lock(&h->lock);
-    while (!ready(h, user)) {
-        if (pthread_cond_timedwait(&h->changed, &h->lock, &until) == ETIMEDOUT) {
-            fake_print(h);
-            give_up("wait", "what the test waits for did not come; the last records are above");
-        }
-    }
-    pthread_mutex_unlock(&h->lock);
-}
-
-static bool has_more(const struct fake_host *h, void *user)
-{
-    return h->count > *(size_t *)user;
-}
-
-void fake_wait_more(struct fake_host *h, size_t count)
-{
-    fake_wait(h, has_more, &count);
-}
-
-size_t fake_count(const struct fake_host *h)
-{
-    return h->count;
-}
-
-const struct fake_event *fake_at(const struct fake_host *h, size_t i)
-{
-    return &h->events[i];
-}
-
-size_t fake_mark(struct fake_host *h)
-{
-    pthread_mutex_lock(&h->lock);
-    size_t n = h->count;
-    pthread_mutex_unlock(&h->lock);
-    return n;
-}
-
-struct fake_event fake_get(struct fake_host *h, size_t i)
-{
-    pthread_mutex_lock(&h->lock);
-    struct fake_event e = h->events[i];
-    pthread_mutex_unlock(&h->lock);
-    return e;
-}
-
-struct wanted {
-    size_t from;
-    struct fake_event e;
-    const char *text;
-};
-
-static bool find(const struct fake_host *h, void *user)
-{
-    struct wanted *w = user;
-    for (size_t i = w->from; i < h->count; i++) {
-        const struct fake_event *e = &h->events[i];
-        bool same = e->kind == w->e.kind;
-        switch (w->e.kind) {
-        case FAKE_VALUE:
-            same = same && e->device == w->e.device && e->point == w->e.point && e->quality == w->e.quality;
-            break;
-        case FAKE_STATE:
-            same = same && e->device == w->e.device && e->state == w->e.state;
-            break;
-        case FAKE_ANSWER:
-            same = same && e->request == w->e.request;
-            break;
-        case FAKE_LOG:
-            same = same && strstr(e->text, w->text) != NULL;
-            break;
-        }
-        if (same) {
-            w->e = *e;
-            return true;
-        }
-    }
-    w->from = h->count;
-    return false;
-}
-
-static struct fake_event expect(struct fake_host *h, struct wanted w)
-{
-    fake_wait(h, find, &w);
-    return w.e;
-}
-
-struct fake_event fake_expect_value(struct fake_host *h, size_t from, uint32_t device, uint32_t point,
-                                    uint32_t quality)
-{
-    return expect(
-        h, (struct wanted){.from = from,
-                           .e = {.kind = FAKE_VALUE, .device = device, .point = point, .quality = quality}});
-}
-
-struct fake_event fake_expect_state(struct fake_host *h, size_t from, uint32_t device, uint32_t state)
-{
-    return expect(h,
-                  (struct wanted){.from = from, .e = {.kind = FAKE_STATE, .device = device, .state = state}});
-}
-
-struct fake_event fake_expect_answer(struct fake_host *h, uint64_t request)
-{
-    return expect(h, (struct wanted){.e = {.kind = FAKE_ANSWER, .request = request}});
-}
-
-struct fake_event fake_expect_log(struct fake_host *h, const char *text)
-{
-    return expect(h, (struct wanted){.e = {.kind = FAKE_LOG}, .text = text});
 }

@@ -62,9 +62,9 @@ static void test_one_commit_copies_no_more_than_the_bound(void **state)
     reopen(f, true);
     uint32_t d = device(f, "meter");
     (void)cursor(f, d, "hub");
-    const uint64_t bound = (uint64_t)(f->ob->wal_soft_frames * TG_OUTBOX_PAGE) + (UINT64_C(1) << 20);
+    const uint64_t bound = TG_OUTBOX_WAL_MAX / 2 + (UINT64_C(1) << 20);
     uint64_t most = 0, all = 0;
-    for (int i = 0; all < 6 * bound; i++) {
+    for (int i = 0; all < 10 * bound; i++) {
         tg_fault_set(NULL);
         append_n(f, d, BATCH, BODY_BYTES);
         uint64_t written = tg_fault_counts().bytes_written;
@@ -73,7 +73,7 @@ static void test_one_commit_copies_no_more_than_the_bound(void **state)
     }
     if (most > bound)
         fail_msg("one commit wrote %llu bytes", (unsigned long long)most);
-    assert_true(most > bound / 4); /* the log was copied at all */
+    assert_true(most > bound / 8); /* the log was copied at all */
     f->o.vfs = NULL;
     reopen(f, true);
 }
