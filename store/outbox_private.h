@@ -118,6 +118,7 @@ enum tg_outbox_statement {
     ST_HOLE_SUM,
     ST_HOLE_DROP,
     ST_HOLE_FIRST,
+    ST_HOLE_LIST,
     ST_PAGES,
     ST_FREE_PAGES,
     ST_AHEAD_PUT,

@@ -37,6 +37,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_HOLE_FIRST] =
         "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>=?2 AND first_seq<=?3"
         " ORDER BY first_seq LIMIT 1",
+    [ST_HOLE_LIST] = "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>?2"
+                     " ORDER BY first_seq LIMIT ?3",
     [ST_PAGES] = "PRAGMA page_count",
     [ST_FREE_PAGES] = "PRAGMA freelist_count",
     [ST_AHEAD_PUT] =

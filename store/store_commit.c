@@ -127,6 +127,8 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
         tg_store_thread_tell(t);
     } else if (tg_outbox_last_id(t->ob) > t->last_id) {
         t->last_id = tg_outbox_last_id(t->ob);
+        if (!waiting)
+            tg_store_thread_found(t);
     }
     pthread_mutex_unlock(&t->lock);
     return TG_OK;

@@ -44,14 +44,12 @@ static void tell_moves(struct tg_store_thread *t)
         bool gap = !is_same(&s.gap, &c->told_gap) || s.tell_seq != c->told_tell;
         if (!moved && !gap)
             continue;
-        uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
         if (moved)
             c->told_seq = s.acked_seq;
         c->told_gap = s.gap;
         c->told_tell = s.tell_seq;
         t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
                                               .id = s.acked_id,
-                                              .holes = last_seq - s.acked_seq - s.pending - s.ahead,
                                               .gap = s.gap,
                                               .tell_seq = s.tell_seq,
                                               .moved = moved || (t->moves[i].set && t->moves[i].moved),
