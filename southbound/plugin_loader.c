@@ -62,7 +62,7 @@ void tg_plugin_set_free(struct tg_plugin_set *set)
         tg_free(set->loaded[i]->path);
         tg_free(set->loaded[i]);
     }
-    for (size_t i = 0; i < set->dir_count; i++)
+    for (size_t i = 0; set->dirs && i < set->dir_count; i++)
         tg_free(set->dirs[i]);
     tg_free(set->dirs);
     tg_free(set);

@@ -289,7 +289,6 @@ size_t tg_ucx_provision_input(struct tg_ucx_provision *p, struct tg_bytes in, in
     bool progress;
     do {
         progress = false;
-        n = 0;
         tg_ucx_link_tick(&p->link, now_ms);
         while (p->event_count < TG_UCX_EVENTS_MAX / 2 && tg_ucx_link_event(&p->link, now_ms, &e)) {
             if (!ended(p))

@@ -233,7 +233,7 @@ int tg_outbox_write_ahead(struct tg_outbox *ob, uint32_t cursor, const struct tg
         } else if (old && (!run || old->first < run->first)) {
             code = drop_run(ob, cursor, old->first, err);
             w++;
-        } else {
+        } else if (run) {
             code = put_run(ob, cursor, run, err);
             i++;
         }

@@ -129,7 +129,7 @@ static int check_end(struct import *im, const struct tg_backlog_line *l, uint64_
 static int read_file(struct import *im, each_line each, struct tg_error *err)
 {
     struct tg_backlog_line l = {.kind = TG_BACKLOG_HEAD};
-    struct tg_bytes line;
+    struct tg_bytes line = {0};
     uint64_t rows = 0;
     wc_Sha256 sha;
     int code;
@@ -196,7 +196,7 @@ static int take_device(struct import *im, const struct tg_backlog_line *l, struc
 static int take_cloud(struct import *im, const struct tg_backlog_line *l, struct tg_error *err)
 {
     struct import_device *d;
-    if (l->index >= im->sum->devices || !is_name(l->text))
+    if (!im->devices || l->index >= im->sum->devices || !is_name(l->text))
         return wrong(im, err, "this is no name of a cloud, or there is no such device");
     d = &im->devices[l->index];
     if (l->seq > d->last_seq || l->tell_seq > d->last_seq || (l->tell_seq > 0 && l->tell_seq <= l->seq))
@@ -510,9 +510,9 @@ int tg_outbox_import(struct tg_outbox *ob, const struct tg_move_in *in, struct t
     im.line = tg_malloc(TG_BACKLOG_LINE_MAX + 1);
     im.body = tg_malloc(TG_SAMPLE_MAX_BYTES);
     code = im.line && im.body ? import(&im, err) : no_memory(err);
-    for (uint32_t i = 0; i < ret_sum->devices; i++)
+    for (uint32_t i = 0; im.devices && i < ret_sum->devices; i++)
         tg_free(im.devices[i].name);
-    for (uint32_t i = 0; i < ret_sum->cursors; i++) {
+    for (uint32_t i = 0; im.cursors && i < ret_sum->cursors; i++) {
         tg_free(im.cursors[i].name);
         tg_runs_fini(&im.cursors[i].ahead);
     }

@@ -148,7 +148,7 @@ static uint32_t count_over(struct tg_outbox *ob, bool slackly, uint64_t *ret_fro
         if ((own || clouds) && position(ob, c) < from)
             from = position(ob, c);
     }
-    for (uint32_t i = 0; i < ob->cloud_quota_count; i++) {
+    for (uint32_t i = 0; ob->cloud_quotas && i < ob->cloud_quota_count; i++) {
         const struct tg_outbox_cloud_quota *q = &ob->cloud_quotas[i];
         n += over_by(q->pending, q->max_pending) > (slackly ? slack(q->max_pending) : 0);
     }
