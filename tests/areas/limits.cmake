@@ -17,3 +17,4 @@ tg_test(test_talk_memory SOURCES fault/test_talk_memory.c support/control_peer.c
 tg_test(test_gateway_memory SOURCES fault/test_gateway_memory.c LINK tg_gateway LABELS fault)
 add_dependencies(test_gateway_memory plugin_simulator)
 target_link_options(test_gateway_memory PRIVATE -Wl,--wrap=tg_log)
+tg_test(test_sparkplug_memory SOURCES fault/test_sparkplug_memory.c support/sparkplug_node.c LINK tg_test_parts tg_config LABELS fault)
