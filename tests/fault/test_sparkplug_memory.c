@@ -98,6 +98,7 @@ static bool be_reborn(uint64_t nth, int forever)
     assert_int_equal(node_send(&n, 0, &one, 1, false, &s), 1);
     sent_close(&s);
     node_clear(&n);
+    node_at(&n, 200000); /* long enough after the birth: at once */
     calls = tg_alloc_stats().calls;
     tg_alloc_fail_at(nth, forever);
     rc = node_command(&n, &node_rebirth, false);
