@@ -155,6 +155,7 @@ static void go_back(struct tg_store *s)
 {
     struct tg_error err = {0};
     s->leaving = false;
+    send_acks(s); /* they count */
     for (uint32_t i = 0; i < s->feeds.cursor_cap; i++) {
         struct tg_feed *f = s->feeds.by_cursor[i];
         struct tg_thread_call call = {.kind = TG_CALL_BACK, .cursor = i, .err = &err};

@@ -118,10 +118,48 @@ static void test_dropped_and_stored_all_the_same(void **state)
     assert_int_equal(pending_in_log(f), pending);
 }
 
+static void on_dropped(void *user, int rc, const char *text, uint64_t rows)
+{
+    uint64_t *ret_rows = user;
+    (void)text;
+    assert_int_equal(rc, TG_OK);
+    *ret_rows = rows;
+}
+
+/* What was delivered from memory and acknowledged is so when it is stored later. */
+static void test_acknowledged_before_it_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct cloud hub = {.expected = 1, .eager = true}, lake = {0};
+    uint64_t dropped = 0;
+    f->o.outbox.limit_bytes = 1 << 20;
+    f->o.outbox.when_full = TG_WHEN_FULL_DROP_NEWEST;
+    OK(open_store(f));
+    uint32_t d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    open_feed(f, &lake, d, "lake");
+    tg_feed_resume(hub.feed);
+    while (f->state != TG_STORE_FULL) {
+        assert_int_equal(append_n(f, d, 100, 500), TG_OK);
+        uv_run(&f->loop.uv, UV_RUN_ONCE);
+    }
+    RUN_UNTIL(f, hub.got == tg_store_last_seq(f->store, d));
+    assert_true(stats_of(f).uncommitted_rows > 0);
+    for (int i = 0; i < 20; i++) /* tries again, with nothing but the acknowledgements */
+        uv_run(&f->loop.uv, UV_RUN_ONCE);
+    OK(tg_store_drop(f->store, NULL, "lake", 0, on_dropped, &dropped, &f->err));
+    RUN_UNTIL(f, dropped > 0 && stats_of(f).uncommitted_rows == 0);
+    tg_feed_close(hub.feed);
+    tg_feed_close(lake.feed);
+    close_store(f);
+    assert_int_equal(pending_in_log(f), 0);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {T(test_between_two_holes), T(test_opened_again_beyond_a_hole),
-                                       T(test_dropped_and_stored_all_the_same)};
+                                       T(test_dropped_and_stored_all_the_same),
+                                       T(test_acknowledged_before_it_is_stored)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
