@@ -123,15 +123,19 @@ void tg_sparkplug_put(struct tg_writer *w, const struct tg_sparkplug_metric *m)
 /* What a peer's message may make us allocate. Sums what is asked for: a payload is read in one go. */
 struct budget {
     size_t left;
+    bool missed; /* there was no memory for what it allows */
 };
 
 static void *budget_alloc(void *data, size_t size)
 {
     struct budget *b = data;
+    void *memory;
     if (size > b->left)
         return NULL;
     b->left -= size;
-    return tg_malloc(size);
+    memory = tg_malloc(size);
+    b->missed = b->missed || !memory;
+    return memory;
 }
 
 static void budget_free(void *data, void *pointer)
@@ -164,10 +168,12 @@ static bool texts_are_good(const Tg__Sparkplug__Payload *p)
 
 int tg_sparkplug_read(struct tg_bytes bytes, struct tg_sparkplug_reader *ret_reader, struct tg_error *err)
 {
-    struct budget budget = {TG_SPARKPLUG_READ_BYTES};
+    struct budget budget = {.left = TG_SPARKPLUG_READ_BYTES};
     ProtobufCAllocator allocator = allocator_of(&budget);
     Tg__Sparkplug__Payload *p =
         tg__sparkplug__payload__unpack(&allocator, bytes.len, bytes.data ? bytes.data : (const uint8_t *)"");
+    if (!p && budget.missed)
+        return tg_error_set(err, TG_ENOMEM, "a Sparkplug B payload of %zu bytes: out of memory", bytes.len);
     if (!p)
         return tg_error_set(err, TG_EPROTO,
                             "%zu bytes are no Sparkplug B payload, or one that needs too much memory",

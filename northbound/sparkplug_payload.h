@@ -88,7 +88,7 @@ struct tg_sparkplug_reader {
     uint64_t time_ms, seq;
 };
 
-/* TG_EPROTO: no payload, a text that is not UTF-8, or more than the bound; nothing is to be ended then. */
+/* TG_EPROTO: no payload, a text that is not UTF-8, or more than the bound; TG_ENOMEM. Nothing is to be ended then. */
 int tg_sparkplug_read(struct tg_bytes bytes, struct tg_sparkplug_reader *ret_reader,
                       struct tg_error *err) TG_CHECKED;
 /* False at the end. Texts live until tg_sparkplug_read_end(). */

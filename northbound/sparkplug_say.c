@@ -117,8 +117,10 @@ int tg_sparkplug_device_birth(const struct tg_cloud_talk *talk, int64_t wall_ms)
     uint8_t *memory = tg_malloc(size);
     struct tg_writer w = tg_writer_init(memory, size);
     int rc;
-    if (!memory)
+    if (!memory) {
+        s->birth_due = true;
         return TG_ENOMEM;
+    }
     tg_sparkplug_begin(&w, wall_ms);
     tg_sparkplug_metrics_birth(&s->metrics, device, texts, wall_ms, &w);
     rc = publish_numbered(talk, "DBIRTH", talk->target->device_id, &w);

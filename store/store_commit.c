@@ -441,11 +441,11 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     struct tg_outbox_stats stats;
     struct batch b = {.first = t->first, .count = t->count < BATCH_ROWS ? t->count : BATCH_ROWS};
     bool made_room = false, counted = false, over, all = b.count == t->count;
-    int64_t start_us = tg_clock_mono_us(), us, now;
+    int64_t start_us = tg_clock_mono_us(), begun_ms = tg_clock_mono_ms(), us, now;
     t->in_transaction = true;
     t->told_gaps = false;
     tg_store_thread_take_acks(t);
-    take_gone(t, &b, tg_clock_mono_ms());
+    take_gone(t, &b, begun_ms);
     if (is_lazy(t) && t->ob && !t->trouble && b.count == 0 && !b.mark && t->todo_count == 0) {
         t->in_transaction = false; /* nothing that is stored has changed */
         return;
@@ -463,6 +463,8 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     pthread_mutex_lock(&t->lock);
     t->in_transaction = false;
     release_rows(t);
+    if (all && b.count > 0) /* rows that have come meanwhile wait for company of their own */
+        t->first_at_ms = begun_ms;
     gone_written(t, &b, rc);
     t->ack_at_ms = now; /* what is left to be stored of them waits for its rows … */
     if (rc == TG_OK && t->count == 0)

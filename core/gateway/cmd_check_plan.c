@@ -54,11 +54,12 @@ void tg_check_say_plan(const struct tg_config *config)
 
 static json_t *cloud_json(const struct tg_plan_cloud *c)
 {
-    json_t *j = json_pack("{s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "name", c->name, "sessions",
-                          (json_int_t)c->sessions, "samples", c->samples, "messages", c->messages,
-                          "data_bytes", c->data, "ping_bytes", c->pings, "connect_bytes", c->connects,
-                          "payload_bytes", tg_plan_payload(c), "ip_bytes", tg_plan_ip_bytes(c), "body_bytes",
-                          c->body_bytes, "topic_bytes", c->topic_bytes);
+    json_t *j =
+        json_pack("{s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "name", c->name, "sessions",
+                  (json_int_t)c->sessions, "samples", c->samples, "messages", c->messages, "data_bytes",
+                  c->data, "ping_bytes", c->pings, "connect_bytes", c->connects, "pings", c->ping_count,
+                  "connects", c->connect_count, "payload_bytes", tg_plan_payload(c), "ip_bytes",
+                  tg_plan_ip_bytes(c), "body_bytes", c->body_bytes, "topic_bytes", c->topic_bytes);
     if (j && c->month_budget_bytes) {
         json_object_set_new(j, "month_budget_bytes", json_integer((json_int_t)c->month_budget_bytes));
         json_object_set_new(j, "longest_delay_ip_bytes", json_real(c->longest_ip_bytes));

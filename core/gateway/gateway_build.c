@@ -353,10 +353,13 @@ void tg_gateway_reload(struct tg_gateway *g)
         g->reload_again = true; /* the file may have changed since it was read */
         return;
     }
-    if (tg_gateway_load(g, &config) < 0)
+    if (tg_gateway_load(g, &config) < 0) {
+        g->reloads_refused++;
         return; /* said so; everything goes on as it was */
+    }
     model = tg_calloc(1, sizeof *model);
     if (!model) {
+        g->reloads_refused++;
         tg_config_free(config);
         tg_log(TG_LOG_ERROR, "gateway", "out of memory for a reload; everything goes on as it was");
         return;

@@ -233,6 +233,7 @@ static void take(struct tg_gateway *g, struct tg_metrics *m)
         .descriptors = open_descriptors(),
         .descriptors_missed = tg_descriptors_missed_count(),
         .memory_missed = tg_alloc_stats().failed,
+        .reloads_refused = g->reloads_refused,
         .notes_unsaved = g->notes && tg_notes_unsaved(g->notes),
         .build_us = g->metrics_us,
         .http_requests = g->http ? tg_http_requests(g->http) : 0,

@@ -105,6 +105,7 @@ struct tg_gateway {
     tg_gateway_reload_fn reload;
     void *reload_user;
     uint32_t signal_count;  /* that are initialised */
+    uint64_t reloads_refused;
     bool reload_again;      /* SIGHUP came while sources of the last one were still closing */
     bool stopping, drained; /* told to stop; the sessions have had their time */
     bool storing;           /* stopping: the store and the notes are being closed */

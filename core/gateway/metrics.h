@@ -27,7 +27,7 @@
 struct tg_metrics_gateway {
     const char *version;
     int64_t uptime_ms, resident_bytes, descriptors, build_us;
-    uint64_t descriptors_missed, memory_missed;
+    uint64_t descriptors_missed, memory_missed, reloads_refused;
     bool notes_unsaved;
     uint64_t http_requests, uplink_changes, network_changes, clock_jumps, clock_waiting;
     const char *clock_state;                               /* where the time is from */

@@ -3,6 +3,7 @@
 
 #include "core/base/allocator.h"
 #include "northbound/cloud.h"
+#include "northbound/mqtt/mqtt_client.h"
 #include "northbound/wire_meter.h"
 
 #define MONTH_MS ((double)TG_WIRE_MONTH_MS)
@@ -15,9 +16,9 @@
 #define EXCHANGE_SEGMENTS   3    /* a message, its answer, and the answer's acknowledgement */
 #define FULL_SHAKE_BYTES    4000 /* the server's chain is most of it */
 #define CLIENT_CHAIN_BYTES  1800 /* ours, with its proof */
-#define RESUMED_SHAKE_BYTES 1400 /* with the new tickets */
+#define RESUMED_SHAKE_BYTES 900  /* with the new ticket */
 #define LOGIN_BYTES         500  /* CONNECT, SUBSCRIBE, their answers, DISCONNECT */
-#define CONNECT_SEGMENTS    22
+#define CONNECT_SEGMENTS    20   /* with the end of the one before */
 #define HTTP_BYTES          1900 /* heads of a request with its token and of the answer */
 #define SPARKPLUG_HEAD      20
 #define SPARKPLUG_VALUE     26  /* alias, time, type, value, quality */
@@ -27,6 +28,8 @@
 #define ROW_BYTES    40   /* beside the body: keys, index, SQLite's record */
 #define ROW_TIMES    3    /* log and page, and the page again when rows go */
 #define COMMIT_BYTES 4300 /* a page of the log that each commit writes, however little is in it */
+#define ACK_BYTES    4120 /* the page with how far each cloud is, in the same commit or one of its own */
+#define ACK_WAIT_MS  200  /* acknowledgements alone wait so long for company (store/store_thread.c) */
 
 #define DEFAULT_EVERY_MS    1000
 #define SAMPLE_MEMORY_BYTES (512 * 1024)
@@ -284,21 +287,35 @@ static double token_life(const struct tg_config_cloud *cloud, const struct tg_co
     return 0;
 }
 
+/* How often it pings in a month, while so many messages break the silence. */
+static double pings_of(const struct tg_config_cloud *cloud, const struct tg_cloud_type *type, double messages)
+{
+    double keepalive = (double)tg_settings_int(cloud->common, "keepalive"),
+           silence = messages > 0 ? MONTH_MS / messages : MONTH_MS, every;
+    if (type->transport == TG_TRANSPORT_HTTPS)
+        return 0;
+    if (keepalive < type->min_keepalive_s * 1000.0)
+        keepalive = type->min_keepalive_s * 1000.0;
+    if (keepalive > type->max_keepalive_s * 1000.0)
+        keepalive = type->max_keepalive_s * 1000.0;
+    every = (double)tg_mqtt_ping_interval_ms((int64_t)keepalive);
+    return silence > every ? (double)(int64_t)(silence / every) * (MONTH_MS / silence) : 0;
+}
+
 /* Connects and pings of one connection, which sends so many messages a month. */
-static void add_connection(const struct tg_config_cloud *cloud, const struct tg_config_identity *id,
-                           double messages, struct tg_plan_cloud *to)
+static void add_connection(const struct tg_config_cloud *cloud, const struct tg_cloud_type *type,
+                           const struct tg_config_identity *id, double messages, struct tg_plan_cloud *to)
 {
     bool tls = tg_settings_int(cloud->common, "tls") != 0,
          chain = id->kind == TG_IDENTITY_X509 || id->kind == TG_IDENTITY_PKCS12;
-    double life = token_life(cloud, id), keepalive = (double)tg_settings_int(cloud->common, "keepalive");
+    double life = token_life(cloud, id), pings = pings_of(cloud, type, messages);
     double full = LOGIN_BYTES + (tls ? FULL_SHAKE_BYTES + (chain ? CLIENT_CHAIN_BYTES : 0) : 0);
     double again = LOGIN_BYTES + (tls ? RESUMED_SHAKE_BYTES : 0);
     double days = 30, renewals = life > 0 ? MONTH_MS / (life * RENEWED_AT) : 0;
-    double silence = messages > 0 ? MONTH_MS / messages : MONTH_MS, pings = 0;
-    if (silence > keepalive)
-        pings = (double)(int64_t)(silence / keepalive) * (MONTH_MS / silence);
     to->sessions++;
+    to->connect_count += days + renewals;
     to->connects += days * full + renewals * again;
+    to->ping_count += pings;
     to->pings += pings * (PING_BYTES + (tls ? 2 * TLS_RECORD_BYTES : 0));
     to->segments += (days + renewals) * CONNECT_SEGMENTS + pings * EXCHANGE_SEGMENTS;
 }
@@ -326,14 +343,16 @@ static void add_routes(struct estimate *e, const struct tg_config *config, const
             continue;
         add_data(e, d, cloud, type, &target, to);
         if (!type->shared || !type->shared(&target))
-            add_connection(cloud, &routes[r].identity, to->messages - before, to);
+            add_connection(cloud, type, &routes[r].identity, to->messages - before, to);
     }
 }
 
 static void finish_cloud(const struct tg_config_cloud *cloud, struct tg_plan_cloud *c)
 {
-    if (c->sessions == 0 && c->messages > 0) /* one for all devices */
-        add_connection(cloud, &cloud->identity, c->messages, c);
+    struct tg_error err = {0};
+    const struct tg_cloud_type *type = tg_cloud_type_of(cloud, &err);
+    if (type && c->sessions == 0 && c->messages > 0) /* one for all devices */
+        add_connection(cloud, type, &cloud->identity, c->messages, c);
     if (c->messages > 0) {
         c->body_bytes /= c->messages;
         c->topic_bytes /= c->messages;
@@ -342,17 +361,22 @@ static void finish_cloud(const struct tg_config_cloud *cloud, struct tg_plan_clo
         c->longest_ip_bytes += c->pings + c->connects;
 }
 
-/* Rows and the pages that each commit writes anew; commits are as often as samples come, at most one an interval. */
-static void add_flash(const struct tg_config *config, double samples, double body_bytes,
+/* Rows and the pages that each commit writes anew; commits are as often as samples come, at most one an interval. Acknowledgements go with
+ * the samples that follow within ACK_WAIT_MS, else by themselves. */
+static void add_flash(const struct tg_config *config, double samples, double messages, double body_bytes,
                       struct tg_plan_flash *to)
 {
     double interval = (double)tg_settings_int(config->outbox, "commit_interval") + 1,
-           commits = MONTH_MS / interval;
+           commits = MONTH_MS / interval, acks = MONTH_MS / (interval > ACK_WAIT_MS ? interval : ACK_WAIT_MS);
     bool lazy = strcmp(tg_settings_text(config->outbox, "durability"), "lazy") == 0;
     to->samples = samples;
     if (commits > samples)
         commits = samples;
-    to->bytes = samples * ROW_TIMES * (body_bytes + ROW_BYTES) + commits * COMMIT_BYTES;
+    if (acks < commits)
+        acks = commits;
+    if (acks > messages || lazy) /* lazy: what is written is for an outage, when none come */
+        acks = lazy ? 0 : messages;
+    to->bytes = samples * ROW_TIMES * (body_bytes + ROW_BYTES) + commits * COMMIT_BYTES + acks * ACK_BYTES;
     to->outage_bytes = lazy ? to->bytes : 0;
     if (lazy)
         to->bytes = 0;
@@ -360,7 +384,7 @@ static void add_flash(const struct tg_config *config, double samples, double bod
 
 static void estimate_all(struct estimate *e, const struct tg_config *config)
 {
-    double samples = 0, stored = 0;
+    double samples = 0, stored = 0, messages = 0;
     for (uint32_t i = 0; i < config->source_count; i++)
         for (uint32_t k = 0; k < config->sources[i].device_count; k++) {
             const struct tg_config_device *c = &config->sources[i].devices[k];
@@ -374,9 +398,11 @@ static void estimate_all(struct estimate *e, const struct tg_config *config)
             stored += d.per_ms * MONTH_MS *
                       (double)write_sample(c, (uint32_t)(values_per_sample(&d) + 0.5), 0, &w).len;
         }
-    for (uint32_t i = 0; i < config->cloud_count; i++)
+    for (uint32_t i = 0; i < config->cloud_count; i++) {
         finish_cloud(&config->clouds[i], &e->plan->clouds[i]);
-    add_flash(config, samples, samples > 0 ? stored / samples : 0, &e->plan->flash);
+        messages += e->plan->clouds[i].messages;
+    }
+    add_flash(config, samples, messages, samples > 0 ? stored / samples : 0, &e->plan->flash);
 }
 
 double tg_plan_ip_bytes(const struct tg_plan_cloud *c)

@@ -10,6 +10,7 @@
  *            A point with priority and without a deadband sends each of its samples at once; with one it is an alarm, taken for rare.
  * WIRE       TCP payload with TLS records, MQTT and acknowledgements; pings while a session is silent for a keepalive; a connect a day with a
  *            full handshake, and a resumed one for each token; `ip_bytes` adds 52 bytes for each segment.
+ * FLASH      A page of the log for each commit of samples, one for the acknowledgements of each, and the rows.
  * Sparkplug B, Pub/Sub and modules are reckoned by formula, not by writing a message.
  */
 #ifndef TG_GATEWAY_PLAN_ESTIMATE_H
@@ -19,9 +20,10 @@
 
 struct tg_plan_cloud {
     const char *name;
-    uint32_t sessions;              /* connections: 1 when they share one */
-    double samples, messages;       /* a month */
-    double data, pings, connects;   /* TCP payload bytes a month */
+    uint32_t sessions;            /* connections: 1 when they share one */
+    double samples, messages;     /* a month */
+    double data, pings, connects; /* TCP payload bytes a month */
+    double ping_count, connect_count;
     double segments;                /* a month */
     double body_bytes, topic_bytes; /* of a message, on average */
     double longest_ip_bytes;        /* with month_budget: when messages wait for longest_delay; else 0 */

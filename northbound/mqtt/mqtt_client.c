@@ -8,7 +8,6 @@
 #define DEFAULT_CONNACK_TIMEOUT_MS 30000
 #define DEFAULT_ACK_TIMEOUT_MS     60000
 #define DEFAULT_PING_TIMEOUT_MS    20000
-#define PING_MARGIN_MAX_MS         10000 /* PINGREQ leaves this long before the keepalive ends */
 
 /* --- reasons, for people --- */
 
@@ -453,9 +452,8 @@ static int64_t keepalive_ms(const struct tg_mqtt_client *c)
  * while an answer is awaited. */
 static int64_t ping_due(const struct tg_mqtt_client *c)
 {
-    int64_t margin = earlier(keepalive_ms(c) / 4, PING_MARGIN_MAX_MS);
     int64_t silent_since = c->ping_outstanding ? c->last_out_ms : earlier(c->last_out_ms, c->last_in_ms);
-    int64_t interval = keepalive_ms(c) - margin;
+    int64_t interval = tg_mqtt_ping_interval_ms(keepalive_ms(c));
     return silent_since + (c->ping_every_ms ? earlier(c->ping_every_ms, interval) : interval);
 }
 

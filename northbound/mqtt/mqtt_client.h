@@ -193,6 +193,12 @@ int tg_mqtt_client_barrier(struct tg_mqtt_client *c, int64_t now_ms, struct tg_w
  * waited for as ever. TG_EFULL: a later tick writes it; TG_ESTATE. */
 int tg_mqtt_client_ping(struct tg_mqtt_client *c, int64_t now_ms, struct tg_writer *out) TG_CHECKED;
 
+/* The silence after which PINGREQ goes: a quarter before the keepalive ends, at most 10 s, so that the server has it in time. */
+static inline int64_t tg_mqtt_ping_interval_ms(int64_t keepalive_ms)
+{
+    return keepalive_ms - (keepalive_ms / 4 < 10000 ? keepalive_ms / 4 : 10000);
+}
+
 /* From now on PINGREQ goes after so much silence, if that is sooner than the keepalive wants it; 0 = as the keepalive wants it. Holds for
  * later connections too. */
 void tg_mqtt_client_ping_every(struct tg_mqtt_client *c, int64_t interval_ms);

@@ -14,3 +14,7 @@ tg_scenario(scenario_full_disk_ext4 b0110_full_disk.py ARGUMENTS ext4 TIMEOUT 15
 set_tests_properties(scenario_full_disk_ext4 PROPERTIES SKIP_RETURN_CODE 77)
 tg_test(test_talk_memory SOURCES fault/test_talk_memory.c support/control_peer.c support/control_rig.c support/fake_source.c
   support/fake_store.c LINK tg_test_parts LABELS fault)
+tg_test(test_gateway_memory SOURCES fault/test_gateway_memory.c LINK tg_gateway LABELS fault)
+add_dependencies(test_gateway_memory plugin_simulator)
+target_link_options(test_gateway_memory PRIVATE -Wl,--wrap=tg_log)
+tg_test(test_sparkplug_memory SOURCES fault/test_sparkplug_memory.c support/sparkplug_node.c LINK tg_test_parts tg_config LABELS fault)

@@ -10,7 +10,8 @@
     slow NAME RATE    bytes a second, each direction of each connection
     rst NAME          resets what is open; new connections work
     restore NAME      as at the beginning
-    stats NAME        {"connections": open now, "accepted": ever, "up": bytes, "down": bytes}
+    stats NAME        {"connections": open now, "accepted": ever, "up": bytes, "down": bytes, "segments": the kernel's count of those to and
+                      from who connects here}
 """
 import argparse
 import asyncio
@@ -78,8 +79,16 @@ class Side(asyncio.Protocol):
             self.other.transport.write_eof()
         return True
 
+    def segments(self):
+        """Both ways: tcpi_segs_out and tcpi_segs_in of <linux/tcp.h>."""
+        sock = self.transport.get_extra_info("socket")
+        if self.direction == "down" or not sock or sock.fileno() < 0:
+            return 0
+        return sum(struct.unpack_from("II", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 136))
+
     def connection_lost(self, error):
         self.relay.sides.discard(self)
+        self.relay.segments += self.segments()
         if self.other:
             if error:
                 reset(self.other.transport)
@@ -101,6 +110,7 @@ class Relay:
         self.rate = 0
         self.accepted = 0
         self.bytes = {"up": 0, "down": 0}
+        self.segments = 0  # of connections that are over
         self.server = None
         self.socket = self.bind(0)
         self.port = self.socket.getsockname()[1]
@@ -166,7 +176,8 @@ class Relay:
             side.flow()
 
     def stats(self):
-        return {"connections": len(self.sides) // 2, "accepted": self.accepted, **self.bytes}
+        return {"connections": len(self.sides) // 2, "accepted": self.accepted, **self.bytes,
+                "segments": self.segments + sum(side.segments() for side in self.sides)}
 
 
 async def main():

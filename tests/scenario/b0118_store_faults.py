@@ -8,13 +8,15 @@ import subprocess
 
 from field import all_online, hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
-from harness import Stage, wait_until
+from harness import Stage, free_port, wait_until
 from hub import Hub
+from metrics import metric
 from pki import Pki
 from proof import count, report
 from verdict import delivered, judge, ledger_of, table
 
 ROUNDS = count("TIDEGATE_FAULT_ROUNDS", 1)  # with the fault at another fsync each
+WEB = free_port()
 WINDOW = 20 * 20  # messages in flight × samples in a message
 DEVICES = {"sas-1": "sas", "ca-1": "x509-ca"}
 
@@ -37,7 +39,7 @@ with Stage() as stage:
         config = configuration(stage, [hub_cloud(hub)], [
             {**source, "devices": [{**device, "settings": {"rate": rate}} for device in source["devices"]]}
             for source in [simulated("rehearsal", {device: (["hub"], identity(pki, device, kind)) for device, kind in DEVICES.items()})]],
-            gateway={"state_dir": stage.path(f"state-{name}"), "control_socket": stage.path(f"{name}.sock")}, name=f"{name}.yaml")
+            gateway={"state_dir": stage.path(f"state-{name}"), "control_socket": stage.path(f"{name}.sock"), "http": f"127.0.0.1:{WEB}"}, name=f"{name}.yaml")
         gateway = Gateway(stage, config, name=f"tidegate-{name}", under=strace(stage, name, *injections))
         wait_until(lambda: all_online(gateway), 20, "both sessions")
         accounts = reached = check(gateway)
@@ -78,9 +80,16 @@ with Stage() as stage:
 
     def until_ok(gateway):
         more(gateway, 100)
-        wait_until(lambda: gateway.status()["outbox"]["state"] == "degraded", 20, "the trouble to be seen")
-        wait_until(lambda: gateway.status()["outbox"]["state"] == "ok", 20, "the trouble to be over")
+        wait_until(lambda: metric(WEB, "tidegate_outbox_state", state="degraded") == 1, 20, "the trouble to be seen")
+        wait_until(lambda: metric(WEB, "tidegate_outbox_state", state="ok") == 1, 20, "the trouble to be over")
         return more(gateway, 100)
+
+    def broken(gateway):
+        """For good: what could not be stored is said for as long as it runs."""
+        more(gateway, 600)
+        wait_until(lambda: metric(WEB, "tidegate_outbox_state", state="degraded") == 1 and metric(WEB, "tidegate_outbox_uncommitted_samples") > 0, 20,
+                   "the metrics to say so")
+        return more(gateway, 10)
 
     def slowly(gateway):
         """The disk takes a fifth of a second for each sync: memory stays where it is."""
@@ -90,6 +99,8 @@ with Stage() as stage:
         status = gateway.status()
         grown = status["gateway"]["resident_bytes"] - early
         assert grown < 16 << 20, f"{grown} bytes more"
+        assert metric(WEB, "tidegate_outbox_worst_commit_seconds") >= 0.2  # what a sync takes at least
+        assert metric(WEB, "tidegate_outbox_rejected_samples_total") >= status["outbox"]["rejected"]
         report("C11", "slow_disk", sum(accounts.values()), 0, {"resident_mib": round(status["gateway"]["resident_bytes"] / (1 << 20), 1),
                "grown_kib": grown // 1024, "refused_and_counted": status["outbox"]["rejected"], "slowest_commit_ms": status["outbox"]["worst_commit_us"] // 1000},
                "Each fsync of the running gateway takes 200 ms more (strace), while two devices bring 4,000 samples a second: commits grow larger, memory does not; all that was "
@@ -101,7 +112,7 @@ with Stage() as stage:
         scene(f"once{name}", [f"fdatasync:error=EIO:when={at}"], 200, lambda gateway: more(gateway, 600))
         scene(f"a-while{name}", [f"fdatasync:error=EIO:when={at}..{at + 4}"], 200, until_ok,
               says=("disk I/O error", "kept in memory (at most ", "and delivered from there, a crash would lose ", "can be written again"))
-        scene(f"broken{name}", [f"fdatasync:error=EIO:when={at}+"], 200, lambda gateway: more(gateway, 600), says=("that could not be stored",), jump=True)
+        scene(f"broken{name}", [f"fdatasync:error=EIO:when={at}+"], 200, broken, says=("that could not be stored",), jump=True)
     report("C3", "gateway_failed_fsync", 3 * ROUNDS, 0, {"lost": 0, "numbers_with_two_bodies": 0},
            "An fsync of the running gateway fails (EIO by strace): once, five times, and for good from then on; each at other moments. What was accepted arrives in order, on a "
            "sound disk it goes on where it was, and the operator reads what happens to the samples meanwhile")

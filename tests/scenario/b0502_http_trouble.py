@@ -8,6 +8,7 @@ import subprocess
 from field import broker_cloud
 from gateway import Gateway, configuration, run
 from harness import Stage, free_port, private_mounts, wait_until
+from metrics import metric
 from prometheus import get, scrape
 
 private_mounts()
@@ -30,6 +31,8 @@ with Stage() as stage:
     wait_until(lambda: gateway.accounts()["pump"] > 0, 20, "samples all the same")
     taken.close()
     wait_until(lambda: gateway.status()["gateway"]["http"]["listening"], 40, "the port to be tried again")
+    answered = metric(port, "tidegate_http_requests_total")  # this one; who took the port had all before
+    assert answered == 1 and metric(port, "tidegate_http_requests_total") == 2, answered
     assert len([line for line in gateway.errors().splitlines() if "cannot be listened on" in line]) == 1, gateway.errors()
 
     # Nobody takes the samples: the disk fills.

@@ -8,8 +8,9 @@ from aws import Aws, aws_cloud
 from broker import Broker
 from field import broker_cloud, hub_cloud, identity, simulated
 from gateway import Gateway, configuration
-from harness import Stage, wait_until
+from harness import Stage, free_port, wait_until
 from hub import Hub
+from metrics import metric
 from pki import DAY, Pki
 from verdict import delivered, judge, table
 
@@ -48,11 +49,12 @@ with Stage() as stage:
     aws.add("thing")
     aws.command("certificate", "thing", "INACTIVE")
     clouds = [hub_cloud(hub, name="slow", max_backoff="60s"), hub_cloud(hub, name="quick"), broker_cloud(broker.port, pki.path("ca.pem")), aws_cloud(aws)]
+    web = free_port()
     gateway = Gateway(stage, configuration(stage, clouds, [
         simulated("good", {device: (["quick"], identity(pki, device, kind)) for device, kind in GOOD.items()}),
         simulated("bad", {device: ([cloud], identity(pki, device, "sas" if kind == "sas" else "x509"))
                           for device, (kind, cloud, *_) in BAD.items()}),
-        simulated("cloudy", {"thing": (["aws"], aws.identity("thing"))})]))
+        simulated("cloudy", {"thing": (["aws"], aws.identity("thing"))})], gateway={"http": f"127.0.0.1:{web}"}))
 
     def shows(device, cloud, says, waits):
         def holds():
@@ -67,6 +69,9 @@ with Stage() as stage:
     for device, (_, cloud, says, waits) in BAD.items():
         shows(device, cloud, says, waits)
     shows("thing", "aws", "the certificate is not active", "change")
+    for device, cloud in (*((device, cloud) for device, (_, cloud, *_) in BAD.items()), ("thing", "aws")):
+        assert metric(web, "tidegate_session_failures_total", device=device, cloud=cloud) >= 1, device
+        assert metric(web, "tidegate_session_online", device=device, cloud=cloud) == 0, device
     assert gateway.session("expired", "quick")["certificate_days_left"] < 0
     assert "its certificate ended on" in gateway.errors()
     before = gateway.accounts()
@@ -105,6 +110,7 @@ with Stage() as stage:
     session = gateway.session("other-certificate", "slow")
     assert session["pending"] >= left > 0 and session["failures"] == 1, session  # kept, and nobody was hammered
     assert all(gateway.session(device, "quick")["connects"] == 1 for device in GOOD)
+    assert all(metric(web, "tidegate_session_failures_total", device=device, cloud="quick") == 0 for device in GOOD)
     assert gateway.stop() == 0
     rows = judge(hub.record, accounts) + judge(aws.record, {"thing": thing})
     print(table(rows))

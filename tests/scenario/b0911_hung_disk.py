@@ -9,8 +9,9 @@ import time
 
 from field import all_online, hub_cloud, identity, simulated
 from gateway import Gateway, configuration, run
-from harness import Stage, wait_until
+from harness import Stage, free_port, wait_until
 from hub import Hub
+from metrics import metric
 from pki import Pki
 from verdict import ledger_of
 
@@ -33,7 +34,9 @@ with Stage() as stage:
     pki = Pki(stage.path("pki"))
     pki.add("sas-1", "sas")
     hub = Hub(stage, pki)
-    config = configuration(stage, [hub_cloud(hub)], [simulated("rehearsal", {"sas-1": (["hub"], identity(pki, "sas-1", "sas"))}, every="5ms")])
+    web = free_port()
+    config = configuration(stage, [hub_cloud(hub)], [simulated("rehearsal", {"sas-1": (["hub"], identity(pki, "sas-1", "sas"))}, every="5ms")],
+                           gateway={"http": f"127.0.0.1:{web}"})
     gateway = Gateway(stage, config, under=[
         "strace", "-D", "-f", "--seccomp-bpf", "-o", stage.path("strace"), "-s", "0", "-e", "trace=fdatasync",
         "-e", "inject=fdatasync:delay_enter=600000000:when=60+"])
@@ -44,6 +47,8 @@ with Stage() as stage:
         return outbox["at_risk"] > 100 and outbox
     wait_until(stuck, 30, "the disk to hang")
     accepted = gateway.status()["outbox"]["accepted"]
+    assert metric(web, "tidegate_outbox_uncommitted_samples") > 100 and metric(web, "tidegate_outbox_state", state="ok") == 1
+    assert metric(web, "tidegate_outbox_stuck") == 0  # not yet: that is said after a minute
     # strace, which holds the hanging call, would also hold back the news of the end: it is ended once the gateway is.
     pid = gateway.process.child.pid
     tracer = int(about(pid, "TracerPid"))

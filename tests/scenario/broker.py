@@ -28,11 +28,12 @@ def server_credentials(pki, name):
 
 
 class Broker:
-    def __init__(self, stage, pki, users=None, name="broker"):
+    def __init__(self, stage, pki, users=None, name="broker", credentials=server_credentials):
+        """`credentials(pki, name)` writes NAME.pem and NAME.key."""
         self.stage, self.pki, self.name, self.users = stage, pki, name, users
         self.log = stage.path(f"{name}.log")
         pki.save()
-        server_credentials(pki, name)
+        credentials(pki, name)
         if users is not None:
             stage.write(f"{name}.users", "".join(f"{user}:{password}\n" for user, password in users.items()))
             subprocess.run(["mosquitto_passwd", "-U", stage.path(f"{name}.users")], check=True)

@@ -73,10 +73,13 @@ class Link(unittest.TestCase):
             got += connection.recv(65536)
         sender.join()
         self.assertEqual(got, block)
-        self.assertEqual(self.link.command("stats a"),
-                         {"connections": 1, "accepted": 1, "up": len(block), "down": len(block)})
+        stats = self.link.command("stats a")
+        segments = stats.pop("segments")
+        self.assertEqual(stats, {"connections": 1, "accepted": 1, "up": len(block), "down": len(block)})
+        self.assertGreater(segments, 2 * len(block) // 65536)  # loopback's are the largest there are
         connection.close()
         wait_until(lambda: self.link.command("stats a")["connections"] == 0, 10, "the connection to end")
+        self.assertGreaterEqual(self.link.command("stats a")["segments"], segments)  # it has not forgotten them
 
     def test_cut_refuses_and_restore_brings_it_back_on_the_same_port(self):
         first, other = self.connect("a"), self.connect("b")

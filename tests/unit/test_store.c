@@ -470,12 +470,36 @@ static void test_what_cannot_be_is_refused(void **state)
     assert_non_null(strstr(f->err.text, "/nonexistent/tidegate"));
 }
 
+/* A row that comes during a commit waits for company of its own: with a row a millisecond there would else be as many commits as the
+ * disk can do. */
+static void test_a_row_that_comes_during_a_commit_waits_for_company(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t d = 0;
+    int64_t begun_ms;
+    f->o.commit_interval_ms = 400;
+    OK(open_store(f));
+    OK(tg_store_device(f->store, "meter-1", &d, &f->err));
+    OK(append_n(f, d, 1, 10));
+    RUN_UNTIL(f, f->committed_id == 1);
+    begun_ms = tg_clock_mono_ms();
+    tg_gate_hold(true);
+    OK(append_n(f, d, 1, 10));
+    RUN_UNTIL(f, tg_gate_is_held());
+    OK(append_n(f, d, 1, 10));
+    tg_gate_hold(false);
+    RUN_UNTIL(f, f->committed_id == 3);
+    assert_true(tg_clock_mono_ms() - begun_ms >= 2 * 400);
+    close_store(f);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_a_sample_goes_all_the_way),
         T(test_commits_when_enough_wait_or_when_told),
+        T(test_a_row_that_comes_during_a_commit_waits_for_company),
         T(test_close_stores_what_waits),
         T(test_what_was_in_flight_comes_again_after_a_restart),
         T(test_acknowledgements_alone_are_stored),
