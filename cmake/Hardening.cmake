@@ -13,6 +13,6 @@ if(TG_SANITIZE)
   target_link_options(tg_flags INTERFACE -fsanitize=${TG_SANITIZE})
 else()
   target_compile_options(tg_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=3>
-    -fstack-clash-protection -ftrivial-auto-var-init=zero)
+    -fstack-clash-protection $<$<C_COMPILER_ID:GNU>:-ftrivial-auto-var-init=zero>) # clang 14 has it behind another flag
 endif()
 target_link_options(tg_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)

@@ -30,6 +30,11 @@ function(tg_test_limit name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARGN})
 endfunction()
 
+# What runs under ThreadSanitizer: tests with the label threads, and nothing else is built for it.
+if(TG_TESTS)
+  add_custom_target(thread_tests)
+endif()
+
 # tg_test(NAME SOURCES… [LINK …] [LABELS …] [TIMEOUT s] [ENV K=V…]): a cmocka program run by ctest.
 # Without TG_TESTS (the fuzzing build) there are none.
 function(tg_test name)
@@ -42,6 +47,9 @@ function(tg_test name)
   target_link_libraries(${name} PRIVATE ${A_LINK} PkgConfig::CMOCKA tg_flags)
   add_test(NAME ${name} COMMAND ${name})
   tg_test_limit(${name} ${A_TIMEOUT})
+  if("threads" IN_LIST A_LABELS)
+    add_dependencies(thread_tests ${name})
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}"
     ENVIRONMENT "TIDEGATE_SOURCE=${CMAKE_SOURCE_DIR};TIDEGATE_BUILD=${CMAKE_BINARY_DIR};${A_ENV}")
 endfunction()

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/config_private.h"
+#include "core/base/assert.h"
 #include "core/base/sample.h"
 #include "core/points/derive.h"
 #include "core/points/filter.h"
@@ -143,6 +144,7 @@ static void check_derived(struct tg_config_load *l, const struct tg_config_devic
         }
         kind = kinds[k];
     }
+    TG_ASSERT(kind); /* the caller has seen one */
     if (tg_settings_has(s, "every") || tg_settings_int(s, "writable"))
         tg_config_error(l, p->pos, "a derived point is neither read nor written: remove \"%s\"",
                         tg_settings_has(s, "every") ? "every" : "writable");

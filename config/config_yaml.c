@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/base/allocator.h"
+#include "core/base/assert.h"
 
 struct anchor {
     struct anchor *next;
@@ -286,6 +287,7 @@ static int on_open(struct builder *b, enum tg_yaml_kind kind, struct fy_token *s
 
 static int on_close(struct builder *b)
 {
+    TG_ASSERT(b->depth > 0); /* libfyaml tells of no end without its start */
     struct frame *f = &b->stack[--b->depth];
     struct tg_yaml_node *n = f->node;
     uint64_t sum = 1;

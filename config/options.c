@@ -297,8 +297,9 @@ const struct tg_option tg_config_batch_options[] = {
      .type = TG_OPTION_SIZE,
      .min = MIB,
      .max = TIB,
-     .doc = "What the cloud may cost in a month, TCP/IP headers included: messages wait longer than max_delay "
-            "as far as that takes, and nothing is dropped. Default: no budget, the wait is max_delay."},
+     .doc =
+         "What the cloud may cost in a month, TCP/IP headers included: messages wait longer than max_delay "
+         "as far as that takes, and nothing is dropped. Default: no budget, the wait is max_delay."},
     {.name = "longest_delay",
      .type = TG_OPTION_DURATION,
      .min = SECOND_MS,

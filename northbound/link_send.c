@@ -391,6 +391,7 @@ static int send_batch(struct tg_link *l, struct tg_session *s, int64_t now_ms)
     m.count = available < l->max_samples ? available : l->max_samples;
     for (uint32_t i = 0; i < m.count; i++)
         rows[i] = tg_feed_at(s->feed, i);
+    TG_ASSERT(m.count > 0); /* send_next() asks only a feed that has some */
     name_part(l, &m);
     n = encode(l, &m);
     if (n < 0 && l->cloud->type->encode && n != TG_ECORRUPT && n != TG_ETOOBIG)

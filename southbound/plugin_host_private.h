@@ -97,7 +97,7 @@ struct tg_discovery {
 struct tg_source_notes {
     struct tg_source_note {
         char key[TG_NOTE_KEY_MAX_BYTES + 1], text[TG_NOTE_TEXT_MAX_BYTES + 1]; /* key "" = free */
-    } *notes; /* TG_NOTES_MAX of them (5 KB), once there is one: most sources remember nothing */
+    } * notes; /* TG_NOTES_MAX of them (5 KB), once there is one: most sources remember nothing */
     uint64_t set;
     uint64_t set_before;       /* in a process of its own: by the processes before this one */
     atomic_uint_fast64_t kept; /* up to which number they are on disk */

@@ -94,13 +94,14 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
     f->acked_id = start->acked_id;
     f->next_seq = start->acked_seq + 1;
     f->next_id = start->acked_id + 1;
-    f->holes_ahead = start->holes;
     f->oldest_ms = start->oldest_ms;
     f->on_rows = on_rows;
     f->user = user;
     f->batch_rows = 1;
     f->next_of_device = d->feeds;
-    if (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0) {
+    if ((start->holes && tg_runs_copy(&f->holes, start->holes) < 0) ||
+        (start->ahead && start->ahead->count > 0 && tg_lane_open(f, start->ahead) < 0)) {
+        tg_runs_fini(&f->holes);
         tg_free(f->cloud);
         tg_free(f);
         return TG_ENOMEM;
@@ -113,21 +114,6 @@ int tg_feeds_open(struct tg_feeds *fs, const struct tg_feed_start *start, void (
 }
 
 /* --- rows ------------------------------------------------------------------------------------------ */
-
-/* Numbers without a row: they were never stored, dropped from memory, or went ahead. */
-void tg_feed_pass_gap(struct tg_feed *f, uint64_t seq)
-{
-    uint64_t n;
-    if (seq <= f->next_seq)
-        return;
-    n = seq - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq - 1);
-    if (n > f->holes_ahead)
-        n = f->holes_ahead;
-    f->holes_ahead -= n;
-    f->holes_seen += n;
-    f->holes_at = seq - 1;
-    f->next_seq = seq;
-}
 
 void tg_feed_notice(struct tg_feed *f)
 {
@@ -148,7 +134,6 @@ bool tg_feed_push(struct tg_feed *f, struct tg_row *row)
     }
     if (!tg_ring_push(fs, &f->ring, row))
         return false;
-    tg_feed_pass_gap(f, row->seq);
     f->next_id = row->id + 1;
     f->next_seq = row->seq + 1;
     tg_feed_notice(f);
@@ -210,10 +195,8 @@ void tg_feed_advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         f->acked_id = id;
     if (f->taken_seq < seq)
         f->taken_seq = seq;
-    if (f->risk_first <= seq)
-        f->risk_first = f->risk_last > seq ? seq + 1 : 0;
-    if (f->risk_first == 0)
-        f->risk_last = 0;
+    (void)tg_runs_cut(&f->risk, seq);
+    (void)tg_runs_cut(&f->holes, seq);
     while (f->ring.count > 0 && tg_ring_at(&f->ring, 0)->seq <= seq) {
         tg_row_unref(tg_ring_shift(f->set, &f->ring));
         dropped = true;
@@ -226,10 +209,6 @@ void tg_feed_advance(struct tg_feed *f, uint64_t seq, uint64_t id)
         if (f->next_id <= id)
             f->next_id = id + 1;
     }
-    if (f->holes_seen > 0 && f->holes_at <= seq)
-        f->holes_seen = 0;
-    if (seq >= f->set->devices[f->device].last_seq)
-        f->holes_ahead = f->holes_seen = 0;
     if (f->probe_seq <= seq) {
         f->oldest_ms =
             f->ring.count > 0 && f->taken_seq <= seq ? tg_ring_at(&f->ring, 0)->time_ms : f->probe_ms;
@@ -310,14 +289,12 @@ bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row)
     return true;
 }
 
-void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes,
-                    int64_t oldest_ms)
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, int64_t oldest_ms)
 {
     struct tg_feed *f = cursor < fs->cursor_cap ? fs->by_cursor[cursor] : NULL;
     if (!f || seq <= f->acked_seq)
         return;
     tg_feed_advance(f, seq, id);
-    f->holes_ahead = holes > f->holes_seen ? holes - f->holes_seen : 0;
     if (f->oldest_ms < oldest_ms)
         f->oldest_ms = oldest_ms;
 }
@@ -329,10 +306,8 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
             continue;
         /* The session has it, or a ring: it may still arrive. */
         if (row->seq < f->next_seq || (f->lane && tg_runs_has(&f->lane->given, row->seq))) {
-            if (row->seq > f->acked_seq) {
-                f->risk_first = f->risk_first ? f->risk_first : row->seq;
-                f->risk_last = row->seq;
-            }
+            if (row->seq > f->acked_seq)
+                tg_feed_risk(f, row->seq);
             continue;
         }
         tg_feed_lose(f, row->seq, row->seq, TG_GAP_MEMORY);
@@ -340,21 +315,26 @@ void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row)
             tg_feed_advance(f, row->seq, row->id);
             continue;
         }
-        f->holes_ahead++;
+        tg_feed_hole(f, row->seq, row->seq);
         if (row->seq == f->next_seq) {
             f->next_seq++;
             f->next_id = row->id + 1;
-            f->holes_ahead--;
-            f->holes_seen++;
-            f->holes_at = row->seq;
         }
     }
+}
+
+/* Numbers from where the feed reads on, but those that are given: they are in memory. */
+static void lose_unread(struct tg_feed *f, uint64_t last)
+{
+    struct tg_run part;
+    for (uint64_t at = f->next_seq; tg_runs_outside(tg_lane_given(f), at, last, &part); at = part.last + 1)
+        tg_feed_hole(f, part.first, part.last);
 }
 
 void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t id)
 {
     for (struct tg_feed *f = fs->devices[device].feeds; f; f = f->next_of_device) {
-        uint64_t upto = seq, lost;
+        uint64_t upto = seq;
         if (f->next_seq > seq)
             continue;
         if (f->ring.count == 0 && f->taken_seq <= f->acked_seq && !tg_lane_has_given(f)) {
@@ -362,13 +342,9 @@ void tg_feeds_lost(struct tg_feeds *fs, uint32_t device, uint64_t seq, uint64_t 
             continue;
         }
         /* What is given is in memory, and the position must not pass it. */
-        lost = seq + 1 - f->next_seq - tg_lane_acked_between(f, f->next_seq, seq);
-        if (tg_lane_has_given(f)) {
-            lost -= tg_runs_between(&f->lane->given, f->next_seq, seq);
-            if (f->lane->given.at[0].first <= seq)
-                upto = f->lane->given.at[0].first - 1;
-        }
-        f->holes_ahead += lost;
+        lose_unread(f, seq);
+        if (tg_lane_has_given(f) && f->lane->given.at[0].first <= seq)
+            upto = f->lane->given.at[0].first - 1;
         f->next_seq = upto + 1 > f->next_seq ? upto + 1 : f->next_seq;
         if (f->next_id <= id && upto == seq)
             f->next_id = id + 1;
@@ -507,8 +483,6 @@ void tg_feed_rewind(struct tg_feed *f)
         return;
     if (f->lane)
         tg_lane_rewind(f);
-    f->holes_ahead += f->holes_seen;
-    f->holes_seen = 0;
     f->merged_seq = 0;
     tg_feed_reposition(f, f->acked_seq + 1, f->acked_id + 1);
     f->taken_seq = f->probe_seq = f->acked_seq;
@@ -539,9 +513,13 @@ bool tg_feed_ready_urgent(const struct tg_feed *f)
 
 uint64_t tg_feed_pending(const struct tg_feed *f)
 {
-    uint64_t ahead = f->set->devices[f->device].last_seq - f->acked_seq;
-    uint64_t holes = f->holes_ahead + f->holes_seen + tg_feed_acked_ahead(f);
-    return ahead > holes ? ahead - holes : 0;
+    uint64_t above = f->set->devices[f->device].last_seq - f->acked_seq, over = f->holes.rows;
+    /* What was acknowledged from memory and never stored is both. */
+    for (uint32_t i = 0; f->lane && i < f->lane->acked.count; i++) {
+        const struct tg_run *run = &f->lane->acked.at[i];
+        over += run->last - run->first + 1 - tg_runs_between(&f->holes, run->first, run->last);
+    }
+    return above > over ? above - over : 0;
 }
 
 uint64_t tg_feed_acked_seq(const struct tg_feed *f)
@@ -572,6 +550,8 @@ void tg_feeds_close(struct tg_feed *f)
     }
     fs->by_cursor[f->cursor] = NULL;
     tg_lane_close(f);
+    tg_runs_fini(&f->holes);
+    tg_runs_fini(&f->risk);
     tg_free(f->ring.at);
     tg_free(f->cloud);
     TG_OBJECT_POISON(f);

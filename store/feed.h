@@ -36,6 +36,10 @@
  * TIME   Rows that are stamped since boot get their wall time when they are put into a ring, where it is known (timeline.h). Where
  * not they stay in the ring as they are, and neither they nor what is behind them is available, until it is.
  *
+ * HOLES   What is pending is counted: all numbers above acked_seq, but those that went ahead and the holes. Where the holes are is known
+ * to the number, from the log when the feed begins and from what happens to it then: a count of them alone would be wrong as soon as
+ * the cursor stands between two of them.
+ *
  * BYTES   All rings together hold at most limit_bytes (each ring may hold one row more): half is for whoever
  * needs it, half is divided evenly between the feeds that are not paused, so that stuck sessions starve
  * nobody.
@@ -90,8 +94,7 @@ struct tg_feed {
     uint64_t urgent_id;   /* urgent rows of the log below this (and below next_id) were looked at */
     uint64_t merged_seq;  /* up to here rows were taken from a lane that has become the stream */
     uint64_t taken_seq;   /* highest seq that the session took, of the backlog */
-    uint64_t holes_ahead; /* numbers above acked_seq that were never stored and not passed yet, … */
-    uint64_t holes_seen, holes_at; /* … passed, the highest at holes_at */
+    struct tg_runs holes; /* numbers above acked_seq that will not come: never stored, or gone since */
     int64_t oldest_ms,
         taken_ms;       /* time of the oldest row that is not acknowledged; of the newest one taken */
     uint64_t probe_seq; /* once this is acknowledged, oldest_ms becomes … */
@@ -116,8 +119,7 @@ struct tg_feed {
     int64_t tell_at_ms;   /* not before */
     struct tg_gap lost;   /* for the thread: what came to it here since the last acknowledgements */
     uint64_t quarantined; /* of that, rows that are stored */
-    uint64_t risk_first,
-        risk_last; /* rows that are in the ring or with the session and nowhere else any more; 0 = none */
+    struct tg_runs risk;  /* rows that are in the ring or with the session and nowhere else any more */
     bool has_gap;
     TAILQ_ENTRY(tg_feed) in_gaps;
     void (*on_rows)(void *user);
@@ -180,7 +182,7 @@ void tg_feeds_urgent(struct tg_feeds *fs, uint32_t device, uint64_t high_id);
 struct tg_feed_start {
     uint32_t device, cursor;
     uint64_t acked_seq, acked_id;
-    uint64_t holes;              /* numbers above acked_seq that were never stored */
+    const struct tg_runs *holes; /* numbers above acked_seq that were never stored; NULL = none. Copied. */
     int64_t oldest_ms;           /* 0 = not known */
     const struct tg_runs *ahead; /* acknowledged above acked_seq; NULL = none. Copied. */
     struct tg_gap gap;
@@ -201,10 +203,8 @@ void tg_feeds_notify(struct tg_feeds *fs);
 /* True when the row is of no more use: every feed of its device has acknowledged it. */
 bool tg_feeds_done_with(const struct tg_feeds *fs, const struct tg_row *row);
 
-/* The log has let go of rows: everything up to here is acknowledged or evicted; `holes` as in tg_feed_start;
- * what is left is not older than oldest_ms. */
-void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, uint64_t holes,
-                    int64_t oldest_ms);
+/* The log has let go of rows: everything up to here is acknowledged or evicted; what is left is not older than oldest_ms. */
+void tg_feeds_moved(struct tg_feeds *fs, uint32_t cursor, uint64_t seq, uint64_t id, int64_t oldest_ms);
 /* A row that no feed was offered yet was dropped from memory. */
 void tg_feeds_dropped(struct tg_feeds *fs, const struct tg_row *row);
 /* The log was set aside: rows of `device` up to (seq, id) can no longer be read. Those in memory stay. */
@@ -243,7 +243,13 @@ void tg_feed_telling(struct tg_feed *feed, uint64_t id, int64_t now_ms);
 void tg_feeds_not_told(struct tg_feeds *fs, const struct tg_row *row);
 /* Rows that will not arrive; the thread hears of it with the next acknowledgements. */
 void tg_feed_lose(struct tg_feed *feed, uint64_t first_seq, uint64_t last_seq, enum tg_gap_reason reason);
-/* Where the feed reads on: what it had beyond and is nowhere else is lost. */
+/* Numbers that will not come, whatever the session has of them. More than TG_HOLES_MAX runs, or without memory, are not remembered:
+ * then they count as pending until the feed has passed them. */
+#define TG_HOLES_MAX 4096u
+void tg_feed_hole(struct tg_feed *feed, uint64_t first_seq, uint64_t last_seq);
+/* A row is with the session, or in a ring, and nowhere else any more. */
+void tg_feed_risk(struct tg_feed *feed, uint64_t seq);
+/* Where the feed reads on: what it had beyond and is nowhere else is lost; but for what went ahead, which the session still has. */
 void tg_feed_risk_lost(struct tg_feed *feed, uint64_t from_seq);
 
 /* --- store_gap.c: with the clock ----------------------------------------------------------------- */
@@ -284,8 +290,6 @@ bool tg_feed_push(struct tg_feed *feed, struct tg_row *row);
 size_t tg_feed_allowance(const struct tg_feeds *fs, const struct tg_feed_ring *r);
 /* Puts the feed where its position says: LIVE, hungry, or LAGGING without room. */
 void tg_feed_settle(struct tg_feed *feed);
-/* The next number that is there is `seq`. */
-void tg_feed_pass_gap(struct tg_feed *feed, uint64_t seq);
 void tg_feed_notice(struct tg_feed *feed);
 /* A page of the backlog may bring something. */
 static inline bool tg_feed_wants_backlog(const struct tg_feed *f);
@@ -326,6 +330,11 @@ void tg_lane_take(struct tg_feed *feed, uint32_t n, struct tg_row **ret_rows);
 static inline bool tg_lane_has_given(const struct tg_feed *f)
 {
     return f->lane && f->lane->given.count > 0;
+}
+static inline const struct tg_runs *tg_lane_given(const struct tg_feed *f)
+{
+    static const struct tg_runs none;
+    return f->lane ? &f->lane->given : &none;
 }
 /* Acknowledged rows of first … last. */
 static inline uint64_t tg_lane_acked_between(const struct tg_feed *f, uint64_t first, uint64_t last)

@@ -68,21 +68,49 @@ void tg_feed_lose(struct tg_feed *f, uint64_t first_seq, uint64_t last_seq, enum
     tg_feed_mark_dirty(f);
 }
 
-void tg_feed_risk_lost(struct tg_feed *f, uint64_t from_seq)
+void tg_feed_hole(struct tg_feed *f, uint64_t first_seq, uint64_t last_seq)
 {
-    uint64_t first = from_seq > f->risk_first ? from_seq : f->risk_first, last = f->risk_last;
-    if (last == 0 || first > last)
-        return;
-    f->risk_last = first - 1;
-    if (f->risk_last < f->risk_first)
-        f->risk_first = f->risk_last = 0;
-    /* What went ahead has arrived. */
+    uint64_t first = first_seq > f->acked_seq ? first_seq : f->acked_seq + 1;
+    if (first <= last_seq && f->holes.count < TG_HOLES_MAX &&
+        tg_runs_reserve(&f->holes, f->holes.count + 1) == TG_OK)
+        tg_runs_add(&f->holes, first, last_seq, 0);
+}
+
+void tg_feed_risk(struct tg_feed *f, uint64_t seq)
+{
+    if (f->risk.count < TG_HOLES_MAX && tg_runs_reserve(&f->risk, f->risk.count + 1) == TG_OK)
+        tg_runs_add(&f->risk, seq, seq, 0);
+    else /* told too early rather than never */
+        tg_feed_lose(f, seq, seq, TG_GAP_MEMORY);
+}
+
+/* It is nowhere any more. */
+static void lose_risk(struct tg_feed *f, uint64_t first, uint64_t last)
+{
+    /* What went ahead and was acknowledged has arrived. */
     struct tg_gap lost = {first, last, last - first + 1 - tg_lane_acked_between(f, first, last),
                           TG_GAP_MEMORY};
+    tg_feed_hole(f, first, last);
+    if (tg_runs_reserve(&f->risk, f->risk.count + 1) == TG_OK) { /* else it is told twice */
+        for (uint64_t seq = last; seq >= first; seq--)
+            tg_runs_remove(&f->risk, seq);
+    }
     if (lost.count == 0)
         return;
     tg_gap_unite(&f->lost, &lost);
     tg_feed_mark_dirty(f);
+}
+
+void tg_feed_risk_lost(struct tg_feed *f, uint64_t from_seq)
+{
+    const struct tg_run *run;
+    struct tg_run part;
+    for (uint64_t at = from_seq; (run = tg_runs_from(&f->risk, at)) != NULL; at = part.last + 1) {
+        if (tg_runs_outside(tg_lane_given(f), run->first > at ? run->first : at, run->last, &part))
+            lose_risk(f, part.first, part.last);
+        else
+            part.last = run->last;
+    }
 }
 
 void tg_feed_quarantine(struct tg_feed *f, uint64_t seq, uint64_t id)

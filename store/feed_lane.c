@@ -152,7 +152,8 @@ bool tg_lane_overtake(struct tg_feed *f, struct tg_row *row)
         tg_lane_tidy(f);
         return false;
     }
-    tg_feed_pass_gap(f, row->seq);
+    if (f->next_seq < row->seq)
+        f->next_seq = row->seq;
     f->next_id = row->id;
     f->urgent_id = row->id + 1;
     f->lane->from_id = row->id;
@@ -186,13 +187,14 @@ bool tg_lane_page_row(struct tg_feed *f, struct tg_row *row)
 enum tg_lane_verdict tg_lane_meets(struct tg_feed *f, uint64_t id, uint64_t seq)
 {
     if (tg_runs_has(&f->lane->acked, seq)) {
-        tg_feed_pass_gap(f, seq);
         f->next_id = id + 1;
-        f->next_seq = seq + 1;
+        if (f->next_seq <= seq)
+            f->next_seq = seq + 1;
         return TG_LANE_PASSED;
     }
     if (tg_runs_has(&f->lane->given, seq)) {
-        tg_feed_pass_gap(f, seq);
+        if (f->next_seq < seq)
+            f->next_seq = seq;
         f->next_id = id;
         return TG_LANE_STOP;
     }
@@ -234,13 +236,10 @@ static bool merge(struct tg_feed *f)
     if (end && end->last > f->acked_seq) { /* only numbers that were never stored are between */
         f->acked_seq = end->last;
         f->acked_id = end->last_id > f->acked_id ? end->last_id : f->acked_id;
+        (void)tg_runs_cut(&f->risk, f->acked_seq);
+        (void)tg_runs_cut(&f->holes, f->acked_seq);
         tg_feed_mark_dirty(f);
     }
-    f->holes_seen += f->holes_ahead;
-    f->holes_ahead = 0;
-    f->holes_at = handed;
-    if (f->acked_seq >= fs->devices[f->device].last_seq)
-        f->holes_seen = 0;
     f->next_seq = f->next_seq > handed ? f->next_seq : handed + 1;
     f->next_id = fs->handed_id + 1;
     f->taken_seq = l->taken_seq > f->acked_seq ? l->taken_seq : f->acked_seq;
@@ -306,13 +305,15 @@ void tg_lane_take(struct tg_feed *f, uint32_t n, struct tg_row **ret_rows)
 void tg_lane_pause(struct tg_feed *f)
 {
     struct tg_feed_lane *l = f->lane;
+    uint64_t first_seq = UINT64_MAX;
     if (l->ring.count > 0) {
         const struct tg_row *first = tg_ring_at(&l->ring, 0);
-        tg_feed_risk_lost(f, first->seq);
+        first_seq = first->seq;
         f->urgent_id = first->id < f->urgent_id ? first->id : f->urgent_id;
     }
     for (uint32_t i = l->ring.count; i > 0; i--) /* from the end: no run is split */
         tg_runs_remove(&l->given, tg_ring_at(&l->ring, i - 1)->seq);
+    tg_feed_risk_lost(f, first_seq);
     tg_ring_drop_all(f, &l->ring);
     l->full_at = 0;
     unmark(l);

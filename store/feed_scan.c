@@ -262,8 +262,10 @@ void tg_feeds_replace(struct tg_feed *f, const struct tg_feed_start *start)
     f->leaving = false;
     f->acked_seq = f->taken_seq = f->probe_seq = start->acked_seq;
     f->acked_id = start->acked_id;
-    f->holes_ahead = start->holes;
-    f->holes_seen = 0;
+    tg_runs_clear(&f->holes);
+    /* Without memory they count as pending until they are passed. */
+    if (start->holes)
+        (void)!tg_runs_copy(&f->holes, start->holes);
     f->oldest_ms = start->oldest_ms;
     f->merged_seq = f->urgent_id = 0;
     tg_lane_replace(f, start->ahead);

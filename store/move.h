@@ -31,7 +31,8 @@ struct tg_move_out {
     FILE *to;
 };
 /* Writes what some cloud still waits for, as of one moment, also beside a running gateway. The outbox is open for reading.
- * TG_ENOTFOUND: no such device. TG_EINVAL: a name that no file can have. TG_EIO: `to` could not be written. */
+ * TG_ENOTFOUND: no such device. TG_EINVAL: a name that no file can have. TG_EIO: `to` could not be written. TG_ENOSPACE: the same, or the disk of the outbox has become full meanwhile: who reads
+ * on would keep the gateway from storing. */
 int tg_outbox_export(struct tg_outbox *ob, const struct tg_move_out *out, struct tg_move_sum *ret_sum,
                      struct tg_error *err) TG_CHECKED;
 

@@ -235,8 +235,10 @@ const struct tg_runs *tg_outbox_ahead(const struct tg_outbox *ob, uint32_t curso
 int tg_outbox_unstored(struct tg_outbox *ob, uint32_t device, uint64_t first, uint64_t last,
                        uint64_t *ret_numbers, struct tg_error *err) TG_CHECKED;
 
-/* Enforces limit and age; called by commit when needed, and by the owner once a minute. Evicts oldest first in
- * bounded transactions of their own, counting pending rows per device and reason, moving cursors past them. */
+/* Those above `above`, the lowest `max_runs` runs of them, are added to *ret_holes. Outside of transactions. */
+int tg_outbox_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint32_t max_runs,
+                    struct tg_runs *ret_holes, struct tg_error *err) TG_CHECKED;
+
 /* --- time (timeline.h) ------------------------------------------------------------------------------------------ */
 /* The wall clock is valid: wall time = monotonic time + offset_ms in this boot (tg_clock_boot()). Rows up to upto_id were stored
  * before anything was different from what was told last, also by an earlier process. Told again when it has changed; costs a

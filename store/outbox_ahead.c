@@ -111,6 +111,29 @@ int tg_outbox_unstored(struct tg_outbox *ob, uint32_t device, uint64_t first, ui
     return tg_outbox_sum_holes(ob, device, first - 1, last, ret_numbers, err);
 }
 
+int tg_outbox_holes(struct tg_outbox *ob, uint32_t device, uint64_t above, uint32_t max_runs,
+                    struct tg_runs *ret_holes, struct tg_error *err)
+{
+    sqlite3_stmt *st = ob->st[ST_HOLE_LIST];
+    int rc, code = TG_OK;
+    (void)sqlite3_bind_int64(st, 1, device);
+    (void)sqlite3_bind_int64(st, 2, (int64_t)above);
+    (void)sqlite3_bind_int64(st, 3, max_runs);
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        uint64_t first = (uint64_t)sqlite3_column_int64(st, 0), last = (uint64_t)sqlite3_column_int64(st, 1);
+        if (tg_runs_reserve(ret_holes, ret_holes->count + 1) < 0) {
+            code = tg_error_set(err, TG_ENOMEM,
+                                "%s: out of memory while looking for numbers that were not stored", ob->path);
+            break;
+        }
+        tg_runs_add(ret_holes, first > above ? first : above + 1, last, 0);
+    }
+    if (code == TG_OK && rc != SQLITE_DONE)
+        code = tg_outbox_fail(ob, rc, err, "looking for numbers that were not stored");
+    (void)sqlite3_reset(st);
+    return code;
+}
+
 static int ack_ahead(struct tg_outbox *ob, uint32_t cursor, struct tg_run run, struct tg_error *err)
 {
     struct tg_outbox_cursor_entry *c = &ob->cursors[cursor];

@@ -416,6 +416,13 @@ bool tg_outbox_ballast_make(struct tg_outbox *ob)
     return rc == 0;
 }
 
+bool tg_outbox_ballast_is_there(const struct tg_outbox *ob)
+{
+    char path[PATH_MAX];
+    path_of(ob, BALLAST_FILE, path);
+    return access(path, F_OK) == 0;
+}
+
 bool tg_outbox_ballast_drop(struct tg_outbox *ob)
 {
     char path[PATH_MAX];

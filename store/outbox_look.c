@@ -20,6 +20,19 @@ int tg_outbox_look(const struct tg_outbox_options *o, struct tg_outbox **ret_out
     return tg_outbox_open(&look, ret_outbox, NULL, err);
 }
 
+#define LOOK_AFTER_STEPS 4000 /* of SQLite's machine: some hundred rows */
+
+static int is_in_the_way(void *user)
+{
+    return !tg_outbox_ballast_is_there(user);
+}
+
+void tg_outbox_give_way(struct tg_outbox *ob)
+{
+    if (!ob->o.immutable && tg_outbox_ballast_is_there(ob))
+        sqlite3_progress_handler(ob->db, LOOK_AFTER_STEPS, is_in_the_way, ob);
+}
+
 bool tg_outbox_find(struct tg_outbox *ob, const char *device, const char *cloud, uint32_t *ret_device,
                     uint32_t *ret_cursor)
 {

@@ -276,6 +276,7 @@ static int open_database(struct tg_outbox *ob, bool high_found, struct tg_error 
             return code;
         if ((code = tg_outbox_prepare(ob, err)) != TG_OK)
             return code;
+        tg_outbox_give_way(ob);
         return tg_outbox_load(ob, err);
     }
     if ((code = configure(ob, err)) != TG_OK || (code = settle_wal(ob, err)) != TG_OK)

@@ -118,6 +118,7 @@ enum tg_outbox_statement {
     ST_HOLE_SUM,
     ST_HOLE_DROP,
     ST_HOLE_FIRST,
+    ST_HOLE_LIST,
     ST_PAGES,
     ST_FREE_PAGES,
     ST_AHEAD_PUT,
@@ -201,7 +202,10 @@ bool tg_outbox_is_beyond(const struct tg_outbox *ob);
 /* True when there is something else than a readable and writable regular file where the database belongs. */
 bool tg_outbox_unusable(const struct tg_outbox *ob);
 bool tg_outbox_ballast_make(struct tg_outbox *ob);
+bool tg_outbox_ballast_is_there(const struct tg_outbox *ob);
 bool tg_outbox_ballast_drop(struct tg_outbox *ob);
+/* Who only reads gives up once the disk has become full: the log cannot begin anew before, and outgrows the ballast. */
+void tg_outbox_give_way(struct tg_outbox *ob);
 int64_t tg_outbox_disk_free(const struct tg_outbox *ob);
 int64_t tg_outbox_disk_size(const struct tg_outbox *ob);
 int64_t tg_outbox_wal_bytes(const struct tg_outbox *ob);

@@ -37,6 +37,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_HOLE_FIRST] =
         "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>=?2 AND first_seq<=?3"
         " ORDER BY first_seq LIMIT 1",
+    [ST_HOLE_LIST] = "SELECT first_seq, last_seq FROM hole WHERE device=?1 AND last_seq>?2"
+                     " ORDER BY first_seq LIMIT ?3",
     [ST_PAGES] = "PRAGMA page_count",
     [ST_FREE_PAGES] = "PRAGMA freelist_count",
     [ST_AHEAD_PUT] =
@@ -82,6 +84,11 @@ int tg_outbox_fail(struct tg_outbox *ob, int rc, struct tg_error *err, const cha
         return tg_error_set(err, code, "%s: %s: %s (%d)" TG_OUTBOX_CHECKED_LATER, ob->path, what,
                             sqlite3_errmsg(ob->db), rc);
     }
+    if ((rc & 0xff) == SQLITE_INTERRUPT) /* tg_outbox_give_way() */
+        return tg_error_set(err, TG_ENOSPACE,
+                            "%s: the disk has become full while it was being read, and who reads on keeps "
+                            "the gateway from storing: given up; try again when there is space",
+                            ob->path);
     /* SQLite's words for whatever the system refused are always the same. */
     int refused =
         (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(ob->db) : 0;

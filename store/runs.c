@@ -77,6 +77,18 @@ uint64_t tg_runs_between(const struct tg_runs *r, uint64_t first, uint64_t last)
     return sum;
 }
 
+bool tg_runs_outside(const struct tg_runs *r, uint64_t first, uint64_t last, struct tg_run *ret_stretch)
+{
+    uint32_t i = find(r, first);
+    for (; i < r->count && r->at[i].first <= first; i++)
+        first = r->at[i].last + 1;
+    if (first > last)
+        return false;
+    *ret_stretch =
+        (struct tg_run){first, i < r->count && r->at[i].first <= last ? r->at[i].first - 1 : last, 0};
+    return true;
+}
+
 /* Takes runs i … i + n - 1 out. */
 static void erase(struct tg_runs *r, uint32_t i, uint32_t n)
 {

@@ -41,6 +41,9 @@ bool tg_runs_has(const struct tg_runs *r, uint64_t seq);
 /* How many numbers of first … last are in it. */
 uint64_t tg_runs_between(const struct tg_runs *r, uint64_t first, uint64_t last);
 
+/* The first stretch of first … last that has none of them. False: all are in it. */
+bool tg_runs_outside(const struct tg_runs *r, uint64_t first, uint64_t last, struct tg_run *ret_stretch);
+
 /* Adds a run, which may touch and overlap others. There must be room for one more. */
 void tg_runs_add(struct tg_runs *r, uint64_t first, uint64_t last, uint64_t last_id);
 /* Removes one number, if it is in it. When that splits a run there must be room for one more. */

@@ -16,7 +16,8 @@
 struct tg_schema_step {
     int version; /* the version after this step; rising from 1 by one */
     const char *sql;
-    const char *view; /* temporary views and tables that make this version look like the newest; NULL for that one */
+    /* Temporary views and tables that make this version look like the newest; NULL for that one. */
+    const char *view;
 };
 
 struct tg_schema {

@@ -146,7 +146,7 @@ static void move_feed(void *user, uint32_t cursor, const struct tg_thread_slot *
     if (to->retired)
         tg_store_adopt(s, cursor); /* nothing has to be kept for it any more */
     if (to->moved)
-        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, to->holes, s->news.outbox.oldest_time_ms);
+        tg_feeds_moved(&s->feeds, cursor, to->seq, to->id, s->news.outbox.oldest_time_ms);
     tg_feeds_gap(&s->feeds, cursor, &to->gap, to->tell_seq);
 }
 
@@ -155,6 +155,7 @@ static void go_back(struct tg_store *s)
 {
     struct tg_error err = {0};
     s->leaving = false;
+    send_acks(s); /* they count */
     for (uint32_t i = 0; i < s->feeds.cursor_cap; i++) {
         struct tg_feed *f = s->feeds.by_cursor[i];
         struct tg_thread_call call = {.kind = TG_CALL_BACK, .cursor = i, .err = &err};
@@ -163,13 +164,12 @@ static void go_back(struct tg_store *s)
         s->leaving = true;
         if (f->taken_seq > f->acked_seq || tg_lane_has_given(f))
             continue;
-        call.start.ahead = NULL;
         if (tg_store_thread_call(&s->thread, &call) == TG_OK) {
-            call.start.ahead = &call.ahead;
             tg_feeds_urgent(&s->feeds, f->device, call.urgent_high);
-            tg_feeds_replace(f, &call.start);
+            tg_feeds_replace(f, tg_store_place(s, &call.place));
         }
-        tg_runs_fini(&call.ahead);
+        tg_runs_fini(&call.place.ahead);
+        tg_runs_fini(&call.place.holes);
     }
 }
 

@@ -28,26 +28,59 @@ int tg_store_device(struct tg_store *s, const char *name, uint32_t *ret_device, 
     return TG_OK;
 }
 
+/* Numbers of the device above `above` that are not in the log and in no row of the list: they left memory, or are leaped over. */
+static void holes_in_memory(const struct tg_store *s, uint32_t device, uint64_t above, struct tg_runs *holes)
+{
+    uint64_t next = above + 1, last = s->feeds.devices[device].last_seq;
+    const struct tg_row *row = s->rows.head;
+    while (next <= last) {
+        while (row && (row->device != device || row->seq < next))
+            row = row->next;
+        uint64_t end = row ? row->seq - 1 : last;
+        if (next <= end) {
+            if (holes->count >= TG_HOLES_MAX || tg_runs_reserve(holes, holes->count + 1) < 0)
+                return; /* as tg_feed_hole() */
+            tg_runs_add(holes, next, end, 0);
+        }
+        next = end + 2;
+    }
+}
+
+const struct tg_feed_start *tg_store_place(struct tg_store *s, struct tg_thread_place *p)
+{
+    uint64_t above = p->stored_seq > p->start.acked_seq ? p->stored_seq : p->start.acked_seq;
+    if (tg_store_thread_has_gone(&s->thread, p->start.device))
+        holes_in_memory(s, p->start.device, above, &p->holes);
+    p->start.ahead = &p->ahead;
+    p->start.holes = &p->holes;
+    return &p->start;
+}
+
 int tg_feed_open(struct tg_store *s, uint32_t device, const char *cloud, void (*on_rows)(void *user),
                  void *user, struct tg_feed **ret_feed, struct tg_error *err)
 {
     struct tg_thread_call call = {.kind = TG_CALL_CURSOR, .name = cloud, .device = device, .err = err};
+    const struct tg_feed_start *start;
     int rc;
     if (device >= s->feeds.device_count)
         return tg_error_set(err, TG_EINVAL, "device %u is not declared to the store", device);
     if (tg_store_is_lazy(s))
         tg_store_give_held(s); /* a cursor that is new begins behind what is in memory */
-    if ((rc = tg_store_thread_call(&s->thread, &call)) < 0)
+    if ((rc = tg_store_thread_call(&s->thread, &call)) < 0) {
+        tg_runs_fini(&call.place.ahead);
+        tg_runs_fini(&call.place.holes);
         return rc;
-    call.start.ahead = &call.ahead;
-    call.start.cloud = cloud;
-    if (call.start.cursor < s->feeds.cursor_cap && s->feeds.by_cursor[call.start.cursor])
+    }
+    start = tg_store_place(s, &call.place);
+    call.place.start.cloud = cloud;
+    if (start->cursor < s->feeds.cursor_cap && s->feeds.by_cursor[start->cursor])
         rc = tg_error_set(err, TG_EEXISTS, "device %u already has a feed for cloud %s", device, cloud);
-    else if ((rc = tg_feeds_open(&s->feeds, &call.start, on_rows, user, ret_feed)) < 0)
+    else if ((rc = tg_feeds_open(&s->feeds, start, on_rows, user, ret_feed)) < 0)
         rc = tg_error_set(err, rc, "cloud %s cannot be fed: %s", cloud, tg_code_text(rc));
     else
-        tg_store_adopt(s, call.start.cursor);
-    tg_runs_fini(&call.ahead);
+        tg_store_adopt(s, start->cursor);
+    tg_runs_fini(&call.place.ahead);
+    tg_runs_fini(&call.place.holes);
     return rc;
 }
 

@@ -127,6 +127,8 @@ int tg_store_thread_reopen(struct tg_store_thread *t, struct tg_error *err)
         tg_store_thread_tell(t);
     } else if (tg_outbox_last_id(t->ob) > t->last_id) {
         t->last_id = tg_outbox_last_id(t->ob);
+        if (!waiting)
+            tg_store_thread_found(t);
     }
     pthread_mutex_unlock(&t->lock);
     return TG_OK;
@@ -277,6 +279,27 @@ static int write_parts(struct tg_store_thread *t, const struct batch *b, struct 
     return rc;
 }
 
+/* It has acknowledged, from memory, what is not stored yet. */
+static bool is_beyond(const struct tg_store_thread *t, const struct tg_thread_cursor *c)
+{
+    const struct tg_run *last = c->ahead.count > 0 ? &c->ahead.at[c->ahead.count - 1] : NULL;
+    uint64_t seq = last && last->last > c->seq ? last->last : c->seq;
+    return c->number != UINT32_MAX && seq > tg_outbox_last_seq(t->ob, t->devices[c->device].number);
+}
+
+/* Written, but for what goes with rows that are still to be stored; `lazy` writes all cursors every time. */
+static void todo_written(struct tg_store_thread *t)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < t->todo_count; i++) {
+        struct tg_thread_cursor *c = &t->cursors[t->todo[i]];
+        c->todo = !is_lazy(t) && is_beyond(t, c);
+        if (c->todo)
+            t->todo[kept++] = t->todo[i];
+    }
+    t->todo_count = kept;
+}
+
 static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg_error *err)
 {
     int rc;
@@ -292,9 +315,7 @@ static int write_all(struct tg_store_thread *t, const struct batch *b, struct tg
         c->lost = (struct tg_gap){0};
         c->quarantined = 0;
     }
-    for (uint32_t i = 0; i < t->todo_count; i++)
-        t->cursors[t->todo[i]].todo = false;
-    t->todo_count = 0;
+    todo_written(t);
     if (tg_outbox_last_id(t->ob) > t->last_id)
         t->last_id = tg_outbox_last_id(t->ob);
     return TG_OK;
@@ -381,6 +402,13 @@ static void release_rows(struct tg_store_thread *t)
         t->news.committed_id = t->last_id;
 }
 
+static void forget_todo(struct tg_store_thread *t)
+{
+    for (uint32_t i = 0; i < t->todo_count; i++)
+        t->cursors[t->todo[i]].todo = false;
+    t->todo_count = 0;
+}
+
 /* What is gone is written with the rows: at once in a store that is not lazy, where it happens in trouble only. */
 static void take_gone(struct tg_store_thread *t, struct batch *b, int64_t now)
 {
@@ -438,6 +466,9 @@ void tg_store_thread_commit(struct tg_store_thread *t)
     if (all && b.count > 0) /* rows that have come meanwhile wait for company of their own */
         t->first_at_ms = begun_ms;
     gone_written(t, &b, rc);
+    t->ack_at_ms = now; /* what is left to be stored of them waits for its rows … */
+    if (rc == TG_OK && t->count == 0)
+        forget_todo(t); /* … of which there are none */
     if (rc == TG_OK) {
         tg_store_thread_forget_gone(t);
         t->news.commits++;

@@ -186,75 +186,69 @@ static void note_time(void *user, const struct tg_outbox_row *row)
     *ret_time_ms = row->time_ms;
 }
 
-static int describe_ahead(struct tg_store_thread *t, const struct tg_thread_cursor *c,
-                          struct tg_feed_start *start, struct tg_runs *ret_ahead, struct tg_error *err)
+static int describe_ahead(struct tg_store_thread *t, const struct tg_thread_cursor *c, uint64_t acked_seq,
+                          struct tg_runs *ret_ahead, struct tg_error *err)
 {
     const struct tg_runs *stored = tg_outbox_ahead(t->ob, c->number);
     bool more = (c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && !c->held;
-    int rc = tg_runs_reserve(ret_ahead, stored->count + c->ahead.count);
-    if (rc < 0)
+    if (tg_runs_reserve(ret_ahead, stored->count + c->ahead.count) < 0)
         return no_memory(err);
-    for (uint32_t i = 0; i < stored->count && rc == TG_OK; i++)
+    for (uint32_t i = 0; i < stored->count; i++)
         tg_runs_add(ret_ahead, stored->at[i].first, stored->at[i].last, stored->at[i].last_id);
-    for (uint32_t i = 0; i < c->ahead.count && rc == TG_OK && more; i++) {
-        const struct tg_run *run = &c->ahead.at[i];
-        uint64_t first = run->first > start->acked_seq ? run->first : start->acked_seq + 1, unstored = 0;
-        /* What was acknowledged and never stored is counted here, and not as a hole too. */
-        rc = tg_outbox_unstored(t->ob, t->devices[c->device].number, first, run->last, &unstored, err);
-        start->holes -= unstored < start->holes ? unstored : start->holes;
-        tg_runs_add(ret_ahead, run->first, run->last, run->last_id);
-    }
-    (void)tg_runs_cut(ret_ahead, start->acked_seq);
-    return rc;
+    for (uint32_t i = 0; i < c->ahead.count && more; i++)
+        tg_runs_add(ret_ahead, c->ahead.at[i].first, c->ahead.at[i].last, c->ahead.at[i].last_id);
+    (void)tg_runs_cut(ret_ahead, acked_seq);
+    return TG_OK;
 }
 
 /* Where the cursor stands. What the loop has acknowledged but is not stored yet counts. */
-static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                    struct tg_runs *ret_ahead, struct tg_error *err)
+static int describe(struct tg_store_thread *t, uint32_t slot, struct tg_thread_place *ret_place,
+                    struct tg_error *err)
 {
     struct tg_thread_cursor *c = &t->cursors[slot];
+    struct tg_feed_start *start = &ret_place->start;
+    uint32_t number = t->devices[c->device].number;
     struct tg_outbox_cursor_state state;
     struct tg_error ignored = {0};
     uint64_t next;
     int rc = tg_outbox_cursor_state(t->ob, c->number, &state);
+    tg_runs_clear(&ret_place->ahead); /* of a database that has turned out to be damaged */
+    tg_runs_clear(&ret_place->holes);
     if (rc < 0)
         return tg_error_set(err, rc, "the outbox does not know a cursor that it gave");
-    uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
-    *ret_start = (struct tg_feed_start){.device = c->device,
-                                        .cursor = slot,
-                                        .acked_seq = state.acked_seq,
-                                        .acked_id = state.acked_id,
-                                        .holes = last_seq - state.acked_seq - state.pending - state.ahead,
-                                        .gap = state.gap,
-                                        .tell_seq = state.tell_seq};
+    *start = (struct tg_feed_start){.device = c->device,
+                                    .cursor = slot,
+                                    .acked_seq = state.acked_seq,
+                                    .acked_id = state.acked_id,
+                                    .gap = state.gap,
+                                    .tell_seq = state.tell_seq};
     c->told_seq = state.acked_seq;
     c->told_gap = state.gap;
     c->told_tell = state.tell_seq;
     if ((c->todo || t->o.outbox.durability == TG_DURABILITY_LAZY) && c->seq > state.acked_seq) {
-        ret_start->acked_seq = c->seq;
-        ret_start->acked_id = c->id;
-        if (c->seq >= last_seq)
-            ret_start->holes = 0;
+        start->acked_seq = c->seq;
+        start->acked_id = c->id;
     }
-    if ((rc = describe_ahead(t, c, ret_start, ret_ahead, err)) < 0)
+    ret_place->stored_seq = tg_outbox_last_seq(t->ob, number);
+    if ((rc = describe_ahead(t, c, start->acked_seq, &ret_place->ahead, err)) < 0 ||
+        (rc = tg_outbox_holes(t->ob, number, start->acked_seq, TG_HOLES_MAX, &ret_place->holes, err)) < 0)
         return rc;
     if (state.pending == 0)
         return TG_OK;
     /* The first row behind it, whoever's it is: it tells about how old the oldest is, and costs one look. On a damaged page nobody
      * knows; what becomes of it is decided where the rows are read. */
-    (void)!tg_outbox_read(t->ob, state.acked_id + 1, UINT32_MAX, 1, 1, note_time, &ret_start->oldest_ms,
-                          &next, &ignored);
+    (void)!tg_outbox_read(t->ob, state.acked_id + 1, UINT32_MAX, 1, 1, note_time, &start->oldest_ms, &next,
+                          &ignored);
     return TG_OK;
 }
 
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
-                                   struct tg_error *err)
+                                   struct tg_thread_place *ret_place, struct tg_error *err)
 {
     uint32_t number = 0, slot;
     int rc;
     if (!t->ob)
-        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_start, ret_ahead, err)
+        return t->waiting ? tg_store_thread_wait_cursor(t, device, cloud, ret_place, err)
                           : out_of_reach(t, "cloud", cloud, err);
     if ((rc = tg_outbox_cursor(t->ob, t->devices[device].number, cloud, &number, err)) < 0)
         return rc;
@@ -276,16 +270,16 @@ int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, c
     t->cursors[slot].quota = (struct tg_outbox_quota){0}; /* of the feed that was open before */
     if ((rc = tg_outbox_set_quota(t->ob, number, &t->cursors[slot].quota, err)) < 0)
         return rc;
-    return describe(t, slot, ret_start, ret_ahead, err);
+    return describe(t, slot, ret_place, err);
 }
 
-int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                          struct tg_runs *ret_ahead, struct tg_error *err)
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_thread_place *ret_place,
+                          struct tg_error *err)
 {
     int rc;
     if (!t->ob || t->cursors[slot].number == UINT32_MAX)
         return out_of_reach(t, "cloud", t->cursors[slot].cloud, err);
-    if ((rc = describe(t, slot, ret_start, ret_ahead, err)) == TG_OK)
+    if ((rc = describe(t, slot, ret_place, err)) == TG_OK)
         t->cursors[slot].held = false;
     return rc;
 }

@@ -37,6 +37,15 @@ void tg_store_thread_gone(struct tg_store_thread *t, const struct tg_row *row, e
     pthread_cond_signal(&t->work);
 }
 
+bool tg_store_thread_has_gone(struct tg_store_thread *t, uint32_t device)
+{
+    bool gone;
+    pthread_mutex_lock(&t->lock);
+    gone = t->gone[device].count > 0;
+    pthread_mutex_unlock(&t->lock);
+    return gone;
+}
+
 void tg_store_thread_gone_begin(struct tg_store_thread *t)
 {
     pthread_mutex_lock(&t->lock);
@@ -131,6 +140,36 @@ int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *e
             rc = tg_store_thread_write_gone(t, i, UINT64_MAX, err);
     }
     return rc;
+}
+
+/* Some of the device's rows were dropped from memory. */
+static bool has_lost(const struct tg_gone *g)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (g->runs[i].kind == TG_GONE_LOST || g->runs[i].kind == TG_GONE_MIXED)
+            return true;
+    }
+    return false;
+}
+
+void tg_store_thread_found(struct tg_store_thread *t)
+{
+    for (uint32_t i = 0; i < t->cursor_count; i++) {
+        const struct tg_thread_cursor *c = &t->cursors[i];
+        const struct tg_thread_device *d = &t->devices[c->device];
+        struct tg_outbox_cursor_state s;
+        if (!c->declared || tg_outbox_last_seq(t->ob, d->number) <= d->last_seq ||
+            !has_lost(&t->gone[c->device]) || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
+            continue;
+        if (!t->moves[i].set)
+            t->moves[i] = (struct tg_thread_slot){.set = true, .gap = s.gap, .tell_seq = s.tell_seq};
+        t->moves[i].back = t->news.moved = true;
+    }
+    for (uint32_t i = 0; i < t->device_count; i++) {
+        uint64_t seq = tg_outbox_last_seq(t->ob, t->devices[i].number);
+        if (seq > t->devices[i].last_seq)
+            t->devices[i].last_seq = seq;
+    }
 }
 
 void tg_store_thread_forget_gone(struct tg_store_thread *t)

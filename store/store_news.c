@@ -26,6 +26,12 @@ static void report(struct tg_store_thread *t, enum tg_store_state state, const c
     tg_store_thread_tell(t);
 }
 
+static bool is_same(const struct tg_gap *a, const struct tg_gap *b)
+{
+    return a->first_seq == b->first_seq && a->last_seq == b->last_seq && a->count == b->count &&
+           a->reasons == b->reasons;
+}
+
 /* Cursors that eviction has moved. The lock is held. */
 static void tell_moves(struct tg_store_thread *t)
 {
@@ -35,17 +41,15 @@ static void tell_moves(struct tg_store_thread *t)
         if (!c->declared || tg_outbox_cursor_state(t->ob, c->number, &s) < 0)
             continue;
         bool moved = s.acked_seq > c->told_seq && s.acked_seq > c->seq;
-        bool gap = memcmp(&s.gap, &c->told_gap, sizeof s.gap) != 0 || s.tell_seq != c->told_tell;
+        bool gap = !is_same(&s.gap, &c->told_gap) || s.tell_seq != c->told_tell;
         if (!moved && !gap)
             continue;
-        uint64_t last_seq = tg_outbox_last_seq(t->ob, t->devices[c->device].number);
         if (moved)
             c->told_seq = s.acked_seq;
         c->told_gap = s.gap;
         c->told_tell = s.tell_seq;
         t->moves[i] = (struct tg_thread_slot){.seq = s.acked_seq,
                                               .id = s.acked_id,
-                                              .holes = last_seq - s.acked_seq - s.pending - s.ahead,
                                               .gap = s.gap,
                                               .tell_seq = s.tell_seq,
                                               .moved = moved || (t->moves[i].set && t->moves[i].moved),

@@ -68,6 +68,11 @@ void tg_store_hand_all(struct tg_store *s);
 /* What the thread is to store of a feed; the lock is held. */
 void tg_store_give_acks(struct tg_store *s, struct tg_feed *f);
 
+/* --- store_calls.c ------------------------------------------------------------------------------------- */
+
+/* Where a feed begins, with what only the loop knows of its device; good as long as `place` is. */
+const struct tg_feed_start *tg_store_place(struct tg_store *s, struct tg_thread_place *place);
+
 /* --- store_bound.c --------------------------------------------------------------------------------------- */
 
 /* At the bound, while the database takes nothing: what is delivered goes first, then the oldest if that is the policy. */

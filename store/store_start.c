@@ -75,9 +75,9 @@ int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uin
 }
 
 int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
-                                struct tg_error *err)
+                                struct tg_thread_place *ret_place, struct tg_error *err)
 {
+    struct tg_feed_start *start = &ret_place->start;
     struct tg_thread_cursor *c;
     struct tg_outbox_cursor_state s;
     uint32_t number, cursor = UINT32_MAX, slot = 0;
@@ -87,24 +87,28 @@ int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, cons
         return rc;
     c = &t->cursors[slot];
     c->declared = true;
-    *ret_start = (struct tg_feed_start){
+    ret_place->stored_seq = last;
+    *start = (struct tg_feed_start){
         .device = device, .cursor = slot, .acked_seq = last, .acked_id = t->waiting_id};
     if (t->reader && tg_outbox_find(t->reader, t->devices[device].name, cloud, &number, &cursor) &&
         cursor != UINT32_MAX && tg_outbox_cursor_state(t->reader, cursor, &s) == TG_OK && s.pending > 0) {
-        ret_start->acked_seq = s.acked_seq;
-        ret_start->acked_id = s.acked_id;
-        ret_start->holes = last - s.acked_seq - s.pending - s.ahead;
-        if (tg_runs_copy(ret_ahead, tg_outbox_ahead(t->reader, cursor)) < 0)
+        start->acked_seq = s.acked_seq;
+        start->acked_id = s.acked_id;
+        ret_place->stored_seq = tg_outbox_last_seq(t->reader, number);
+        if (tg_runs_copy(&ret_place->ahead, tg_outbox_ahead(t->reader, cursor)) < 0)
             return tg_error_set(err, TG_ENOMEM, "out of memory while declaring a cloud to the store");
+        rc = tg_outbox_holes(t->reader, number, s.acked_seq, TG_HOLES_MAX, &ret_place->holes, err);
+        if (rc < 0)
+            return rc;
         c->reads = true;
     }
-    if (c->seq > ret_start->acked_seq) {
-        ret_start->acked_seq = c->seq;
-        ret_start->acked_id = c->id;
-        ret_start->holes = 0;
-        (void)tg_runs_cut(ret_ahead, c->seq);
+    if (c->seq > start->acked_seq) {
+        start->acked_seq = c->seq;
+        start->acked_id = c->id;
+        (void)tg_runs_cut(&ret_place->ahead, c->seq);
+        (void)tg_runs_cut(&ret_place->holes, c->seq);
     }
-    c->told_seq = ret_start->acked_seq;
+    c->told_seq = start->acked_seq;
     return TG_OK;
 }
 

@@ -138,7 +138,7 @@ static void run_call(struct tg_store_thread *t, struct tg_thread_call *c)
     case TG_CALL_CURSOR:
         c->rc = store_before(t, c);
         if (c->rc == TG_OK)
-            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->start, &c->ahead, c->err);
+            c->rc = tg_store_thread_declare_cursor(t, c->device, c->name, &c->place, c->err);
         break;
     case TG_CALL_RETIRE:
         t->retire_later = t->waiting;
@@ -148,7 +148,7 @@ static void run_call(struct tg_store_thread *t, struct tg_thread_call *c)
                     : tg_error_set(c->err, TG_EBUSY, "the outbox in %s cannot be written now", t->dir);
         break;
     case TG_CALL_BACK:
-        c->rc = tg_store_thread_where(t, c->cursor, &c->start, &c->ahead, c->err);
+        c->rc = tg_store_thread_where(t, c->cursor, &c->place, c->err);
         c->urgent_high = t->ob ? tg_outbox_urgent_high(t->ob) : 0;
         break;
     case TG_CALL_LEFT:

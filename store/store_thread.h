@@ -85,12 +85,12 @@ struct tg_thread_cursor {
 
 /* Where a cursor is, on its way from one thread to the other. */
 struct tg_thread_slot {
-    uint64_t seq, id, holes;
+    uint64_t seq, id;
     struct tg_runs ahead; /* to the thread; keeps its memory */
     struct tg_gap gap;    /* to the thread: what is lost; to the loop: what the cloud is to be told */
     uint64_t quarantined; /* to the thread: of `gap` */
     uint64_t tell_seq;    /* to the loop */
-    bool moved;           /* to the loop: seq, id and holes are new */
+    bool moved;           /* to the loop: seq and id are new */
     bool set;
     bool closed;  /* to the thread: its feed is gone */
     bool retired; /* to the loop: nobody waits here any more */
@@ -107,6 +107,13 @@ enum tg_thread_call_kind {
     TG_CALL_BACK
 };
 
+/* Where a cursor stands. */
+struct tg_thread_place {
+    struct tg_feed_start start;  /* `ahead` and `holes` are not set, … */
+    struct tg_runs ahead, holes; /* … but these, the caller's to free */
+    uint64_t stored_seq;         /* `holes` has those of the device up to here */
+};
+
 struct tg_thread_call {
     enum tg_thread_call_kind kind;
     const char *name;
@@ -119,8 +126,7 @@ struct tg_thread_call {
     uint64_t rows;                /* out: given up */
     uint64_t last_seq;            /* out: of the device */
     uint64_t urgent_high;         /* out: of the device */
-    struct tg_feed_start start;   /* out: of the cursor; its `ahead` is not set, … */
-    struct tg_runs ahead;         /* … out: but this, the caller's to free */
+    struct tg_thread_place place; /* out: of the cursor */
     int rc;
     struct tg_error *err;
 };
@@ -250,6 +256,8 @@ void tg_store_thread_flush(struct tg_store_thread *t);
 /* Between borrow and return, or gone_begin and gone_end: this sample leaves memory and will never be stored. A row that the
  * thread was given before may have a lower number only when every cloud has acknowledged it. */
 void tg_store_thread_gone(struct tg_store_thread *t, const struct tg_row *row, enum tg_gone_kind kind);
+/* Some of them are not known to the outbox yet. */
+bool tg_store_thread_has_gone(struct tg_store_thread *t, uint32_t device);
 void tg_store_thread_gone_begin(struct tg_store_thread *t);
 /* settled_id: all rows up to here are stored or gone. */
 void tg_store_thread_gone_end(struct tg_store_thread *t, uint64_t settled_id);
@@ -342,8 +350,7 @@ void tg_store_thread_start_waiting(struct tg_store_thread *t);
 int tg_store_thread_wait_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                 struct tg_error *err) TG_CHECKED;
 int tg_store_thread_wait_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
-                                struct tg_error *err) TG_CHECKED;
+                                struct tg_thread_place *ret_place, struct tg_error *err) TG_CHECKED;
 /* An open that is no more refused outright must not meet the reader: SQLite would share its read-only memory. */
 void tg_store_thread_stop_reading(struct tg_store_thread *t);
 void tg_store_thread_go_on_reading(struct tg_store_thread *t);
@@ -359,6 +366,9 @@ void tg_store_thread_in_round(struct tg_store_thread *t, struct tg_thread_device
 int tg_store_thread_write_gone(struct tg_store_thread *t, uint32_t slot, uint64_t below,
                                struct tg_error *err) TG_CHECKED;
 int tg_store_thread_write_all_gone(struct tg_store_thread *t, struct tg_error *err) TG_CHECKED;
+/* The database was opened again, and the transaction of which nobody knew is stored: with rows, perhaps, that were dropped from memory
+ * meanwhile. Feeds that may have passed over them as never stored go back. The lock is held. */
+void tg_store_thread_found(struct tg_store_thread *t);
 /* Forgets what is stored. The lock is held. */
 void tg_store_thread_forget_gone(struct tg_store_thread *t);
 
@@ -392,8 +402,7 @@ int tg_store_thread_declare_all(struct tg_store_thread *t, struct tg_error *err)
 int tg_store_thread_declare_device(struct tg_store_thread *t, const char *name, uint32_t *ret_slot,
                                    struct tg_error *err) TG_CHECKED;
 int tg_store_thread_declare_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
-                                   struct tg_feed_start *ret_start, struct tg_runs *ret_ahead,
-                                   struct tg_error *err) TG_CHECKED;
+                                   struct tg_thread_place *ret_place, struct tg_error *err) TG_CHECKED;
 bool tg_store_thread_knows_cursor(const struct tg_store_thread *t, uint32_t device, const char *cloud);
 int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint32_t number,
                                uint64_t last_seq, struct tg_error *err) TG_CHECKED;
@@ -401,8 +410,8 @@ int tg_store_thread_add_device(struct tg_store_thread *t, const char *name, uint
 int tg_store_thread_add_cursor(struct tg_store_thread *t, uint32_t device, const char *cloud,
                                uint32_t *ret_slot, struct tg_error *err) TG_CHECKED;
 /* Where the cursor stands, for a feed that goes back. */
-int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_feed_start *ret_start,
-                          struct tg_runs *ret_ahead, struct tg_error *err) TG_CHECKED;
+int tg_store_thread_where(struct tg_store_thread *t, uint32_t slot, struct tg_thread_place *ret_place,
+                          struct tg_error *err) TG_CHECKED;
 /* Wakes the loop, unless that is under way. The lock is held. */
 void tg_store_thread_tell(struct tg_store_thread *t);
 

@@ -7,6 +7,9 @@
 
 #include "core/base/bytes.h"
 
+#undef tg_error_set /* what the analyser has in their place */
+#undef tg_error_wrap
+
 static const struct {
     const char *name;
     const char *text;

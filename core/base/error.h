@@ -85,4 +85,15 @@ int tg_error_wrap(struct tg_error *err, const char *fmt, ...) TG_PRINTF(2, 3);
 #define TG_QUOTE_BYTES 256
 const char *tg_quote(char ret_text[TG_QUOTE_BYTES], const char *text, size_t len);
 
+#ifdef __clang_analyzer__
+/* clang's analyser looks at one file at a time; it is told here that what these return is never TG_OK. */
+#define tg_error_set(err, code, ...)                                                                         \
+    ({                                                                                                       \
+        int tg_code = (code);                                                                                \
+        tg_error_set((err), tg_code, __VA_ARGS__);                                                           \
+        tg_code < 0 ? tg_code : (int)TG_EINVAL;                                                              \
+    })
+#define tg_error_wrap(err, ...) (tg_error_wrap((err), __VA_ARGS__), (int)TG_EINVAL)
+#endif
+
 #endif

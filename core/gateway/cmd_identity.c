@@ -9,6 +9,8 @@
 #include "core/base/pkcs11_uri.h"
 #include "core/base/plural.h"
 
+#undef tg_identity_fail /* what the analyser has in its place */
+
 static const char help[] =
     "usage: tidegate identity create DEVICE [-c FILE] [--cloud C] [--rsa 2048|3072] [--days N] [--force] "
     "[--json]\n"

@@ -38,6 +38,9 @@ const struct tg_cloud_type *tg_identity_cloud(const struct tg_identity_target *t
 
 /* Prints "tidegate identity VERB: …" and returns TG_EXIT_NO. */
 int tg_identity_fail(const struct tg_identity_args *a, const char *fmt, ...) TG_PRINTF(2, 3);
+#ifdef __clang_analyzer__ /* it does not look into another file */
+#define tg_identity_fail(a, ...) (tg_identity_fail((a), __VA_ARGS__), TG_EXIT_NO)
+#endif
 
 /* Name, thumbprints and days of a certificate, as lines or into a JSON object. */
 struct json_t;

@@ -249,7 +249,7 @@ static int check_pair(const char *key, struct tg_bytes certificate, struct tg_tl
             rc = tg_tls_credential_new(certificate, tg_secret_view(&pem), &c, err);
         tg_secret_free(&pem);
     }
-    if (rc < 0)
+    if (rc != TG_OK)
         return rc;
     tg_tls_credential_info(c, ret_info);
     tg_tls_credential_free(c);
@@ -289,7 +289,7 @@ static int proof(const struct tg_identity_args *a)
     }
     if (tg_secret_read(a->certificate, TG_SECRET_PUBLIC, &ca_pem, &err) < 0)
         return tg_identity_fail(a, "%s", err.text);
-    int rc = check_pair(a->key, tg_secret_view(&ca_pem), &info, &err) < 0
+    int rc = check_pair(a->key, tg_secret_view(&ca_pem), &info, &err) != TG_OK
                  ? tg_identity_fail(a, "%s", err.text)
                  : open_signer(a, a->key, &ca);
     if (rc == 0) {
@@ -320,7 +320,7 @@ static int install_certificate(const struct tg_identity_args *a, const struct tg
 {
     struct tg_tls_credential_info info;
     struct tg_error err = {0};
-    if (check_pair(i->key, pem, &info, &err) < 0)
+    if (check_pair(i->key, pem, &info, &err) != TG_OK)
         return tg_identity_fail(a, "%s; nothing was changed", err.text);
     if (info.not_after_s < tg_clock_wall_ms() / 1000)
         return tg_identity_fail(a, "the certificate of \"%s\" has ended already; nothing was changed",

@@ -66,7 +66,7 @@ static int stats(struct tg_outbox *ob, bool json, struct tg_error *err)
         char *text;
         rc = tg_outbox_each_device(ob, device_json, devices, err);
         j = json_pack("{s:I,s:I,s:I,s:I,s:s,s:o}", "rows", (json_int_t)st.rows, "file_bytes",
-                      (json_int_t)(st.bytes_file + st.bytes_wal), "last_id", (json_int_t)st.last_id,
+                      (json_int_t)st.bytes_file + (json_int_t)st.bytes_wal, "last_id", (json_int_t)st.last_id,
                       "waiting_for_clock", (json_int_t)waiting, "oldest", oldest, "devices", devices);
         text = json_dumps(j, JSON_INDENT(2));
         printf("%s\n", text ? text : "{}");

@@ -34,7 +34,7 @@ struct client {
     uint64_t lost; /* tail lines a slow reader did not get */
     uint32_t watch;
     bool closing, waiting, no_memory; /* no_memory: for what it says */
-    bool ended; /* the client sends no more; it is closed when it has its answers */
+    bool ended;                       /* the client sends no more; it is closed when it has its answers */
     uint8_t handles;
     struct client *next;
 };

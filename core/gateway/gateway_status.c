@@ -47,7 +47,7 @@ static json_t *outbox_status(struct tg_gateway *g)
         json_object_set_new(dropped, tg_drop_reason_name(i), json_integer((json_int_t)st.outbox.dropped[i]));
     json_t *j = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "state",
                           tg_store_state_name(st.state), "rows", (json_int_t)st.outbox.rows, "file_bytes",
-                          (json_int_t)(st.outbox.bytes_file + st.outbox.bytes_wal), "uncommitted",
+                          (json_int_t)st.outbox.bytes_file + (json_int_t)st.outbox.bytes_wal, "uncommitted",
                           (json_int_t)st.uncommitted_rows, "accepted", (json_int_t)st.committed, "rejected",
                           (json_int_t)st.rejected, "commits", (json_int_t)st.commits, "worst_commit_us",
                           (json_int_t)st.worst_commit_us, "prefetched_bytes", (json_int_t)st.prefetched_bytes,

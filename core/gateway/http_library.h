@@ -24,7 +24,7 @@
     X(destroy_response)
 
 struct tg_http_library {
-#define X(name) __typeof__(MHD_##name) *name;
+#define X(name) __typeof__(MHD_##name) *(name);
     TG_HTTP_LIBRARY_FUNCTIONS(X)
 #undef X
 };

@@ -373,7 +373,7 @@ int tg_pkcs11_token_acquire(const struct tg_pkcs11_uri *uri, struct tg_pkcs11_to
     if (rc == TG_OK)
         rc = acquire(m, uri, &t, err);
     pthread_mutex_unlock(&lists_lock);
-    if (rc < 0)
+    if (rc != TG_OK)
         return rc;
     rc = log_in(t, uri->pin_file, err);
     if (rc < 0) {

@@ -36,7 +36,7 @@ static int describe_leaf(struct tg_tls_credential *c, struct tg_bytes certificat
                         wc_Sha256Hash(der->buffer, der->length, sha256) != 0))
         rc = TG_ENOMEM;
     wc_FreeDer(&der);
-    if (rc < 0)
+    if (rc != TG_OK)
         return tg_error_set(err, rc, "client certificate: %s",
                             rc == TG_ENOMEM ? "out of memory" : "it cannot be decoded");
     hexadecimal(sha1, sizeof sha1, c->info.sha1);

@@ -216,7 +216,7 @@ int tg_tls_stream_new(const struct tg_tls_stream_options *o, struct tg_tls_strea
     tg_tls_memory_scope_enter(&t->scope);
     if (t->verify)
         t->ssl = wolfSSL_new(o->ctx->wolf);
-    if (t->ssl)
+    if (t->verify && t->ssl)
         rc = set_up(t, err);
     tg_tls_memory_scope_leave();
     if (!t->ssl || tg_tls_memory_shortages() != shortages)

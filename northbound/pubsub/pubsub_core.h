@@ -26,10 +26,10 @@
 #include "northbound/pubsub/pubsub_reply.h"
 #include "northbound/pubsub/pubsub_request.h"
 
-#define TG_PUBSUB_TOKEN_BYTES    4096
-#define TG_PUBSUB_HEAD_ROOM      (TG_PUBSUB_TOKEN_BYTES + 2048) /* request line, Host, Authorization … */
-#define TG_PUBSUB_REQUEST_BYTES  (1024 * 1024) /* head and body: what one stream write takes */
-#define TG_PUBSUB_BATCH_BYTES    (256 * 1024)  /* a body of this size gets no further message */
+#define TG_PUBSUB_TOKEN_BYTES   4096
+#define TG_PUBSUB_HEAD_ROOM     (TG_PUBSUB_TOKEN_BYTES + 2048) /* request line, Host, Authorization … */
+#define TG_PUBSUB_REQUEST_BYTES (1024 * 1024) /* head and body: what one stream write takes */
+#define TG_PUBSUB_BATCH_BYTES   (256 * 1024)  /* a body of this size gets no further message */
 
 struct tg_pubsub_core_options {
     const char *host; /* borrowed, as project and topic */

@@ -203,6 +203,7 @@ static void count_request(struct tg_link *l)
 {
     struct tg_batch *b = batch_of(l);
     struct tg_pubsub_link *p = of(l);
+    TG_ASSERT(b && b->session); /* pump() drops what has none before it is sent */
     b->session->stats.published += p->sent_before ? 0 : b->count;
     b->session->stats.resent += p->sent_before ? b->count : 0;
     b->session->stats.body_bytes += tg_pubsub_core_batch_bytes(&p->core);

@@ -66,13 +66,14 @@ static int add_text(struct decode *d, const char *arg)
 {
     for (const char *p = arg; *p; p++) {
         uint8_t c = (uint8_t)*p;
+        int high, low;
         if (c == '\\' && p[1]) {
             const char *from = "rnt\\", *at = strchr(from, p[1]);
             if (at) {
                 c = (uint8_t) "\r\n\t\\"[at - from];
                 p++;
-            } else if (p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
-                c = (uint8_t)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+            } else if (p[1] == 'x' && (high = hex_digit(p[2])) >= 0 && (low = hex_digit(p[3])) >= 0) {
+                c = (uint8_t)(high << 4 | low);
                 p += 3;
             }
         }

@@ -206,7 +206,7 @@ static const char *complete_auth(struct at_cellular *c, const char *command)
     }
     if (s.data)
         tg_secret_trim(&s);
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; s.data && i < s.len; i++)
         if (s.data[i] < 0x20 || s.data[i] >= 0x7F || s.data[i] == '"' || s.data[i] == '\\')
             why = "apn_password_file holds a character that an AT command cannot";
     if (!why && (size_t)snprintf(c->secret, sizeof c->secret, "%s\"%s\",\"%.*s\"", command, c->user,

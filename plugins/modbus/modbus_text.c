@@ -31,7 +31,7 @@ static void json_real(struct tg_writer *w, double v)
         double again;
         snprintf(digits, sizeof digits, "%.*g", precision, v);
         again = strtod(digits, NULL);
-        if (memcmp(&again, &v, sizeof v) == 0)
+        if (again == v)
             break;
     }
     tg_write_str(w, digits);

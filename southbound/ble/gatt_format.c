@@ -51,7 +51,7 @@ static uint64_t raw_bits(const struct tg_gatt_format *f, const uint8_t *p)
 
 static int64_t sign_extend(uint64_t v, unsigned bits)
 {
-    return bits < 64 && v >> (bits - 1) & 1 ? (int64_t)(v | ~UINT64_C(0) << bits) : (int64_t)v;
+    return bits > 0 && bits < 64 && v >> (bits - 1) & 1 ? (int64_t)(v | ~UINT64_C(0) << bits) : (int64_t)v;
 }
 
 /* IEEE 11073-20601: mantissa × 10^exponent; reserved mantissas around the largest are NaN, infinities, not at this resolution. */

@@ -1,7 +1,7 @@
 # What is given up, by whom, and that everybody hears of it.
 tg_test(test_gap SOURCES unit/test_gap.c LINK tg_base LABELS unit)
 tg_test(test_outbox_quota SOURCES unit/test_outbox_quota.c LINK tg_outbox_help LABELS unit)
-tg_test(test_store_gap SOURCES unit/test_store_gap.c LINK tg_store_help LABELS unit)
+tg_test(test_store_gap SOURCES unit/test_store_gap.c LINK tg_store_help LABELS unit threads)
 tg_test(test_format_gap SOURCES unit/test_format_gap.c LINK tg_cloud LABELS unit)
 tg_test(test_gap_power_loss SOURCES crash/test_gap_power_loss.c LINK tg_outbox_help LABELS crash)
 if(TG_TESTS)
@@ -13,3 +13,4 @@ if(TG_TESTS)
     tg_scenario(scenario_${what} ${scenario}.py TIMEOUT 150)
   endforeach()
 endif()
+tg_test(test_store_pending SOURCES unit/test_store_pending.c LINK tg_store_help LABELS unit)

@@ -7,6 +7,6 @@ add_library(tg_store_help STATIC support/gate_vfs.c)
 target_include_directories(tg_store_help PUBLIC "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(tg_store_help PUBLIC tg_store tg_outbox_help PRIVATE tg_flags)
 
-tg_test(test_store SOURCES unit/test_store.c LINK tg_store_help LABELS unit)
+tg_test(test_store SOURCES unit/test_store.c LINK tg_store_help LABELS unit threads)
 tg_test(test_store_faults SOURCES fault/test_store_faults.c LINK tg_store_help LABELS fault)
 tg_test(test_store_kill SOURCES crash/test_store_kill.c LINK tg_store_help LABELS crash)

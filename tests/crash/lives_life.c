@@ -224,7 +224,7 @@ void lives_remove_device(struct life *l, uint32_t d)
 /* --- their beginning ----------------------------------------------------------------------------------- */
 
 /* What was given and is not acknowledged may come again. */
-bool lives_open(struct life *l, uint32_t d, uint32_t c)
+bool lives_open(struct life *l, uint32_t d, uint32_t c, uint64_t *ret_pending)
 {
     struct lives_session *s = &l->session[d][c];
     uint64_t acked;
@@ -233,6 +233,7 @@ bool lives_open(struct life *l, uint32_t d, uint32_t c)
         return false;
     if (lives_dead(l))
         return false; /* without the disk the store has begun with what it could guess */
+    *ret_pending = tg_feed_pending(s->feed);
     acked = tg_feed_acked_seq(s->feed);
     lives_resumed(l->w, d, c, acked);
     s->repeats = 0;
@@ -251,11 +252,16 @@ bool lives_open(struct life *l, uint32_t d, uint32_t c)
 void lives_replace(struct life *l, uint32_t d, uint32_t c)
 {
     struct lives_session *s = &l->session[d][c];
+    uint64_t before, pending;
     if (l->f.state != TG_STORE_OK || l->ending == LIVES_CUT)
         return;
     lives_forget_window(l, d, c);
+    before = tg_feed_pending(s->feed);
     tg_feed_close(s->feed);
     s->feed = NULL;
-    (void)lives_open(l, d, c); /* refused by a disk that takes nothing: without it until the next life */
+    /* Refused by a disk that takes nothing: without it until the next life. Meanwhile some may have been evicted. */
+    if (lives_open(l, d, c, &pending) && pending > before)
+        fail_msg("%u %s: %llu were pending, after a reload %llu are", d, lives_clouds[c],
+                 (unsigned long long)before, (unsigned long long)pending);
     l->w->tally.reloads++;
 }

@@ -44,7 +44,7 @@ uint32_t lives_pick(struct life *l, uint32_t n);
 bool lives_dead(const struct life *l);
 
 /* False: refused, or the power has gone. */
-bool lives_open(struct life *l, uint32_t d, uint32_t c);
+bool lives_open(struct life *l, uint32_t d, uint32_t c, uint64_t *ret_pending);
 void lives_offer(struct life *l);
 void lives_take(struct life *l, uint32_t d, uint32_t c);
 void lives_ack(struct life *l, uint32_t d, uint32_t c);

@@ -206,7 +206,8 @@ void lives_resumed(struct lives *w, uint32_t d, uint32_t c, uint64_t acked_seq)
 {
     struct lives_account *a = &w->account[d][c];
     if (!a->exists)
-        *a = (struct lives_account){.exists = true, .base = acked_seq, .highest = acked_seq};
+        *a = (struct lives_account){
+            .exists = true, .base = acked_seq, .highest = acked_seq, .begun = w->tally.lives};
     a->leaving = false;
     a->acked = acked_seq;
     a->sent_ack = a->sent_at_id = 0;
@@ -349,6 +350,7 @@ static uint64_t judge_account(struct lives *w, uint32_t d, uint32_t c, const str
     a->unknown = unknown;
     a->either = unknown + acked;
     a->passed = cs->acked_seq;
+    a->pending = pending;
     if (cs->pending != pending)
         fail_msg("%u %s: %llu are pending, the outbox says %llu", d, lives_clouds[c],
                  (unsigned long long)pending, (unsigned long long)cs->pending);
@@ -389,8 +391,8 @@ static void read_log(struct tg_outbox *ob, struct reading *r)
         fail_msg("the log cannot be read: %s", err.text);
 }
 
-/* A cloud that is being removed may be gone by now. */
-static void find_cursors(struct lives *w, struct tg_outbox *ob, uint32_t d, uint32_t number,
+/* A cloud that is being removed may be gone by now, and one that came in this life with it; no other is. */
+static void find_cursors(struct lives *w, struct tg_outbox *ob, uint32_t d, uint32_t number, bool forgets,
                          struct finding found[LIVES_CLOUDS])
 {
     struct tg_error err = {0};
@@ -399,13 +401,15 @@ static void find_cursors(struct lives *w, struct tg_outbox *ob, uint32_t d, uint
     for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
         struct lives_account *a = &w->account[d][c];
         uint32_t cursor = UINT32_MAX, same;
-        if (a->leaving &&
-            (!tg_outbox_find(ob, name, lives_clouds[c], &same, &cursor) || cursor == UINT32_MAX)) {
-            w->tally.retired++;
-            a->exists = a->leaving = false;
-        }
         if (!a->exists)
             continue;
+        if (!tg_outbox_find(ob, name, lives_clouds[c], &same, &cursor) || cursor == UINT32_MAX) {
+            if (!a->leaving && !(forgets && a->begun == w->tally.lives))
+                fail_msg("%u %s: its cursor is gone, and nobody had removed it", d, lives_clouds[c]);
+            w->tally.retired += a->leaving;
+            a->exists = a->leaving = false;
+            continue;
+        }
         assert_int_equal(tg_outbox_cursor(ob, number, lives_clouds[c], &cursor, &err), TG_OK);
         assert_int_equal(tg_outbox_cursor_state(ob, cursor, &found[c].cs), TG_OK);
         found[c].ahead = tg_outbox_ahead(ob, cursor);
@@ -425,7 +429,7 @@ static uint64_t judge_all(struct lives *w, const struct tg_outbox_options *optio
     *ret_pending = 0;
     for (uint32_t d = 0; d < LIVES_DEVICES; d++) {
         struct finding found[LIVES_CLOUDS];
-        find_cursors(w, ob, d, r.number[d], found);
+        find_cursors(w, ob, d, r.number[d], forgets, found);
         judge_spared(w, d);
         judge_losses(w, d, found, forgets);
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {

@@ -34,6 +34,7 @@ struct lives_account {
     bool exists;
     bool leaving;      /* it is not configured any more: the judge looks whether it is gone yet */
     uint64_t base;     /* numbers above are this cloud's */
+    uint32_t begun;    /* the life in which it came */
     uint64_t highest;  /* given to the cloud, ever, in order */
     uint64_t acked;    /* acknowledged up to here */
     uint64_t sent_ack; /* as much of it as was handed over before sample sent_at_id was offered … */
@@ -43,6 +44,7 @@ struct lives_account {
      * stored, what a lazy store had no need to write); either: may count as acknowledged or as dropped; passed: acknowledged or
      * dropped up to here. */
     uint64_t unknown, either, passed;
+    uint64_t pending; /* as judged last: in the log, and neither */
 };
 
 struct lives_tally {

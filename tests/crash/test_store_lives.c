@@ -82,6 +82,19 @@ static void trouble(struct life *l)
 
 /* --- a life -------------------------------------------------------------------------------------------- */
 
+/* What the feed says to be pending is what the log says. False: it could not be opened. */
+static bool open_first(struct life *l, uint32_t d, uint32_t c)
+{
+    const struct lives_account *a = &l->w->account[d][c];
+    uint64_t pending, in_log = a->exists ? a->pending : 0;
+    if (!lives_open(l, d, c, &pending))
+        return false;
+    if (pending != in_log)
+        fail_msg("%u %s: %llu are pending in the log, its feed says %llu", d, lives_clouds[c],
+                 (unsigned long long)in_log, (unsigned long long)pending);
+    return true;
+}
+
 /* False: the power has gone meanwhile. */
 static bool begin(struct life *l, bool last)
 {
@@ -112,7 +125,7 @@ static bool begin(struct life *l, bool last)
             return false;
         for (uint32_t c = 0; c < LIVES_CLOUDS; c++) {
             bool left = !last && c == without && c > 0 && d % 2;
-            if (!left && !lives_open(l, d, c))
+            if (!left && !open_first(l, d, c))
                 return false;
         }
     }
@@ -181,7 +194,7 @@ static void deliver_all(struct life *l)
                 lives_wake(l, d, c);
                 lives_take(l, d, c);
                 lives_ack(l, d, c);
-                pending += l->session[d][c].count + tg_feed_available(l->session[d][c].feed);
+                pending += l->session[d][c].count + tg_feed_pending(l->session[d][c].feed);
             }
         }
     }
@@ -409,8 +422,10 @@ static void lives_of(enum tg_durability durability, const char *name)
         (unsigned long long)t.dropped, (unsigned long long)t.records, (unsigned long long)t.spared,
         (unsigned long long)t.lost_as_allowed);
     assert_true(t.accepted > 500 && t.delivered > 500 && t.kills > 0 && t.cuts > 0);
-    assert_true(t.urgent > 0 && t.ahead > 0 && t.quotas > 0 && t.dropped_by_hand > 0);
-    assert_true(t.lives < 20 || (t.devices_left > 0 && t.retired > 0));
+    assert_true(t.urgent > 0 && t.ahead > 0);
+    /* A single history may be without them. */
+    assert_true(t.lives < 100 ||
+                (t.quotas > 0 && t.dropped_by_hand > 0 && t.devices_left > 0 && t.retired > 0));
     assert_true(durability != TG_DURABILITY_LAZY || t.lives < 100 || t.spared > 0);
     assert_true(durability == TG_DURABILITY_FULL || t.cuts < 20 ||
                 t.lost_as_allowed > 0); /* it can see a loss */

@@ -167,7 +167,8 @@ static void make_samples(struct tg_format_sample samples[SAMPLES], uint8_t memor
         tg_sample_value(&w, &(struct tg_named_value){tg_bytes_str("t"), 0, tg_value_real(21.5 + i)});
         tg_sample_value(&w, &(struct tg_named_value){tg_bytes_str("n"), 0, tg_value_uint(i)});
         tg_sample_value(&w, &(struct tg_named_value){tg_bytes_str("on"), 0, tg_value_bool(true)});
-        tg_sample_value(&w, &(struct tg_named_value){tg_bytes_str("s"), 0, tg_value_text("text \"quoted\"", 13)});
+        tg_sample_value(&w,
+                        &(struct tg_named_value){tg_bytes_str("s"), 0, tg_value_text("text \"quoted\"", 13)});
         assert_false(w.failed);
         samples[i] = (struct tg_format_sample){i + 1, tg_bytes(w.data, w.len)};
     }

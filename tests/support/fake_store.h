@@ -10,7 +10,7 @@
 struct tg_store {
     uint64_t seq;
     uint64_t urgent; /* of these, samples with priority */
-    int append_rc; /* what append says instead, when not 0 */
+    int append_rc;   /* what append says instead, when not 0 */
 };
 
 #endif

@@ -404,11 +404,11 @@ static void expect_rows(const char *manual, const struct tg_option *table)
 /* Every option has its row, with the sentence and the default of its table. */
 static void the_manual_has_every_option(void **state)
 {
-    static const struct tg_option *const tables[] = {
-        tg_config_gateway_options, tg_config_log_options,      tg_config_outbox_options,
-        tg_config_quota_options,
-        tg_config_cloud_options,   tg_config_batch_options,    tg_config_identity_options,
-        tg_config_source_options,  tg_config_discover_options, tg_config_point_options};
+    static const struct tg_option *const tables[] = {tg_config_gateway_options,  tg_config_log_options,
+                                                     tg_config_outbox_options,   tg_config_quota_options,
+                                                     tg_config_cloud_options,    tg_config_batch_options,
+                                                     tg_config_identity_options, tg_config_source_options,
+                                                     tg_config_discover_options, tg_config_point_options};
     char *manual = read_source_file("docs/configuration.md");
     size_t types = 0;
     const struct tg_cloud_type *const *type = tg_cloud_types(&types);

@@ -5,6 +5,8 @@
  */
 #include "store/move.h"
 
+#include <unistd.h>
+
 #include "store/backlog_file.h"
 #include "support/crash_vfs.h"
 #include "support/outbox_fixture.h"
@@ -64,6 +66,37 @@ static int export_as(struct pair *p, bool running, const char *only)
 static void export(struct pair *p)
 {
     assert_int_equal(export_as(p, false, NULL), TG_OK);
+}
+
+static ssize_t the_disk_becomes_full(void *user, const char *text, size_t len)
+{
+    struct pair *p = user;
+    (void)text;
+    (void)unlink(tg_test_path(p->a.dir, "outbox.ballast")); /* as its gateway does then */
+    return (ssize_t)len;
+}
+
+/* The log cannot begin anew while somebody reads as of one moment: on a full disk that somebody gives way. */
+static void test_who_reads_gives_way_on_a_full_disk(void **state)
+{
+    struct pair *p = *state;
+    struct tg_outbox_options o = {.dir = p->a.dir, .read_only = true};
+    struct tg_move_out out = {.gateway = "a", .running = true};
+    const cookie_io_functions_t writes = {.write = the_disk_becomes_full};
+    struct tg_outbox *ob;
+    uint32_t one = device(&p->a, "meter-1");
+    (void)cursor(&p->a, one, "hub");
+    append_n(&p->a, one, 10000, 100);
+    assert_true(tg_test_exists(p->a.dir, "outbox.ballast"));
+    out.to = fopencookie(p, "w", writes);
+    assert_int_equal(tg_outbox_open(&o, &ob, NULL, &p->a.err), TG_OK);
+    assert_int_equal(tg_outbox_export(ob, &out, &p->sum, &p->a.err), TG_ENOSPACE);
+    assert_non_null(strstr(p->a.err.text, "who reads on keeps the gateway from storing"));
+    assert_true(p->sum.rows < 10000);
+    tg_outbox_close(ob, false);
+    (void)fclose(out.to);
+    append_n(&p->a, one, 1, 100);
+    tg_test_verify(p->a.ob);
 }
 
 static int import_text(struct pair *p, struct tg_outbox *ob, const char *text, size_t len, bool dry)
@@ -350,6 +383,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_everything_arrives),
+        T(test_who_reads_gives_way_on_a_full_disk),
         T(test_what_is_urgent_told_or_without_time),
         T(test_numbers_that_may_have_been_given),
         T(test_numbers_of_its_own),

@@ -353,6 +353,35 @@ static void test_a_thousand_feeds_share_the_scanner(void **state)
     close_store(f);
 }
 
+/* One cloud that takes slowly from a backlog twenty times as large as what may be read ahead. */
+static void test_what_is_read_ahead_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct cloud hub = {.expected = 1};
+    const uint32_t rows = 2000, at_once = 5;
+    size_t most = 0;
+    f->o.prefetch_limit_bytes = 256 * 1024;
+    f->o.outbox.durability = TG_DURABILITY_NORMAL;
+    OK(open_store(f));
+    uint32_t d = device(f, "meter-1");
+    open_feed(f, &hub, d, "hub");
+    for (uint32_t i = 0; i < rows; i += 100) {
+        assert_int_equal(append_n(f, d, 100, 3000), TG_OK);
+        settle(f);
+    }
+    tg_feed_resume(hub.feed);
+    while (hub.got < rows) {
+        RUN_UNTIL(f, tg_feed_available(hub.feed) >= at_once);
+        most = stats_of(f).prefetched_bytes > most ? stats_of(f).prefetched_bytes : most;
+        assert_int_equal(take(&hub, at_once), at_once);
+        ack_all(&hub);
+        uv_run(&f->loop.uv, UV_RUN_NOWAIT);
+    }
+    assert_in_range(most, f->o.prefetch_limit_bytes / 8, f->o.prefetch_limit_bytes + 4000);
+    tg_feed_close(hub.feed);
+    close_store(f);
+}
+
 static void test_a_cloud_that_leaves_holds_nothing_back(void **state)
 {
     struct fixture *f = *state;
@@ -480,6 +509,7 @@ int main(void)
         T(test_a_full_log_keeps_the_oldest_if_that_is_the_policy),
         T(test_a_slow_disk_rejects_and_counts),
         T(test_a_thousand_feeds_share_the_scanner),
+        T(test_what_is_read_ahead_is_bounded),
         T(test_a_cloud_that_leaves_holds_nothing_back),
         T(test_a_corrupt_store_is_set_aside_at_start),
         T(test_what_cannot_be_is_refused),

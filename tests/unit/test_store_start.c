@@ -83,7 +83,8 @@ static void test_the_backlog_is_read_and_the_database_taken_over(void **state)
     block(f, false);
     RUN_UNTIL(f, f->state == TG_STORE_OK);
     assert_int_equal(append_n(f, d, 10, 80), TG_OK);
-    RUN_UNTIL(f, hub.got == 100 && hub.gap_records == 1); /* it is told of the numbers that were leaped over */
+    /* It is told of the numbers that were leaped over. */
+    RUN_UNTIL(f, hub.got == 100 && hub.gap_records == 1);
     assert_int_equal(tg_store_last_seq(f->store, d), given + 11);
     assert_int_equal(hub.gap.first_seq, 101);
     assert_int_equal(hub.gap.last_seq, given - 20);
