@@ -289,6 +289,11 @@ static int take_twin(struct tg_azure_twin *t, const struct tg_cloud_talk *talk, 
     t->desired_version = (uint64_t)json_integer_value(version);
     t->state = TG_AZURE_TWIN_KNOWN;
     rc = give_desired(talk, desired, true, t->desired_version, err);
+    if (rc == TG_ENOMEM) {
+        json_decref(root);
+        (void)ask_later(t, now);
+        return tg_error_wrap(err, "it is asked for again");
+    }
     if (t->newest_seen > t->desired_version) {
         t->newest_seen = 0; /* once: a twin that was made anew counts from 1 again */
         ask(t, talk, now);
@@ -347,6 +352,8 @@ static int desired_patch(struct tg_azure_twin *t, const struct tg_cloud_talk *ta
         return err ? err->code : TG_EPROTO;
     rc = give_desired(talk, patch, false, version, err);
     json_decref(patch);
+    if (rc == TG_ENOMEM) /* the whole has it too */
+        ask(t, talk, now);
     return rc;
 }
 

@@ -18,3 +18,4 @@ tg_test(test_gateway_memory SOURCES fault/test_gateway_memory.c LINK tg_gateway 
 add_dependencies(test_gateway_memory plugin_simulator)
 target_link_options(test_gateway_memory PRIVATE -Wl,--wrap=tg_log)
 tg_test(test_sparkplug_memory SOURCES fault/test_sparkplug_memory.c support/sparkplug_node.c LINK tg_test_parts tg_config LABELS fault)
+tg_test(test_twin_memory SOURCES fault/test_twin_memory.c support/twin_rig.c LINK tg_test_parts LABELS fault)
