@@ -45,7 +45,8 @@ def machine():
         model = next((text.split(":", 1)[1].strip() for text in file if text.startswith("model name")), "?")
     with open("/proc/meminfo", encoding="ascii") as file:
         memory = int(file.readline().split()[1]) / 1048576
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {os.uname().sysname} {os.uname().release}"
+    kernel = ".".join(os.uname().release.split(".")[:2])
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {os.uname().sysname} {kernel}"
 
 
 def commit():
