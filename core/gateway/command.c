@@ -8,10 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
-#include "northbound/cloud.h"
-#include "northbound/transport.h"
-#include "southbound/plugin_host.h"
+#include "core/gateway/lookups.h"
 #include "southbound/plugin_process.h"
 
 int tg_args_parse(int argc, char **argv, const char *const *more, struct tg_args *ret)
@@ -142,52 +139,17 @@ void tg_command_use_processes(void)
     tg_process_use(TG_LIBEXEC_INSTALL_DIR "/" TG_PROCESS_PROGRAM);
 }
 
-static const struct tg_plugin *find_plugin(void *user, const char *name, struct tg_error *err)
-{
-    return tg_plugin_find(user, name, err);
-}
-
-static const struct tg_config_cloud_type *find_cloud_type(void *user, const char *type, struct tg_error *err)
-{
-    const struct tg_cloud_type *t = tg_cloud_type_find(type, err);
-    (void)user;
-    return t ? &t->config : NULL;
-}
-
-static int check_cloud(void *user, const struct tg_config_cloud *cloud, struct tg_error *err)
-{
-    (void)user;
-    return tg_cloud_check_common(cloud, err);
-}
-
 static void say(void *user, const char *line)
 {
     (void)user;
     fprintf(stderr, "%s\n", line);
 }
 
-static void left_out(void *user, const struct tg_config_discovered *device, const char *why)
-{
-    (void)user;
-    tg_log(TG_LOG_WARN, "config", "source=%s device=%s was discovered and is left out: %s", device->source,
-           device->id, why);
-}
-
-static struct tg_config_lookups lookups_of(struct tg_plugin_set *plugins)
-{
-    return (struct tg_config_lookups){.user = plugins,
-                                      .plugin = find_plugin,
-                                      .cloud_type = find_cloud_type,
-                                      .check_host = tg_source_check_host(),
-                                      .check_cloud = check_cloud,
-                                      .left_out = left_out};
-}
-
 int tg_command_load_discovered(const char *path, struct tg_plugin_set *plugins,
                                const struct tg_config_discovered *devices, uint32_t count,
                                struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = lookups_of(plugins);
+    struct tg_config_lookups lookups = tg_gateway_lookups(plugins);
     lookups.discovered = devices;
     lookups.discovered_count = count;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
@@ -201,7 +163,7 @@ int tg_command_load(const char *path, struct tg_plugin_set *plugins, struct tg_c
 int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugins,
                                   struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = lookups_of(plugins);
+    struct tg_config_lookups lookups = tg_gateway_lookups(plugins);
     lookups.without_files = true;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }
@@ -209,7 +171,7 @@ int tg_command_load_without_files(const char *path, struct tg_plugin_set *plugin
 int tg_command_load_only_plugin(const char *path, struct tg_plugin_set *plugins, const char *name,
                                 struct tg_config **ret_config)
 {
-    struct tg_config_lookups lookups = lookups_of(plugins);
+    struct tg_config_lookups lookups = tg_gateway_lookups(plugins);
     lookups.only_plugin = name;
     return tg_config_load(path, &lookups, say, NULL, ret_config);
 }

@@ -29,9 +29,7 @@
 #include "core/base/log.h"
 #include "config/config_private.h"
 #include "core/gateway/gateway.h"
-#include "northbound/cloud.h"
-#include "northbound/transport.h"
-#include "southbound/plugin_host.h"
+#include "core/gateway/lookups.h"
 #include "southbound/plugin_loader.h"
 
 #define PATIENCE_MS 120000
@@ -54,25 +52,6 @@ static struct site site;
 
 /* --- a gateway in a thread ------------------------------------------------------------------------------- */
 
-static const struct tg_plugin *find_plugin(void *user, const char *name, struct tg_error *err)
-{
-    (void)user;
-    return tg_plugin_find(site.plugins, name, err);
-}
-
-static const struct tg_config_cloud_type *find_cloud_type(void *user, const char *type, struct tg_error *err)
-{
-    const struct tg_cloud_type *t = tg_cloud_type_find(type, err);
-    (void)user;
-    return t ? &t->config : NULL;
-}
-
-static int check_cloud(void *user, const struct tg_config_cloud *cloud, struct tg_error *err)
-{
-    (void)user;
-    return tg_cloud_check_common(cloud, err);
-}
-
 static void say(void *user, const char *line)
 {
     (void)user;
@@ -81,10 +60,7 @@ static void say(void *user, const char *line)
 
 static int load(struct tg_config **ret_config)
 {
-    const struct tg_config_lookups lookups = {.plugin = find_plugin,
-                                              .cloud_type = find_cloud_type,
-                                              .check_host = tg_source_check_host(),
-                                              .check_cloud = check_cloud};
+    const struct tg_config_lookups lookups = tg_gateway_lookups(site.plugins);
     char text[2000];
     snprintf(
         text, sizeof text,

@@ -18,6 +18,10 @@
 
 #include "support/fault_vfs.h"
 #include "support/proof.h"
+#include "support/skip.h"
+
+#define NO_TMPFS "a disk of its own cannot be mounted here (no root)"
+#define NO_EXT4  "an ext4 file system in a file cannot be mounted here (no root, or no loop device)"
 
 #define BATCH  50
 #define NOW_MS INT64_C(1900000000000)
@@ -198,9 +202,7 @@ static void test_full_again_and_again(void **state)
 static void test_full_again_and_again_ext4(void **state)
 {
     if (!on_ext4) {
-        print_message(
-            "SKIPPED: an ext4 file system in a file cannot be mounted here (no root, or no loop device)\n");
-        skip();
+        TG_SKIP(NO_EXT4);
     }
     on_ext4 = false;
     full_again_and_again(*state, "full_ext4");
@@ -222,7 +224,7 @@ static void test_shared_memory_has_its_blocks(void **state)
     struct tg_notes_file notes;
     uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
     if (!on_ext4)
-        skip();
+        TG_SKIP(NO_EXT4);
     on_ext4 = false;
     OK(tg_notes_file_init(&notes, f->dir));
     OK(tg_notes_file_open(&notes, &f->err));
@@ -288,7 +290,7 @@ static void test_looked_after_between_commits(void **state)
     struct account a = {0};
     uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
     if (!mounted)
-        skip(); /* it takes a disk whose free space is what it is, and a log that is not the smallest */
+        TG_SKIP(NO_TMPFS);
     assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT, "size=24m"), 0);
     reopen(f, true);
     hog(f, 4 << 20);
@@ -310,7 +312,7 @@ static void test_log_with_room_on_a_full_disk(void **state)
     uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
     sqlite3 *reader = NULL;
     if (!mounted)
-        skip();
+        TG_SKIP(NO_TMPFS);
     assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT, "size=24m"), 0);
     reopen(f, true);
     store_batch(f, d, &a);
@@ -354,7 +356,7 @@ static void test_full_disk_drop_newest(void **state)
     uint32_t d = device(f, "a"), c = cursor(f, d, "hub");
     uint64_t id = 0, seq = 0;
     if (!mounted)
-        skip(); /* the limit's own test shows the same without a disk */
+        TG_SKIP(NO_TMPFS);
     f->o.when_full = TG_WHEN_FULL_DROP_NEWEST;
     reopen(f, true);
     hog(f, 1 << 20);
@@ -382,7 +384,7 @@ static void test_read_only_disk(void **state)
 {
     struct fixture *f = *state;
     if (!mounted)
-        skip();
+        TG_SKIP(NO_TMPFS);
     append_n(f, device(f, "a"), 10, 60);
     tg_outbox_close(f->ob, true);
     assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
@@ -410,5 +412,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_again_and_again_ext4, set_up_ext4, tear_down_disk),
         cmocka_unit_test_setup_teardown(test_shared_memory_has_its_blocks, set_up_ext4, tear_down_disk),
     };
-    return cmocka_run_group_tests(tests, mount_namespace, NULL);
+    return tg_skip_status(cmocka_run_group_tests(tests, mount_namespace, NULL));
 }

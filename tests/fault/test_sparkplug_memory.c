@@ -17,6 +17,17 @@
 
 #define MOST 200
 
+/* Each allocation of `life` fails in turn, alone and with all after it, until none is reached; so many there are at least. */
+static void sweep(bool (*life)(uint64_t nth, int forever), uint64_t least)
+{
+    for (int forever = 0; forever <= 1; forever++) {
+        uint64_t nth = 1;
+        while (!life(nth, forever))
+            assert_true(++nth < MOST);
+        assert_true(nth >= least);
+    }
+}
+
 /* Whether the last birth of the device names the metric with this alias. */
 static bool is_born(struct sparkplug_node *n, uint64_t alias)
 {
@@ -74,12 +85,7 @@ static bool send_new(uint64_t nth, int forever)
 static void test_data_waits_for_its_birth(void **state)
 {
     (void)state;
-    for (int forever = 0; forever <= 1; forever++) {
-        uint64_t n = 1;
-        while (!send_new(n, forever))
-            assert_true(++n < MOST);
-        assert_true(n > 3);
-    }
+    sweep(send_new, 4);
 }
 
 /* The host asks for a rebirth. */
@@ -124,12 +130,7 @@ static bool be_reborn(uint64_t nth, int forever)
 static void test_a_rebirth_comes_with_the_next_request(void **state)
 {
     (void)state;
-    for (int forever = 0; forever <= 1; forever++) {
-        uint64_t n = 1;
-        while (!be_reborn(n, forever))
-            assert_true(++n < MOST);
-        assert_true(n > 2);
-    }
+    sweep(be_reborn, 3);
 }
 
 /* The login and the births after it. */
@@ -168,11 +169,7 @@ static bool come_online(uint64_t nth, int forever)
 static void test_births_are_made_up_for(void **state)
 {
     (void)state;
-    for (int forever = 0; forever <= 1; forever++) {
-        uint64_t n = 1;
-        while (!come_online(n, forever))
-            assert_true(++n < MOST);
-    }
+    sweep(come_online, 1);
 }
 
 int main(void)

@@ -18,46 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/allocator.h"
-#include "core/net/tcp_connect.h"
-#include "support/net_client.h"
-#include "support/net_peer.h"
-
-static struct tg_loop loop;
-static int64_t live_before;
-
-static int set_up(void **state)
-{
-    struct tg_error err = {0};
-    (void)state;
-    live_before = tg_alloc_stats().live;
-    return tg_loop_init(&loop, &err);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tg_loop_fini(&loop); /* asserts that no handle is left */
-    tg_tcp_connect_set_resolver(NULL);
-    assert_int_equal(tg_alloc_stats().live, live_before);
-    return 0;
-}
-
-static struct tg_stream_options to_port(uint16_t port)
-{
-    struct tg_stream_options o = {.host = "127.0.0.1", .port = port};
-    return o;
-}
-
-static void echo(int fd, void *user)
-{
-    char buffer[16384];
-    ssize_t n;
-    (void)user;
-    while ((n = read(fd, buffer, sizeof buffer)) > 0)
-        net_send_all(fd, buffer, (size_t)n);
-    close(fd);
-}
+#include "support/stream_rig.h"
 
 static void a_refused_port_is_named(void **state)
 {
